@@ -1,1 +1,39 @@
-//! postrider-migration
+//! The database schema, as steps that go up and down, the same for SQLite and PostgreSQL.
+//!
+//! Conventions every table follows:
+//! * ids are UUIDs; times are UTC; state names are text, so that a new state needs no migration;
+//! * amounts of money are *text*: SQLite would otherwise keep them as binary floating point;
+//! * what belongs to a business carries `tenant_id`, even where a parent row already does, so that every query can name its tenant;
+//! * bookkeeping between database and queue (`outbox`, `occurrences`, `dead_letters`) has no foreign keys: it must be writable
+//!   for a tenant that has gone.
+
+mod m20261121_000001_tenants;
+mod m20261121_000002_accounts;
+mod m20261121_000003_products;
+mod m20261121_000004_mail;
+mod m20261121_000005_quotes;
+mod m20261121_000006_messages;
+mod m20261121_000007_queue_bookkeeping;
+mod m20261121_000008_idempotent_requests;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::{MigrationTrait, async_trait};
+
+/// All steps, oldest first. A step that was released is never edited: a change is a new step.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_tenants::Migration),
+            Box::new(m20261121_000002_accounts::Migration),
+            Box::new(m20261121_000003_products::Migration),
+            Box::new(m20261121_000004_mail::Migration),
+            Box::new(m20261121_000005_quotes::Migration),
+            Box::new(m20261121_000006_messages::Migration),
+            Box::new(m20261121_000007_queue_bookkeeping::Migration),
+            Box::new(m20261121_000008_idempotent_requests::Migration),
+        ]
+    }
+}

@@ -1,0 +1,85 @@
+//! `postrider-migrate up|down|status`: brings the database named by `DATABASE_URL` to the newest schema, or back.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use postrider_migration::{Migrator, MigratorTrait};
+use sea_orm_migration::{
+    DbErr, MigrationStatus,
+    sea_orm::{ConnectOptions, Database},
+};
+
+#[derive(Parser)]
+#[command(
+    name = "postrider-migrate",
+    version,
+    about = "Applies and rolls back Postrider's database schema"
+)]
+struct Arguments {
+    /// sqlite://path/to/file.db?mode=rwc or postgres://user:password@host/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Apply every step that is not applied yet (safe to repeat)
+    Up,
+    /// Roll back the newest steps
+    Down {
+        /// How many steps; the data they hold is lost
+        #[arg(long, default_value_t = 1)]
+        steps: u32,
+    },
+    /// List the steps and whether each is applied
+    Status,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = std::io::stdout();
+    match run(&arguments).await {
+        Ok(text) => {
+            // A closed pipe is the reader's business; the schema is already changed.
+            let _ = out.write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "postrider-migrate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<String, DbErr> {
+    let mut options = ConnectOptions::new(&arguments.database_url);
+    options.max_connections(1).sqlx_logging(false);
+    let database = Database::connect(options).await?;
+    match arguments.command {
+        Command::Up => {
+            let pending = Migrator::get_pending_migrations(&database).await?.len();
+            Migrator::up(&database, None).await?;
+            Ok(format!("schema is up to date, {pending} steps applied\n"))
+        }
+        Command::Down { steps } => {
+            Migrator::down(&database, Some(steps)).await?;
+            Ok(format!("{steps} steps rolled back\n"))
+        }
+        Command::Status => {
+            let steps = Migrator::get_migration_with_status(&database).await?;
+            Ok(steps
+                .iter()
+                .map(|step| {
+                    let state = match step.status() {
+                        MigrationStatus::Applied => "applied",
+                        MigrationStatus::Pending => "pending",
+                    };
+                    format!("{state}  {}\n", step.name())
+                })
+                .collect())
+        }
+    }
+}
