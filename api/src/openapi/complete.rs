@@ -1,0 +1,87 @@
+//! What every operation shares, written into the document once instead of at each handler.
+
+use serde_json::{Map, Value, json};
+
+use crate::problem::{MEDIA_TYPE, ProblemType};
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// Adds error answers, and the headers by which a caller names its tenant and its repeats.
+pub fn complete(document: &mut Value) {
+    document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+    let problems: Vec<String> = ProblemType::ALL
+        .iter()
+        .map(|problem| format!("/problems/{}", problem.entry().slug))
+        .collect();
+    document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"] = json!(problems);
+    document["components"]["responses"]["Problem"] = json!({
+        "description": "The request was not done. `type` says why, `next` what to do.",
+        "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } }
+    });
+    document["components"]["parameters"] = shared_parameters();
+    let Some(paths) = document["paths"].as_object_mut() else {
+        return;
+    };
+    for (path, item) in paths {
+        let Some(item) = item.as_object_mut() else {
+            continue;
+        };
+        for (method, operation) in item
+            .iter_mut()
+            .filter(|(method, _)| METHODS.contains(&method.as_str()))
+        {
+            complete_operation(path, method, operation);
+        }
+    }
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    let Some(operation) = operation.as_object_mut() else {
+        return;
+    };
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    if let Some(responses) = responses.as_object_mut() {
+        let problem = json!({ "$ref": "#/components/responses/Problem" });
+        responses
+            .entry("default")
+            .or_insert_with(|| problem.clone());
+        if path.starts_with("/v1/") {
+            responses.entry("401").or_insert_with(|| problem.clone());
+            responses.entry("403").or_insert(problem);
+        }
+    }
+    if path.starts_with("/v1/") {
+        refer(operation, "Tenant");
+        refer(operation, "RequestId");
+        if method == "post" {
+            refer(operation, "IdempotencyKey");
+        }
+    }
+}
+
+fn refer(operation: &mut Map<String, Value>, parameter: &str) {
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut() {
+        parameters.push(json!({ "$ref": format!("#/components/parameters/{parameter}") }));
+    }
+}
+
+fn shared_parameters() -> Value {
+    json!({
+        "Tenant": {
+            "name": "Postrider-Tenant", "in": "header", "required": false,
+            "description": "The tenant a platform key acts for. A tenant's own key needs none.",
+            "schema": { "type": "string", "format": "uuid" }
+        },
+        "RequestId": {
+            "name": "X-Request-Id", "in": "header", "required": false,
+            "description": "Your name for this request; it comes back in the answer and stands in the log.",
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$" }
+        },
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "A repeat with the same key and body gets the first answer, for at least 24 hours.",
+            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" }
+        }
+    })
+}

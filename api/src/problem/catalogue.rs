@@ -1,0 +1,310 @@
+//! The closed list of everything the API can answer when it does not do what was asked.
+//!
+//! Clients branch on `type`, so an entry is a promise: it may get better words, never another slug or status.
+
+use axum::http::StatusCode;
+
+/// What went wrong, as a client may tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProblemType {
+    /// The body is not JSON at all.
+    MalformedJson,
+    /// The body nests deeper than the API reads.
+    TooDeep,
+    /// The body is JSON, but not what the operation takes.
+    InvalidBody,
+    /// A query parameter is unknown or has a wrong value.
+    InvalidQuery,
+    /// A request header has a wrong value.
+    InvalidHeader,
+    /// The body, or one job's payload, is larger than allowed.
+    PayloadTooLarge,
+    /// The `Content-Type` is not one the operation reads.
+    UnsupportedMediaType,
+    /// No key, or one that is not valid (any more).
+    Unauthenticated,
+    /// The key is valid, but its role may not do this.
+    Forbidden,
+    /// A platform key did not say which tenant it acts for.
+    TenantRequired,
+    /// The resource does not exist, or belongs to another tenant.
+    NotFound,
+    /// No operation has this path.
+    NoSuchPath,
+    /// The path exists, with other methods.
+    MethodNotAllowed,
+    /// The job kind does not exist.
+    UnknownKind,
+    /// The kind exists, but is only started by the product itself.
+    KindNotSubmittable,
+    /// The payload does not fit the kind's schema.
+    InvalidPayload,
+    /// A product's price formula cannot be used.
+    InvalidFormula,
+    /// Something of this name or address exists already.
+    AlreadyExists,
+    /// The resource is in a state that does not allow this.
+    StateConflict,
+    /// Another unfinished job holds the unique key.
+    UniqueKeyTaken,
+    /// The idempotency key was used for a different request.
+    IdempotencyKeyReused,
+    /// The first request with this idempotency key has not ended yet.
+    RequestInProgress,
+    /// The queue cannot be reached.
+    QueueUnavailable,
+    /// The queue is reachable, but its memory is nearly used up.
+    QueueFull,
+    /// The database cannot be reached.
+    DatabaseUnavailable,
+    /// The object store cannot be reached.
+    StorageUnavailable,
+    /// The request took longer than the API lets it.
+    TimedOut,
+    /// A fault of ours.
+    Internal,
+}
+
+/// The words of one entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Last segment of the `type` URI.
+    pub slug: &'static str,
+    /// The only status this problem is answered with.
+    pub status: StatusCode,
+    /// A sentence that is the same for every occurrence.
+    pub title: &'static str,
+    /// What the caller does next.
+    pub next: &'static str,
+}
+
+const fn entry(
+    slug: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    next: &'static str,
+) -> Entry {
+    Entry {
+        slug,
+        status,
+        title,
+        next,
+    }
+}
+
+impl ProblemType {
+    /// Every problem there is, in the order of the catalogue.
+    pub const ALL: [Self; 28] = [
+        Self::MalformedJson,
+        Self::TooDeep,
+        Self::InvalidBody,
+        Self::InvalidQuery,
+        Self::InvalidHeader,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::TenantRequired,
+        Self::NotFound,
+        Self::NoSuchPath,
+        Self::MethodNotAllowed,
+        Self::UnknownKind,
+        Self::KindNotSubmittable,
+        Self::InvalidPayload,
+        Self::InvalidFormula,
+        Self::AlreadyExists,
+        Self::StateConflict,
+        Self::UniqueKeyTaken,
+        Self::IdempotencyKeyReused,
+        Self::RequestInProgress,
+        Self::QueueUnavailable,
+        Self::QueueFull,
+        Self::DatabaseUnavailable,
+        Self::StorageUnavailable,
+        Self::TimedOut,
+        Self::Internal,
+    ];
+
+    /// The entry with this slug.
+    pub fn by_slug(slug: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|problem| problem.entry().slug == slug)
+    }
+
+    /// The entry of the catalogue.
+    #[expect(clippy::too_many_lines, reason = "a table, one entry per problem")]
+    pub const fn entry(self) -> Entry {
+        use StatusCode as S;
+        match self {
+            Self::MalformedJson => entry(
+                "malformed-json",
+                S::BAD_REQUEST,
+                "The body is not JSON.",
+                "Correct the text at the given line and column, then send it again.",
+            ),
+            Self::TooDeep => entry(
+                "too-deep",
+                S::UNPROCESSABLE_ENTITY,
+                "The body nests too deeply.",
+                "Flatten the document below the depth the detail names, then send it again.",
+            ),
+            Self::InvalidBody => entry(
+                "invalid-body",
+                S::UNPROCESSABLE_ENTITY,
+                "The body is JSON, but not what this operation takes.",
+                "Compare the named field with this operation's schema in /openapi.json, correct it and send it again.",
+            ),
+            Self::InvalidQuery => entry(
+                "invalid-query",
+                S::BAD_REQUEST,
+                "A query parameter is unknown or has a wrong value.",
+                "Compare the parameter with this operation in /openapi.json, correct it and send it again.",
+            ),
+            Self::InvalidHeader => entry(
+                "invalid-header",
+                S::BAD_REQUEST,
+                "A request header has a wrong value.",
+                "Correct the named header, then send the request again.",
+            ),
+            Self::PayloadTooLarge => entry(
+                "payload-too-large",
+                S::PAYLOAD_TOO_LARGE,
+                "The body is larger than this operation takes.",
+                "Send less: put large data where the job can fetch it, or split the batch.",
+            ),
+            Self::UnsupportedMediaType => entry(
+                "unsupported-media-type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "The body's Content-Type is not one this operation reads.",
+                "Send the body with the Content-Type the detail names.",
+            ),
+            Self::Unauthenticated => entry(
+                "unauthenticated",
+                S::UNAUTHORIZED,
+                "This call needs a valid API key.",
+                "Send `Authorization: Bearer pr_…` with a key that has not been revoked.",
+            ),
+            Self::Forbidden => entry(
+                "forbidden",
+                S::FORBIDDEN,
+                "The key's role may not do this.",
+                "Use a key with the role the detail names, or ask an administrator for one.",
+            ),
+            Self::TenantRequired => entry(
+                "tenant-required",
+                S::BAD_REQUEST,
+                "A platform key must say which tenant it acts for.",
+                "Add the header `Postrider-Tenant: <tenant id>`; GET /v1/tenants lists the ids.",
+            ),
+            Self::NotFound => entry(
+                "not-found",
+                S::NOT_FOUND,
+                "There is nothing with this id.",
+                "Check the id, and that the key belongs to the tenant that owns it; finished jobs are forgotten after their retention.",
+            ),
+            Self::NoSuchPath => entry(
+                "no-such-path",
+                S::NOT_FOUND,
+                "No operation has this path.",
+                "Look the path up in /openapi.json or /docs.",
+            ),
+            Self::MethodNotAllowed => entry(
+                "method-not-allowed",
+                S::METHOD_NOT_ALLOWED,
+                "This path exists, but not with this method.",
+                "Use one of the methods in the Allow header.",
+            ),
+            Self::UnknownKind => entry(
+                "unknown-kind",
+                S::UNPROCESSABLE_ENTITY,
+                "There is no job kind of this name.",
+                "GET /v1/kinds lists the kinds that can be submitted.",
+            ),
+            Self::KindNotSubmittable => entry(
+                "kind-not-submittable",
+                S::UNPROCESSABLE_ENTITY,
+                "Jobs of this kind are started by Postrider itself.",
+                "GET /v1/kinds lists the kinds that can be submitted.",
+            ),
+            Self::InvalidPayload => entry(
+                "invalid-payload",
+                S::UNPROCESSABLE_ENTITY,
+                "The payload does not fit the job kind.",
+                "Compare the payload with the kind's schema in GET /v1/kinds, correct it and send it again.",
+            ),
+            Self::InvalidFormula => entry(
+                "invalid-formula",
+                S::UNPROCESSABLE_ENTITY,
+                "The price formula cannot be used, so the product was not saved.",
+                "Correct the formula at the given line and column, then save the product again.",
+            ),
+            Self::AlreadyExists => entry(
+                "already-exists",
+                S::CONFLICT,
+                "Something with this name exists already.",
+                "Change the existing one, or choose another name.",
+            ),
+            Self::StateConflict => entry(
+                "state-conflict",
+                S::CONFLICT,
+                "The resource's state does not allow this.",
+                "Read the resource again: somebody else may have changed it.",
+            ),
+            Self::UniqueKeyTaken => entry(
+                "unique-key-taken",
+                S::CONFLICT,
+                "An unfinished job holds this unique key.",
+                "Follow the job the answer names; submit again when it has ended.",
+            ),
+            Self::IdempotencyKeyReused => entry(
+                "idempotency-key-reused",
+                S::UNPROCESSABLE_ENTITY,
+                "This idempotency key was used for a different request.",
+                "Use a new key for a new request; send the very same request to repeat the first one.",
+            ),
+            Self::RequestInProgress => entry(
+                "request-in-progress",
+                S::CONFLICT,
+                "The first request with this idempotency key has not ended yet.",
+                "Wait for the time in Retry-After, then send the very same request again.",
+            ),
+            Self::QueueUnavailable => entry(
+                "queue-unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The queue cannot be reached.",
+                "Wait for the time in Retry-After, then send the same request with the same Idempotency-Key.",
+            ),
+            Self::QueueFull => entry(
+                "queue-full",
+                S::SERVICE_UNAVAILABLE,
+                "The queue takes no new jobs because its memory is nearly used up.",
+                "Wait for the time in Retry-After and send the same request again; operators: let workers drain, or raise Redis's maxmemory.",
+            ),
+            Self::DatabaseUnavailable => entry(
+                "database-unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The database cannot be reached.",
+                "Wait for the time in Retry-After, then send the same request with the same Idempotency-Key.",
+            ),
+            Self::StorageUnavailable => entry(
+                "storage-unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The file store cannot be reached.",
+                "Wait for the time in Retry-After, then send the same request again.",
+            ),
+            Self::TimedOut => entry(
+                "timed-out",
+                S::SERVICE_UNAVAILABLE,
+                "The request took longer than it may.",
+                "It may have been carried out: send the same request with the same Idempotency-Key.",
+            ),
+            Self::Internal => entry(
+                "internal",
+                S::INTERNAL_SERVER_ERROR,
+                "Postrider failed to do this.",
+                "Send the same request once more; if it fails again, report the request id to the operator, whose log has the cause.",
+            ),
+        }
+    }
+}
