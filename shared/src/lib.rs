@@ -1,1 +1,3 @@
 //! postrider-shared
+
+pub mod pricing;
