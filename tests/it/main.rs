@@ -1,4 +1,6 @@
-//! Behaviour tests through the processes' own interfaces, in one binary: one file per subject.
+//! Behaviour tests: everything through the processes' own interfaces.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers, too")]
 
 mod architecture;
-mod configuration;
+mod harness;

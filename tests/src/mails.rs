@@ -1,0 +1,109 @@
+//! The committed mails of `tests/mails` and what each must lead to.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::binaries::repository;
+
+/// One `.eml` file.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// The file's name without `.eml`.
+    pub name: String,
+    pub raw: Vec<u8>,
+}
+
+/// What a mail of the thirty must lead to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    pub intent: String,
+    pub language: String,
+    pub reply_to: String,
+    pub deadline: Option<String>,
+    pub outcome: Outcome,
+    pub reason_contains: Option<String>,
+    #[serde(default)]
+    pub items: Vec<Item>,
+    pub currency: Option<String>,
+    pub subtotal: Option<String>,
+    pub tax: Option<String>,
+    pub total: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Quoted,
+    NeedsReview,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    pub sku: String,
+    pub quantity: String,
+    pub dimensions: Vec<Dimension>,
+    pub material: Option<String>,
+    pub unit_price: String,
+    pub total: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dimension {
+    pub name: String,
+    pub value: String,
+    pub unit: String,
+}
+
+fn folder() -> PathBuf {
+    repository().join("tests/mails")
+}
+
+/// One file, such as `hostile/empty.eml`.
+pub fn mail(path: &str) -> Mail {
+    let file = folder().join(path);
+    let raw = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    Mail { name, raw }
+}
+
+/// All mails directly in a folder (`""`, `"hostile"`, `"others"`), by name.
+pub fn mails(subfolder: &str) -> Vec<Mail> {
+    let entries = std::fs::read_dir(folder().join(subfolder)).expect("read the folder of mails").flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.strip_suffix(".eml").is_some())
+        .collect();
+    names.sort();
+    let prefix = if subfolder.is_empty() { String::new() } else { format!("{subfolder}/") };
+    names.iter().map(|name| mail(&format!("{prefix}{name}"))).collect()
+}
+
+/// The thirty requests, each with its expectation.
+pub fn requests() -> Vec<(Mail, Expectation)> {
+    let expectation = |mail: &Mail| {
+        let file = folder().join("expected").join(format!("{}.json", mail.name));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    };
+    mails("").into_iter().map(|mail| (mail.clone(), expectation(&mail))).collect()
+}
+
+/// The workshop's body for `POST /v1/tenants`.
+pub fn workshop() -> Value {
+    json("tenant.json")
+}
+
+/// The workshop's bodies for `POST /v1/products`.
+pub fn products() -> Vec<Value> {
+    serde_json::from_value(json("products.json")).expect("products.json is an array")
+}
+
+fn json(name: &str) -> Value {
+    let text = std::fs::read_to_string(folder().join(name)).expect("read the workshop");
+    serde_json::from_str(&text).expect("the workshop is JSON")
+}

@@ -1,0 +1,53 @@
+//! Reading a PDF back as a customer's eye would.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+/// The text of a PDF, laid out as on the page.
+pub fn text(pdf: &[u8]) -> String {
+    assert!(pdf.starts_with(b"%PDF-"), "not a PDF: {:?}…", String::from_utf8_lossy(&pdf[..pdf.len().min(80)]));
+    let mut file = tempfile::NamedTempFile::new().expect("make a file for the PDF");
+    file.write_all(pdf).expect("write the PDF");
+    let output = Command::new("pdftotext")
+        .args(["-layout", "-enc", "UTF-8"])
+        .arg(file.path())
+        .arg("-")
+        .stderr(Stdio::piped())
+        .output()
+        .expect("run pdftotext (package poppler-utils)");
+    assert!(output.status.success(), "pdftotext: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Every amount of money in a text, as a plain decimal: `1.234,56`, `1,234.56`, `1 234,56` and `1'234.56` are all `1234.56`.
+pub fn amounts(text: &str) -> Vec<String> {
+    let mut amounts = Vec::new();
+    let mut word = String::new();
+    for character in text.chars().chain(['\n']) {
+        // Thousands may be parted by a (narrow) no-break space; an ordinary space parts columns.
+        if character.is_ascii_digit() || matches!(character, '.' | ',' | '\'' | '’' | '\u{a0}' | '\u{202f}') {
+            word.push(character);
+            continue;
+        }
+        let taken = std::mem::take(&mut word);
+        let digits = taken.trim_matches(|c: char| !c.is_ascii_digit());
+        if let Some((whole, cents)) = digits.rsplit_once(['.', ','])
+            && cents.len() == 2
+            && cents.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
+            amounts.push(format!("{whole}.{cents}"));
+        }
+    }
+    amounts
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn amounts_are_read_in_every_notation() {
+        let text = "Summe 1.234,56 €  USt. 19 % 234,57\u{a0}€ Total\u{a0}€1,469.13; 1\u{202f}000,00 am 08.01.2027, 3 Stück 0.09";
+        let found = super::amounts(text);
+        assert_eq!(found, ["1234.56", "234.57", "1469.13", "1000.00", "0.09"]);
+    }
+}

@@ -1,0 +1,185 @@
+//! What to start, and the starting.
+
+use std::path::Path;
+
+use super::{FakedTime, Platform};
+use crate::binaries::program;
+use crate::client::Api;
+use crate::database::{DatabaseKind, TestDatabase};
+use crate::ports::Port;
+use crate::process::{Process, Recipe};
+use crate::redis_server::RedisServer;
+use crate::sandbox::Sandbox;
+use crate::settings;
+use crate::wait::eventually;
+
+/// A platform to be started.
+#[derive(Debug)]
+pub struct Builder {
+    database: DatabaseKind,
+    apis: usize,
+    workers: usize,
+    schedulers: usize,
+    environment: Vec<(String, String)>,
+    redis_settings: Vec<String>,
+    time: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl Builder {
+    pub(super) const fn new(database: DatabaseKind) -> Self {
+        Self {
+            database,
+            apis: 1,
+            workers: 1,
+            schedulers: 1,
+            environment: Vec::new(),
+            redis_settings: Vec::new(),
+            time: None,
+        }
+    }
+
+    /// API replicas, at least one.
+    #[must_use]
+    pub fn apis(mut self, count: usize) -> Self {
+        self.apis = count.max(1);
+        self
+    }
+
+    #[must_use]
+    pub const fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+
+    #[must_use]
+    pub const fn schedulers(mut self, count: usize) -> Self {
+        self.schedulers = count;
+        self
+    }
+
+    /// A setting for all of the product's processes.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// A setting for Redis that wins over `deploy/redis.conf`, such as `("appendfsync", "everysec")`.
+    #[must_use]
+    pub fn redis_setting(mut self, name: &str, value: &str) -> Self {
+        self.redis_settings.extend([format!("--{name}"), value.to_owned()]);
+        self
+    }
+
+    /// Redis and all of the product's processes see this time, and it runs on from there.
+    #[must_use]
+    pub const fn at_time(mut self, now: chrono::DateTime<chrono::Utc>) -> Self {
+        self.time = Some(now);
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    pub async fn start(self) -> Platform {
+        let folder = tempfile::Builder::new().prefix("postrider-test-").tempdir().expect("make the test's folder");
+        let path = folder.path();
+        let time = self.time.map(|now| FakedTime::starting_at(path, now));
+        let redis_settings: Vec<&str> = self.redis_settings.iter().map(String::as_str).collect();
+        let (redis, sandbox, database) = tokio::join!(
+            RedisServer::start_with(path, time.as_ref(), &redis_settings),
+            Sandbox::start(path),
+            TestDatabase::create(self.database, path),
+        );
+        let environment = self.environment(path, &redis, &sandbox, &database, time.as_ref());
+
+        let mut apis = Vec::new();
+        let mut api_addresses = Vec::new();
+        for index in 0..self.apis {
+            let port = Port::reserve();
+            let mut environment = environment.clone();
+            environment.push(("BIND".to_owned(), port.address()));
+            api_addresses.push(format!("http://{}", port.address()));
+            apis.push(spawn("api", index, environment, path, Some(port)));
+        }
+        let mut workers = Vec::new();
+        for index in 0..self.workers {
+            workers.push(spawn("worker", index, environment.clone(), path, None));
+        }
+        let mut schedulers = Vec::new();
+        for index in 0..self.schedulers {
+            schedulers.push(spawn("scheduler", index, environment.clone(), path, None));
+        }
+        for process in apis.iter().chain(&workers).chain(&schedulers) {
+            process.ready().await;
+        }
+        let api = Api::new(api_addresses[0].clone()).with_key(key_of(&apis).await);
+        Platform {
+            workers,
+            schedulers,
+            apis,
+            api_addresses,
+            api,
+            sandbox,
+            redis,
+            database,
+            time,
+            folder: Some(folder),
+            finished: false,
+        }
+    }
+
+    fn environment(
+        &self,
+        folder: &Path,
+        redis: &RedisServer,
+        sandbox: &Sandbox,
+        database: &TestDatabase,
+        time: Option<&FakedTime>,
+    ) -> Vec<(String, String)> {
+        let mut environment: Vec<(String, String)> = [
+            ("DATABASE_URL", database.url().to_owned()),
+            ("REDIS_URL", redis.url()),
+            ("OBJECT_STORE_URL", format!("file://{}", folder.join("objects").display())),
+            ("SECRET_KEYS", "test:dGVzdHMgc2VhbCB3aXRoIHRoaXMga2V5LCBubyBvbmU=".to_owned()),
+            ("OPENAI_BASE_URL", sandbox.addresses().openai_base_url.clone()),
+            ("OPENAI_API_KEY", "sk-sandbox".to_owned()),
+            ("RUST_LOG", settings::log_filter()),
+            ("LOG_FORMAT", "json".to_owned()),
+            ("WORKER_GRACE_SECONDS", "10".to_owned()),
+            ("RUST_BACKTRACE", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        environment.extend(time.map(FakedTime::environment).unwrap_or_default());
+        // Later settings win, so a test's own come last.
+        environment.extend(self.environment.iter().cloned());
+        environment
+    }
+}
+
+/// The port, if any, must stay reserved as long as the process may be restarted: it is leaked with the test's process.
+fn spawn(sort: &str, index: usize, environment: Vec<(String, String)>, folder: &Path, port: Option<Port>) -> Process {
+    std::mem::forget(port);
+    let name = format!("{sort}-{index}");
+    Process::spawn(Recipe {
+        log: folder.join(format!("{name}.log")),
+        program: program(&format!("postrider-{sort}")),
+        arguments: Vec::new(),
+        environment,
+        privileges: Vec::new(),
+        ready: "ready".to_owned(),
+        name,
+    })
+}
+
+/// The key the first start printed, on whichever replica won.
+async fn key_of(apis: &[Process]) -> String {
+    eventually("the platform key in an API's log", || async { apis.iter().find_map(|api| key_in(&api.log())) }).await
+}
+
+fn key_in(log: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    log.match_indices("pr_").find_map(|(at, _)| {
+        let key: String = log[at..].chars().take_while(|c| allowed(*c)).collect();
+        (key.len() > 30).then_some(key)
+    })
+}

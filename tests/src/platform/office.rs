@@ -1,0 +1,64 @@
+//! A tenant with a mailbox and products: what most tests of the mail pipeline begin with.
+
+use serde_json::{Value, json};
+
+use super::Platform;
+use crate::client::Api;
+use crate::mails;
+
+/// A tenant that receives mail in the sandbox.
+#[derive(Debug, Clone)]
+pub struct Office {
+    pub tenant_id: String,
+    pub account_id: String,
+    pub address: String,
+    /// A platform key that acts for the tenant.
+    pub api: Api,
+}
+
+impl Platform {
+    /// The sign workshop of `tests/mails`, its mailbox polled every `poll_seconds`.
+    pub async fn workshop(&self, poll_seconds: u32) -> Office {
+        self.office(
+            "angebot@lindner-schilder.example",
+            &mails::workshop(),
+            &mails::products(),
+            json!({
+                "poll_interval_seconds": poll_seconds,
+            }),
+        )
+        .await
+    }
+
+    /// A tenant, its products, and a mailbox in the sandbox; `settings` are further fields of the account.
+    pub async fn office(&self, address: &str, tenant: &Value, products: &[Value], settings: Value) -> Office {
+        let tenant = self.api().post("/v1/tenants", tenant).await.expect_status(201).body;
+        let tenant_id = tenant["id"].as_str().expect("the tenant's id").to_owned();
+        let api = self.api().for_tenant(&tenant_id);
+        for product in products {
+            api.post("/v1/products", product).await.expect_status(201);
+        }
+        let account_id = self.mailbox(&api, address, settings).await;
+        Office { tenant_id, account_id, address: address.to_owned(), api }
+    }
+
+    /// Connects a new sandbox mailbox to a tenant and returns the account's id.
+    pub async fn mailbox(&self, api: &Api, address: &str, settings: Value) -> String {
+        let password = "correct horse battery staple";
+        self.sandbox().create_mailbox(address, password).await;
+        let (imap, smtp) = (self.sandbox().addresses().imap, self.sandbox().addresses().smtp);
+        let mut account = json!({
+            "address": address,
+            "display_name": "Angebote",
+            "imap_host": imap.ip(), "imap_port": imap.port(), "imap_security": "plain", "imap_username": address,
+            "smtp_host": smtp.ip(), "smtp_port": smtp.port(), "smtp_security": "plain", "smtp_username": address,
+            "password": password,
+            "time_zone": "Europe/Berlin",
+        });
+        for (name, value) in settings.as_object().into_iter().flatten() {
+            account[name] = value.clone();
+        }
+        let account = api.post("/v1/accounts", &account).await.expect_status(201).body;
+        account["id"].as_str().expect("the account's id").to_owned()
+    }
+}

@@ -1,0 +1,73 @@
+//! A private redis-server with `deploy/redis.conf`, in a folder of its own, that can be killed and started again.
+
+use std::path::Path;
+
+use crate::binaries::repository;
+use crate::platform::faked_time::FakedTime;
+use crate::ports::Port;
+use crate::process::{Process, Recipe};
+
+#[derive(Debug)]
+pub struct RedisServer {
+    port: Port,
+    process: Process,
+}
+
+impl RedisServer {
+    /// Starts it with its data in `folder`; under libfaketime if a faked time is given.
+    pub async fn start(folder: &Path, time: Option<&FakedTime>) -> Self {
+        Self::start_with(folder, time, &[]).await
+    }
+
+    /// With further settings, such as `["--appendfsync", "everysec"]`, that win over `deploy/redis.conf`.
+    pub async fn start_with(folder: &Path, time: Option<&FakedTime>, settings: &[&str]) -> Self {
+        let data = folder.join("redis");
+        std::fs::create_dir_all(&data).expect("create Redis's folder");
+        let port = Port::reserve();
+        let configuration = repository().join("deploy/redis.conf");
+        let mut arguments = vec![
+            configuration.display().to_string(),
+            "--port".to_owned(),
+            port.number().to_string(),
+            "--dir".to_owned(),
+            data.display().to_string(),
+        ];
+        arguments.extend(settings.iter().map(ToString::to_string));
+        let process = Process::spawn(Recipe {
+            name: "redis".to_owned(),
+            program: "redis-server".into(),
+            arguments,
+            environment: time.map(FakedTime::environment).unwrap_or_default(),
+            privileges: Vec::new(),
+            log: folder.join("redis.log"),
+            ready: "Ready to accept connections".to_owned(),
+        });
+        process.ready().await;
+        Self { port, process }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://{}/", self.port.address())
+    }
+
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// SIGKILL: what was not on disk is gone.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same port and data, and waits until it has loaded them.
+    pub async fn restart(&self) {
+        self.process.start();
+        self.process.ready().await;
+    }
+
+    /// A connection of the test's own, to look inside.
+    pub async fn connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.url()).expect("a Redis URL");
+        client.get_multiplexed_async_connection().await.expect("connect to Redis")
+    }
+}

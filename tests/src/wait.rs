@@ -1,0 +1,37 @@
+//! Waiting for a condition, with a deadline. Where the product offers a wait (`?wait=`, SSE, the sandbox's long-poll), use that.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// How long anything in a test may take unless it says otherwise; generous, because four tests share two cores in CI.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Repeats `look` until it finds something, and returns it.
+///
+/// # Panics
+/// When `DEADLINE` has passed; the message names `what` was missing.
+#[track_caller]
+pub fn eventually<T, F>(what: &str, look: impl FnMut() -> F) -> impl Future<Output = T>
+where
+    F: Future<Output = Option<T>>,
+{
+    within(DEADLINE, what, look)
+}
+
+/// [`eventually`] with a deadline of its own.
+pub async fn within<T, F>(deadline: Duration, what: &str, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + deadline;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {deadline:?} in vain for: {what}");
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
