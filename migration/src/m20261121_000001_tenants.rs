@@ -1,10 +1,7 @@
 //! Businesses and the keys that open the API to them.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-        async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{
         big_integer, integer, pk_uuid, text, text_null, text_uniq, timestamp_with_time_zone,
         timestamp_with_time_zone_null, uuid_null,
@@ -53,33 +50,20 @@ impl MigrationTrait for Migration {
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone_null("last_used_at"))
                     .col(timestamp_with_time_zone_null("revoked_at"))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from("api_keys", "tenant_id")
-                            .to("tenants", "id"),
-                    )
+                    .foreign_key(ForeignKey::create().from("api_keys", "tenant_id").to("tenants", "id"))
                     .take(),
             )
             .await?;
         manager
             .create_index(
-                Index::create()
-                    .name("api_keys_by_tenant")
-                    .table("api_keys")
-                    .col("tenant_id")
-                    .col("created_at")
-                    .take(),
+                Index::create().name("api_keys_by_tenant").table("api_keys").col("tenant_id").col("created_at").take(),
             )
             .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("api_keys").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("tenants").take())
-            .await
+        manager.drop_table(Table::drop().table("api_keys").take()).await?;
+        manager.drop_table(Table::drop().table("tenants").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

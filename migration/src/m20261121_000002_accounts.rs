@@ -1,13 +1,9 @@
 //! Mailboxes that are read and sent from, and how far each folder was read.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-        async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{
-        big_integer, integer, pk_uuid, text, text_null, timestamp_with_time_zone,
-        timestamp_with_time_zone_null, uuid,
+        big_integer, integer, pk_uuid, text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
     },
 };
 
@@ -43,22 +39,13 @@ impl MigrationTrait for Migration {
                     .col(timestamp_with_time_zone("connected_at"))
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone("updated_at"))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from("accounts", "tenant_id")
-                            .to("tenants", "id"),
-                    )
+                    .foreign_key(ForeignKey::create().from("accounts", "tenant_id").to("tenants", "id"))
                     .take(),
             )
             .await?;
         manager
             .create_index(
-                Index::create()
-                    .name("accounts_by_tenant")
-                    .table("accounts")
-                    .col("tenant_id")
-                    .col("created_at")
-                    .take(),
+                Index::create().name("accounts_by_tenant").table("accounts").col("tenant_id").col("created_at").take(),
             )
             .await?;
         manager
@@ -73,23 +60,15 @@ impl MigrationTrait for Migration {
                     .col(timestamp_with_time_zone("since"))
                     .col(timestamp_with_time_zone_null("last_polled_at"))
                     .primary_key(Index::create().col("account_id").col("folder"))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from("mailbox_cursors", "account_id")
-                            .to("accounts", "id"),
-                    )
+                    .foreign_key(ForeignKey::create().from("mailbox_cursors", "account_id").to("accounts", "id"))
                     .take(),
             )
             .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("mailbox_cursors").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("accounts").take())
-            .await
+        manager.drop_table(Table::drop().table("mailbox_cursors").take()).await?;
+        manager.drop_table(Table::drop().table("accounts").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

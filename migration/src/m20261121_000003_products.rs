@@ -1,10 +1,7 @@
 //! What a tenant sells, and the formula that prices it.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-        async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{json_binary, pk_uuid, text, text_null, timestamp_with_time_zone, uuid},
 };
 
@@ -33,31 +30,19 @@ impl MigrationTrait for Migration {
                     .col(text("state"))
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone("updated_at"))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from("products", "tenant_id")
-                            .to("tenants", "id"),
-                    )
+                    .foreign_key(ForeignKey::create().from("products", "tenant_id").to("tenants", "id"))
                     .take(),
             )
             .await?;
         manager
             .create_index(
-                Index::create()
-                    .name("products_by_sku")
-                    .table("products")
-                    .col("tenant_id")
-                    .col("sku")
-                    .unique()
-                    .take(),
+                Index::create().name("products_by_sku").table("products").col("tenant_id").col("sku").unique().take(),
             )
             .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("products").take())
-            .await
+        manager.drop_table(Table::drop().table("products").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

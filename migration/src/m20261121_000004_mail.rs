@@ -1,10 +1,7 @@
 //! Mail that came in, and the threads it belongs to.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-        async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{
         big_integer, double_null, json_binary, pk_uuid, text, text_null, timestamp_with_time_zone,
         timestamp_with_time_zone_null, uuid,
@@ -22,15 +19,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("inbound_mails").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("thread_messages").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("threads").take())
-            .await
+        manager.drop_table(Table::drop().table("inbound_mails").take()).await?;
+        manager.drop_table(Table::drop().table("thread_messages").take()).await?;
+        manager.drop_table(Table::drop().table("threads").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
@@ -48,22 +39,13 @@ async fn threads(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(uuid("account_id"))
                 .col(text("subject"))
                 .col(timestamp_with_time_zone("created_at"))
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("threads", "account_id")
-                        .to("accounts", "id"),
-                )
+                .foreign_key(ForeignKey::create().from("threads", "account_id").to("accounts", "id"))
                 .take(),
         )
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("threads_by_tenant")
-                .table("threads")
-                .col("tenant_id")
-                .col("created_at")
-                .take(),
+            Index::create().name("threads_by_tenant").table("threads").col("tenant_id").col("created_at").take(),
         )
         .await?;
     manager
@@ -75,11 +57,7 @@ async fn threads(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(uuid("tenant_id"))
                 .col(uuid("thread_id"))
                 .primary_key(Index::create().col("account_id").col("rfc_message_id"))
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("thread_messages", "thread_id")
-                        .to("threads", "id"),
-                )
+                .foreign_key(ForeignKey::create().from("thread_messages", "thread_id").to("threads", "id"))
                 .take(),
         )
         .await
@@ -116,16 +94,8 @@ async fn inbound_mails(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(text_null("reason"))
                 .col(timestamp_with_time_zone("created_at"))
                 .col(timestamp_with_time_zone("updated_at"))
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("inbound_mails", "account_id")
-                        .to("accounts", "id"),
-                )
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("inbound_mails", "thread_id")
-                        .to("threads", "id"),
-                )
+                .foreign_key(ForeignKey::create().from("inbound_mails", "account_id").to("accounts", "id"))
+                .foreign_key(ForeignKey::create().from("inbound_mails", "thread_id").to("threads", "id"))
                 .take(),
         )
         .await?;

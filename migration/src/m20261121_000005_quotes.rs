@@ -1,13 +1,10 @@
 //! Quotes, their lines, and how each line's price came about.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-        async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{
-        date_null, integer, json_binary, json_binary_null, pk_uuid, text, text_null,
-        timestamp_with_time_zone, uuid, uuid_null, uuid_uniq,
+        date_null, integer, json_binary, json_binary_null, pk_uuid, text, text_null, timestamp_with_time_zone, uuid,
+        uuid_null, uuid_uniq,
     },
 };
 
@@ -22,12 +19,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("quote_lines").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("quotes").take())
-            .await
+        manager.drop_table(Table::drop().table("quote_lines").take()).await?;
+        manager.drop_table(Table::drop().table("quotes").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
@@ -63,38 +56,19 @@ async fn quotes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(json_binary("extraction"))
                 .col(timestamp_with_time_zone("created_at"))
                 .col(timestamp_with_time_zone("updated_at"))
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("quotes", "mail_id")
-                        .to("inbound_mails", "id"),
-                )
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("quotes", "thread_id")
-                        .to("threads", "id"),
-                )
+                .foreign_key(ForeignKey::create().from("quotes", "mail_id").to("inbound_mails", "id"))
+                .foreign_key(ForeignKey::create().from("quotes", "thread_id").to("threads", "id"))
                 .take(),
         )
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("quotes_by_tenant")
-                .table("quotes")
-                .col("tenant_id")
-                .col("created_at")
-                .take(),
+            Index::create().name("quotes_by_tenant").table("quotes").col("tenant_id").col("created_at").take(),
         )
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("quotes_by_number")
-                .table("quotes")
-                .col("tenant_id")
-                .col("number")
-                .unique()
-                .take(),
+            Index::create().name("quotes_by_number").table("quotes").col("tenant_id").col("number").unique().take(),
         )
         .await
 }
@@ -117,11 +91,7 @@ async fn quote_lines(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(text_null("total"))
                 .col(json_binary_null("explanation"))
                 .primary_key(Index::create().col("quote_id").col("position"))
-                .foreign_key(
-                    ForeignKey::create()
-                        .from("quote_lines", "quote_id")
-                        .to("quotes", "id"),
-                )
+                .foreign_key(ForeignKey::create().from("quote_lines", "quote_id").to("quotes", "id"))
                 .take(),
         )
         .await

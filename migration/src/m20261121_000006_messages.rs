@@ -1,13 +1,10 @@
 //! The send ledger: one row per outgoing message, so that a customer never gets the same mail twice.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table,
-        async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, ForeignKey, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{
-        integer, json_binary, pk_uuid, text, text_null, timestamp_with_time_zone,
-        timestamp_with_time_zone_null, uuid, uuid_null,
+        integer, json_binary, pk_uuid, text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
+        uuid_null,
     },
 };
 
@@ -45,26 +42,13 @@ impl MigrationTrait for Migration {
                     .col(text_null("reason"))
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone("updated_at"))
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from("messages", "account_id")
-                            .to("accounts", "id"),
-                    )
-                    .foreign_key(
-                        ForeignKey::create()
-                            .from("messages", "quote_id")
-                            .to("quotes", "id"),
-                    )
+                    .foreign_key(ForeignKey::create().from("messages", "account_id").to("accounts", "id"))
+                    .foreign_key(ForeignKey::create().from("messages", "quote_id").to("quotes", "id"))
                     .take(),
             )
             .await?;
         for index in [
-            Index::create()
-                .name("messages_by_tenant")
-                .table("messages")
-                .col("tenant_id")
-                .col("created_at")
-                .take(),
+            Index::create().name("messages_by_tenant").table("messages").col("tenant_id").col("created_at").take(),
             Index::create()
                 .name("messages_by_scope")
                 .table("messages")
@@ -72,23 +56,9 @@ impl MigrationTrait for Migration {
                 .col("scope")
                 .col("state")
                 .take(),
-            Index::create()
-                .name("messages_by_thread")
-                .table("messages")
-                .col("thread_id")
-                .col("created_at")
-                .take(),
-            Index::create()
-                .name("messages_by_quote")
-                .table("messages")
-                .col("quote_id")
-                .take(),
-            Index::create()
-                .name("messages_by_state")
-                .table("messages")
-                .col("state")
-                .col("updated_at")
-                .take(),
+            Index::create().name("messages_by_thread").table("messages").col("thread_id").col("created_at").take(),
+            Index::create().name("messages_by_quote").table("messages").col("quote_id").take(),
+            Index::create().name("messages_by_state").table("messages").col("state").col("updated_at").take(),
         ] {
             manager.create_index(index).await?;
         }
@@ -96,9 +66,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("messages").take())
-            .await
+        manager.drop_table(Table::drop().table("messages").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -1,11 +1,9 @@
 //! What keeps database and queue in step: the outbox, planned occurrences, dead letters.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, Index, MigrationTrait, SchemaManager, Table, async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{
-        blob, blob_null, integer, pk_uuid, text, text_null, timestamp_with_time_zone,
+        big_integer, blob, blob_null, integer, pk_uuid, text, text_null, timestamp_with_time_zone,
         timestamp_with_time_zone_null, uuid,
     },
 };
@@ -22,15 +20,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("dead_letters").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("occurrences").take())
-            .await?;
-        manager
-            .drop_table(Table::drop().table("outbox").take())
-            .await
+        manager.drop_table(Table::drop().table("dead_letters").take()).await?;
+        manager.drop_table(Table::drop().table("occurrences").take()).await?;
+        manager.drop_table(Table::drop().table("outbox").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
@@ -54,12 +46,7 @@ async fn outbox(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     manager
         .create_index(
-            Index::create()
-                .name("outbox_by_relay")
-                .table("outbox")
-                .col("relayed_at")
-                .col("created_at")
-                .take(),
+            Index::create().name("outbox_by_relay").table("outbox").col("relayed_at").col("created_at").take(),
         )
         .await
 }
@@ -99,7 +86,7 @@ async fn dead_letters(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(pk_uuid("id"))
                 .col(uuid("tenant_id"))
                 .col(text("job_id"))
-                .col(integer("death_number"))
+                .col(big_integer("death_number"))
                 .col(text("kind"))
                 .col(text("queue"))
                 .col(text("lane"))
@@ -125,18 +112,8 @@ async fn dead_letters(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col("death_number")
             .unique()
             .take(),
-        Index::create()
-            .name("dead_letters_by_tenant")
-            .table("dead_letters")
-            .col("tenant_id")
-            .col("died_at")
-            .take(),
-        Index::create()
-            .name("dead_letters_by_state")
-            .table("dead_letters")
-            .col("state")
-            .col("updated_at")
-            .take(),
+        Index::create().name("dead_letters_by_tenant").table("dead_letters").col("tenant_id").col("died_at").take(),
+        Index::create().name("dead_letters_by_state").table("dead_letters").col("state").col("updated_at").take(),
     ] {
         manager.create_index(index).await?;
     }

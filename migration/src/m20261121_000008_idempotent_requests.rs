@@ -1,9 +1,7 @@
 //! The first answer to each `Idempotency-Key`, so that a repeated request gets the same one.
 
 use sea_orm_migration::{
-    prelude::{
-        DbErr, DeriveMigrationName, Index, MigrationTrait, SchemaManager, Table, async_trait,
-    },
+    prelude::{DbErr, DeriveMigrationName, Index, MigrationTrait, SchemaManager, Table, async_trait},
     schema::{blob_null, integer_null, text, text_null, timestamp_with_time_zone, uuid},
 };
 
@@ -41,9 +39,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("idempotent_requests").take())
-            .await
+        manager.drop_table(Table::drop().table("idempotent_requests").take()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

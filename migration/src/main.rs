@@ -10,11 +10,7 @@ use sea_orm_migration::{
 };
 
 #[derive(Parser)]
-#[command(
-    name = "postrider-migrate",
-    version,
-    about = "Applies and rolls back Postrider's database schema"
-)]
+#[command(name = "postrider-migrate", version, about = "Applies and rolls back Postrider's database schema")]
 struct Arguments {
     /// sqlite://path/to/file.db?mode=rwc or postgres://user:password@host/database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]

@@ -41,6 +41,11 @@ const RULES: &[Rule] = &[
         because: "the sandbox stands for outside services; sharing code with the product would share its mistakes",
     },
     Rule {
+        name: "postrider-demo",
+        may_use: &[],
+        because: "the demonstration knows the product only as its clients do, over HTTP",
+    },
+    Rule {
         name: TESTS,
         may_use: &[QUEUE, SHARED, MIGRATION],
         because: "the tests use the processes as their users do, as programs",

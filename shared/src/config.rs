@@ -1,0 +1,22 @@
+//! Settings, read once at the start of a process.
+//!
+//! They come from environment variables, and below them from an optional TOML file named by `POSTRIDER_CONFIG`, whose keys are the
+//! variables' names in lower case. Each component owns and validates its own [`Section`]; all problems of a process are reported
+//! together, in words an operator can act on. Every variable is in [`VARIABLES`], from which `deploy/env.example` is checked.
+
+mod connections;
+mod observability;
+mod processes;
+mod section;
+mod settings;
+mod variables;
+
+pub use connections::{ConnectionUrl, DatabaseConfig, KeysConfig, ObjectsConfig, RedisConfig};
+pub use observability::{LogFormat, TelemetryConfig};
+pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};
+pub use section::{ConfigErrors, Reader, Section};
+pub use settings::Settings;
+pub use variables::{Default, VARIABLES, Variable};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Where things are kept: the database, Redis, files, and the keys for secrets.
+
+use std::fmt;
+
+use super::{Reader, Section};
+use crate::seal::KeyRing;
+
+/// A URL that may hold a password: shown without it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConnectionUrl(String);
+
+impl ConnectionUrl {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// The whole URL, with its password.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ConnectionUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
+        write!(f, "{scheme}://…")
+    }
+}
+
+/// Which database, and how many connections to it.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    pub url: ConnectionUrl,
+    pub max_connections: u32,
+}
+
+impl DatabaseConfig {
+    /// The usual settings for a URL.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: ConnectionUrl::new(url), max_connections: 16 }
+    }
+}
+
+impl Section for DatabaseConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let url = url(reader, "DATABASE_URL", &["sqlite:", "postgres://", "postgresql://"]);
+        let max_connections = reader.number("DATABASE_MAX_CONNECTIONS", 1..=1_000);
+        Some(Self { url: url?, max_connections: max_connections? })
+    }
+}
+
+/// Which Redis holds the queue.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    pub url: ConnectionUrl,
+    /// Fixed for an installation; the queue engine refuses another number.
+    pub shards: u16,
+}
+
+impl Section for RedisConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let url = url(reader, "REDIS_URL", &["redis://", "rediss://", "unix://", "redis+unix://"]);
+        let shards = reader.number("QUEUE_SHARDS", 1..=4_096);
+        Some(Self { url: url?, shards: shards? })
+    }
+}
+
+/// The keys that seal provider secrets.
+#[derive(Debug, Clone)]
+pub struct KeysConfig {
+    pub keys: KeyRing,
+}
+
+impl Section for KeysConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text("SECRET_KEYS")?;
+        match KeyRing::parse(&text) {
+            Ok(keys) => Some(Self { keys }),
+            Err(error) => {
+                reader.problem("SECRET_KEYS", error);
+                None
+            }
+        }
+    }
+}
+
+/// Where raw mail and PDFs are kept.
+#[derive(Debug, Clone)]
+pub struct ObjectsConfig {
+    pub url: ConnectionUrl,
+}
+
+impl ObjectsConfig {
+    /// The store at a URL.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: ConnectionUrl::new(url) }
+    }
+}
+
+impl Section for ObjectsConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let url = url(reader, "OBJECT_STORE_URL", &["file:///", "memory:///"])?;
+        Some(Self { url })
+    }
+}
+
+fn url(reader: &mut Reader<'_>, name: &str, starts: &[&str]) -> Option<ConnectionUrl> {
+    let text = reader.text(name)?;
+    if starts.iter().any(|start| text.starts_with(start)) {
+        return Some(ConnectionUrl(text));
+    }
+    reader.problem(name, format!("must start with {}", starts.join(" or ")));
+    None
+}

@@ -1,0 +1,136 @@
+//! The sections of whole processes, made of their components' sections.
+
+use std::{net::SocketAddr, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{DatabaseConfig, KeysConfig, ObjectsConfig, Reader, RedisConfig, Section, TelemetryConfig};
+use crate::jobs::Queue;
+
+/// `postrider-api`.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    pub bind: SocketAddr,
+    pub database: DatabaseConfig,
+    pub redis: RedisConfig,
+    pub keys: KeysConfig,
+    pub objects: ObjectsConfig,
+    pub telemetry: TelemetryConfig,
+}
+
+impl Section for ApiConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let bind = reader.parse("BIND", "an IP address and port such as 127.0.0.1:8080");
+        let database = DatabaseConfig::read(reader);
+        let redis = RedisConfig::read(reader);
+        let keys = KeysConfig::read(reader);
+        let objects = ObjectsConfig::read(reader);
+        let telemetry = TelemetryConfig::read(reader);
+        Some(Self {
+            bind: bind?,
+            database: database?,
+            redis: redis?,
+            keys: keys?,
+            objects: objects?,
+            telemetry: telemetry?,
+        })
+    }
+}
+
+/// `postrider-worker`.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub queues: Vec<Queue>,
+    pub concurrency: usize,
+    pub grace: Duration,
+    pub llm: LlmConfig,
+    pub database: DatabaseConfig,
+    pub redis: RedisConfig,
+    pub keys: KeysConfig,
+    pub objects: ObjectsConfig,
+    pub telemetry: TelemetryConfig,
+}
+
+impl Section for WorkerConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let queues = queues(reader);
+        let concurrency = reader.number("WORKER_CONCURRENCY", 1..=10_000);
+        let grace = reader.number("WORKER_GRACE_SECONDS", 0..=3_600).map(Duration::from_secs);
+        let llm = LlmConfig::read(reader);
+        let database = DatabaseConfig::read(reader);
+        let redis = RedisConfig::read(reader);
+        let keys = KeysConfig::read(reader);
+        let objects = ObjectsConfig::read(reader);
+        let telemetry = TelemetryConfig::read(reader);
+        Some(Self {
+            queues: queues?,
+            concurrency: concurrency?,
+            grace: grace?,
+            llm: llm?,
+            database: database?,
+            redis: redis?,
+            keys: keys?,
+            objects: objects?,
+            telemetry: telemetry?,
+        })
+    }
+}
+
+fn queues(reader: &mut Reader<'_>) -> Option<Vec<Queue>> {
+    let text = reader.text("WORKER_QUEUES")?;
+    let mut queues = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match name.parse::<Queue>() {
+            Ok(queue) if queues.contains(&queue) => {}
+            Ok(queue) => queues.push(queue),
+            Err(error) => reader.problem("WORKER_QUEUES", error),
+        }
+    }
+    if queues.is_empty() {
+        reader.problem("WORKER_QUEUES", "must name at least one queue");
+        return None;
+    }
+    Some(queues)
+}
+
+/// The OpenAI-compatible endpoint.
+#[derive(Debug, Clone)]
+pub struct LlmConfig {
+    /// Without a slash at the end.
+    pub base_url: String,
+    pub api_key: SecretString,
+    pub model: String,
+    pub timeout: Duration,
+}
+
+impl Section for LlmConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let base_url = reader.text("OPENAI_BASE_URL").map(|url| url.trim_end_matches('/').to_owned());
+        if base_url.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            reader.problem("OPENAI_BASE_URL", "must start with https:// or http://");
+        }
+        let api_key = reader.text("OPENAI_API_KEY").map(SecretString::from);
+        let model = reader.text("OPENAI_MODEL");
+        let timeout = reader.number("LLM_TIMEOUT_SECONDS", 1..=600).map(Duration::from_secs);
+        Some(Self { base_url: base_url?, api_key: api_key?, model: model?, timeout: timeout? })
+    }
+}
+
+/// `postrider-scheduler`.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    pub tick: Duration,
+    pub database: DatabaseConfig,
+    pub redis: RedisConfig,
+    pub telemetry: TelemetryConfig,
+}
+
+impl Section for SchedulerConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let tick = reader.number("SCHEDULER_TICK_MS", 10..=60_000).map(Duration::from_millis);
+        let database = DatabaseConfig::read(reader);
+        let redis = RedisConfig::read(reader);
+        let telemetry = TelemetryConfig::read(reader);
+        Some(Self { tick: tick?, database: database?, redis: redis?, telemetry: telemetry? })
+    }
+}

@@ -1,0 +1,97 @@
+//! The raw texts of all settings, from the environment and the optional file.
+
+use std::collections::BTreeMap;
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+    value::Value,
+};
+
+use super::{ConfigErrors, Reader, Section, VARIABLES};
+
+/// What was set, by variable name.
+#[derive(Clone, Default)]
+pub struct Settings {
+    texts: BTreeMap<&'static str, String>,
+    problems: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the environment and the file that `POSTRIDER_CONFIG` names.
+    pub fn load() -> Self {
+        // As texts: figment's own reading of variables would turn a key such as `007` into the number 7.
+        let environment: BTreeMap<String, String> =
+            Env::raw().iter().map(|(name, text)| (name.as_str().to_ascii_lowercase(), text)).collect();
+        Self::from_texts(&environment)
+    }
+
+    /// Takes the given variables instead of the environment (for tests).
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let texts = variables.into_iter().map(|(name, text)| (name.to_ascii_lowercase(), text.to_owned())).collect();
+        Self::from_texts(&texts)
+    }
+
+    /// The component's own section, or everything that is wrong with it.
+    pub fn read<S: Section>(&self) -> Result<S, ConfigErrors> {
+        let mut reader = Reader::new(self, self.problems.clone());
+        let section = S::read(&mut reader);
+        reader.finish(section)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
+    fn from_texts(environment: &BTreeMap<String, String>) -> Self {
+        let mut settings = Self::default();
+        let mut figment = Figment::new();
+        let path = environment.get("postrider_config").filter(|path| !path.is_empty());
+        if let Some(path) = path {
+            if std::path::Path::new(path).is_file() {
+                figment = figment.merge(Toml::file_exact(path));
+            } else {
+                settings.problems.push(format!("POSTRIDER_CONFIG: there is no file `{path}`"));
+            }
+        }
+        let known = |name: &str| VARIABLES.iter().find(|variable| variable.name.eq_ignore_ascii_case(name));
+        let ours: BTreeMap<&String, &String> =
+            environment.iter().filter(|(name, text)| known(name).is_some() && !text.is_empty()).collect();
+        figment = figment.merge(Serialized::defaults(ours));
+        match figment.extract::<BTreeMap<String, Value>>() {
+            Err(errors) => {
+                let file = path.map_or("the settings file", String::as_str);
+                settings.problems.extend(errors.into_iter().map(|error| format!("{file}: {error}")));
+            }
+            Ok(values) => {
+                for (name, value) in values {
+                    match (known(&name), text_of(&value)) {
+                        (Some(variable), Some(text)) => {
+                            settings.texts.insert(variable.name, text);
+                        }
+                        (Some(variable), None) => settings
+                            .problems
+                            .push(format!("{}: must be a text, a number or true/false in the file", variable.name)),
+                        (None, _) => settings
+                            .problems
+                            .push(format!("the settings file has `{name}`, which is not a setting of this version")),
+                    }
+                }
+            }
+        }
+        settings
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text.clone()),
+        Value::Bool(_, flag) => Some(flag.to_string()),
+        Value::Num(_, number) => number
+            .to_i128()
+            .map(|whole| whole.to_string())
+            .or_else(|| number.to_u128().map(|whole| whole.to_string()))
+            .or_else(|| number.to_f64().map(|fraction| fraction.to_string())),
+        Value::Char(..) | Value::Empty(..) | Value::Dict(..) | Value::Array(..) => None,
+    }
+}

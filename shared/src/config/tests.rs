@@ -1,0 +1,102 @@
+use std::io::Write;
+
+use super::*;
+
+const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn complete() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("DATABASE_URL", "sqlite://test.db?mode=rwc"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/0"),
+        ("SECRET_KEYS", KEY),
+        ("OBJECT_STORE_URL", "file:///tmp/objects"),
+        ("OPENAI_API_KEY", "007"),
+    ]
+}
+
+#[test]
+fn a_complete_environment_gives_the_documented_defaults() {
+    let worker: WorkerConfig = Settings::of(complete()).read().unwrap();
+    assert_eq!(worker.queues.len(), 5);
+    assert_eq!(worker.concurrency, 64);
+    assert_eq!(worker.grace.as_secs(), 20);
+    assert_eq!(worker.redis.shards, 16);
+    assert_eq!(worker.llm.model, "gpt-4.1-mini");
+    let api: ApiConfig = Settings::of(complete()).read().unwrap();
+    assert_eq!(api.bind.to_string(), "127.0.0.1:8080");
+    let scheduler: SchedulerConfig = Settings::of(complete()).read().unwrap();
+    assert_eq!(scheduler.tick.as_millis(), 200);
+}
+
+#[test]
+fn texts_that_look_like_numbers_stay_texts() {
+    use secrecy::ExposeSecret;
+    let worker: WorkerConfig = Settings::of(complete()).read().unwrap();
+    assert_eq!(worker.llm.api_key.expose_secret(), "007");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let settings = Settings::of([
+        ("REDIS_URL", "localhost"),
+        ("WORKER_QUEUES", "mail,typo"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("SECRET_KEYS", "k1:tooshort"),
+        ("LOG_FORMAT", "xml"),
+        ("METRICS_BIND", "9090"),
+    ]);
+    let errors = settings.read::<WorkerConfig>().unwrap_err();
+    let named: Vec<&str> =
+        errors.problems().iter().map(|problem| problem.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(
+        named,
+        [
+            "WORKER_QUEUES",
+            "WORKER_CONCURRENCY",
+            "OPENAI_API_KEY",
+            "DATABASE_URL",
+            "REDIS_URL",
+            "SECRET_KEYS",
+            "OBJECT_STORE_URL",
+            "LOG_FORMAT",
+            "METRICS_BIND"
+        ],
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_file_is_read_below_the_environment_and_checked() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(file, "scheduler_tick_ms = 500\nqueue_shards = 8\ndatabse_url = \"sqlite:x\"\n").unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let mut variables = complete();
+    variables.push(("POSTRIDER_CONFIG", &path));
+    variables.push(("QUEUE_SHARDS", "4"));
+    let errors = Settings::of(variables.clone()).read::<SchedulerConfig>().unwrap_err();
+    assert_eq!(errors.problems(), ["the settings file has `databse_url`, which is not a setting of this version"]);
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(file, "scheduler_tick_ms = 500\nqueue_shards = 8\n").unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    variables[5].1 = &path;
+    let scheduler: SchedulerConfig = Settings::of(variables).read().unwrap();
+    assert_eq!(scheduler.tick.as_millis(), 500);
+    assert_eq!(scheduler.redis.shards, 4, "the environment wins");
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let mut variables = complete();
+    variables[0].1 = "postgres://user:hunter2@db/postrider";
+    let shown = format!("{:?}", Settings::of(variables).read::<WorkerConfig>().unwrap());
+    assert!(!shown.contains("hunter2") && !shown.contains("007") && !shown.contains("AAECAw"), "{shown}");
+}
+
+#[test]
+fn every_variable_is_listed_once() {
+    let mut names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), VARIABLES.len());
+}

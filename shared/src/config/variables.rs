@@ -1,0 +1,140 @@
+//! Every variable there is: the one list that code, `deploy/env.example` and the README agree with.
+
+/// What holds when a variable is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// The process does not start without it.
+    Required,
+    /// This text.
+    Is(&'static str),
+    /// The feature stays off.
+    Off,
+}
+
+/// One environment variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    pub name: &'static str,
+    pub default: Default,
+    /// The processes that read it.
+    pub used_by: &'static [&'static str],
+    /// One or two sentences for the operator.
+    pub help: &'static str,
+}
+
+const ALL: &[&str] = &["api", "worker", "scheduler"];
+const API: &[&str] = &["api"];
+const WORKER: &[&str] = &["worker"];
+
+const fn variable(
+    name: &'static str,
+    default: Default,
+    used_by: &'static [&'static str],
+    help: &'static str,
+) -> Variable {
+    Variable { name, default, used_by, help }
+}
+
+/// All variables, in the order in which an operator meets them.
+pub const VARIABLES: &[Variable] = &[
+    variable(
+        "POSTRIDER_CONFIG",
+        Default::Off,
+        ALL,
+        "Path of a TOML file with settings; its keys are these names in lower case. Environment variables win over it.",
+    ),
+    variable(
+        "DATABASE_URL",
+        Default::Required,
+        &["api", "worker", "scheduler", "migrate"],
+        "The database: sqlite:///var/lib/postrider/postrider.db?mode=rwc or postgres://user:password@host:5432/postrider.",
+    ),
+    variable(
+        "DATABASE_MAX_CONNECTIONS",
+        Default::Is("16"),
+        ALL,
+        "The most database connections one process opens (1 to 1000).",
+    ),
+    variable(
+        "REDIS_URL",
+        Default::Required,
+        ALL,
+        "The queue's Redis: redis://[user:password@]host:6379/0. Needs appendonly yes, maxmemory, and maxmemory-policy noeviction.",
+    ),
+    variable(
+        "QUEUE_SHARDS",
+        Default::Is("16"),
+        ALL,
+        "Into how many shards the queue divides its keys (1 to 4096). Fixed when the first process meets an empty Redis.",
+    ),
+    variable(
+        "SECRET_KEYS",
+        Default::Required,
+        &["api", "worker"],
+        "Keys that seal mailbox passwords: id:base64-of-32-bytes, several separated by commas. The first seals, all open. Make one with: openssl rand -base64 32",
+    ),
+    variable(
+        "OBJECT_STORE_URL",
+        Default::Required,
+        &["api", "worker"],
+        "Where raw mail and PDFs are kept: file:///var/lib/postrider/objects.",
+    ),
+    variable("RUST_LOG", Default::Is("info"), ALL, "What is logged, for example: info,postrider_worker=debug."),
+    variable("LOG_FORMAT", Default::Is("text"), ALL, "How log lines look: text for people, json for machines."),
+    variable(
+        "SENTRY_DSN",
+        Default::Off,
+        ALL,
+        "Where errors are reported, for example https://key@sentry.example.com/1.",
+    ),
+    variable(
+        "BIND",
+        Default::Is("127.0.0.1:8080"),
+        API,
+        "Address and port of the HTTP API; port 0 takes a free one and logs it.",
+    ),
+    variable(
+        "METRICS_BIND",
+        Default::Off,
+        &["worker", "scheduler"],
+        "Address and port for Prometheus, for example 127.0.0.1:9090. The API serves /metrics at its own address.",
+    ),
+    variable(
+        "WORKER_QUEUES",
+        Default::Is("mail,extraction,quotes,email,diagnostics"),
+        WORKER,
+        "The queues this worker takes jobs from, separated by commas.",
+    ),
+    variable(
+        "WORKER_CONCURRENCY",
+        Default::Is("64"),
+        WORKER,
+        "The most jobs this worker runs at the same time (1 to 10000).",
+    ),
+    variable(
+        "WORKER_GRACE_SECONDS",
+        Default::Is("20"),
+        WORKER,
+        "How long running jobs may finish after a stop signal before they go back to the queue (0 to 3600).",
+    ),
+    variable(
+        "OPENAI_BASE_URL",
+        Default::Is("https://api.openai.com/v1"),
+        WORKER,
+        "The OpenAI-compatible endpoint that reads quote requests.",
+    ),
+    variable("OPENAI_API_KEY", Default::Required, WORKER, "The key for that endpoint."),
+    variable("OPENAI_MODEL", Default::Is("gpt-4.1-mini"), WORKER, "The model that reads quote requests."),
+    variable(
+        "LLM_TIMEOUT_SECONDS",
+        Default::Is("60"),
+        WORKER,
+        "How long one answer of that endpoint may take (1 to 600).",
+    ),
+    variable(
+        "SCHEDULER_TICK_MS",
+        Default::Is("200"),
+        &["scheduler"],
+        "How often the scheduler looks for work, in milliseconds (10 to 60000).",
+    ),
+];

@@ -1,0 +1,113 @@
+//! The connection to SQLite or PostgreSQL, and the one way to write.
+//!
+//! Every write goes through [`Database::write`], a transaction that has the right to write from its first statement. On SQLite that
+//! is `BEGIN IMMEDIATE`: a transaction that starts by reading and later wants to write fails with "database is locked" without
+//! waiting, whatever the busy time-out. Writers of one process queue up fairly on a lock; writers of several processes wait for
+//! each other by the busy time-out. A transaction is never held across a call to a provider.
+
+mod error;
+mod exact;
+mod page;
+
+use std::{sync::Arc, time::Duration};
+
+pub use error::StoreError;
+pub use exact::Exact;
+pub use page::{Cursor, CursorError, Page};
+use sea_orm::{
+    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::config::DatabaseConfig;
+
+/// How long a SQLite writer waits for one in another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A pool of connections. Clones share it.
+#[derive(Clone)]
+pub struct Database {
+    connection: DatabaseConnection,
+    /// SQLite has one writer; see the module's description.
+    writer: Option<Arc<Mutex<()>>>,
+}
+
+/// An open write. Dropping it without [`commit`](Self::commit) undoes it.
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    // Released after the transaction ended: fields drop in this order.
+    _writer: Option<OwnedMutexGuard<()>>,
+}
+
+impl Database {
+    /// Opens the pool; the schema must be there already (`postrider-migrate up`).
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        let mut options = ConnectOptions::new(config.url.as_str());
+        options
+            .max_connections(config.max_connections)
+            .acquire_timeout(Duration::from_secs(20))
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(|options| {
+                options
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // NORMAL could lose the last commits when the power fails: a mail accepted twice.
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(BUSY_TIMEOUT)
+                    .foreign_keys(true)
+            });
+        let connection = sea_orm::Database::connect(options).await?;
+        let writer = (connection.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Mutex::new(())));
+        Ok(Self { connection, writer })
+    }
+
+    /// For reads, each of which sees what was committed before it.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Starts a write.
+    pub async fn write(&self) -> Result<Transaction, StoreError> {
+        let writer = match &self.writer {
+            Some(lock) => Some(Arc::clone(lock).lock_owned().await),
+            None => None,
+        };
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let inner = self.connection.begin_with_options(options).await?;
+        Ok(Transaction { inner, _writer: writer })
+    }
+
+    /// Whether the database answers (`/readyz`).
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.connection.ping().await?)
+    }
+
+    /// `sqlite` or `postgres`, for people.
+    pub fn backend(&self) -> &'static str {
+        match self.connection.get_database_backend() {
+            DbBackend::Sqlite => "sqlite",
+            DbBackend::Postgres => "postgres",
+            _ => "unknown",
+        }
+    }
+}
+
+impl Transaction {
+    /// Makes the write last.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+
+    /// Undoes the write. Dropping does so too, but only when the connection is used next.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.inner.rollback().await?)
+    }
+
+    pub(crate) fn connection(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+}

@@ -1,0 +1,120 @@
+//! What can go wrong with a store, by what the caller can do about it.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+use crate::seal::SealError;
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such row in this tenant.
+    #[error("there is no such {what}")]
+    NotFound { what: &'static str },
+    /// The row is there, but in a state that does not allow this.
+    #[error("the {what} {reason}")]
+    Conflict { what: &'static str, reason: String },
+    /// Something unique exists already.
+    #[error("a {what} like this exists already")]
+    Taken { what: &'static str },
+    /// The value cannot be stored.
+    #[error("{field}: {reason}")]
+    Invalid { field: &'static str, reason: String },
+    /// A row holds what this version cannot read.
+    #[error("a stored {what} cannot be read: {reason}")]
+    Unreadable { what: &'static str, reason: String },
+    /// A secret could not be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The database is busy, away or restarting.
+    #[error("the database is not available")]
+    Unavailable(#[source] DbErr),
+    /// The database refused the statement: a defect, not a moment.
+    #[error("the database refused a statement")]
+    Database(#[source] DbErr),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::NotFound { .. }
+            | Self::Conflict { .. }
+            | Self::Taken { .. }
+            | Self::Invalid { .. }
+            | Self::Unreadable { .. }
+            | Self::Seal(_)
+            | Self::Database(_) => false,
+        }
+    }
+
+    pub(crate) fn conflict(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Conflict { what, reason: reason.into() }
+    }
+
+    pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid { field, reason: reason.into() }
+    }
+
+    /// Gives a violated unique index the name of what exists already.
+    pub(crate) fn taken(what: &'static str) -> impl Fn(DbErr) -> Self {
+        move |error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Self::Taken { what },
+            _ => error.into(),
+        }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if is_transient(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+fn is_transient(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source)) => {
+            is_transient_sqlx(source)
+        }
+        // Everything else is about the statement or the value, not about the moment.
+        _ => false,
+    }
+}
+
+fn is_transient_sqlx(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| is_transient_code(&code)),
+        _ => false,
+    }
+}
+
+/// PostgreSQL: connection (08), serialization and deadlock (40), resources (53), shutdown (57P), lock (55P03); SQLite: busy,
+/// locked, and their extended forms.
+fn is_transient_code(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class)) || code == "55P03";
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_a_moment_are_told_from_codes_of_a_defect() {
+        for code in ["40001", "40P01", "57P01", "08006", "5", "517", "6"] {
+            assert!(is_transient_code(code), "{code}");
+        }
+        for code in ["23505", "42P01", "2067", "1", "787"] {
+            assert!(!is_transient_code(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The catalogue: every kind of job there is, one file per kind.
+//!
+//! A kind is its payload together with its policy and with who may submit it. Payloads carry ids and small scalars, never rows and
+//! never secrets. Their JSON is a wire format between versions: each has a golden snapshot, and a renamed kind keeps its old name
+//! as an alias.
+//!
+//! To add a kind: a file here, one line in [`catalogue`], a handler in the worker, and its registration.
+
+mod diagnostic;
+mod extract_request;
+mod kind;
+mod poll_mailbox;
+mod price_quote;
+mod queue;
+mod render_quote;
+mod send_email;
+
+use std::sync::LazyLock;
+
+pub use diagnostic::{DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep};
+pub use extract_request::ExtractRequest;
+pub use kind::{Declared, KindInfo, PayloadError, Submit};
+pub use poll_mailbox::PollMailbox;
+pub use price_quote::PriceQuote;
+pub use queue::Queue;
+pub use render_quote::RenderQuote;
+pub use send_email::SendEmail;
+
+static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
+    vec![
+        KindInfo::of::<PollMailbox>(),
+        KindInfo::of::<ExtractRequest>(),
+        KindInfo::of::<PriceQuote>(),
+        KindInfo::of::<RenderQuote>(),
+        KindInfo::of::<SendEmail>(),
+        KindInfo::of::<DiagnosticEcho>(),
+        KindInfo::of::<DiagnosticSleep>(),
+        KindInfo::of::<DiagnosticFail>(),
+        KindInfo::of::<DiagnosticCrash>(),
+    ]
+});
+
+/// All kinds, for `GET /v1/kinds` and for the check of submitted payloads.
+pub fn catalogue() -> &'static [KindInfo] {
+    &CATALOGUE
+}
+
+/// The kind of a name or alias.
+pub fn find(name: &str) -> Option<&'static KindInfo> {
+    catalogue().iter().find(|kind| kind.kind.as_str() == name || kind.aliases.contains(&name))
+}
+
+#[cfg(test)]
+mod tests;

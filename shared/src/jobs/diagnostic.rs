@@ -1,0 +1,140 @@
+//! Kinds for smoke tests and drills, on every installation.
+
+use std::time::Duration;
+
+use postrider_queue::{Job, JobKind, Lane, QueueName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Declared, Queue, Submit};
+use crate::api_keys::Role;
+
+/// Gives its data back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DiagnosticEcho {
+    /// Any JSON; it becomes the job's output.
+    #[serde(default)]
+    pub data: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub lane: Option<Lane>,
+}
+
+impl Job for DiagnosticEcho {
+    const KIND: JobKind = JobKind::new("diagnostic.echo");
+    const QUEUE: QueueName = Queue::Diagnostics.name();
+
+    fn lane(&self) -> Lane {
+        self.lane.clone().unwrap_or_default()
+    }
+}
+
+impl Declared for DiagnosticEcho {
+    const SUMMARY: &'static str = "Gives its data back as output.";
+    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const CHOOSES_LANE: bool = true;
+}
+
+/// Waits, and reports progress meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DiagnosticSleep {
+    /// Milliseconds, at most ten minutes.
+    #[schema(maximum = 600_000)]
+    pub ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub lane: Option<Lane>,
+}
+
+impl DiagnosticSleep {
+    const LONGEST_MS: u64 = 600_000;
+}
+
+impl Job for DiagnosticSleep {
+    const KIND: JobKind = JobKind::new("diagnostic.sleep");
+    const QUEUE: QueueName = Queue::Diagnostics.name();
+    const TIMEOUT: Duration = Duration::from_secs(660);
+
+    fn lane(&self) -> Lane {
+        self.lane.clone().unwrap_or_default()
+    }
+}
+
+impl Declared for DiagnosticSleep {
+    const SUMMARY: &'static str = "Waits for the given time.";
+    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const CHOOSES_LANE: bool = true;
+
+    fn check(&self) -> Result<(), String> {
+        if self.ms > Self::LONGEST_MS {
+            return Err(format!("ms is {}, at most {} is allowed", self.ms, Self::LONGEST_MS));
+        }
+        Ok(())
+    }
+}
+
+/// Fails, for drills of retries and dead letters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DiagnosticFail {
+    /// How many attempts fail before one succeeds.
+    pub times: u32,
+    /// What the failure says.
+    #[serde(default = "default_error")]
+    pub error: String,
+    /// Whether the failure is one that no retry mends: the job dies at once.
+    #[serde(default)]
+    pub permanent: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub lane: Option<Lane>,
+}
+
+fn default_error() -> String {
+    "asked to fail".to_owned()
+}
+
+impl Job for DiagnosticFail {
+    const KIND: JobKind = JobKind::new("diagnostic.fail");
+    const QUEUE: QueueName = Queue::Diagnostics.name();
+
+    fn lane(&self) -> Lane {
+        self.lane.clone().unwrap_or_default()
+    }
+}
+
+impl Declared for DiagnosticFail {
+    const SUMMARY: &'static str = "Fails the given number of times, or for good.";
+    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const CHOOSES_LANE: bool = true;
+
+    fn check(&self) -> Result<(), String> {
+        if self.error.len() > 2_000 {
+            return Err("error is longer than 2,000 bytes".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Kills the worker process that runs it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DiagnosticCrash {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub lane: Option<Lane>,
+}
+
+impl Job for DiagnosticCrash {
+    const KIND: JobKind = JobKind::new("diagnostic.crash");
+    const QUEUE: QueueName = Queue::Diagnostics.name();
+
+    fn lane(&self) -> Lane {
+        self.lane.clone().unwrap_or_default()
+    }
+}
+
+impl Declared for DiagnosticCrash {
+    const SUMMARY: &'static str = "Kills the worker process that runs it. For drills.";
+    const SUBMIT: Submit = Submit::By(Role::PlatformAdmin);
+    const CHOOSES_LANE: bool = true;
+}

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use postrider_queue::{Job, JobKind, Lane, QueueName, UniqueKey};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Declared, Queue};
+use crate::ids::MessageId;
+
+/// Sends one planned message of the send ledger. Follows `render_quote`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SendEmail {
+    #[schema(value_type = uuid::Uuid)]
+    pub message_id: MessageId,
+    /// The sending account's lane, with the scope whose daily cap holds.
+    #[schema(value_type = Object)]
+    pub lane: Lane,
+}
+
+impl Job for SendEmail {
+    const KIND: JobKind = JobKind::new("send_email");
+    const QUEUE: QueueName = Queue::Email.name();
+    /// A mail server may be away for hours; with the default back-off this spans more than two.
+    const MAX_ATTEMPTS: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+
+    fn lane(&self) -> Lane {
+        self.lane.clone()
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(self.message_id.to_string().into())
+    }
+}
+
+impl Declared for SendEmail {
+    const SUMMARY: &'static str = "Sends one planned message by e-mail, at most once.";
+}

@@ -1,0 +1,132 @@
+//! Files: raw mail, logos, PDFs. A folder by default; other stores by URL.
+
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, memory::InMemory, path::Path};
+use std::sync::Arc;
+
+use crate::{
+    config::ObjectsConfig,
+    ids::{AccountId, MailId, QuoteId, TenantId},
+};
+
+/// Why a file could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    #[error("there is no file `{0}`")]
+    NotFound(String),
+    #[error("OBJECT_STORE_URL cannot be used: {0}")]
+    Url(String),
+    #[error("the object store failed")]
+    Store(#[source] object_store::Error),
+}
+
+impl ObjectError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::NotFound(_) | Self::Url(_) => false,
+        }
+    }
+}
+
+/// The files of an installation. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Objects(Arc<dyn ObjectStore>);
+
+impl Objects {
+    /// Opens the store; a folder is made if it is missing.
+    pub fn open(config: &ObjectsConfig) -> Result<Self, ObjectError> {
+        let url = config.url.as_str();
+        if url.starts_with("memory:") {
+            return Ok(Self(Arc::new(InMemory::new())));
+        }
+        let Some(folder) = url.strip_prefix("file://") else {
+            return Err(ObjectError::Url(format!("`{:?}` is not a kind of store this version knows", config.url)));
+        };
+        std::fs::create_dir_all(folder).map_err(|error| ObjectError::Url(format!("{folder}: {error}")))?;
+        let store = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| ObjectError::Url(error.to_string()))?
+            // A row that names a file must never outlive it in a power failure.
+            .with_fsync(true);
+        Ok(Self(Arc::new(store)))
+    }
+
+    /// Stores a file whole or not at all; a file of the same key is replaced.
+    pub async fn put(&self, key: &str, content: impl Into<Bytes>) -> Result<(), ObjectError> {
+        let path = path(key)?;
+        self.0.put(&path, PutPayload::from_bytes(content.into())).await.map_err(|error| failure(key, error))?;
+        Ok(())
+    }
+
+    /// Reads a whole file.
+    pub async fn get(&self, key: &str) -> Result<Bytes, ObjectError> {
+        let path = path(key)?;
+        let result = self.0.get(&path).await.map_err(|error| failure(key, error))?;
+        result.bytes().await.map_err(|error| failure(key, error))
+    }
+
+    /// Removes a file; one that is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        let path = path(key)?;
+        match self.0.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failure(key, error)),
+        }
+    }
+
+    /// Whether the store answers (`/readyz`).
+    pub async fn ping(&self) -> Result<(), ObjectError> {
+        match self.0.head(&Path::from("ping")).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failure("ping", error)),
+        }
+    }
+}
+
+/// Where the raw text of a mail is kept.
+pub fn raw_mail_key(tenant: TenantId, account: AccountId, mail: MailId) -> String {
+    format!("{tenant}/mail/{account}/{mail}.eml")
+}
+
+/// Where the PDF of a quote's revision is kept.
+pub fn quote_pdf_key(tenant: TenantId, quote: QuoteId, revision: u32) -> String {
+    format!("{tenant}/quotes/{quote}/{revision}.pdf")
+}
+
+/// Where a tenant's logo is kept; `name` says what it is, such as `logo.png`.
+pub fn logo_key(tenant: TenantId, name: &str) -> String {
+    format!("{tenant}/brand/{name}")
+}
+
+fn path(key: &str) -> Result<Path, ObjectError> {
+    Path::parse(key).map_err(|error| ObjectError::Store(error.into()))
+}
+
+fn failure(key: &str, error: object_store::Error) -> ObjectError {
+    match error {
+        object_store::Error::NotFound { .. } => ObjectError::NotFound(key.to_owned()),
+        other => ObjectError::Store(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_keeps_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file://{}/new/objects", folder.path().display());
+        let objects = Objects::open(&ObjectsConfig::at(url)).unwrap();
+        objects.ping().await.unwrap();
+        let key = quote_pdf_key(TenantId::random(), QuoteId::random(), 1);
+        assert!(matches!(objects.get(&key).await, Err(ObjectError::NotFound(_))));
+        objects.put(&key, "first").await.unwrap();
+        objects.put(&key, "second").await.unwrap();
+        assert_eq!(objects.get(&key).await.unwrap(), "second");
+        objects.delete(&key).await.unwrap();
+        objects.delete(&key).await.unwrap();
+        assert!(objects.put("../outside", "x").await.is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! What a process tells about itself: log lines, error reports, metrics.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+pub use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{BuildError, ExporterFuture, Matcher, PrometheusBuilder};
+use secrecy::ExposeSecret;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{LogFormat, TelemetryConfig};
+
+/// Seconds, for histograms of durations: from a queue's millisecond to a language model's minute.
+const BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// Why telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("RUST_LOG is not a valid filter")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    #[error("logging was started twice")]
+    Logs(#[from] tracing_subscriber::util::TryInitError),
+    #[error("SENTRY_DSN is not valid")]
+    Sentry(#[from] sentry::types::ParseDsnError),
+    #[error("metrics cannot be served")]
+    Metrics(#[from] BuildError),
+    #[error("metrics were started twice")]
+    Recorder,
+}
+
+/// Keeps telemetry alive; errors that are still to be reported are sent when it is dropped.
+pub struct Telemetry {
+    _sentry: Option<sentry::ClientInitGuard>,
+    /// Renders the metrics of this process.
+    pub metrics: PrometheusHandle,
+}
+
+/// Starts logs, error reports and metrics for the process `component`. Call it once, inside the async runtime.
+///
+/// The second part is there if metrics have an address of their own: the caller runs it next to its other tasks. Without it the
+/// caller serves [`Telemetry::metrics`] and calls `run_upkeep` on it every few seconds.
+pub fn start(
+    config: &TelemetryConfig,
+    component: &'static str,
+) -> Result<(Telemetry, Option<ExporterFuture>), TelemetryError> {
+    // One TLS stack for every client of the process; another call came first in tests that start several components.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let sentry = report_errors(config, component)?;
+    log(config)?;
+    let (metrics, exporter) = measure(config.metrics_bind, component)?;
+    Ok((Telemetry { _sentry: sentry, metrics }, exporter))
+}
+
+fn report_errors(
+    config: &TelemetryConfig,
+    component: &'static str,
+) -> Result<Option<sentry::ClientInitGuard>, TelemetryError> {
+    let Some(dsn) = &config.sentry_dsn else { return Ok(None) };
+    let dsn = dsn.expose_secret();
+    dsn.parse::<sentry::types::Dsn>()?;
+    let options = sentry::ClientOptions::new()
+        .dsn(dsn)
+        .release(Cow::Borrowed(concat!("postrider@", env!("CARGO_PKG_VERSION"))))
+        .server_name(Cow::Borrowed(component))
+        // Mail addresses and texts of customers are not an error report's business.
+        .send_default_pii(false);
+    Ok(Some(sentry::init(options)))
+}
+
+fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let lines = match config.format {
+        LogFormat::Text => tracing_subscriber::fmt::layer().boxed(),
+        LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
+    };
+    let reports = config.sentry_dsn.is_some().then(|| {
+        // Logged errors become reports; what was logged before them travels along.
+        sentry::integrations::tracing::BreadcrumbLayer::new().and_then(sentry::integrations::tracing::ErrorLayer::new())
+    });
+    tracing_subscriber::registry().with(filter).with(lines).with(reports).try_init()?;
+    Ok(())
+}
+
+fn measure(
+    bind: Option<SocketAddr>,
+    component: &'static str,
+) -> Result<(PrometheusHandle, Option<ExporterFuture>), TelemetryError> {
+    let builder = PrometheusBuilder::new()
+        .add_global_label("component", component)
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)?;
+    let (recorder, exporter) = match bind {
+        Some(address) => {
+            let (recorder, exporter) = builder.with_http_listener(address).build()?;
+            (recorder, Some(exporter))
+        }
+        None => (builder.build_recorder(), None),
+    };
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::Recorder)?;
+    Ok((handle, exporter))
+}

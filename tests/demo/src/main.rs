@@ -1,0 +1,151 @@
+//! The client that `deploy/up` runs against a started installation: sets up a business, lets the sample mails arrive
+//! in the sandbox, tells what happens to them, and checks what came of it. It knows the product over HTTP only.
+
+mod business;
+mod console;
+mod http;
+mod mails;
+mod replies;
+mod story;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+use crate::{
+    business::SandboxPorts,
+    console::Console,
+    http::{DemoError, Server},
+    mails::Sample,
+    story::{Ending, Story},
+};
+
+/// How long the mails may take altogether. They take seconds.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Shows Postrider's main job.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// The API's address, such as <http://127.0.0.1:8080>.
+    #[arg(long)]
+    api: String,
+    /// File with the platform key.
+    #[arg(long)]
+    key_file: PathBuf,
+    /// Folder with tenant.json, products.json, mailbox.json and the sample mails.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Where replies and PDFs are saved.
+    #[arg(long)]
+    answers: PathBuf,
+    /// The sandbox's control API. Without it the mailbox is a real one: nothing is delivered there, nothing is awaited.
+    #[arg(long, requires_all = ["imap_port", "smtp_port"])]
+    sandbox: Option<String>,
+    #[arg(long)]
+    imap_port: Option<u16>,
+    #[arg(long)]
+    smtp_port: Option<u16>,
+    /// Delivers new copies of the sample mails, even if an earlier start delivered them.
+    #[arg(long)]
+    again: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let console = Console::new();
+    let cli = Cli::parse();
+    // Only plain HTTP on loopback is spoken; the provider is what reqwest asks for before it makes any client.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(&cli, console).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            console.wrong(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything came out as it should.
+async fn run(cli: &Cli, console: Console) -> Result<bool, DemoError> {
+    let key = std::fs::read_to_string(&cli.key_file)
+        .map_err(|error| DemoError::File { path: cli.key_file.display().to_string(), error: error.to_string() })?;
+    let key = key.trim().to_owned();
+    let platform = Server::new(&cli.api, Some(key.clone()))?;
+
+    console.title("The business");
+    let (Some(sandbox), Some(imap), Some(smtp)) = (&cli.sandbox, cli.imap_port, cli.smtp_port) else {
+        let business = business::settle(&platform, &cli.folder, None, console).await?;
+        console.ok(&format!("{} is watched from now on; mail that was there before is left alone", business.address));
+        where_to_look(cli, &key, console);
+        return Ok(true);
+    };
+    let sandbox = Server::new(sandbox, None)?;
+    let ports = SandboxPorts { imap, smtp, password: "sandbox".to_owned() };
+    let address = http::text(&business::read_json(&cli.folder, "mailbox.json")?, "address").to_owned();
+    mails::open_mailbox(&sandbox, &address, &ports.password).await?;
+    let business = business::settle(&platform, &cli.folder, Some(&ports), console).await?;
+
+    console.title(&format!("Mail arrives for {}", business.tenant_name));
+    let samples = mails::load(&cli.folder, cli.again)?;
+    let mut story = Story::new(&business, &sandbox, &samples, console);
+    story.skip_what_was().await?;
+    for sample in &samples {
+        mails::deliver(&sandbox, &business.address, sample).await?;
+        console.ok(&format!("mail {}: {}", sample.number, console.bold(&sample.subject)));
+    }
+
+    console.title("What happens to it");
+    let endings = story.follow(PATIENCE).await?;
+
+    console.title("What came of it");
+    let mut good = true;
+    for (sample, ending) in samples.iter().zip(&endings) {
+        good &= conclude(&sandbox, sample, ending, cli, console).await?;
+    }
+    where_to_look(cli, &key, console);
+    Ok(good)
+}
+
+/// Says how it ended for one mail, and whether that is right.
+async fn conclude(
+    sandbox: &Server,
+    sample: &Sample,
+    ending: &Ending,
+    cli: &Cli,
+    console: Console,
+) -> Result<bool, DemoError> {
+    let mail = format!("mail {}, {}:", sample.number, sample.subject);
+    match ending {
+        Ending::Replied { accepted, quote } if sample.wants_reply => {
+            let saved = replies::save(sandbox, accepted, quote, sample, &cli.answers).await?;
+            console.ok(&format!("{mail} quote {} went back in the thread", saved.quote));
+            console.note(&format!("PDF    {}", saved.pdf.display()));
+            console.note(&format!("reply  {}", saved.reply.display()));
+            Ok(true)
+        }
+        Ending::Ignored { reason } if !sample.wants_reply => {
+            console.ok(&format!("{mail} no request, so nobody was answered {}", console.dim(reason)));
+            Ok(true)
+        }
+        Ending::Replied { .. } => {
+            console.wrong(&format!("{mail} was answered, and must not have been"));
+            Ok(false)
+        }
+        Ending::Ignored { reason } | Ending::Stuck { reason } => {
+            console.wrong(&format!("{mail} got no reply: {reason}"));
+            Ok(false)
+        }
+        Ending::Waiting => {
+            console.wrong(&format!("{mail} nothing came of it within {} s", PATIENCE.as_secs()));
+            Ok(false)
+        }
+    }
+}
+
+fn where_to_look(cli: &Cli, key: &str, console: Console) {
+    console.title("Where to look");
+    console.line(&format!("  API   {}   (described at {}/docs)", cli.api, cli.api));
+    console.line(&format!("  key   {key}"));
+    console.line(&console.dim(&format!("        curl -H 'Authorization: Bearer {key}' {}/v1/tenants", cli.api)));
+}

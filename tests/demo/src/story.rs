@@ -1,0 +1,212 @@
+//! What happens to the mails, told as it happens: each job's stages and progress, in plain words, with its id.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::{
+    business::Business,
+    console::Console,
+    http::{DemoError, Server, text},
+    mails::Sample,
+};
+
+/// Between two looks. A person sees no difference, and the API is not busy with us.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How it ended for one mail.
+#[derive(Debug, Clone)]
+pub enum Ending {
+    /// The sandbox's SMTP server accepted a reply.
+    Replied { accepted: Value, quote: Value },
+    /// The product decided that it is not a request.
+    Ignored { reason: String },
+    /// A person must look at it; not what the samples are for.
+    Stuck { reason: String },
+    /// Nothing came of it in time.
+    Waiting,
+}
+
+/// Follows the jobs until every mail has its ending, or `patience` is over.
+pub struct Story<'a> {
+    api: &'a Server,
+    sandbox: &'a Server,
+    samples: &'a [Sample],
+    console: Console,
+    began: Instant,
+    /// What was last said of a job.
+    told: HashMap<String, String>,
+    /// Ids of mails, quotes and accounts, and what a person calls them.
+    names: Vec<(String, String)>,
+}
+
+impl<'a> Story<'a> {
+    pub fn new(business: &'a Business, sandbox: &'a Server, samples: &'a [Sample], console: Console) -> Self {
+        Self {
+            api: &business.api,
+            sandbox,
+            samples,
+            console,
+            began: Instant::now(),
+            told: HashMap::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Jobs that ended before the mails were delivered are not part of the story.
+    pub async fn skip_what_was(&mut self) -> Result<(), DemoError> {
+        for job in self.api.list("/v1/jobs").await? {
+            self.told.insert(text(&job, "id").to_owned(), stage(&job));
+        }
+        Ok(())
+    }
+
+    pub async fn follow(&mut self, patience: Duration) -> Result<Vec<Ending>, DemoError> {
+        loop {
+            let mails = self.api.list("/v1/mails").await?;
+            let quotes = self.api.list("/v1/quotes").await?;
+            self.learn_names(&mails, &quotes);
+            self.tell().await?;
+            let endings = self.endings(&mails, &quotes).await?;
+            let open = endings.iter().any(|ending| matches!(ending, Ending::Waiting));
+            if !open || self.began.elapsed() > patience {
+                // What ended between the two looks is told, too.
+                self.tell().await?;
+                return Ok(endings);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn learn_names(&mut self, mails: &[Value], quotes: &[Value]) {
+        self.names.clear();
+        for mail in mails {
+            let Some(sample) = self.samples.iter().find(|sample| is_about(mail, sample)) else { continue };
+            let name = format!("mail {}", sample.number);
+            let id = text(mail, "id").to_owned();
+            for quote in quotes.iter().filter(|quote| text(quote, "mail_id") == id) {
+                self.names.push((text(quote, "id").to_owned(), name.clone()));
+            }
+            self.names.push((id, name));
+        }
+    }
+
+    async fn tell(&mut self) -> Result<(), DemoError> {
+        let page = self.api.get("/v1/jobs?limit=200").await?;
+        let mut jobs = page["items"].as_array().cloned().unwrap_or_default();
+        jobs.reverse();
+        for job in jobs {
+            let id = text(&job, "id").to_owned();
+            let stage = stage(&job);
+            if self.told.get(&id) == Some(&stage) {
+                continue;
+            }
+            if let Some(what) = self.words(&job) {
+                self.console.event(self.began.elapsed().as_secs_f64(), &id, &what);
+            }
+            self.told.insert(id, stage);
+        }
+        Ok(())
+    }
+
+    /// What a job does, in plain words; none if it is not worth a line.
+    fn words(&self, job: &Value) -> Option<String> {
+        let about = self.about(job);
+        let kind = text(job, "kind");
+        let state = text(job, "state");
+        let doing = match kind {
+            "poll_mailbox" => "looks into the mailbox".to_owned(),
+            "extract_request" => format!("reads {about} with the language model"),
+            "price_quote" => format!("prices the quote for {about}"),
+            "render_quote" => format!("draws the PDF for {about}"),
+            "send_email" => format!("sends the reply to {about}"),
+            other => other.to_owned(),
+        };
+        let saying = match state {
+            "running" => match progress(job) {
+                Some(progress) => format!("{doing}: {progress}"),
+                None => format!("{doing} …"),
+            },
+            "completed" => format!("{doing}: done{}", result(job)),
+            "retryable" => format!("{doing}: failed, tries again: {}", text(job, "error")),
+            "dead" => format!("{doing}: gave up: {}", text(job, "error")),
+            "cancelled" => format!("{doing}: cancelled"),
+            // Waiting is the pause between two lines.
+            _ => return None,
+        };
+        // A mailbox is looked into again and again; only what brought something is a line.
+        if kind == "poll_mailbox" && (state == "running" || job["output"]["new"] == 0) {
+            return None;
+        }
+        Some(saying)
+    }
+
+    /// Which mail a job is about. Its payload, unique key or output names the mail or its quote.
+    fn about(&self, job: &Value) -> &str {
+        let whole = job.to_string();
+        self.names.iter().find(|(id, _)| whole.contains(id)).map_or("a mail", |(_, name)| name)
+    }
+
+    async fn endings(&self, mails: &[Value], quotes: &[Value]) -> Result<Vec<Ending>, DemoError> {
+        let answer = self.sandbox.get("/control/accepted").await?;
+        let accepted = answer.as_array().or_else(|| answer["items"].as_array()).cloned().unwrap_or_default();
+        Ok(self.samples.iter().map(|sample| ending(sample, mails, quotes, &accepted)).collect())
+    }
+}
+
+fn ending(sample: &Sample, mails: &[Value], quotes: &[Value], accepted: &[Value]) -> Ending {
+    let Some(mail) = mails.iter().find(|mail| is_about(mail, sample)) else { return Ending::Waiting };
+    let quote = quotes.iter().find(|quote| text(quote, "mail_id") == text(mail, "id"));
+    let reply = accepted.iter().find(|reply| bare(text(reply, "in_reply_to")) == sample.message_id);
+    match (text(mail, "state"), quote, reply) {
+        (_, Some(quote), Some(reply)) if text(quote, "state") == "sent" => {
+            Ending::Replied { accepted: reply.clone(), quote: quote.clone() }
+        }
+        ("ignored", _, None) => Ending::Ignored { reason: text(mail, "reason").to_owned() },
+        ("failed", _, _) => Ending::Stuck { reason: text(mail, "reason").to_owned() },
+        (_, Some(quote), _) if ["needs_review", "failed"].contains(&text(quote, "state")) => {
+            Ending::Stuck { reason: text(quote, "reason").to_owned() }
+        }
+        _ => Ending::Waiting,
+    }
+}
+
+fn is_about(mail: &Value, sample: &Sample) -> bool {
+    bare(text(mail, "rfc_message_id")) == sample.message_id
+}
+
+fn bare(message_id: &str) -> &str {
+    message_id.trim().trim_start_matches('<').trim_end_matches('>')
+}
+
+/// What distinguishes two looks at a job.
+fn stage(job: &Value) -> String {
+    format!("{} {} {}", text(job, "state"), job["attempt"], job["progress"])
+}
+
+/// What a running job says about itself.
+fn progress(job: &Value) -> Option<String> {
+    match &job["progress"] {
+        Value::Null => None,
+        Value::String(words) => Some(words.clone()),
+        Value::Object(fields) => {
+            let said = ["step", "stage", "message"].iter().find_map(|name| fields.get(*name)?.as_str());
+            let share = fields.get("done").zip(fields.get("total")).map(|(done, total)| format!("{done} of {total}"));
+            let words: Vec<&str> = said.into_iter().chain(share.as_deref()).collect();
+            (!words.is_empty()).then(|| words.join(" "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+/// What a completed job says it did.
+fn result(job: &Value) -> String {
+    match &job["output"] {
+        Value::Null => String::new(),
+        output => format!(" {output}"),
+    }
+}
