@@ -1,0 +1,139 @@
+//! What can go wrong, at which server and at which stage.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    Smtp,
+    Imap,
+    Llm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// Answers late, by `ms`.
+    Latency,
+    /// Ends the connection without a word.
+    Close,
+    /// Says nothing more until the client goes.
+    Hang,
+    /// Ends the connection with TCP RST.
+    Reset,
+    #[serde(rename = "reject_4xx")]
+    Reject4xx,
+    #[serde(rename = "reject_5xx")]
+    Reject5xx,
+    /// Records the message as accepted, then TCP RST instead of the 250.
+    ResetAfterAccept,
+    /// `550 5.4.5`, as Gmail says it.
+    DailyLimit,
+    /// `NO [AUTHENTICATIONFAILED]` to a right password.
+    LoginNo,
+    /// SELECT lies about UIDVALIDITY, this once.
+    WrongUidvalidity,
+    /// The folder really gets a new UIDVALIDITY and new uids.
+    UidReset,
+    /// FETCH announces a literal shorter than what follows, and goes on with rubbish.
+    GarbageLiteral,
+    /// FETCH announces a literal of 8 GiB, sends 128 MiB of it and falls silent.
+    HugeLiteral,
+    /// FETCH and SELECT leave out what was asked for.
+    MissingFields,
+    Refusal,
+    /// The answer stops in the middle: `finish_reason: length`.
+    Cut,
+    MalformedJson,
+    /// Well-formed JSON of another shape.
+    NotInSchema,
+    /// An item with words and a product that the mail and the request do not have.
+    Invented,
+    /// 429 `rate_limit_exceeded` with Retry-After.
+    RateLimit,
+    /// 429 `insufficient_quota`.
+    InsufficientQuota,
+    /// 429 whose `code` is a number, as some gateways write it.
+    NumericCode,
+    /// 500, or the status in `reply`.
+    #[serde(alias = "5xx")]
+    ServerError,
+    /// 502 with a page of HTML.
+    NotJson,
+}
+
+/// A point of a conversation. At `accepted` the message is recorded and its 250 not yet said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Connect,
+    #[serde(alias = "login")]
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    End,
+    Accepted,
+    Select,
+    Search,
+    Fetch,
+    Store,
+    Append,
+    Idle,
+    Request,
+}
+
+impl FaultKind {
+    pub(crate) fn usual_stage(self, target: Target) -> Stage {
+        match (self, target) {
+            (Self::ResetAfterAccept, _) => Stage::Accepted,
+            (Self::LoginNo, _) => Stage::Auth,
+            (Self::WrongUidvalidity | Self::UidReset, _) => Stage::Select,
+            (_, Target::Smtp) => Stage::End,
+            (_, Target::Imap) => Stage::Fetch,
+            (_, Target::Llm) => Stage::Request,
+        }
+    }
+
+    pub(crate) fn is_possible(self, target: Target, stage: Stage) -> bool {
+        let stage_exists = match target {
+            Target::Smtp => matches!(
+                stage,
+                Stage::Connect | Stage::Auth | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::End | Stage::Accepted
+            ),
+            Target::Imap => matches!(
+                stage,
+                Stage::Connect
+                    | Stage::Auth
+                    | Stage::Select
+                    | Stage::Search
+                    | Stage::Fetch
+                    | Stage::Store
+                    | Stage::Append
+                    | Stage::Idle
+            ),
+            Target::Llm => stage == Stage::Request,
+        };
+        let kind_exists = match self {
+            Self::Latency | Self::Close | Self::Hang => true,
+            Self::Reset => target != Target::Llm,
+            Self::Reject4xx | Self::Reject5xx | Self::DailyLimit => target == Target::Smtp,
+            Self::ResetAfterAccept => target == Target::Smtp && stage == Stage::Accepted,
+            Self::LoginNo => target == Target::Imap && stage == Stage::Auth,
+            Self::WrongUidvalidity | Self::UidReset => target == Target::Imap && stage == Stage::Select,
+            Self::GarbageLiteral | Self::HugeLiteral => target == Target::Imap && stage == Stage::Fetch,
+            Self::MissingFields => target == Target::Imap && matches!(stage, Stage::Fetch | Stage::Select),
+            Self::Refusal
+            | Self::Cut
+            | Self::MalformedJson
+            | Self::NotInSchema
+            | Self::Invented
+            | Self::RateLimit
+            | Self::InsufficientQuota
+            | Self::NumericCode
+            | Self::ServerError
+            | Self::NotJson => target == Target::Llm,
+        };
+        stage_exists && kind_exists
+    }
+}

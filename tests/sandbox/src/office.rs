@@ -1,0 +1,56 @@
+//! The post office behind the counters: what IMAP, SMTP, the LLM endpoint and the control API share.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::faults::Faults;
+use crate::ledger::{Accepted, Ledger};
+use crate::llm::LlmLog;
+use crate::mailboxes::{Delivery, Mailboxes};
+
+#[derive(Debug)]
+pub struct Office {
+    pub mailboxes: Mailboxes,
+    pub ledger: Ledger,
+    pub faults: Faults,
+    pub llm: LlmLog,
+}
+
+impl Office {
+    /// Opens the office; with a folder, mailboxes and ledger are those of the last run.
+    pub fn open(data: Option<&Path>) -> io::Result<Self> {
+        if let Some(folder) = data {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mailboxes = Mailboxes::open(data.map(|folder| folder.join("mailboxes.journal")).as_deref())?;
+        let ledger = Ledger::open(data.map(|folder| folder.join("accepted.journal")).as_deref())?;
+        let office = Self { mailboxes, ledger, faults: Faults::default(), llm: LlmLog::default() };
+        // A crash between the ledger's sync and the local delivery is repaired here; the key makes repeats harmless.
+        for (accepted, raw) in office.ledger.all_with_raw() {
+            office.deliver_locally(&accepted, &raw);
+        }
+        Ok(office)
+    }
+
+    /// Puts an accepted message into the INBOX of every recipient who has a mailbox here.
+    pub fn deliver_locally(&self, accepted: &Accepted, raw: &Bytes) {
+        for recipient in &accepted.rcpt_to {
+            let delivery = Delivery {
+                key: Some(format!("accepted-{}", accepted.seq)),
+                received_at: Some(accepted.accepted_at),
+                ..Delivery::default()
+            };
+            let _ = self.mailboxes.deliver(recipient, delivery, raw.clone());
+        }
+    }
+
+    /// Forgets everything, on disk too.
+    pub fn reset(&self) {
+        self.mailboxes.clear();
+        self.ledger.clear();
+        self.faults.clear();
+        self.llm.clear();
+    }
+}
