@@ -1,1 +1,3 @@
-//! postrider-worker
+//! The worker: takes jobs off the queues and does them.
+
+pub mod providers;

@@ -1,0 +1,9 @@
+//! Clients of outside services. Each classifies its errors exhaustively, and none ever sleeps: a wait is a snooze.
+//!
+//! Nothing in here touches the database. What an error means for the job is decided once, in the error type's
+//! conversion into `Stop`, so that handlers just use `?`.
+
+pub mod imap;
+pub mod llm;
+pub mod smtp;
+pub mod transport;

@@ -1,0 +1,131 @@
+//! Reading a mailbox over IMAP: connect, select, list what is new, fetch one message at a time.
+//!
+//! Commands are run on the session's raw responses, not through `async-imap`'s own `uid_fetch`: that stream ends
+//! at the tagged line without looking at its status, so a `NO` would read as "no new mail". Every wait has a time
+//! limit and every command a limit of bytes, because servers hang, close and lie.
+
+mod command;
+mod error;
+mod listing;
+
+use std::time::Duration;
+
+use async_imap::imap_proto::{MailboxDatum, Response, ResponseCode, Status};
+use secrecy::{ExposeSecret, SecretString};
+
+pub use self::error::{ImapError, Stage};
+pub use self::listing::{Listed, Since};
+use super::transport::{Budget, Duplex, Endpoint, Metered, Security, dial, wrap_tls};
+
+type Stream = Metered<Box<dyn Duplex>>;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes a greeting, a login or a SELECT may answer with.
+const SMALL_ANSWER: u64 = 256 * 1024;
+
+/// Who reads which mailbox where.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub endpoint: Endpoint,
+    pub username: String,
+    pub password: SecretString,
+}
+
+/// What SELECT said. Servers may omit both numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selected {
+    pub uid_validity: Option<u32>,
+    pub uid_next: Option<u32>,
+    pub exists: Option<u32>,
+}
+
+/// An authenticated connection. One mailbox, one job, one connection: closed at the end of the run.
+pub struct Session {
+    inner: async_imap::Session<Stream>,
+    budget: Budget,
+}
+
+impl Session {
+    /// Connects and logs in.
+    pub async fn open(login: &Login) -> Result<Self, ImapError> {
+        let budget = Budget::default();
+        budget.allow(SMALL_ANSWER);
+        let client = within(Stage::Connect, CONNECT_LIMIT, connect(&login.endpoint, &budget)).await?;
+        let attempt = client.login(&login.username, login.password.expose_secret());
+        let inner = within(Stage::Login, COMMAND_LIMIT, async {
+            attempt.await.map_err(|(error, _client)| ImapError::of(Stage::Login, error))
+        })
+        .await?;
+        Ok(Self { inner, budget })
+    }
+
+    /// Opens a folder. Nothing in it is marked as read, since messages are fetched with `BODY.PEEK`.
+    pub async fn select(&mut self, folder: &str) -> Result<Selected, ImapError> {
+        let mut selected = Selected::default();
+        let command = format!("SELECT {}", quoted(folder));
+        self.command(Stage::Select, &command, COMMAND_LIMIT, SMALL_ANSWER, |response| match response {
+            Response::Data { status: Status::Ok, outcome } => match outcome.code {
+                Some(ResponseCode::UidValidity(number)) => selected.uid_validity = Some(number),
+                Some(ResponseCode::UidNext(number)) => selected.uid_next = Some(number),
+                Some(_) | None => {}
+            },
+            Response::MailboxData(MailboxDatum::Exists(number)) => selected.exists = Some(*number),
+            _ => {}
+        })
+        .await?;
+        Ok(selected)
+    }
+
+    /// Says goodbye, briefly: a server that does not answer is left.
+    pub async fn close(mut self) {
+        self.budget.allow(SMALL_ANSWER);
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.inner.logout()).await;
+    }
+}
+
+async fn connect(endpoint: &Endpoint, budget: &Budget) -> Result<async_imap::Client<Stream>, ImapError> {
+    let socket = dial(endpoint).await.map_err(|error| ImapError::io(Stage::Connect, &error))?;
+    let mut stream: Box<dyn Duplex> = Box::new(socket);
+    if endpoint.security == Security::Tls {
+        stream = tls(endpoint, stream).await?;
+    }
+    let mut client = async_imap::Client::new(Metered::new(stream, budget.clone()));
+    greeting(&mut client).await?;
+    if endpoint.security == Security::StartTls {
+        let upgrade = client.run_command_and_check_ok("STARTTLS", None).await;
+        upgrade.map_err(|error| ImapError::of(Stage::Tls, error))?;
+        // What a man in the middle may have put behind the answer is dropped with the old client's buffer.
+        let stream = tls(endpoint, client.into_inner().into_inner()).await?;
+        client = async_imap::Client::new(Metered::new(stream, budget.clone()));
+    }
+    Ok(client)
+}
+
+async fn tls(endpoint: &Endpoint, stream: Box<dyn Duplex>) -> Result<Box<dyn Duplex>, ImapError> {
+    wrap_tls(&endpoint.host, stream).await.map_err(|error| ImapError::Tls { detail: error.to_string() })
+}
+
+async fn greeting(client: &mut async_imap::Client<Stream>) -> Result<(), ImapError> {
+    let stage = Stage::Greeting;
+    let response = client.read_response().await.map_err(|error| ImapError::io(stage, &error))?;
+    match response.as_ref().map(|response| response.parsed()) {
+        None | Some(Response::Data { status: Status::Bye, .. }) => Err(ImapError::Closed { stage }),
+        Some(Response::Data { status: Status::Ok | Status::PreAuth, .. }) => Ok(()),
+        Some(_) => Err(ImapError::Protocol { stage, detail: "the greeting is not IMAP".into() }),
+    }
+}
+
+async fn within<T>(
+    stage: Stage,
+    limit: Duration,
+    step: impl Future<Output = Result<T, ImapError>>,
+) -> Result<T, ImapError> {
+    tokio::time::timeout(limit, step).await.unwrap_or(Err(ImapError::Timeout { stage, limit }))
+}
+
+/// A folder's name as an IMAP quoted string.
+fn quoted(folder: &str) -> String {
+    let clean: String = folder.chars().filter(|c| !c.is_control()).collect();
+    format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,121 @@
+//! What can go wrong with an IMAP server, in words an operator can act on.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Which step of the conversation failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Connect,
+    Tls,
+    Greeting,
+    Login,
+    Select,
+    List,
+    Fetch,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Tls => "the TLS handshake",
+            Self::Greeting => "the greeting",
+            Self::Login => "the login",
+            Self::Select => "opening the folder",
+            Self::List => "listing new mail",
+            Self::Fetch => "fetching a message",
+        })
+    }
+}
+
+/// A failed conversation. Details never hold mail or passwords: they come from status lines only.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImapError {
+    #[error("the IMAP server cannot be reached: {detail}")]
+    Unreachable { detail: String },
+    #[error("no TLS with the IMAP server: {detail}")]
+    Tls { detail: String },
+    #[error("the IMAP server did not answer {stage} within {} s", limit.as_secs())]
+    Timeout { stage: Stage, limit: Duration },
+    #[error("the IMAP server closed the connection during {stage}")]
+    Closed { stage: Stage },
+    /// `certain`: the server said that the credentials are wrong, not only that it refuses at the moment.
+    #[error("the IMAP server refused the login: {detail}")]
+    LoginRefused { certain: bool, detail: String },
+    #[error("the IMAP server refused {stage}: {detail}")]
+    Refused { stage: Stage, detail: String },
+    #[error("the IMAP server broke the protocol during {stage}: {detail}")]
+    Protocol { stage: Stage, detail: String },
+    #[error("the IMAP server sent more than allowed during {stage}")]
+    TooMuch { stage: Stage },
+    #[error("the IMAP server lists message {uid} but does not hand it over")]
+    Withheld { uid: u32 },
+    /// The configured name or password cannot be sent at all (it holds a line break).
+    #[error("the user name or password contains a line break")]
+    Unsendable,
+}
+
+impl ImapError {
+    pub(super) fn of(stage: Stage, error: async_imap::error::Error) -> Self {
+        use async_imap::error::Error;
+        match error {
+            Error::Io(error) => Self::io(stage, &error),
+            Error::ConnectionLost => Self::Closed { stage },
+            Error::Validate(_) => Self::Unsendable,
+            Error::No(detail) if stage == Stage::Login => login_refused(&detail),
+            Error::No(detail) => Self::Refused { stage, detail: short(&detail) },
+            Error::Bad(detail) => Self::Protocol { stage, detail: short(&detail) },
+            Error::Parse(_) | Error::Append => Self::unreadable(stage),
+            // The enum is open: whatever upstream adds is a broken conversation until it is looked at.
+            _ => Self::unreadable(stage),
+        }
+    }
+
+    /// The text of an `Other` error repeats what the server sent, which may be somebody's mail: it is left out.
+    pub(super) fn io(stage: Stage, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => Self::TooMuch { stage },
+            _ if stage == Stage::Connect => Self::Unreachable { detail: error.to_string() },
+            io::ErrorKind::Other => Self::unreadable(stage),
+            _ => Self::Closed { stage },
+        }
+    }
+
+    fn unreadable(stage: Stage) -> Self {
+        Self::Protocol { stage, detail: "its answer is not IMAP".into() }
+    }
+}
+
+/// RFC 5530 codes tell wrong credentials from a server that refuses for now. Without a code it stays open.
+fn login_refused(detail: &str) -> ImapError {
+    let upper = detail.to_ascii_uppercase();
+    let temporary = ["UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"].iter().any(|code| upper.contains(code));
+    let certain = !temporary
+        && ["AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "INVALID CREDENTIALS"]
+            .iter()
+            .any(|code| upper.contains(code));
+    ImapError::LoginRefused { certain, detail: short(detail) }
+}
+
+fn short(detail: &str) -> String {
+    detail.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ImapError, login_refused};
+
+    #[test]
+    fn only_a_named_reason_makes_a_refused_login_certain() {
+        let certain = |detail| match login_refused(detail) {
+            ImapError::LoginRefused { certain, .. } => certain,
+            other => panic!("{other:?}"),
+        };
+        assert!(certain("code: None, info: Some(\"[AUTHENTICATIONFAILED] Invalid credentials (Failure)\")"));
+        assert!(!certain("code: None, info: Some(\"[UNAVAILABLE] Temporary System Error\")"));
+        assert!(!certain("code: None, info: Some(\"Login failed\")"));
+        assert!(!certain("code: None, info: Some(\"[LIMIT] Too many simultaneous connections\")"));
+    }
+}

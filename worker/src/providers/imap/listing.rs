@@ -1,0 +1,156 @@
+//! What is new in a folder, and the bytes of one message.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response};
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{COMMAND_LIMIT, ImapError, Session, Stage};
+
+/// Bytes a listing may take: about 150,000 messages.
+const LISTING: u64 = 16 * 1024 * 1024;
+/// The slowest server worth waiting for.
+const BYTES_PER_SECOND: u64 = 256 * 1024;
+const UIDS_PER_FETCH: usize = 200;
+
+/// From where a listing starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// The first UID that was not seen yet.
+    Uid(u32),
+    /// Without a usable position (first poll, or the folder was rebuilt): by the day of arrival, UTC.
+    Day(NaiveDate),
+}
+
+/// One message as the server lists it. Servers may leave out what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    pub uid: u32,
+    pub size: Option<u32>,
+    /// INTERNALDATE: when the server received it.
+    pub received_at: Option<DateTime<Utc>>,
+}
+
+impl Session {
+    /// The `limit` messages with the lowest UIDs since then, ascending.
+    pub async fn list(&mut self, since: Since, limit: usize) -> Result<Vec<Listed>, ImapError> {
+        match since {
+            Since::Uid(first) => self.listed(&format!("{first}:*"), first, limit).await,
+            Since::Day(day) => {
+                let uids = self.arrived_since(day).await?;
+                let mut listed = Vec::new();
+                for chunk in uids.chunks(UIDS_PER_FETCH) {
+                    let set: Vec<String> = chunk.iter().map(u32::to_string).collect();
+                    listed.extend(self.listed(&set.join(","), chunk[0], limit).await?);
+                    if listed.len() >= limit {
+                        break;
+                    }
+                }
+                listed.truncate(limit);
+                Ok(listed)
+            }
+        }
+    }
+
+    /// `n:*` always answers with the last message, even when its UID is below n; such lines are dropped.
+    async fn listed(&mut self, set: &str, first: u32, limit: usize) -> Result<Vec<Listed>, ImapError> {
+        let mut found = BTreeMap::new();
+        let command = format!("UID FETCH {set} (UID RFC822.SIZE INTERNALDATE)");
+        self.command(Stage::List, &command, COMMAND_LIMIT, LISTING, |response| {
+            if let Response::Fetch(_, attributes) = response
+                && let Some(listed) = listed(attributes)
+                && listed.uid >= first
+            {
+                found.insert(listed.uid, listed);
+                if found.len() > limit {
+                    found.pop_last();
+                }
+            }
+        })
+        .await?;
+        Ok(found.into_values().collect())
+    }
+
+    /// UIDs of what arrived on or after that day, ascending. A server without SEARCH lists everything.
+    async fn arrived_since(&mut self, day: NaiveDate) -> Result<Vec<u32>, ImapError> {
+        let mut uids = Vec::new();
+        let command = format!("UID SEARCH SINCE {}", day.format("%-d-%b-%Y"));
+        let answer = self
+            .command(Stage::List, &command, COMMAND_LIMIT, LISTING, |response| {
+                if let Response::MailboxData(MailboxDatum::Search(found)) = response {
+                    uids.extend_from_slice(found);
+                }
+            })
+            .await;
+        match answer {
+            Ok(()) => {}
+            Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => {
+                let all = self.listed("1:*", 1, usize::MAX).await?;
+                uids = all.into_iter().map(|listed| listed.uid).collect();
+            }
+            Err(other) => return Err(other),
+        }
+        uids.sort_unstable();
+        uids.dedup();
+        Ok(uids)
+    }
+
+    /// The raw message, or `None` if it is gone. Fails with [`ImapError::TooMuch`] beyond `max_bytes`; the
+    /// connection is then of no further use.
+    pub async fn fetch(&mut self, uid: u32, max_bytes: u64) -> Result<Option<Bytes>, ImapError> {
+        let mut body = None;
+        let mut mentioned = false;
+        let limit = COMMAND_LIMIT + Duration::from_secs(max_bytes / BYTES_PER_SECOND);
+        let command = format!("UID FETCH {uid} (UID BODY.PEEK[])");
+        self.command(Stage::Fetch, &command, limit, max_bytes.saturating_add(64 * 1024), |response| {
+            if let Response::Fetch(_, attributes) = response
+                && uid_of(attributes).is_none_or(|answered| answered == uid)
+            {
+                mentioned |= uid_of(attributes).is_some();
+                if let Some(data) = message(attributes) {
+                    body = Some(Bytes::copy_from_slice(data));
+                }
+            }
+        })
+        .await?;
+        match body {
+            Some(body) => Ok(Some(body)),
+            None if mentioned => Err(ImapError::Withheld { uid }),
+            None => Ok(None),
+        }
+    }
+}
+
+fn uid_of(attributes: &[AttributeValue<'_>]) -> Option<u32> {
+    attributes.iter().find_map(|attribute| match attribute {
+        AttributeValue::Uid(uid) => Some(*uid),
+        _ => None,
+    })
+}
+
+fn message<'a>(attributes: &'a [AttributeValue<'_>]) -> Option<&'a [u8]> {
+    attributes.iter().find_map(|attribute| match attribute {
+        AttributeValue::BodySection { section: None, data: Some(data), .. } | AttributeValue::Rfc822(Some(data)) => {
+            Some(data.as_ref())
+        }
+        _ => None,
+    })
+}
+
+fn listed(attributes: &[AttributeValue<'_>]) -> Option<Listed> {
+    let uid = uid_of(attributes)?;
+    let mut listed = Listed { uid, size: None, received_at: None };
+    for attribute in attributes {
+        match attribute {
+            AttributeValue::Rfc822Size(size) => listed.size = Some(*size),
+            AttributeValue::InternalDate(text) => {
+                let parsed = DateTime::parse_from_str(text.trim(), "%d-%b-%Y %H:%M:%S %z");
+                listed.received_at = parsed.ok().map(|at| at.to_utc());
+            }
+            _ => {}
+        }
+    }
+    Some(listed)
+}

@@ -1,0 +1,154 @@
+//! Submitting one message over SMTP, with lettre's connection driven step by step.
+//!
+//! lettre's transport answers with one error for the whole conversation. Sending exactly once needs to know on
+//! which side of the point of no return it arose: before the final dot was written nothing can have been
+//! accepted; after it, only the server's answer tells, and a lost answer is [`SmtpError::Ambiguous`].
+
+mod error;
+mod message;
+
+use std::time::Duration;
+
+use lettre::address::Address;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use self::error::{SmtpError, Stage};
+pub use self::message::{Attachment, Draft, MessageError};
+use super::transport::{Endpoint, Security};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// How long the answer to the final dot is waited for. Long, because giving up here is what makes doubt.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+/// The slowest server worth handing a message to.
+const BYTES_PER_SECOND: u64 = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
+
+/// Who submits where.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub endpoint: Endpoint,
+    pub username: String,
+    pub password: SecretString,
+}
+
+/// A message ready for the wire: one sender, exactly one recipient.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub from: Address,
+    pub to: Address,
+    /// RFC 5322 bytes with CRLF line ends.
+    pub raw: Vec<u8>,
+}
+
+/// The server took responsibility for the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The text of the final 250, which usually names the server's queue id.
+    pub response: String,
+}
+
+/// Hands one message to the server. `still_ours` is asked right before DATA: the last moment at which a job
+/// whose lease has passed to another worker can stop without doubt.
+pub async fn submit(
+    login: &Login,
+    submission: &Submission,
+    still_ours: impl FnOnce() -> bool + Send,
+) -> Result<Receipt, SmtpError> {
+    let mut connection = connect(&login.endpoint).await?;
+    let sent = converse(&mut connection, login, submission, still_ours).await;
+    // Politeness only: whatever QUIT answers changes nothing about the message.
+    let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
+    sent
+}
+
+async fn converse(
+    connection: &mut AsyncSmtpConnection,
+    login: &Login,
+    submission: &Submission,
+    still_ours: impl FnOnce() -> bool + Send,
+) -> Result<Receipt, SmtpError> {
+    authenticate(connection, login).await?;
+    if !submission.raw.is_ascii() {
+        return Err(SmtpError::Unsendable { detail: "the message holds bytes outside ASCII".into() });
+    }
+    let mail = Mail::new(Some(submission.from.clone()), vec![]);
+    step(Stage::Mail, COMMAND_LIMIT, connection.command(mail)).await?;
+    let recipient = Rcpt::new(submission.to.clone(), vec![]);
+    step(Stage::Recipient, COMMAND_LIMIT, connection.command(recipient)).await?;
+    if !still_ours() {
+        return Err(SmtpError::LeaseLost);
+    }
+    step(Stage::Data, COMMAND_LIMIT, connection.command(Data)).await?;
+    content(connection, &submission.raw).await
+}
+
+async fn connect(endpoint: &Endpoint) -> Result<AsyncSmtpConnection, SmtpError> {
+    let address = (endpoint.host.as_str(), endpoint.port);
+    let hello = ClientId::default();
+    let wrapped = match endpoint.security {
+        Security::Tls => Some(tls_parameters(endpoint)?),
+        Security::StartTls | Security::Plain => None,
+    };
+    let opening = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_LIMIT), &hello, wrapped, None);
+    let mut connection = step(Stage::Connect, CONNECT_LIMIT + COMMAND_LIMIT, opening).await?;
+    if endpoint.security == Security::StartTls {
+        let upgrade = connection.starttls(tls_parameters(endpoint)?, &hello);
+        step(Stage::Tls, COMMAND_LIMIT, upgrade).await?;
+    }
+    Ok(connection)
+}
+
+fn tls_parameters(endpoint: &Endpoint) -> Result<TlsParameters, SmtpError> {
+    TlsParameters::new(endpoint.host.clone()).map_err(|error| SmtpError::of(Stage::Tls, &error))
+}
+
+/// A server that offers no AUTH at all (a local relay) is used without; one that offers it must accept.
+async fn authenticate(connection: &mut AsyncSmtpConnection, login: &Login) -> Result<(), SmtpError> {
+    let mechanisms = [Mechanism::Plain, Mechanism::Login];
+    if login.username.is_empty() {
+        return Ok(());
+    }
+    let credentials = Credentials::new(login.username.clone(), login.password.expose_secret().to_owned());
+    step(Stage::Login, COMMAND_LIMIT, connection.auth(&mechanisms, &credentials)).await?;
+    Ok(())
+}
+
+/// Writes the message and the final dot. lettre asks for the next chunk only after the last was written, so the
+/// iterator's end marks the moment from which the server may have the whole message.
+async fn content(connection: &mut AsyncSmtpConnection, raw: &[u8]) -> Result<Receipt, SmtpError> {
+    let limit = ANSWER_LIMIT + Duration::from_secs(raw.len() as u64 / BYTES_PER_SECOND);
+    let mut ended = false;
+    let mut chunks = raw.chunks(CHUNK);
+    let parts = std::iter::from_fn(|| {
+        let next = chunks.next();
+        ended |= next.is_none();
+        next
+    });
+    let answer = tokio::time::timeout(limit, connection.message_iter(parts)).await;
+    match answer {
+        Ok(Ok(response)) => Ok(Receipt { response: response.message().collect::<Vec<_>>().join(" ") }),
+        Ok(Err(error)) if error.status().is_some() || !ended => Err(SmtpError::of(Stage::Content, &error)),
+        Ok(Err(error)) => Err(SmtpError::Ambiguous { detail: error.to_string() }),
+        Err(_elapsed) if ended => {
+            Err(SmtpError::Ambiguous { detail: format!("no answer within {} s", limit.as_secs()) })
+        }
+        Err(_elapsed) => Err(SmtpError::Timeout { stage: Stage::Content, limit }),
+    }
+}
+
+async fn step<T>(
+    stage: Stage,
+    limit: Duration,
+    action: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+) -> Result<T, SmtpError> {
+    match tokio::time::timeout(limit, action).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(SmtpError::of(stage, &error)),
+        Err(_elapsed) => Err(SmtpError::Timeout { stage, limit }),
+    }
+}
