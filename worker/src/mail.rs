@@ -1,0 +1,155 @@
+//! One received mail, read from its raw bytes: who wrote it, what thread it is in, what it newly says.
+//!
+//! Mail comes from strangers, so everything here is bounded and nothing fails: whatever cannot be read is missing
+//! from the result, and the reason is in [`Mail::unreadable`].
+
+mod automatic;
+mod html;
+mod ids;
+mod quoted;
+mod text;
+
+use chrono::{DateTime, Utc};
+use mail_parser::{Address, Message, MessageParser};
+use sha2::{Digest, Sha256};
+
+pub use self::quoted::{Split, split};
+
+/// Characters of text that are kept of one mail, and so the most a language model is shown.
+pub const MAX_TEXT_CHARS: usize = 20_000;
+const MAX_HEADER_CHARS: usize = 998;
+const MAX_REFERENCES: usize = 50;
+
+/// A mail as far as it could be read. All texts are untrusted and free of control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mail {
+    /// Without angle brackets.
+    pub message_id: Option<String>,
+    pub in_reply_to: Option<String>,
+    /// Oldest first, at most 50.
+    pub references: Vec<String>,
+    pub from_address: Option<String>,
+    pub from_name: Option<String>,
+    /// Where an answer goes: the first Reply-To, else From.
+    pub answer_to: Option<String>,
+    pub subject: String,
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The whole text, quoted parts included; at most [`MAX_TEXT_CHARS`].
+    pub text: String,
+    /// Why no automatic answer may follow (newsletter, auto-reply, bounce), if so.
+    pub automatic: Option<&'static str>,
+    /// Why there is no text to read, if so.
+    pub unreadable: Option<&'static str>,
+    /// The same for every copy of this mail in one mailbox.
+    pub dedupe_key: String,
+}
+
+impl Mail {
+    /// Reads a raw RFC 5322 message.
+    pub fn parse(raw: &[u8]) -> Self {
+        let Some(message) = MessageParser::default().parse(raw) else {
+            return Self {
+                unreadable: Some("this is not a mail: it has neither headers nor text"),
+                dedupe_key: content_key(raw),
+                ..Self::default()
+            };
+        };
+        let from = first_address(message.from());
+        let (from_address, from_name) = from.unwrap_or_default();
+        let answer_to = first_address(message.reply_to()).and_then(|(address, _)| address);
+        let text = text::of(&message);
+        let mut mail = Self {
+            message_id: message.message_id().and_then(ids::clean),
+            in_reply_to: ids::of(message.in_reply_to()).pop(),
+            references: ids::of(message.references()),
+            answer_to: answer_to.or_else(|| from_address.clone()),
+            from_address,
+            from_name: from_name.map(|name| line(&name)).filter(|name| !name.is_empty()),
+            subject: message.subject().map(line).unwrap_or_default(),
+            sent_at: sent_at(&message),
+            automatic: automatic::reason(&message),
+            unreadable: text.is_empty().then_some("the mail has no readable text"),
+            text,
+            dedupe_key: String::new(),
+        };
+        if mail.references.len() > MAX_REFERENCES {
+            // The first one names the thread, the last ones its latest mails.
+            mail.references.drain(1..=mail.references.len() - MAX_REFERENCES);
+        }
+        mail.dedupe_key = mail.dedupe_key(raw);
+        mail
+    }
+
+    /// Whether the mail says that it answers another one.
+    pub fn is_reply(&self) -> bool {
+        self.in_reply_to.is_some() || !self.references.is_empty()
+    }
+
+    /// The Message-ID alone would lose a second request from a form that gives all its mails the same one; the raw
+    /// bytes would count one mail twice, because every route adds its own headers.
+    fn dedupe_key(&self, raw: &[u8]) -> String {
+        let sent_at = self.sent_at.map(|at| at.timestamp().to_string()).unwrap_or_default();
+        let from = self.from_address.as_deref().unwrap_or_default();
+        let mut parts = vec![from, &sent_at, &self.subject];
+        match &self.message_id {
+            Some(id) => parts.push(id),
+            None if self.text.is_empty() => return content_key(raw),
+            None => parts.push(&self.text),
+        }
+        digest(&parts)
+    }
+}
+
+/// The key of something that cannot be read as a mail.
+pub fn content_key(raw: &[u8]) -> String {
+    hex(&Sha256::digest(raw))
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A date before 1970 or far in the future is a broken clock or a lie; the time of arrival is used instead.
+fn sent_at(message: &Message<'_>) -> Option<DateTime<Utc>> {
+    let seconds = message.date()?.to_timestamp();
+    DateTime::from_timestamp(seconds, 0).filter(|at| (0..4_102_444_800).contains(&at.timestamp()))
+}
+
+/// The first usable address; of ten thousand recipients no more than that is ever looked at.
+fn first_address(addresses: Option<&Address<'_>>) -> Option<(Option<String>, Option<String>)> {
+    addresses?.iter().take(10).find_map(|entry| {
+        let address = entry.address().and_then(address)?;
+        Some((Some(address), entry.name().map(ToOwned::to_owned)))
+    })
+}
+
+/// An address that SMTP can carry, its domain in lower case.
+fn address(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (local, domain) = text.rsplit_once('@')?;
+    let clean = text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace() || "<>,;\"".contains(c));
+    let whole = format!("{local}@{}", domain.to_lowercase());
+    (clean && whole.parse::<lettre::Address>().is_ok()).then_some(whole)
+}
+
+/// One line of at most 998 characters without control characters.
+fn line(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_HEADER_CHARS).collect();
+    clean.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! What the model is shown: the tenant's products, earlier mail of the thread, the mail.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// The user's message, one JSON object.
+#[derive(Debug, Clone, Serialize)]
+pub struct Question<'a> {
+    pub products: Vec<KnownProduct<'a>>,
+    pub earlier: Vec<Earlier<'a>>,
+    pub mail: MailText<'a>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct KnownProduct<'a> {
+    pub sku: &'a str,
+    pub name: &'a str,
+    pub aliases: &'a [String],
+    pub dimensions: Vec<KnownDimension<'a>>,
+    pub materials: Vec<KnownMaterial<'a>>,
+    pub unit_label: &'a str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct KnownDimension<'a> {
+    pub name: &'a str,
+    pub unit: &'a str,
+    pub aliases: &'a [String],
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct KnownMaterial<'a> {
+    pub code: &'a str,
+    pub name: &'a str,
+    pub aliases: &'a [String],
+}
+
+/// An earlier mail of the same thread, shortened.
+#[derive(Debug, Clone, Serialize)]
+pub struct Earlier<'a> {
+    pub subject: &'a str,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub summary: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct MailText<'a> {
+    pub from: &'a str,
+    pub subject: &'a str,
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The new text only, without what it quotes of earlier mail; bounded by the caller.
+    pub text: &'a str,
+    pub is_reply: bool,
+}
