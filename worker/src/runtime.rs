@@ -1,0 +1,103 @@
+//! One worker process: an apalis worker over our queue, its maintenance, and an end that loses nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use apalis::prelude::{Monitor, MonitorError, WorkerBuilder};
+use postrider_queue::{QueueBackend, QueueClient, QueueName, SessionHandle, WorkerConfig};
+
+use crate::context::Services;
+use crate::dispatch::Dispatch;
+use crate::registry::Registry;
+
+/// How often due jobs are promoted and dead sessions looked for. Every worker does it; none needs another.
+const TICK: Duration = Duration::from_millis(200);
+/// How long the queue may take to accept the last outcomes.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a worker process takes and how it stops.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    pub queues: Vec<QueueName>,
+    pub concurrency: usize,
+    /// What running jobs get after the stop signal before they are returned.
+    pub grace: Duration,
+}
+
+/// Takes jobs until `stop` ends; then claims nothing, gives what runs its grace, and returns the rest to the queue
+/// without an attempt.
+pub async fn run(
+    config: RuntimeConfig,
+    registry: Arc<Registry>,
+    services: Arc<Services>,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), MonitorError> {
+    let queue = services.queue.clone();
+    let session: Arc<Mutex<Option<SessionHandle>>> = Arc::default();
+    let dispatch = Dispatch::new(Arc::clone(&registry), services);
+    let monitor = {
+        let (queue, session, config) = (queue.clone(), Arc::clone(&session), config.clone());
+        Monitor::new().register(move |_restarts| {
+            let policies = Arc::clone(&registry);
+            let worker = WorkerConfig::new(config.queues.clone(), config.concurrency);
+            let backend = QueueBackend::new(&queue, worker, policies);
+            *session.lock().unwrap_or_else(PoisonError::into_inner) = Some(backend.handle());
+            WorkerBuilder::new("postrider-worker").backend(backend).build(dispatch.clone())
+        })
+    };
+    let control = monitor.context();
+    let ending = async {
+        stop.await;
+        let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(session) = session {
+            end(&session, config.grace).await;
+        }
+        if let Err(error) = control.shutdown() {
+            tracing::warn!(%error, "the worker did not take the stop");
+        }
+    };
+    tokio::select! {
+        ended = monitor.run() => ended,
+        () = maintain(&queue) => Ok(()),
+        () = async { ending.await; tokio::time::sleep(CLOSE_LIMIT).await } => Ok(()),
+    }
+}
+
+async fn end(session: &SessionHandle, grace: Duration) {
+    session.stop_claiming();
+    tracing::info!(running = session.running(), grace_seconds = grace.as_secs(), "stopping");
+    let idle = async {
+        while session.running() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(grace, idle).await;
+    let returned = session.running();
+    match session.close(CLOSE_LIMIT).await {
+        Ok(()) => tracing::info!(returned, "stopped"),
+        Err(error) => tracing::warn!(%error, returned, "stopped without a goodbye; the rest is rescued"),
+    }
+}
+
+async fn maintain(queue: &QueueClient) {
+    let mut failing = false;
+    loop {
+        let more = match queue.tick().await {
+            Ok(ticked) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("queue maintenance works again");
+                }
+                ticked.more
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "queue maintenance fails");
+                }
+                false
+            }
+        };
+        if !more {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
