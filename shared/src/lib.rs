@@ -10,5 +10,6 @@ pub mod jobs;
 pub mod objects;
 pub mod pricing;
 pub mod seal;
+mod stop;
 pub mod telemetry;
 pub mod words;

@@ -144,7 +144,7 @@ impl Backend for QueueBackend {
 impl BackendConfig for QueueBackend {
     type Args = Claimed;
     type Id = String;
-    type Kind = ();
+    type Kind = apalis_core::backend::finalize::Ephemeral;
     type Config = WorkerConfig;
     type Layer = AcknowledgeLayer<Acknowledgement>;
 

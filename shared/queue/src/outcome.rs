@@ -156,6 +156,12 @@ impl fmt::Display for Stop {
 
 impl std::error::Error for Stop {}
 
+impl From<crate::QueueError> for Stop {
+    fn from(error: crate::QueueError) -> Self {
+        if error.is_transient() { Self::retry(error) } else { Self::fail(error) }
+    }
+}
+
 /// What became of the cap units that the claim reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CapUse {
