@@ -1,4 +1,12 @@
 //! The worker: takes jobs off the queues and does them.
+//!
+//! `jobs` holds the handlers, `providers` the clients of outside services; `runtime`, `dispatch` and `registry`
+//! bring the two together on apalis.
 
+pub mod context;
+pub mod dispatch;
+pub mod jobs;
 pub mod mail;
 pub mod providers;
+pub mod registry;
+pub mod runtime;

@@ -1,1 +1,86 @@
-fn main() {}
+//! `postrider-worker`: reads its settings, connects, takes jobs until it is told to stop.
+
+use std::error::Error;
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use postrider_queue::{QueueClient, QueueConfig};
+use postrider_shared::clock::Clock;
+use postrider_shared::config::{Settings, WorkerConfig};
+use postrider_shared::database::Database;
+use postrider_shared::objects::Objects;
+use postrider_shared::telemetry;
+use postrider_worker::context::Services;
+use postrider_worker::jobs;
+use postrider_worker::providers::llm::{Llm, LlmSettings};
+use postrider_worker::runtime::{self, RuntimeConfig};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Questions to the language model per minute and process; the provider's own limits come on top.
+const LLM_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not zero");
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the worker ends");
+            // Before logging is set up there is nobody else to tell.
+            eprintln!("postrider-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let config: WorkerConfig = Settings::load().read()?;
+    let (_telemetry, exporter) = telemetry::start(&config.telemetry, "worker")?;
+    let registry = Arc::new(jobs::registry()?);
+    let clock = Clock::system();
+    let queue = QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards);
+    let services = Arc::new(Services {
+        queue: QueueClient::connect(queue).await?,
+        database: Database::connect(&config.database).await?,
+        objects: Objects::open(&config.objects)?,
+        keys: config.keys.keys.clone(),
+        llm: Arc::new(llm(&config, clock.clone())?),
+        clock,
+    });
+    let runtime = RuntimeConfig {
+        queues: config.queues.iter().map(|queue| queue.name()).collect(),
+        concurrency: config.concurrency,
+        grace: config.grace,
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let metrics_bind = config.telemetry.metrics_bind.map(|address| address.to_string());
+    tracing::info!(queues = ?runtime.queues, concurrency = runtime.concurrency, metrics = metrics_bind, "ready");
+    let serve_metrics = async {
+        match exporter {
+            Some(exporter) => exporter.await.map_err(|error| format!("metrics cannot be served: {error:?}")),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = runtime::run(runtime, registry, services, stop) => Ok(ended?),
+        failed = serve_metrics => Ok(failed?),
+    }
+}
+
+fn llm(config: &WorkerConfig, clock: Clock) -> Result<Llm, Box<dyn Error>> {
+    let settings = LlmSettings {
+        base_url: config.llm.base_url.clone(),
+        api_key: config.llm.api_key.clone(),
+        model: config.llm.model.clone(),
+        timeout: config.llm.timeout,
+        requests_per_minute: LLM_REQUESTS_PER_MINUTE,
+    };
+    Ok(Llm::new(settings, clock)?)
+}

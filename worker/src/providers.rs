@@ -5,5 +5,6 @@
 
 pub mod imap;
 pub mod llm;
+mod outcome;
 pub mod smtp;
 pub mod transport;

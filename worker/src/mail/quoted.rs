@@ -34,9 +34,17 @@ pub fn split(text: &str, is_reply: bool) -> Split {
 
 fn is_forward(line: &str) -> bool {
     let lower = line.trim_matches(|c: char| c == '-' || c == '_' || c == ' ' || c == ':').to_lowercase();
-    ["forwarded message", "weitergeleitete nachricht", "begin forwarded message", "message transféré", "mensaje reenviado",
-        "messaggio inoltrato", "doorgestuurd bericht", "messaggio inoltrato"]
-        .contains(&lower.as_str())
+    [
+        "forwarded message",
+        "weitergeleitete nachricht",
+        "begin forwarded message",
+        "message transféré",
+        "mensaje reenviado",
+        "messaggio inoltrato",
+        "doorgestuurd bericht",
+        "messaggio inoltrato",
+    ]
+    .contains(&lower.as_str())
 }
 
 /// "On … wrote:", "Am … schrieb …:", an Outlook header block, "-----Original Message-----".
@@ -44,8 +52,15 @@ fn begins_quote(line: &str, rest: &[&str]) -> bool {
     let line = line.trim();
     let lower = line.to_lowercase();
     let dashes = line.starts_with("--") || line.starts_with("__");
-    let original = ["original message", "ursprüngliche nachricht", "originalnachricht", "message d'origine", "mensaje original",
-        "messaggio originale", "oorspronkelijk bericht"];
+    let original = [
+        "original message",
+        "ursprüngliche nachricht",
+        "originalnachricht",
+        "message d'origine",
+        "mensaje original",
+        "messaggio originale",
+        "oorspronkelijk bericht",
+    ];
     if dashes && original.iter().any(|words| lower.contains(words)) {
         return true;
     }
@@ -62,7 +77,21 @@ fn begins_quote(line: &str, rest: &[&str]) -> bool {
     let has = |names: &[&str]| block.iter().any(|line| names.iter().any(|name| line.starts_with(name)));
     begins_block
         && has(&["sent:", "gesendet:", "envoyé", "enviado", "inviato", "verzonden", "date:", "datum:"])
-        && has(&["to:", "an:", "à :", "à:", "para:", "a:", "aan:", "subject:", "betreff:", "objet", "asunto:", "oggetto:", "onderwerp:"])
+        && has(&[
+            "to:",
+            "an:",
+            "à :",
+            "à:",
+            "para:",
+            "a:",
+            "aan:",
+            "subject:",
+            "betreff:",
+            "objet",
+            "asunto:",
+            "oggetto:",
+            "onderwerp:",
+        ])
 }
 
 /// "Am 02.11.2026 um 09:14 schrieb Jürgen Pfeiffer" without its colon.

@@ -107,9 +107,11 @@ fn only_the_new_part_of_a_reply_counts() {
     assert_eq!(split(german, true).quoted, "> drei Banner\n> 4 m breit");
     let below = "On Tue, 3 Nov 2026 at 10:00, Shop wrote:\n> your quote\nPlease send 5 more.";
     assert_eq!(split(below, true).new, "Please send 5 more.");
-    let outlook = "Bestellt.\n\nVon: Shop <shop@example.com>\nGesendet: Montag\nAn: Anna\nBetreff: Angebot\n\nalte Worte";
+    let outlook =
+        "Bestellt.\n\nVon: Shop <shop@example.com>\nGesendet: Montag\nAn: Anna\nBetreff: Angebot\n\nalte Worte";
     assert_eq!(split(outlook, true).new, "Bestellt.");
-    let forwarded = "price please\n\n---------- Forwarded message ---------\nFrom: S\nDate: x\nSubject: y\nTo: z\n\n2 pieces";
+    let forwarded =
+        "price please\n\n---------- Forwarded message ---------\nFrom: S\nDate: x\nSubject: y\nTo: z\n\n2 pieces";
     assert_eq!(split(forwarded, true).new, forwarded);
     let quote_only = "> 3 Banner";
     assert_eq!(split(quote_only, true).new, quote_only);

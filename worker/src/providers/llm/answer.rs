@@ -53,7 +53,8 @@ impl Answer {
     pub(super) fn parse(content: &str) -> Result<Self, LlmError> {
         let value: Value =
             serde_json::from_str(content).map_err(|error| LlmError::Malformed { detail: error.to_string() })?;
-        serde_json::from_value(value).map_err(|error| LlmError::NotInSchema { detail: super::error::short(&error.to_string()) })
+        serde_json::from_value(value)
+            .map_err(|error| LlmError::NotInSchema { detail: super::error::short(&error.to_string()) })
     }
 }
 
@@ -122,7 +123,9 @@ mod tests {
     #[test]
     fn text_that_is_not_json_and_json_of_another_shape_are_told_apart() {
         assert!(matches!(Answer::parse("Sure! Here is"), Err(LlmError::Malformed { .. })));
-        for (key, value) in [("intent", json!("order")), ("extra", json!(1)), ("items", json!({})), ("deadline", json!("soon"))] {
+        for (key, value) in
+            [("intent", json!("order")), ("extra", json!(1)), ("items", json!({})), ("deadline", json!("soon"))]
+        {
             let mut broken = answer();
             broken[key] = value;
             let parsed = Answer::parse(&broken.to_string());

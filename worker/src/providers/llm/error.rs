@@ -79,9 +79,7 @@ impl LlmError {
                     429 => Self::RateLimited { until: until(DEFAULT_PAUSE), detail: message },
                     // Overloaded, with a time at which to come back.
                     503 if wait.is_some() => Self::RateLimited { until: until(DEFAULT_PAUSE), detail: message },
-                    401 | 403 | 404 => {
-                        Self::Misconfigured { until: until(OPERATOR_PAUSE), status, detail: message }
-                    }
+                    401 | 403 | 404 => Self::Misconfigured { until: until(OPERATOR_PAUSE), status, detail: message },
                     408 | 409 | 500..=599 => Self::Server { status, detail: message },
                     _ => Self::Rejected { status, detail: message },
                 }

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn error_bodies_of_gateways_are_understood() {
-        let HttpFailure::Status { code, message, .. } = refused(429, None, br#"{"error":{"message":"slow","code":429}}"#)
+        let HttpFailure::Status { code, message, .. } =
+            refused(429, None, br#"{"error":{"message":"slow","code":429}}"#)
         else {
             panic!("not a status")
         };

@@ -1,0 +1,118 @@
+//! What a handler works with: its job, and the process's services.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use postrider_queue::{Claimed, JobId, Lease, NewJob, QueueClient, Stop, Tenant};
+use postrider_shared::clock::Clock;
+use postrider_shared::database::Database;
+use postrider_shared::ids::TenantId;
+use postrider_shared::objects::Objects;
+use postrider_shared::seal::KeyRing;
+
+use crate::providers::llm::Llm;
+
+/// Built once in `main`, shared by all jobs.
+#[derive(Clone)]
+pub struct Services {
+    pub queue: QueueClient,
+    pub database: Database,
+    pub objects: Objects,
+    pub keys: KeyRing,
+    pub llm: Arc<Llm>,
+    pub clock: Clock,
+}
+
+/// The job in hand.
+#[derive(Debug, Clone)]
+pub struct JobContext {
+    pub id: JobId,
+    pub tenant: Tenant,
+    /// The first attempt is 1.
+    pub attempt: u32,
+    pub max_attempts: u32,
+    /// How often it put itself off.
+    pub snoozes: u32,
+    pub enqueued_at: DateTime<Utc>,
+    lease: Lease,
+}
+
+impl JobContext {
+    pub(crate) fn of(claimed: &Claimed) -> Self {
+        Self {
+            id: claimed.id,
+            tenant: claimed.tenant.clone(),
+            attempt: claimed.attempt,
+            max_attempts: claimed.max_attempts,
+            snoozes: claimed.snoozes,
+            enqueued_at: claimed.enqueued_at,
+            lease: claimed.lease.clone(),
+        }
+    }
+}
+
+/// Handed to every run of a handler.
+#[derive(Clone)]
+pub struct Context {
+    pub job: JobContext,
+    services: Arc<Services>,
+}
+
+impl Deref for Context {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.services
+    }
+}
+
+impl Context {
+    pub(crate) fn new(job: JobContext, services: Arc<Services>) -> Self {
+        Self { job, services }
+    }
+
+    /// The business whose job this is. Jobs of the engine's own tests may belong to none.
+    pub fn tenant(&self) -> Result<TenantId, Stop> {
+        let text = self.job.tenant.as_str();
+        text.parse().map_err(|error| Stop::fail(format_args!("the job belongs to no business: {error}")))
+    }
+
+    /// Between two steps: ends the run if somebody cancelled the job or another worker may have it.
+    pub fn go_on(&self) -> Result<(), Stop> {
+        if self.job.lease.lost() {
+            return Err(Stop::retry("the lease was lost"));
+        }
+        if self.job.lease.cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        Ok(())
+    }
+
+    /// Whether the job is certainly still ours for this long, by the monotonic clock: asked before a step that
+    /// cannot be undone.
+    pub fn holds_for(&self, margin: Duration) -> bool {
+        !self.job.lease.lost() && self.job.lease.remaining() > margin
+    }
+
+    /// Ends when the job was cancelled or lost, with what the handler should end with.
+    pub async fn interrupted(&self) -> Stop {
+        self.job.lease.lost_or_cancelled().await;
+        self.go_on().err().unwrap_or(Stop::Cancelled)
+    }
+
+    /// Tells whoever watches the job how far it is. Nothing depends on it, so a failure is only noted.
+    pub async fn progress(&self, progress: serde_json::Value) {
+        if let Err(error) = self.job.lease.progress(progress).await {
+            tracing::debug!(%error, "progress was not reported");
+        }
+    }
+
+    /// A follow-up of this job's tenant. Its id follows from the parts, so a repeat does not make a second one.
+    pub fn follow_up<J: postrider_queue::Job>(&self, job: &J, parts: &[&str]) -> Result<NewJob, Stop> {
+        let tenant = self.job.tenant.clone();
+        let id = self.queue.derived_job_id(&tenant, parts);
+        Ok(NewJob::of(tenant, job)?.with_id(id))
+    }
+}

@@ -1,0 +1,12 @@
+use postrider_queue::Outcome;
+use postrider_shared::jobs::DiagnosticCrash;
+
+use crate::context::Context;
+use crate::registry::Handler;
+
+impl Handler for DiagnosticCrash {
+    async fn run(self, ctx: &Context) -> Outcome {
+        tracing::error!(job.id = %ctx.job.id, "asked to crash: the process ends now");
+        std::process::abort();
+    }
+}

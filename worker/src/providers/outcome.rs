@@ -1,0 +1,67 @@
+//! What each provider's error means for the job that met it. No `_` arm: a new error has to be decided here.
+
+use postrider_queue::{CapUse, Stop};
+
+use super::imap::ImapError;
+use super::llm::LlmError;
+use super::smtp::{MessageError, SmtpError};
+
+impl From<ImapError> for Stop {
+    fn from(error: ImapError) -> Self {
+        match error {
+            ImapError::Unreachable { .. }
+            | ImapError::Tls { .. }
+            | ImapError::Timeout { .. }
+            | ImapError::Closed { .. }
+            | ImapError::LoginRefused { .. }
+            | ImapError::Refused { .. }
+            | ImapError::Protocol { .. }
+            | ImapError::TooMuch { .. }
+            | ImapError::Withheld { .. } => Self::retry(error),
+            ImapError::Unsendable => Self::fail(error),
+        }
+    }
+}
+
+impl From<SmtpError> for Stop {
+    /// Doubt and a refused login need the ledger or the account as well; the handler of `send_email` takes those
+    /// two by name before it comes here.
+    fn from(error: SmtpError) -> Self {
+        match error {
+            SmtpError::Network { .. }
+            | SmtpError::Timeout { .. }
+            | SmtpError::Deferred { .. }
+            | SmtpError::LoginRefused { .. }
+            | SmtpError::LeaseLost
+            | SmtpError::DailyLimit { .. } => Self::retry(error),
+            SmtpError::Refused { .. } | SmtpError::Unsendable { .. } => Self::fail(error),
+            SmtpError::Ambiguous { .. } => Self::fail(error).with_cap(CapUse::Unknown),
+        }
+    }
+}
+
+impl From<MessageError> for Stop {
+    fn from(error: MessageError) -> Self {
+        match error {
+            MessageError::Address { .. } | MessageError::Format { .. } => Self::fail(error),
+        }
+    }
+}
+
+impl From<LlmError> for Stop {
+    fn from(error: LlmError) -> Self {
+        match error {
+            LlmError::Busy { until }
+            | LlmError::RateLimited { until, .. }
+            | LlmError::QuotaExhausted { until, .. }
+            | LlmError::Misconfigured { until, .. } => Self::snooze(until, error),
+            LlmError::Server { .. }
+            | LlmError::Network { .. }
+            | LlmError::Timeout
+            | LlmError::Cut
+            | LlmError::Malformed { .. }
+            | LlmError::NotInSchema { .. } => Self::retry(error),
+            LlmError::Rejected { .. } | LlmError::Refused { .. } | LlmError::Request { .. } => Self::fail(error),
+        }
+    }
+}
