@@ -4,3 +4,4 @@
 mod architecture;
 mod configuration;
 mod harness;
+mod stock_storage;
