@@ -1,7 +1,30 @@
 //! Behaviour tests through the processes' own interfaces, in one binary: one file per subject.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers, too")]
 
+/// Declares each test twice: `NAME::sqlite` and `NAME::postgres` call the function `NAME(DatabaseKind)` of the module.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            use postrider_tests::DatabaseKind;
+
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(DatabaseKind::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$name(DatabaseKind::Postgres).await;
+            }
+        })+
+    };
+}
+
 mod architecture;
+mod batches;
 mod configuration;
+mod dead_letters;
 mod harness;
+mod jobs;
 mod stock_storage;
+mod waiting_jobs;

@@ -41,7 +41,7 @@ async fn done_by_stock_storage(jobs: usize) -> Result<usize, String> {
                 Ok::<(), apalis::prelude::BoxDynError>(())
             }
         });
-    tokio::time::timeout(Duration::from_secs(60), worker.run())
+    tokio::time::timeout(Duration::from_mins(1), worker.run())
         .await
         .expect("the worker ends")
         .map_err(|error| format!("{error:?}"))?;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub use answer::Answer;
 pub use events::Events;
-pub use job::Job;
+pub use job::{Job, Submitted};
 
 use crate::wait::DEADLINE;
 
@@ -116,13 +116,13 @@ impl Api {
     }
 
     /// Submits a job and expects it to be accepted.
-    pub async fn submit(&self, kind: &str, payload: &Value) -> Job {
+    pub async fn submit(&self, kind: &str, payload: &Value) -> Submitted {
         self.submit_body(&json!({ "kind": kind, "payload": payload })).await
     }
 
     /// Submits a job with a whole body of `POST /v1/jobs` and expects it to be accepted.
-    pub async fn submit_body(&self, body: &Value) -> Job {
-        self.post("/v1/jobs", body).await.expect_status(202).into_job()
+    pub async fn submit_body(&self, body: &Value) -> Submitted {
+        self.post("/v1/jobs", body).await.expect_status(202).into()
     }
 
     pub async fn job(&self, id: &str) -> Job {

@@ -33,7 +33,7 @@ pub mod sandbox;
 pub mod settings;
 pub mod wait;
 
-pub use client::{Api, Job};
+pub use client::{Api, Job, Submitted};
 pub use database::{DatabaseKind, TestDatabase};
 pub use platform::{Builder, Platform};
 pub use process::Process;

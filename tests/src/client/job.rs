@@ -3,6 +3,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+/// What the API says to a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Submitted {
+    pub id: String,
+    /// Whether an earlier submission with the same idempotency key made this job.
+    pub existed: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Job {
     pub id: String,

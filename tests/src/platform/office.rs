@@ -17,6 +17,18 @@ pub struct Office {
 }
 
 impl Platform {
+    /// A new tenant with nothing in it; the platform's key acts for it.
+    pub async fn tenant(&self, name: &str) -> Api {
+        let tenant = self.api().post("/v1/tenants", &json!({ "name": name })).await.expect_status(201).body;
+        self.api().for_tenant(tenant["id"].as_str().expect("the tenant's id"))
+    }
+
+    /// A key of the tenant that `api` acts for: `viewer`, `agent` or `tenant_admin`.
+    pub async fn key(&self, api: &Api, role: &str) -> Api {
+        let key = api.post("/v1/api-keys", &json!({ "name": role, "role": role })).await.expect_status(201).body;
+        api.with_key(key["key"].as_str().expect("the key's text"))
+    }
+
     /// The sign workshop of `tests/mails`, its mailbox polled every `poll_seconds`.
     pub async fn workshop(&self, poll_seconds: u32) -> Office {
         self.office(
@@ -45,7 +57,7 @@ impl Platform {
     /// Connects a new sandbox mailbox to a tenant and returns the account's id.
     pub async fn mailbox(&self, api: &Api, address: &str, settings: Value) -> String {
         let password = "correct horse battery staple";
-        self.sandbox().create_mailbox(address, password).await;
+        self.sandbox().client().create_mailbox(address, password).await.expect("make a mailbox");
         let (imap, smtp) = (self.sandbox().addresses().imap, self.sandbox().addresses().smtp);
         let mut account = json!({
             "address": address,

@@ -1,0 +1,62 @@
+//! Jobs that died: kept in the database, driven again once, or discarded.
+
+use postrider_tests::{Api, DatabaseKind, Platform, eventually};
+use serde_json::{Value, json};
+
+on_both_databases!(a_dead_job_is_kept_and_redriven_once, a_discarded_dead_letter_stays_discarded);
+
+async fn letter_of(api: &Api, job: &str) -> Value {
+    eventually("the job's dead letter", || async {
+        api.all("/v1/dead-letters").await.into_iter().find(|letter| letter["job_id"] == job)
+    })
+    .await
+}
+
+async fn a_dead_job_is_kept_and_redriven_once(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let api = platform.tenant("Undertakers").await;
+    let payload = json!({ "times": 1, "error": "no such paper", "permanent": true });
+    let job = api.submit("diagnostic.fail", &payload).await;
+    let dead = api.finished(&job.id).await;
+    assert_eq!((dead.state.as_str(), dead.error.as_deref()), ("dead", Some("no such paper")));
+
+    let letter = letter_of(&api, &job.id).await;
+    assert_eq!(letter["kind"], "diagnostic.fail");
+    assert_eq!(letter["state"], "dead");
+    assert!(letter["error"].as_str().unwrap().contains("no such paper"), "{letter}");
+    let stranger = platform.tenant("Strangers").await;
+    let path = format!("/v1/dead-letters/{}", letter["id"].as_str().unwrap());
+    stranger.post(&format!("{path}/redrive"), &json!({})).await.problem(404, "not-found");
+
+    // Many at once: one job.
+    let redrive = async || api.post(&format!("{path}/redrive"), &json!({})).await;
+    let answers = futures::future::join_all((0..8).map(|_| redrive())).await;
+    let driven: Vec<&Value> = answers.iter().filter(|answer| answer.status < 300).map(|answer| &answer.body).collect();
+    assert!(!driven.is_empty(), "{answers:#?}");
+    let again = eventually("the redriven job's id", || async {
+        let letter = api.get(&path).await.ok();
+        letter["redriven_job_id"].as_str().map(ToOwned::to_owned)
+    })
+    .await;
+    assert_ne!(again, job.id);
+    assert_eq!(api.finished(&again).await.state, "dead");
+    let letters = eventually("the second death", || async {
+        let letters = api.all("/v1/dead-letters").await;
+        (letters.len() >= 2).then_some(letters)
+    })
+    .await;
+    assert_eq!(letters.len(), 2, "one death more: {letters:#?}");
+    platform.finish().await;
+}
+
+async fn a_discarded_dead_letter_stays_discarded(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let api = platform.tenant("Shredders").await;
+    let job = api.submit("diagnostic.fail", &json!({ "times": 1, "permanent": true })).await;
+    let letter = letter_of(&api, &job.id).await;
+    let path = format!("/v1/dead-letters/{}", letter["id"].as_str().unwrap());
+    api.post(&format!("{path}/discard"), &json!({})).await.ok();
+    assert_eq!(api.get(&path).await.ok()["state"], "discarded");
+    api.post(&format!("{path}/redrive"), &json!({})).await.problem(409, "state-conflict");
+    platform.finish().await;
+}
