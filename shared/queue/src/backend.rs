@@ -1,114 +1,85 @@
 //! The queue as a backend of apalis workers.
 
 use std::{
+    collections::VecDeque,
+    future::{Ready, ready},
     sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready as ready_or_return},
 };
 
 use apalis_core::{
-    backend::{Backend, BackendConfig},
+    backend::{Backend, BackendConfig, finalize::Ephemeral},
     error::BoxDynError,
-    task::{ExecutionContext, Task},
+    task::{ExecutionContext, Task, builder::TaskBuilder, task_id::TaskId},
     worker::{
         context::WorkerContext,
         ext::ack::{Acknowledge, AcknowledgeLayer},
     },
 };
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    claim::Claimed, client::QueueClient, error::QueueError, name::QueueName, outcome::Done,
+    claim::Claimed,
+    client::QueueClient,
+    error::QueueError,
+    outcome::{Done, Stop},
     policy::Policies,
+    session::{Command, Run, Session, SessionHandle, Settling},
+    worker::WorkerConfig,
 };
-
-/// How a worker process takes jobs.
-#[derive(Debug, Clone)]
-pub struct WorkerConfig {
-    /// The queues it serves.
-    pub queues: Vec<QueueName>,
-    /// Jobs it holds at the same time, at most.
-    pub concurrency: usize,
-    /// How long its session lives without a sign of life; default 6 s.
-    pub session_ttl: Duration,
-}
-
-impl WorkerConfig {
-    /// Serves these queues with the default session.
-    pub fn new(queues: Vec<QueueName>, concurrency: usize) -> Self {
-        Self {
-            queues,
-            concurrency,
-            session_ttl: Duration::from_secs(6),
-        }
-    }
-}
 
 /// A source of jobs for `apalis::WorkerBuilder`, with acknowledgement built in.
 ///
-/// It yields [`Task`]s of [`Claimed`]. Handlers return [`Done`] or an error; an error that is a [`Stop`](crate::Stop) is taken by its word, any
-/// other (a panic caught by a layer, a time-out) is a retry.
+/// It yields tasks of [`Claimed`]. Handlers return [`Done`] or an error: a [`Stop`] is taken by its word, any other error (a panic
+/// caught by a layer, a time-out) is a retry. Outcomes are recorded outside of all layers of the worker, in groups, and
+/// without making the handler's slot wait.
+///
+/// It never ends its worker: not when Redis goes away, not for a job that cannot be read, not for an outcome that came too
+/// late. Dropping it gives back what it holds; to wait for that, call [`SessionHandle::close`].
 #[derive(Debug)]
 pub struct QueueBackend {
-    acknowledgement: Acknowledgement,
-    config: WorkerConfig,
-}
-
-/// Controls the session of a backend from outside of the worker.
-#[derive(Debug, Clone)]
-pub struct SessionHandle {}
-
-#[expect(
-    clippy::unused_self,
-    clippy::unused_async,
-    reason = "signatures first; bodies follow"
-)]
-impl SessionHandle {
-    /// Takes no more jobs. What is held goes on.
-    pub fn stop_claiming(&self) {
-        unimplemented!()
-    }
-
-    /// Jobs handed to handlers and not yet acknowledged.
-    pub fn running(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// Ends the session: outcomes are delivered, whatever is still held goes back to its lane without an attempt, its leases are
-    /// lost. Gives up after the time and leaves the rest to the rescue.
-    pub async fn close(&self, _at_most: Duration) -> Result<(), QueueError> {
-        unimplemented!()
-    }
+    session: Arc<Session>,
+    claims: mpsc::UnboundedReceiver<Vec<Claimed>>,
+    ready: VecDeque<Claimed>,
+    closing: Option<oneshot::Receiver<()>>,
 }
 
 impl QueueBackend {
-    /// A backend with a session of its own. Must be called in a tokio runtime.
-    pub fn new(_client: &QueueClient, config: WorkerConfig, _policies: Arc<dyn Policies>) -> Self {
+    /// A backend with a session of its own, which opens at once. Must be called in a tokio runtime.
+    pub fn new(client: &QueueClient, config: WorkerConfig, policies: Arc<dyn Policies>) -> Self {
+        let (session, claims) = Session::start(client, config, policies);
         Self {
-            acknowledgement: Acknowledgement {},
-            config,
+            session,
+            claims,
+            ready: VecDeque::new(),
+            closing: None,
         }
     }
 
     /// For stopping it from outside.
     pub fn handle(&self) -> SessionHandle {
-        SessionHandle {}
+        SessionHandle(Arc::clone(&self.session))
+    }
+
+    fn task(&self, claimed: Claimed) -> Task<Claimed> {
+        let policy = self.session.policies.of(claimed.kind.as_str());
+        // apalis wants ids unique among running tasks, and a job may be claimed again while a lost run of it still ends.
+        let mut task = TaskBuilder::new(())
+            .task_id(TaskId::from(format!("{}.{}", claimed.id, claimed.epoch)))
+            .attempt(usize::try_from(claimed.attempt.saturating_sub(1)).unwrap_or_default())
+            .queue(claimed.queue.as_str().into())
+            .data(claimed.lease.clone());
+        if let Some(policy) = policy {
+            task = task.data(Run::of(&claimed, policy));
+        }
+        task.map_args(|()| claimed).build()
     }
 }
 
-/// Records outcomes; installed by the backend itself, outside of all layers of the worker.
-#[derive(Debug, Clone)]
-pub struct Acknowledgement {}
-
-impl Acknowledge<Done> for Acknowledgement {
-    type Error = QueueError;
-    type Future = std::future::Ready<Result<(), QueueError>>;
-
-    fn ack(
-        &mut self,
-        _result: &Result<Done, BoxDynError>,
-        _ctx: &ExecutionContext,
-    ) -> Self::Future {
-        std::future::ready(Ok(()))
+impl Drop for QueueBackend {
+    fn drop(&mut self) {
+        let _ = self.session.commands.send(Command::Finish);
     }
 }
 
@@ -126,17 +97,37 @@ impl Backend for QueueBackend {
 
     fn poll_next(
         &mut self,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
         _worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, QueueError>>> {
-        Poll::Pending
+        loop {
+            if let Some(claimed) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(self.task(claimed))));
+            }
+            match ready_or_return!(self.claims.poll_recv(cx)) {
+                Some(batch) => self.ready.extend(batch),
+                None => return Poll::Ready(None), // the session was closed
+            }
+        }
     }
 
+    /// Gives back what was not started, and ends when every outcome has been delivered.
     fn poll_close(
         &mut self,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
         _worker: &WorkerContext,
     ) -> Poll<Result<(), QueueError>> {
+        let session = &self.session;
+        let closing = self.closing.get_or_insert_with(|| {
+            let (flushed, done) = oneshot::channel();
+            let _ = session.commands.send(Command::StopClaiming);
+            self.claims.close();
+            self.ready.clear();
+            while self.claims.try_recv().is_ok() {}
+            let _ = session.commands.send(Command::Flush(flushed));
+            done
+        });
+        let _ = ready_or_return!(closing.poll_unpin(cx)); // an error means that the session is closed already
         Poll::Ready(Ok(()))
     }
 }
@@ -144,15 +135,42 @@ impl Backend for QueueBackend {
 impl BackendConfig for QueueBackend {
     type Args = Claimed;
     type Id = String;
-    type Kind = apalis_core::backend::finalize::Ephemeral;
+    type Kind = Ephemeral; // it yields decoded tasks itself
     type Config = WorkerConfig;
     type Layer = AcknowledgeLayer<Acknowledgement>;
 
     fn config(&self) -> &WorkerConfig {
-        &self.config
+        &self.session.config
     }
 
     fn middleware(&mut self, _worker: &mut WorkerContext) -> Self::Layer {
-        AcknowledgeLayer::new(self.acknowledgement.clone())
+        AcknowledgeLayer::new(Acknowledgement)
+    }
+}
+
+/// Records outcomes; installed by the backend itself, outside of all layers of the worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledgement;
+
+impl Acknowledge<Done> for Acknowledgement {
+    type Error = QueueError;
+    type Future = Ready<Result<(), QueueError>>;
+
+    fn ack(&mut self, result: &Result<Done, BoxDynError>, ctx: &ExecutionContext) -> Self::Future {
+        if let (Some(lease), Some(run)) =
+            (ctx.data().get::<crate::Lease>(), ctx.data().get::<Run>())
+        {
+            let outcome = match result {
+                Ok(done) => Ok(done.clone()),
+                Err(error) => Err(error
+                    .downcast_ref::<Stop>()
+                    .cloned()
+                    .unwrap_or_else(|| Stop::retry(error))),
+            };
+            lease
+                .0
+                .settle(|id, epoch, token| Settling::of(run, outcome, id, epoch, token));
+        }
+        ready(Ok(()))
     }
 }

@@ -51,6 +51,9 @@ pub enum QueueError {
     /// A record or answer in Redis could not be read.
     #[error("unreadable data in the queue: {0}")]
     Corrupt(String),
+    /// The lease was lost: somebody else may run the job.
+    #[error("the lease was lost")]
+    LeaseLost,
     /// The client or session has been closed.
     #[error("the queue client is closed")]
     Closed,
@@ -67,7 +70,44 @@ impl QueueError {
             | Self::Protocol { .. }
             | Self::Invalid { .. }
             | Self::Corrupt(_)
+            | Self::LeaseLost
             | Self::Closed => false,
+        }
+    }
+
+    /// The same error for each caller who shared a round trip.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::Unreachable(cause) => Self::Unreachable(cause.clone()),
+            Self::Refused(cause) => Self::Refused(cause.clone()),
+            Self::Full => Self::Full,
+            Self::Setting {
+                setting,
+                found,
+                wanted,
+            } => Self::Setting {
+                setting,
+                found: found.clone(),
+                wanted,
+            },
+            Self::Shards {
+                recorded,
+                configured,
+            } => Self::Shards {
+                recorded: *recorded,
+                configured: *configured,
+            },
+            Self::Protocol { found, wanted } => Self::Protocol {
+                found: found.clone(),
+                wanted: *wanted,
+            },
+            Self::Invalid { what, reason } => Self::Invalid {
+                what,
+                reason: reason.clone(),
+            },
+            Self::Corrupt(what) => Self::Corrupt(what.clone()),
+            Self::LeaseLost => Self::LeaseLost,
+            Self::Closed => Self::Closed,
         }
     }
 

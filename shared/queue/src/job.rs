@@ -26,9 +26,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Distance between attempts.
     const BACKOFF: Backoff = Backoff::DEFAULT;
     /// Hard deadline of one attempt.
-    const TIMEOUT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_mins(1);
     /// How long the finished record stays readable, at least.
-    const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
+    const KEEP: Duration = Duration::from_hours(24);
     /// How many times a job may put itself off; the next time it is buried.
     const MAX_SNOOZES: u32 = 100;
 

@@ -135,7 +135,7 @@ impl Stop {
     pub fn with_cap(mut self, used: CapUse) -> Self {
         match &mut self {
             Self::Retry { cap, .. } | Self::Fail { cap, .. } | Self::Snooze { cap, .. } => {
-                *cap = used
+                *cap = used;
             }
             Self::Cancelled => {}
         }

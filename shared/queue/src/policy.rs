@@ -23,7 +23,7 @@ impl Backoff {
     pub const DEFAULT: Self = Self {
         base: Duration::from_secs(1),
         factor: 2.0,
-        max: Duration::from_secs(15 * 60),
+        max: Duration::from_mins(15),
     };
 
     /// The longest delay after this attempt (the first is 1).

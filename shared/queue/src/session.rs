@@ -1,32 +1,325 @@
-//! One process's standing with the queue.
+//! One process's standing with the queue: a session per shard, its leases, and the tasks that keep it.
+//!
+//! Each shard knows the process under an own random token, because a shard that took the process for dead (it was stopped,
+//! or Redis lost data) must not touch the leases held in other shards. Per shard one call is on its way at a time: a turn
+//! that delivers outcomes and claims jobs. It is repeated under its number until it is answered.
 
-use std::time::Instant;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use crate::{claim::Interrupt, error::QueueError};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    claim::{Claimed, Interrupt, Lease},
+    client::QueueClient,
+    error::QueueError,
+    id::JobId,
+    policy::Policies,
+    script, wire,
+    worker::WorkerConfig,
+};
+
+mod close;
+mod driver;
+mod heartbeat;
+mod settling;
+mod turn;
+
+pub use close::SessionHandle;
+pub(crate) use settling::{Run, Settling};
+
+/// Name of a session in one shard.
+pub(crate) type Token = [u8; 8];
+
+/// What the driver is asked to do.
+pub(crate) enum Command {
+    /// Deliver this outcome.
+    Settle(Box<Settling>),
+    /// A shard can be claimed from.
+    Opened(u16),
+    /// Claim no more.
+    StopClaiming,
+    /// Answer when every outcome so far has been delivered.
+    Flush(oneshot::Sender<()>),
+    /// End by itself once nothing is held.
+    Finish,
+}
+
+/// Shared by the backend, its leases and its tasks.
+pub(crate) struct Session {
+    pub(crate) client: QueueClient,
+    pub(crate) config: WorkerConfig,
+    pub(crate) policies: Arc<dyn Policies>,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    /// Ends all tasks of the session.
+    pub(crate) stop: CancellationToken,
+    /// Asks for a heartbeat at once.
+    pub(crate) beat: Notify,
+    pub(crate) running: AtomicUsize,
+    shards: Vec<ShardSession>,
+    holds: Mutex<HashMap<JobId, Weak<Hold>>>,
+    started: Instant,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+struct ShardSession {
+    token: Mutex<Token>,
+    opened: AtomicBool,
+    /// Nanoseconds since `Session::started`.
+    expires: AtomicU64,
+}
+
+impl Session {
+    /// Opens a session and starts its tasks; claims arrive in batches.
+    pub(crate) fn start(
+        client: &QueueClient,
+        config: WorkerConfig,
+        policies: Arc<dyn Policies>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<Claimed>>) {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (claims, claimed) = mpsc::unbounded_channel();
+        let shard = |_| ShardSession {
+            token: Mutex::new(rand::random()),
+            opened: AtomicBool::new(false),
+            expires: AtomicU64::new(0),
+        };
+        let session = Arc::new(Self {
+            client: client.clone(),
+            config,
+            policies,
+            commands,
+            stop: CancellationToken::new(),
+            beat: Notify::new(),
+            running: AtomicUsize::new(0),
+            shards: (0..client.shards()).map(shard).collect(),
+            holds: Mutex::default(),
+            started: Instant::now(),
+        });
+        let tasks = client.tasks();
+        tasks.spawn(until(
+            session.stop.clone(),
+            heartbeat::beat(Arc::clone(&session)),
+        ));
+        tasks.spawn(until(
+            session.stop.clone(),
+            heartbeat::maintain(Arc::clone(&session)),
+        ));
+        tasks.spawn(until(
+            session.stop.clone(),
+            driver::drive(Arc::clone(&session), receiver, claims),
+        ));
+        (session, claimed)
+    }
+
+    fn holds(&self) -> MutexGuard<'_, HashMap<JobId, Weak<Hold>>> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shard(&self, shard: u16) -> &ShardSession {
+        &self.shards[usize::from(shard)]
+    }
+
+    pub(crate) fn token(&self, shard: u16) -> Token {
+        *self
+            .shard(shard)
+            .token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_open(&self, shard: u16) -> bool {
+        self.shard(shard).opened.load(Ordering::Acquire)
+    }
+
+    fn expires_at(&self, shard: u16) -> Instant {
+        self.started + Duration::from_nanos(self.shard(shard).expires.load(Ordering::Acquire))
+    }
+
+    /// The shard confirmed the session by a call sent at this time.
+    fn confirmed(&self, shard: u16, sent: Instant) {
+        let expires = (sent + self.config.session_ttl).duration_since(self.started);
+        let nanos = u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX);
+        self.shard(shard).expires.fetch_max(nanos, Ordering::AcqRel);
+        if !self.shard(shard).opened.swap(true, Ordering::AcqRel) {
+            let _ = self.commands.send(Command::Opened(shard));
+        }
+    }
+
+    /// The shard does not know this token any more: every lease under it is lost, and a new session begins.
+    fn gone(&self, shard: u16, token: Token) {
+        let of_shard = self.shard(shard);
+        {
+            let mut current = of_shard
+                .token
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if *current != token {
+                return;
+            }
+            *current = rand::random();
+        }
+        of_shard.opened.store(false, Ordering::Release);
+        let mut lost: usize = 0;
+        let holds: Vec<_> = self.holds().values().filter_map(Weak::upgrade).collect();
+        for hold in holds
+            .iter()
+            .filter(|hold| hold.id.shard() == shard && hold.token == token)
+        {
+            hold.lose();
+            lost += 1;
+        }
+        metrics::counter!("postrider_queue_leases_lost_total").increment(lost as u64);
+        tracing::warn!(
+            shard,
+            leases = lost,
+            "the session was taken for dead; a new one begins"
+        );
+        self.beat.notify_one();
+    }
+
+    fn hold(self: &Arc<Self>, id: JobId, epoch: u32, token: Token, cancelled: bool) -> Lease {
+        let hold = Arc::new(Hold {
+            session: Arc::clone(self),
+            id,
+            epoch,
+            token,
+            lost: AtomicBool::new(false),
+            cancelled: AtomicBool::new(cancelled),
+            settled: AtomicBool::new(false),
+            told: Notify::new(),
+        });
+        self.holds().insert(id, Arc::downgrade(&hold));
+        Lease(hold)
+    }
+
+    fn cancel(&self, id: JobId) {
+        let hold = self.holds().get(&id).and_then(Weak::upgrade);
+        if let Some(hold) = hold {
+            hold.cancelled.store(true, Ordering::Release);
+            hold.told.notify_waiters();
+        }
+    }
+}
 
 /// What a lease points to.
-#[derive(Debug)]
-pub(crate) struct Hold {}
+pub(crate) struct Hold {
+    session: Arc<Session>,
+    id: JobId,
+    epoch: u32,
+    token: Token,
+    lost: AtomicBool,
+    cancelled: AtomicBool,
+    settled: AtomicBool,
+    told: Notify,
+}
 
-#[expect(
-    clippy::unused_self,
-    clippy::unused_async,
-    reason = "signatures first; bodies follow"
-)]
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hold")
+            .field("id", &self.id)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Hold {
     pub(crate) fn lost(&self) -> bool {
-        unimplemented!()
+        self.lost.load(Ordering::Acquire) || Instant::now() >= self.expires_at()
     }
+
     pub(crate) fn cancelled(&self) -> bool {
-        unimplemented!()
+        self.cancelled.load(Ordering::Acquire)
     }
-    pub(crate) async fn interrupted(&self) -> Interrupt {
-        unimplemented!()
-    }
+
     pub(crate) fn expires_at(&self) -> Instant {
-        unimplemented!()
+        self.session.expires_at(self.id.shard())
     }
-    pub(crate) async fn progress(&self, _progress: serde_json::Value) -> Result<(), QueueError> {
-        unimplemented!()
+
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+        self.told.notify_waiters();
     }
+
+    pub(crate) async fn interrupted(&self) -> Interrupt {
+        loop {
+            let told = self.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable(); // before looking, so that nothing said in between is missed
+            if self.lost() {
+                return Interrupt::Lost;
+            }
+            if self.cancelled() {
+                return Interrupt::Cancelled;
+            }
+            tokio::select! {
+                () = told => {}
+                () = tokio::time::sleep_until(self.expires_at().into()) => {}
+            }
+        }
+    }
+
+    pub(crate) async fn progress(&self, progress: serde_json::Value) -> Result<(), QueueError> {
+        let text = progress.to_string().into_bytes();
+        if text.len() > Lease::MAX_PROGRESS_BYTES {
+            return Err(QueueError::invalid(
+                "progress",
+                format!("{} bytes, at most 8 KiB are allowed", text.len()),
+            ));
+        }
+        let args = vec![
+            self.token.to_vec(),
+            self.id.tail().to_vec(),
+            self.epoch.to_string().into_bytes(),
+            text,
+        ];
+        let answer = self
+            .session
+            .client
+            .link()
+            .call(&script::PROGRESS, self.id.shard(), &args)
+            .await?;
+        if wire::integer(&answer)? == 0 {
+            self.lose();
+            return Err(QueueError::LeaseLost);
+        }
+        Ok(())
+    }
+
+    /// Hands an outcome to the driver, once: only the first counts.
+    pub(crate) fn settle(&self, make: impl FnOnce(JobId, u32, Token) -> Settling) {
+        if !self.settled.swap(true, Ordering::AcqRel) {
+            self.session.holds().remove(&self.id);
+            let settling = make(self.id, self.epoch, self.token);
+            let _ = self
+                .session
+                .commands
+                .send(Command::Settle(Box::new(settling)));
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Nobody will settle it any more: it goes back without an attempt.
+        self.settle(Settling::release);
+    }
+}
+
+/// Runs a task of the session until the session stops.
+async fn until(stop: CancellationToken, task: impl Future<Output = ()> + Send) {
+    stop.run_until_cancelled(task).await;
 }

@@ -1,0 +1,19 @@
+-- Creates up to 256 jobs of one shard, each if absent.
+-- KEYS  1 jobs
+-- ARGV  1 number of lanes, then the lanes; number of kinds, then the kinds; then one item per job (wire.rs)
+-- result  one letter and id per job: C created, E exists, U unique key taken by, I idempotency key used by
+-- bounds  n <= 256 jobs; nothing is written unless all of it is well formed
+local at = 1
+local function names()
+  local list = {}
+  for i = 1, tonumber(ARGV[at]) do list[i] = ARGV[at + i] end
+  at = at + #list + 1
+  return list
+end
+local lane_names, kind_names = names(), names()
+local items = {}
+for i = at, #ARGV do items[#items + 1] = ARGV[i] end
+if #items > 256 then return redis.error_reply('ERR more than 256 jobs in one call') end
+local answers = create(items, lane_names, kind_names)
+finish()
+return concat(answers)

@@ -1,0 +1,154 @@
+-- Takes jobs for a session: round-robin over tenants, then over a tenant's lanes.
+local MOST_VISITS = 256
+
+local taken = { ids = {}, records = {}, reply = {}, lanes = {}, kinds = {} }
+
+-- Marks one job as running. Returns false for an id that only stands here because its job ended or moved elsewhere.
+local function take_record(id, raw, number, scoped)
+  if not raw then return false end
+  local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch, enqueued, run =
+    unpack_from(HEAD, raw)
+  if state ~= AVAILABLE or (number and lane ~= number) then return false end
+  local updated
+  if scoped and bit.band(flags, RESERVED) == 0 then
+    updated = pack(HEAD, version, RUNNING, flags + RESERVED, keep, kind, lane, attempt + 1, max, snoozes, crashes,
+      epoch + 1, enqueued, run, now, 0) .. pack('>I6', now) .. sub(raw, HEAD_LEN + 1)
+  else
+    updated = pack(HEAD, version, RUNNING, flags, keep, kind, lane, attempt + 1, max, snoozes, crashes, epoch + 1,
+      enqueued, run, now, 0) .. sub(raw, HEAD_LEN + 1)
+  end
+  local n = #taken.ids + 1
+  taken.ids[n] = id
+  taken.records[2 * n - 1], taken.records[2 * n] = id, updated
+  taken.reply[n] = id .. updated
+  taken.lanes[lane], taken.kinds[kind] = true, true
+  changes(id)
+  return true
+end
+
+-- Takes up to `want` jobs of a lane without scopes. Returns how many, and whether jobs remain.
+local function visit_free(number, want)
+  local key = k_lane(number)
+  local length = call('LLEN', key)
+  local ids = call('LPOP', key, want) or {}
+  local raws, got = get_records(ids), 0
+  for i, id in ipairs(ids) do
+    if take_record(id, raws[i], number, false) then got = got + 1 end
+  end
+  return got, length > #ids
+end
+
+-- The same under the limits of scopes: a job that inherits a reservation needs no room, any other takes one unit.
+local function visit_scoped(number, lane, want)
+  local key = k_lane(number)
+  local room, till, blocking = lane_room(lane)
+  local ids = call('LRANGE', key, 0, want - 1)
+  local raws, got, consumed, reserved = get_records(ids), 0, 0, 0
+  local stopped = false
+  for i, id in ipairs(ids) do
+    local raw = raws[i]
+    local inherits = raw and bit.band(string.byte(raw, 3), RESERVED) ~= 0
+    local stale = not raw or string.byte(raw, 2) ~= AVAILABLE
+    if not (stale or inherits) and room <= 0 then
+      stopped = true
+      break
+    end
+    consumed = consumed + 1
+    if take_record(id, raw, number, true) then
+      got = got + 1
+      if not inherits then
+        room = room - 1
+        reserved = reserved + 1
+      end
+    end
+  end
+  if consumed > 0 then call('LPOP', key, consumed) end
+  if reserved > 0 then reserve(lane, reserved) end
+  if stopped then
+    if not blocking then
+      local _
+      _, till, blocking = lane_room(lane)
+    end
+    park(number, lane, till, blocking or lane.scopes[1])
+    return got, false, true
+  end
+  -- There is room for more than this lane took: the next waiter may try.
+  if room > 0 then
+    for _, id in ipairs(lane.scopes) do freed[id] = math.max(freed[id] or 0, 1) end
+  end
+  return got, call('EXISTS', key) == 1, false
+end
+
+local function visit(number, want)
+  local lane = lane_of(number)
+  if not lane then return 0, false end
+  local got, remains, parked
+  if #lane.scopes == 0 then
+    got, remains = visit_free(number, want)
+  else
+    got, remains, parked = visit_scoped(number, lane, want)
+  end
+  if got > 0 then
+    count(lane.queue, 'a', -got)
+    count(lane.queue, 'r', got)
+  end
+  if not remains and not parked then count(lane.queue, 'l', -1) end
+  return got, remains
+end
+
+local function claim_suspect(session, queue)
+  local key = k_suspects(queue)
+  if call('EXISTS', key) == 0 or call('HEXISTS', SUSPECT_OF, session) == 1 then return 0 end
+  local id = call('LPOP', key)
+  if not take_record(id, call('HGET', JOBS, id), nil, false) then return 0 end
+  call('HSET', SUSPECT_OF, session, id)
+  count(queue, 'a', -1)
+  count(queue, 'r', 1)
+  return 1
+end
+
+-- Takes up to `want` jobs of a queue. Each tenant in the ring gets an even share of the call, each of its lanes an even
+-- share of that; what one cannot use goes to the next.
+local function claim_queue(session, queue, want)
+  if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
+  local got, visits = claim_suspect(session, queue), 0
+  local ring = k_ring(queue)
+  local tenants = call('LLEN', ring)
+  while got < want and visits < MOST_VISITS do
+    local tenant = call('LPOP', ring)
+    if not tenant then break end
+    local share = math.min(want - got, math.max(1, math.floor(want / math.max(tenants, 1))))
+    local key = k_tenant(queue, tenant)
+    local standing = call('LLEN', key)
+    local lane_share = math.max(1, math.floor(share / math.max(standing, 1)))
+    local left, seen = share, 0
+    while left > 0 and seen < standing and visits < MOST_VISITS do
+      local number = call('LPOP', key)
+      if not number then break end
+      seen, visits = seen + 1, visits + 1
+      local took, remains = visit(tonumber(number), math.min(left, lane_share))
+      left, got = left - took, got + took
+      if remains then call('RPUSH', key, number) end
+    end
+    if call('EXISTS', key) == 1 then call('RPUSH', ring, tenant) end
+    visits = visits + 1
+  end
+  return got
+end
+
+-- Takes up to `want` jobs of several queues, each an even share first. Returns whether work may remain.
+local function claim(session, queues, want)
+  local share, got = math.max(1, math.floor(want / #queues)), 0
+  for pass = 1, (#queues > 1) and 2 or 1 do
+    for _, queue in ipairs(queues) do
+      local most = want - got
+      if pass == 1 and #queues > 1 then most = math.min(most, share) end
+      if most > 0 then got = got + claim_queue(session, queue, most) end
+    end
+  end
+  if got > 0 then
+    call_many('SADD', k_held(session), taken.ids, 256)
+    call_many('HSET', JOBS, taken.records, 400)
+  end
+  return got
+end

@@ -1,0 +1,29 @@
+-- Answers with records, and the names that their numbers stand for.
+
+-- Number and name, repeated, for every number in the set.
+local function resolve(set, key)
+  local list, flat = {}, {}
+  for number in pairs(set) do list[#list + 1] = number end
+  for from = 1, #list, 256 do
+    local found = call('HMGET', key, unpack(list, from, math.min(from + 255, #list)))
+    for i = 1, #found do
+      flat[#flat + 1] = list[from + i - 1]
+      flat[#flat + 1] = found[i] or ''
+    end
+  end
+  return flat
+end
+
+local function describe(ids, raws)
+  local numbers, kinds, reply = {}, {}, {}
+  for i, id in ipairs(ids) do
+    local raw = raws[i]
+    reply[i] = id .. (raw or '')
+    if raw then
+      local _, kind, lane
+      _, _, _, _, kind, lane = unpack_from('>BBBBHI4', raw)
+      numbers[lane], kinds[kind] = true, true
+    end
+  end
+  return { reply, resolve(numbers, LANES), resolve(kinds, KINDS) }
+end

@@ -1,0 +1,46 @@
+-- Every key and channel of a shard. KEYS[1] is always the shard's `jobs` hash; all other keys share its tag and prefix,
+-- so that one script may touch them all on one node of a cluster. The prefix carries the protocol version.
+--   jobs        hash   id -> record                        due        zset   id by the time it becomes available
+--   lanes       hash   number -> lane                      lane_ids   hash   lane -> number
+--   lane_refs   hash   number -> records that name it      lane:N     list   ids that wait
+--   kinds       hash   number -> kind                      kind_ids   hash   kind -> number
+--   ring:Q      list   tenants with work in queue Q        tenant:Q:T list   lanes of tenant T with work in Q
+--   suspects:Q  list   ids that twice saw a crash          suspect_of hash   session -> the suspect it runs
+--   parked      zset   lane by the time it may try again   parked_on  hash   lane -> the scope it waits for
+--   scope:S     hash   caps, paused, open, u:CAP:START     waiters:S  zset   lanes that wait for scope S, by time
+--   sessions    zset   session by expiry, 0 = being reaped held:S     set    ids that session S holds
+--   answers     hash   session -> its last answer          charged:S  list   ids charged with the crash of S
+--   unique      hash   tenant, kind, key -> id             idem:T:K   string id and fingerprint
+--   dead        zset   id by death number                  finished:C list   id and time, of keep class C
+--   index:T:K   list   newest ids of tenant and kind       counts     hash   queue and state -> jobs
+--   paused      set    queues                              cancelling set    running ids asked to stop
+--   meta        hash   counters, last tick, end of grace
+local P = string.sub(KEYS[1], 1, -5)
+local JOBS, DUE, LANES, LANE_IDS, LANE_REFS = KEYS[1], P .. 'due', P .. 'lanes', P .. 'lane_ids', P .. 'lane_refs'
+local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. 'parked', P .. 'parked_on'
+local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
+local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
+local SUSPECT_OF = P .. 'suspect_of'
+local function k_lane(number) return P .. 'lane:' .. number end
+local function k_ring(queue) return P .. 'ring:' .. queue end
+local function k_tenant(queue, tenant) return P .. 'tenant:' .. queue .. ':' .. tenant end
+local function k_suspects(queue) return P .. 'suspects:' .. queue end
+local function k_scope(scope) return P .. 'scope:' .. scope end
+local function k_waiters(scope) return P .. 'waiters:' .. scope end
+local function k_held(session) return P .. 'held:' .. session end
+local function k_charged(session) return P .. 'charged:' .. session end
+local function k_idem(tenant, key) return P .. 'idem:' .. tenant .. ':' .. key end
+local function k_finished(class) return P .. 'finished:' .. class end
+local function k_index(tenant, kind) return P .. 'index:' .. tenant .. ':' .. kind end
+-- Channels: `pr:3:events` tells ids that changed, `pr:wake:Q` a shard with new work in Q, `pr:cancel` an id to stop.
+local SPACE, SHARD = string.match(P, '^{([^:}]*):(%d+)}')
+local function channel_events() return SPACE .. ':' .. SHARD .. ':events' end
+local function channel_wake(queue) return SPACE .. ':wake:' .. queue end
+local function channel_cancel() return SPACE .. ':cancel' end
+
+local call, pack, unpack_from, sub, concat = redis.call, struct.pack, struct.unpack, string.sub, table.concat
+local now
+do
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end

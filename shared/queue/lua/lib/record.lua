@@ -1,0 +1,69 @@
+-- The record of a job: a head of 45 bytes, then the sections its flags name, in this order, then the payload.
+--   version B, state B, flags B, keep class B, kind H, lane I4, attempt H, max attempts H, snoozes H, crashes B,
+--   epoch I4, enqueued I6, run at I6, started I6, finished I6 (milliseconds since 1970)
+-- The lane and the kind are numbers, resolved once per call, so that a record with 200 bytes of payload fits 256 bytes.
+local HEAD, HEAD_LEN, VERSION = '>BBBBHI4HHHBI4I6I6I6I6', 45, 1
+local SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, BURIED = 115, 97, 114, 116, 99, 120, 100
+local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPUT = 1, 2, 4, 8, 16, 32, 64
+local SUSPECT_FROM = 2
+
+local function open_record(raw)
+  local r, pos = {}, nil
+  r.version, r.state, r.flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch, r.enqueued,
+    r.run, r.started, r.finished, pos = unpack_from(HEAD, raw)
+  local flags = r.flags
+  if flags ~= 0 then
+    if bit.band(flags, RESERVED) ~= 0 then r.reserved, pos = unpack_from('>I6', raw, pos) end
+    r.cancel = bit.band(flags, CANCEL) ~= 0
+    if bit.band(flags, HAS_UNIQUE) ~= 0 then r.unique, pos = unpack_from('>Hc0', raw, pos) end
+    if bit.band(flags, HAS_IDEM) ~= 0 then r.idem, pos = unpack_from('>Hc0', raw, pos) end
+    if bit.band(flags, HAS_ERROR) ~= 0 then r.error, pos = unpack_from('>Hc0', raw, pos) end
+    if bit.band(flags, HAS_PROGRESS) ~= 0 then r.progress, pos = unpack_from('>I4c0', raw, pos) end
+    if bit.band(flags, HAS_OUTPUT) ~= 0 then r.output, pos = unpack_from('>I4c0', raw, pos) end
+  end
+  r.payload = sub(raw, pos)
+  return r
+end
+
+local function seal_record(r)
+  local flags, sections = 0, ''
+  if r.reserved then flags, sections = RESERVED, pack('>I6', r.reserved) end
+  if r.cancel then flags = flags + CANCEL end
+  if r.unique then flags, sections = flags + HAS_UNIQUE, sections .. pack('>Hc0', #r.unique, r.unique) end
+  if r.idem then flags, sections = flags + HAS_IDEM, sections .. pack('>Hc0', #r.idem, r.idem) end
+  if r.error then flags, sections = flags + HAS_ERROR, sections .. pack('>Hc0', #r.error, r.error) end
+  if r.progress then flags, sections = flags + HAS_PROGRESS, sections .. pack('>I4c0', #r.progress, r.progress) end
+  if r.output then flags, sections = flags + HAS_OUTPUT, sections .. pack('>I4c0', #r.output, r.output) end
+  r.flags = flags
+  return pack(HEAD, VERSION, r.state, flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch,
+    r.enqueued, r.run, r.started, r.finished) .. sections .. r.payload
+end
+
+-- Calls a command with many arguments in steps of at most `step` (even), because Lua cannot unpack an unbounded list.
+local function call_many(command, key, args, step)
+  local reply
+  for from = 1, #args, step do
+    reply = call(command, key, unpack(args, from, math.min(from + step - 1, #args)))
+  end
+  return reply
+end
+
+local function get_records(ids)
+  local raws = {}
+  for from = 1, #ids, 256 do
+    local part = call('HMGET', JOBS, unpack(ids, from, math.min(from + 255, #ids)))
+    for i = 1, #part do raws[from + i - 1] = part[i] end
+  end
+  return raws
+end
+
+-- Changes of the counters, written once at the end of the call.
+local counted = {}
+local function count(queue, state, by)
+  local field = queue .. ':' .. state
+  counted[field] = (counted[field] or 0) + by
+end
+
+-- Ids whose record changed, told once at the end of the call.
+local changed = {}
+local function changes(id) changed[#changed + 1] = id end

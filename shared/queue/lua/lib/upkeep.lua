@@ -1,0 +1,118 @@
+-- The steps of maintenance.
+
+-- Due jobs become available.
+local function promote_due(ids)
+  if #ids == 0 then return end
+  local raws, records, jobs, numbers = get_records(ids), {}, {}, {}
+  for i, id in ipairs(ids) do
+    local r = raws[i] and open_record(raws[i])
+    if r and (r.state == SCHEDULED or r.state == RETRYABLE) then
+      jobs[#jobs + 1] = { id, r }
+      numbers[r.lane] = true
+    end
+  end
+  load_lanes(numbers)
+  for _, job in ipairs(jobs) do
+    local id, r = job[1], job[2]
+    local lane = lane_of(r.lane)
+    if lane then count(lane.queue, string.char(r.state), -1) end
+    r.state = AVAILABLE
+    records[#records + 1] = id
+    records[#records + 1] = seal_record(r)
+    changes(id)
+  end
+  call_many('ZREM', DUE, ids, 256)
+  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  make_available(jobs, false)
+end
+
+-- Takes back what a dead session held. Each of its jobs is charged with the crash; a suspect that ran when its process
+-- died again is buried. A redelivery keeps its reservation and burns no attempt.
+local function rescue(session, most)
+  call('ZADD', SESSIONS, 0, session) -- from now on it cannot come back under this name
+  local held = k_held(session)
+  local suspect = call('HGET', SUSPECT_OF, session)
+  local ids = call('SPOP', held, most)
+  local raws, records, jobs, charged, poisoned = get_records(ids), {}, {}, {}, 0
+  for i, id in ipairs(ids) do
+    local r = raws[i] and open_record(raws[i])
+    if r and r.state == RUNNING then
+      local lane = lane_of(r.lane)
+      if lane then count(lane.queue, 'r', -1) end
+      r.crashes = math.min(r.crashes + 1, 255)
+      charged[#charged + 1] = id
+      if id == suspect and r.crashes > SUSPECT_FROM then
+        settle(r, '?', now)
+        r.error = 'poison: its process crashed ' .. r.crashes .. ' times while it ran'
+        end_record(id, r, BURIED)
+        poisoned = poisoned + 1
+      elseif r.cancel then
+        settle(r, '?', now)
+        end_record(id, r, CANCELLED)
+      else
+        r.state, r.run, r.attempt = AVAILABLE, now, math.max(r.attempt - 1, 0)
+        jobs[#jobs + 1] = { id, r }
+        changes(id)
+      end
+      records[#records + 1] = id
+      records[#records + 1] = seal_record(r)
+    end
+  end
+  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  if #charged > 0 then
+    call_many('RPUSH', k_charged(session), charged, 256)
+    call('PEXPIRE', k_charged(session), 3600000)
+  end
+  write_endings()
+  make_available(jobs, true)
+  if call('EXISTS', held) == 1 then return #ids, poisoned, 1 end
+  call('ZREM', SESSIONS, session)
+  call('HDEL', ANSWERS, session)
+  call('HDEL', SUSPECT_OF, session)
+  return #ids, poisoned, 0
+end
+
+-- Removes records whose time to be kept is over. Each keep class is a list in order of time.
+local function prune(most)
+  local pruned, refs, gone, unfinished = 0, {}, {}, false
+  for class = 0, #KEEP_SECONDS do
+    local key = k_finished(class)
+    local head = call('LINDEX', key, 0)
+    local till = now - KEEP_SECONDS[class] * 1000
+    if head and unpack_from('>I6', head, 15) <= till then
+      local entries, expired, ids = call('LRANGE', key, 0, most - pruned - 1), 0, {}
+      for i, entry in ipairs(entries) do
+        if unpack_from('>I6', entry, 15) > till then break end
+        expired = i
+        ids[i] = sub(entry, 1, 14)
+      end
+      if expired > 0 then
+        local raws = get_records(ids)
+        for i, id in ipairs(ids) do
+          local r = raws[i] and open_record(raws[i])
+          if r and r.finished == unpack_from('>I6', entries[i], 15) and r.finished > 0 then
+            gone[#gone + 1] = id
+            refs[r.lane] = (refs[r.lane] or 0) + 1
+            local lane = lane_of(r.lane)
+            if lane then
+              if r.state ~= BURIED then count(lane.queue, string.char(r.state), -1) end
+              if r.idem then
+                -- The key outlives the record if 24 hours have not passed.
+                call('PEXPIREAT', k_idem(lane.tenant, r.idem), math.max(r.enqueued + 86400000, now + 1))
+              end
+            end
+          end
+        end
+        call('LTRIM', key, expired, -1)
+        pruned = pruned + expired
+      end
+      if pruned >= most then
+        unfinished = true
+        break
+      end
+    end
+  end
+  if #gone > 0 then call_many('HDEL', JOBS, gone, 256) end
+  drop_lane_refs(refs)
+  return pruned, unfinished
+end

@@ -1,0 +1,19 @@
+-- Makes a job that waits for a time available now.
+-- KEYS  1 jobs
+-- ARGV  1 id
+-- result  N now, W and its state if it does not wait for a time, or - if there is no such job
+-- bounds  one job
+local id = ARGV[1]
+local raw = call('HGET', JOBS, id)
+if not raw then return '-' end
+local r = open_record(raw)
+if r.state ~= SCHEDULED and r.state ~= RETRYABLE then return 'W' .. string.char(r.state) end
+local lane = lane_of(r.lane)
+if lane then count(lane.queue, string.char(r.state), -1) end
+call('ZREM', DUE, id)
+r.state, r.run = AVAILABLE, now
+call('HSET', JOBS, id, seal_record(r))
+make_available({ { id, r } }, false)
+changes(id)
+finish()
+return 'N'

@@ -1,0 +1,40 @@
+-- One bounded step of maintenance: rescue, promotion, unparking, pruning.
+-- KEYS  1 jobs
+-- ARGV  1 grace in ms given to all sessions after an outage
+-- result  {promoted, rescued, poisoned, unparked, pruned, 1 if more is due, ms until the next job is due or -1}
+-- bounds  n <= 96 rescued, 160 promoted, 64 unparked, 96 pruned
+local GAP, EVERY = 2000, 500
+local more = 0
+
+-- A gap between ticks means that Redis was away, so heartbeats may be missing through no fault of their senders.
+local meta = call('HMGET', META, 'tick', 'grace')
+local last, grace = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
+if now - last > GAP or now < last then
+  grace = now + tonumber(ARGV[1])
+  call('HSET', META, 'grace', grace)
+end
+if now - last >= EVERY or now < last then call('HSET', META, 'tick', now) end
+
+local rescued, poisoned = 0, 0
+if now >= grace then
+  local session = call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1]
+  if session then rescued, poisoned, more = rescue(session, 96) end
+end
+
+local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 160)
+if #due == 160 then more = 1 end
+promote_due(due)
+
+local lanes_due = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 64)
+if #lanes_due == 64 then more = 1 end
+for _, number in ipairs(lanes_due) do unpark(number) end
+
+local pruned, unfinished = prune(96)
+if unfinished then more = 1 end
+wake_waiters()
+finish()
+
+local wait = -1
+local head = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+if head[2] then wait = math.max(0, tonumber(head[2]) - now) end
+return { #due, rescued, poisoned, #lanes_due, pruned, more, wait }

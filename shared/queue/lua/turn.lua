@@ -1,0 +1,57 @@
+-- A session's turn: applies the outcomes of runs that ended, with their follow-up jobs, then claims new ones.
+-- KEYS  1 jobs
+-- ARGV  1 session, 2 sequence number, 3 jobs wanted, number of queues, then the queues; number of lanes, the lanes; number
+--       of kinds, the kinds (both for follow-ups); then outcomes, each followed by its follow-ups (wire.rs)
+-- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (id and record each),
+--       lane numbers and lanes, kind numbers and kinds, 1 if work may remain, now}
+-- bounds  n <= 256 outcomes, n <= 256 claims, 256 visits of lanes. Repeated with the same number it answers the same.
+local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
+local at = 4
+local function names()
+  local list = {}
+  for i = 1, tonumber(ARGV[at]) do list[i] = ARGV[at + i] end
+  at = at + #list + 1
+  return list
+end
+local queues, lane_names, kind_names = names(), names(), names()
+
+local expiry = call('ZSCORE', SESSIONS, session)
+if not expiry or tonumber(expiry) == 0 then return { 0 } end
+
+local letters
+local last = call('HGET', ANSWERS, session)
+if last and unpack_from('>I6', last) == sequence then
+  -- A repeat after a lost answer: the same letters, and the records that were claimed then, as long as they are held.
+  local applied, pos
+  applied, letters, pos = unpack_from('>I6Hc0', last)
+  local ids = {}
+  for from = pos, #last, 14 do ids[#ids + 1] = sub(last, from, from + 13) end
+  local raws = get_records(ids)
+  for i, id in ipairs(ids) do
+    if raws[i] and string.byte(raws[i], 2) == RUNNING and call('SISMEMBER', k_held(session), id) == 1 then
+      local n = #taken.reply + 1
+      local r = open_record(raws[i])
+      taken.reply[n] = id .. raws[i]
+      taken.lanes[r.lane], taken.kinds[r.kind] = true, true
+    end
+  end
+  want = 0
+else
+  local items = {}
+  for i = at, #ARGV do items[#items + 1] = ARGV[i] end
+  letters = apply_outcomes(session, items, lane_names, kind_names)
+  if want > 0 then claim(session, queues, want) end
+  wake_waiters()
+  if letters ~= '' or #taken.ids > 0 then
+    call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters) .. concat(taken.ids))
+  end
+end
+
+local more = 0
+for _, queue in ipairs(queues) do
+  if more == 0 and call('EXISTS', k_ring(queue)) == 1 and call('SISMEMBER', PAUSED, queue) == 0 then more = 1 end
+end
+
+local lane_table, kind_table = resolve(taken.lanes, LANES), resolve(taken.kinds, KINDS)
+finish()
+return { 1, letters, taken.reply, lane_table, kind_table, more, now }

@@ -1,0 +1,220 @@
+//! Reading records: one, many, changes.
+
+use std::time::Duration;
+
+use futures::{Stream, stream};
+use redis::Value;
+use tokio::time::Instant;
+
+use super::QueueClient;
+use crate::{
+    error::QueueError,
+    hub::Waiter,
+    id::JobId,
+    name::Tenant,
+    record::{DeadLetter, JobRecord, ListFilter, Page},
+    script,
+    wire::{self, Names},
+};
+
+/// Entries of an index read by one call.
+const LIST_STEP: usize = 128;
+/// Calls made for one page; after them the page is returned as it is.
+const LIST_CALLS: usize = 16;
+/// Somebody who waits reads again at this distance, should a message be lost.
+const READ_AGAIN: Duration = Duration::from_secs(2);
+
+/// Records out of the answer of a reading script. Unreadable ones are logged and left out.
+fn records(
+    shard: u16,
+    entries: Value,
+    lanes: Value,
+    kinds: Value,
+) -> Result<Vec<(JobId, Option<JobRecord>)>, QueueError> {
+    let names = Names::read(lanes, kinds)?;
+    let read = |entry: Value| {
+        let entry = wire::bytes(entry)?;
+        let (tail, raw) = entry
+            .split_at_checked(14)
+            .ok_or_else(|| QueueError::Corrupt("an entry that is too short".to_owned()))?;
+        let id = JobId::from_tail(shard, tail)?;
+        if raw.is_empty() {
+            return Ok((id, None));
+        }
+        let record = wire::decode(id, raw, &names)
+            .inspect_err(|error| tracing::error!(job = %id, %error, "unreadable record"));
+        Ok((id, record.ok()))
+    };
+    wire::list(entries)?.into_iter().map(read).collect()
+}
+
+impl QueueClient {
+    /// The record of a job.
+    pub async fn get(&self, id: JobId) -> Result<Option<JobRecord>, QueueError> {
+        if id.shard() >= self.shards() {
+            return Ok(None);
+        }
+        let answer = self
+            .link()
+            .call(&script::READ, id.shard(), &vec![id.tail().to_vec()])
+            .await?;
+        let [entries, lanes, kinds] = wire::fields(answer)?;
+        Ok(records(id.shard(), entries, lanes, kinds)?
+            .pop()
+            .and_then(|(_, record)| record))
+    }
+
+    /// A tenant's newest jobs, newest first. The index is bounded: of each kind the newest 1,000, of all kinds together 10,000.
+    /// A page may have fewer items than asked for, even none, and still have a successor: a call looks at a bounded number.
+    pub async fn list(
+        &self,
+        tenant: &Tenant,
+        filter: &ListFilter,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Page<JobRecord>, QueueError> {
+        let shard = self.shard_of(tenant);
+        let mut last: Option<JobId> = cursor.map(|text| text.parse()).transpose()?;
+        let limit = limit.clamp(1, 1000);
+        let mut items = Vec::new();
+        for _ in 0..LIST_CALLS {
+            let args = vec![
+                tenant.as_str().as_bytes().to_vec(),
+                filter
+                    .kind
+                    .as_ref()
+                    .map_or_else(Vec::new, |kind| kind.as_str().as_bytes().to_vec()),
+                last.map_or_else(Vec::new, |id| id.tail().to_vec()),
+                LIST_STEP.to_string().into_bytes(),
+            ];
+            let [entries, lanes, kinds, more] =
+                wire::fields(self.link().call(&script::LIST, shard, &args).await?)?;
+            let more = wire::integer(&more)? == 1;
+            for (id, record) in records(shard, entries, lanes, kinds)? {
+                if items.len() == limit {
+                    return Ok(Page {
+                        items,
+                        next: last.map(|id| id.to_string()),
+                    });
+                }
+                last = Some(id);
+                items.extend(record.filter(|record| matches(record, filter)));
+            }
+            if !more {
+                return Ok(Page { items, next: None });
+            }
+        }
+        Ok(Page {
+            items,
+            next: last.map(|id| id.to_string()),
+        })
+    }
+
+    /// The record once the job has ended, or as it is when the time is over. None if there is no such job.
+    pub async fn wait(
+        &self,
+        id: JobId,
+        at_most: Duration,
+    ) -> Result<Option<JobRecord>, QueueError> {
+        let deadline = Instant::now() + at_most;
+        let record = self.get(id).await?;
+        if record
+            .as_ref()
+            .is_none_or(|record| record.state.is_finished())
+        {
+            return Ok(record);
+        }
+        let waiter = self.hub().waiter(id).await;
+        loop {
+            let record = self.get(id).await?;
+            let ended = record
+                .as_ref()
+                .is_none_or(|record| record.state.is_finished());
+            let now = Instant::now();
+            if ended || now >= deadline {
+                return Ok(record);
+            }
+            let _ = tokio::time::timeout_at(deadline.min(now + READ_AGAIN), waiter.changed()).await;
+        }
+    }
+
+    /// The record now and after each change of state or progress, until the job has ended. Changes in quick succession
+    /// may be seen as one. While Redis is away the stream waits.
+    pub fn watch(&self, id: JobId) -> impl Stream<Item = JobRecord> + Send + 'static {
+        enum Step {
+            Start,
+            Follow(Waiter, Box<JobRecord>),
+            End,
+        }
+        let client = self.clone();
+        stream::unfold(Step::Start, move |step| {
+            let client = client.clone();
+            async move {
+                let (waiter, seen) = match step {
+                    Step::Start => (client.hub().waiter(id).await, None),
+                    Step::Follow(waiter, seen) => (waiter, Some(seen)),
+                    Step::End => return None,
+                };
+                loop {
+                    match client.get(id).await {
+                        Ok(None) => return None,
+                        Ok(Some(record)) if seen.as_deref() != Some(&record) => {
+                            let next = if record.state.is_finished() {
+                                Step::End
+                            } else {
+                                Step::Follow(waiter, Box::new(record.clone()))
+                            };
+                            return Some((record, next));
+                        }
+                        Ok(Some(_)) => {}
+                        Err(error) if error.is_transient() => {
+                            tracing::debug!(job = %id, %error, "watching goes on");
+                        }
+                        Err(error) => {
+                            tracing::warn!(job = %id, %error, "watching ends");
+                            return None;
+                        }
+                    }
+                    let _ = tokio::time::timeout(READ_AGAIN, waiter.changed()).await;
+                }
+            }
+        })
+    }
+
+    /// Dead letters of a shard that have not been archived, oldest first, at most `limit` (and at most 256).
+    pub async fn dead(&self, shard: u16, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        if limit == 0 || shard >= self.shards() {
+            return Ok(Vec::new());
+        }
+        let answer = self
+            .link()
+            .call(&script::DEAD, shard, &vec![limit.to_string().into_bytes()])
+            .await?;
+        let [entries, lanes, kinds, numbers] = wire::fields(answer)?;
+        let numbers = wire::list(numbers)?;
+        let mut letters = Vec::new();
+        for ((_, record), number) in records(shard, entries, lanes, kinds)?
+            .into_iter()
+            .zip(&numbers)
+        {
+            let death_number = u64::try_from(wire::integer(number)?).unwrap_or_default();
+            letters.extend(record.map(|record| DeadLetter {
+                death_number,
+                error: record.error.clone().unwrap_or_default(),
+                attempts: record.attempt,
+                died_at: record.finished_at.unwrap_or_default(),
+                record,
+            }));
+        }
+        Ok(letters)
+    }
+}
+
+fn matches(record: &JobRecord, filter: &ListFilter) -> bool {
+    filter.state.is_none_or(|state| state == record.state)
+        && filter
+            .queue
+            .as_ref()
+            .is_none_or(|queue| *queue == record.queue)
+        && filter.kind.as_ref().is_none_or(|kind| *kind == record.kind)
+}

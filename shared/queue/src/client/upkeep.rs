@@ -1,0 +1,91 @@
+//! Maintenance, in bounded steps that every worker and the scheduler take.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::QueueClient;
+use crate::{error::QueueError, id::JobId, link::Args, script, wire};
+
+/// Time to live of a session that nobody configured, and the grace that all sessions get after an outage.
+pub(crate) const SESSION_TTL: Duration = Duration::from_secs(6);
+
+/// What one maintenance step found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ticked {
+    /// Jobs whose time had come.
+    pub promoted: u64,
+    /// Jobs taken back from dead sessions.
+    pub rescued: u64,
+    /// Jobs buried as poison.
+    pub poisoned: u64,
+    /// Lanes whose time had come.
+    pub unparked: u64,
+    /// Expired records removed.
+    pub pruned: u64,
+    /// Whether some shard has more to do at once.
+    pub more: bool,
+    /// How long until the next job is due, if one is known.
+    pub next_due: Option<Duration>,
+}
+
+impl QueueClient {
+    /// One bounded step of maintenance in every shard: promotes due jobs, rescues the jobs of dead sessions, unparks lanes,
+    /// prunes expired records. Every worker and the scheduler take these steps about five times a second; none needs another.
+    pub async fn tick(&self) -> Result<Ticked, QueueError> {
+        let args = vec![SESSION_TTL.as_millis().to_string().into_bytes()];
+        let mut ticked = Ticked::default();
+        for answer in self.on_all_shards(&script::TICK, &args).await? {
+            let mut numbers = [0; 7];
+            for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {
+                *number = wire::integer(&value)?;
+            }
+            let [
+                promoted,
+                rescued,
+                poisoned,
+                unparked,
+                pruned,
+                more,
+                next_due,
+            ] = numbers;
+            ticked.promoted += promoted.unsigned_abs();
+            ticked.rescued += rescued.unsigned_abs();
+            ticked.poisoned += poisoned.unsigned_abs();
+            ticked.unparked += unparked.unsigned_abs();
+            ticked.pruned += pruned.unsigned_abs();
+            ticked.more |= more == 1;
+            if let Ok(millis) = u64::try_from(next_due) {
+                let due = Duration::from_millis(millis);
+                ticked.next_due = Some(ticked.next_due.map_or(due, |known| known.min(due)));
+            }
+        }
+        if ticked.rescued > 0 {
+            tracing::warn!(
+                jobs = ticked.rescued,
+                poisoned = ticked.poisoned,
+                "took back the jobs of a dead session"
+            );
+        }
+        Ok(ticked)
+    }
+
+    /// Tells that these dead letters have their row: from now on the row owns them. Repeats do no harm.
+    pub async fn dead_archived(&self, letters: &[(JobId, u64)]) -> Result<(), QueueError> {
+        let mut by_shard: BTreeMap<u16, Vec<Args>> = BTreeMap::new();
+        for (id, number) in letters {
+            let calls = by_shard.entry(id.shard()).or_default();
+            let pair = [id.tail().to_vec(), number.to_string().into_bytes()];
+            match calls.last_mut() {
+                Some(args) if args.len() < 2 * script::MAX_ITEMS => args.extend(pair),
+                _ => calls.push(pair.into()),
+            }
+        }
+        for (shard, calls) in by_shard {
+            for args in calls {
+                self.link()
+                    .call(&script::ARCHIVE_DEAD, shard, &args)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}

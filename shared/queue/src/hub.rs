@@ -1,0 +1,273 @@
+//! The one subscription of a process: tells waiters that a record changed, sessions that there is work or a cancel.
+//!
+//! Pub/sub forgets: whoever waits reads once after subscribing, and again after each reconnect, of which it is told here
+//! like of a change.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use redis::{Client, aio::PubSub};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{id::JobId, keys};
+
+/// A silent connection is asked whether it lives at this distance.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+
+/// What a session is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Signal {
+    /// A queue it serves has work in this shard.
+    Work(u16),
+    /// This job is asked to stop.
+    Cancel(JobId),
+    /// Signals may have been missed.
+    Reconnected,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Hub(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    requests: mpsc::UnboundedSender<(String, oneshot::Sender<()>)>,
+    stop: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiters: HashMap<JobId, Vec<(u64, Arc<Notify>)>>,
+    next_waiter: u64,
+    sessions: Vec<(HashSet<String>, mpsc::UnboundedSender<Signal>)>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who wants to know of a job's changes; forgotten when dropped.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    id: JobId,
+    number: u64,
+    notify: Arc<Notify>,
+    hub: Hub,
+}
+
+impl Waiter {
+    /// Ends when the record may have changed since the last call.
+    pub(crate) async fn changed(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut state = self.hub.0.state();
+        if let Some(list) = state.waiters.get_mut(&self.id) {
+            list.retain(|(number, _)| *number != self.number);
+            if list.is_empty() {
+                state.waiters.remove(&self.id);
+            }
+        }
+    }
+}
+
+impl Hub {
+    pub(crate) fn start(client: Client, tasks: &TaskTracker) -> Self {
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            requests,
+            stop: CancellationToken::new(),
+        });
+        let listener = Listener {
+            client,
+            shared: Arc::downgrade(&shared),
+            channels: HashSet::new(),
+        };
+        let stop = shared.stop.clone();
+        tasks.spawn(async move {
+            stop.run_until_cancelled(listener.run(receiver)).await;
+        });
+        Self(shared)
+    }
+
+    /// A waiter for a job, subscribed by now (or as soon as Redis is back).
+    pub(crate) async fn waiter(&self, id: JobId) -> Waiter {
+        let notify = Arc::new(Notify::new());
+        let number = {
+            let mut state = self.0.state();
+            state.next_waiter += 1;
+            let number = state.next_waiter;
+            state
+                .waiters
+                .entry(id)
+                .or_default()
+                .push((number, Arc::clone(&notify)));
+            number
+        };
+        self.subscribe(keys::events_channel(id.shard())).await;
+        Waiter {
+            id,
+            number,
+            notify,
+            hub: self.clone(),
+        }
+    }
+
+    /// Signals for a session that serves these queues.
+    pub(crate) async fn session(&self, queues: &[String]) -> mpsc::UnboundedReceiver<Signal> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let channels: HashSet<String> = queues
+            .iter()
+            .map(|queue| keys::wake_channel(queue))
+            .collect();
+        self.0.state().sessions.push((channels.clone(), sender));
+        for channel in channels {
+            self.subscribe(channel).await;
+        }
+        self.subscribe(keys::cancel_channel()).await;
+        receiver
+    }
+
+    /// Waits for the confirmation, but not for a Redis that is away: after a reconnect everybody is told to look again.
+    async fn subscribe(&self, channel: String) {
+        let (done, confirmed) = oneshot::channel();
+        if self.0.requests.send((channel, done)).is_ok() {
+            let _ = tokio::time::timeout(Duration::from_millis(500), confirmed).await;
+        }
+    }
+}
+
+struct Listener {
+    client: Client,
+    shared: std::sync::Weak<Shared>,
+    channels: HashSet<String>,
+}
+
+impl Listener {
+    async fn run(mut self, mut requests: mpsc::UnboundedReceiver<(String, oneshot::Sender<()>)>) {
+        // Nobody listens yet: do not connect before somebody does.
+        let Some((channel, done)) = requests.recv().await else {
+            return;
+        };
+        self.channels.insert(channel);
+        let mut first = Some(done);
+        loop {
+            match self.client.get_async_pubsub().await {
+                Ok(connection) => {
+                    if let Err(error) = self.listen(connection, &mut requests, &mut first).await {
+                        tracing::debug!(%error, "subscription lost, will be renewed");
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "subscription could not be made, will be repeated");
+                }
+            }
+            tokio::time::sleep(RECONNECT_AFTER).await;
+        }
+    }
+
+    async fn listen(
+        &mut self,
+        connection: PubSub,
+        requests: &mut mpsc::UnboundedReceiver<(String, oneshot::Sender<()>)>,
+        first: &mut Option<oneshot::Sender<()>>,
+    ) -> Result<(), redis::RedisError> {
+        let (mut sink, mut messages) = connection.split();
+        for channel in &self.channels {
+            sink.subscribe(channel.as_str()).await?;
+        }
+        if let Some(done) = first.take() {
+            let _ = done.send(());
+        }
+        self.tell_all();
+        let mut ping = tokio::time::interval(PING_EVERY);
+        loop {
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(message) => self.dispatch(message.get_channel_name(), message.get_payload_bytes()),
+                    None => return Ok(()),
+                },
+                request = requests.recv() => {
+                    let Some((channel, done)) = request else { return Ok(()) };
+                    if self.channels.insert(channel.clone()) {
+                        sink.subscribe(channel).await?;
+                    }
+                    let _ = done.send(());
+                }
+                _ = ping.tick() => {
+                    let _: redis::Value = sink.ping().await?;
+                }
+            }
+        }
+    }
+
+    fn tell_all(&self) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let mut state = shared.state();
+        for (_, notify) in state.waiters.values().flatten() {
+            notify.notify_one();
+        }
+        state
+            .sessions
+            .retain(|(_, sender)| sender.send(Signal::Reconnected).is_ok());
+    }
+
+    fn dispatch(&self, channel: &str, payload: &[u8]) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let mut state = shared.state();
+        if let Some(shard) = keys::shard_of_events_channel(channel) {
+            if state.waiters.is_empty() {
+                return;
+            }
+            for tail in payload.chunks_exact(14) {
+                let Ok(id) = JobId::from_tail(shard, tail) else {
+                    continue;
+                };
+                for (_, notify) in state.waiters.get(&id).into_iter().flatten() {
+                    notify.notify_one();
+                }
+            }
+        } else if channel == keys::cancel_channel() {
+            let mut parts = payload.splitn(2, |byte| *byte == b' ');
+            let shard = parts
+                .next()
+                .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            if let (Some(shard), Some(tail)) = (shard, parts.next())
+                && let Ok(id) = JobId::from_tail(shard, tail)
+            {
+                state
+                    .sessions
+                    .retain(|(_, sender)| sender.send(Signal::Cancel(id)).is_ok());
+            }
+        } else if let Some(shard) = std::str::from_utf8(payload)
+            .ok()
+            .and_then(|text| text.parse().ok())
+        {
+            state.sessions.retain(|(channels, sender)| {
+                !channels.contains(channel) || sender.send(Signal::Work(shard)).is_ok()
+            });
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Names of keys and channels, as far as Rust needs them. All others follow from a shard's first key in `lua/lib/keys.lua`.
+
+use crate::script::PROTOCOL;
+
+/// First part of every key and channel.
+const SPACE: &str = "pr";
+
+/// The hash of a shard's records; its tag puts all keys of the shard into one slot of a cluster.
+pub(crate) fn jobs(shard: u16) -> String {
+    format!("{{{SPACE}:{shard}}}:{PROTOCOL}:jobs")
+}
+
+/// Tells ids whose record changed, 14 bytes each.
+pub(crate) fn events_channel(shard: u16) -> String {
+    format!("{SPACE}:{shard}:events")
+}
+
+/// The shard whose changes a channel tells.
+pub(crate) fn shard_of_events_channel(channel: &str) -> Option<u16> {
+    channel
+        .strip_prefix(SPACE)?
+        .strip_prefix(':')?
+        .strip_suffix(":events")?
+        .parse()
+        .ok()
+}
+
+/// Tells a shard in which a queue that was empty has work.
+pub(crate) fn wake_channel(queue: &str) -> String {
+    format!("{SPACE}:wake:{queue}")
+}
+
+/// Tells a running job that is asked to stop: shard, blank, 14 bytes.
+pub(crate) fn cancel_channel() -> String {
+    format!("{SPACE}:cancel")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn events_channels_can_be_read_back() {
+        assert_eq!(
+            super::shard_of_events_channel(&super::events_channel(11)),
+            Some(11)
+        );
+        assert_eq!(
+            super::shard_of_events_channel(&super::cancel_channel()),
+            None
+        );
+    }
+}

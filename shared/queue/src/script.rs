@@ -1,0 +1,141 @@
+//! The scripts: one file per transition in `lua/`, composed with the fragments in `lua/lib/` that it needs.
+//!
+//! This is their only home: what is sent to Redis is built, named and hashed here.
+
+use std::sync::LazyLock;
+
+/// Version of records, keys and scripts. A program refuses data of another version.
+pub(crate) const PROTOCOL: u8 = 1;
+
+/// Most items in one call of any script.
+pub(crate) const MAX_ITEMS: usize = 256;
+/// A batch is cut when its items exceed this many bytes, so that no call is long.
+pub(crate) const MAX_BATCH_BYTES: usize = 1 << 20;
+
+/// A script, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Script {
+    /// Name of its file, for errors and measurements.
+    pub(crate) name: &'static str,
+    /// What Redis calls it.
+    pub(crate) sha: String,
+    /// What Redis must load if it does not know it.
+    pub(crate) text: String,
+}
+
+macro_rules! fragment {
+    ($name:literal) => {
+        include_str!(concat!("../lua/lib/", $name, ".lua"))
+    };
+}
+
+const KEYS: &[&str] = &[fragment!("keys")];
+const READING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("describe"),
+];
+const SCOPING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("scopes"),
+];
+const MOVING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("scopes"),
+    fragment!("ending"),
+];
+const CREATING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("creation"),
+];
+const TURNING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("scopes"),
+    fragment!("creation"),
+    fragment!("ending"),
+    fragment!("outcomes"),
+    fragment!("claims"),
+    fragment!("describe"),
+];
+const UPKEEP: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("scopes"),
+    fragment!("creation"),
+    fragment!("ending"),
+    fragment!("upkeep"),
+];
+
+/// What Redis must know of a script before it runs it.
+#[derive(Clone, Copy)]
+enum Flag {
+    /// Refused when memory is full.
+    Grows,
+    /// Allowed when memory is full: it finishes or moves work.
+    Settles,
+    /// Writes nothing.
+    Reads,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one home of scripts; the type is only used to hash the text"
+)]
+fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Script {
+    let first = match flag {
+        Flag::Grows => "#!lua",
+        Flag::Settles => "#!lua flags=allow-oom",
+        Flag::Reads => "#!lua flags=no-writes",
+    };
+    let text = format!(
+        "{first}\n-- postrider {name}, protocol {PROTOCOL}\n{}\n{body}",
+        fragments.join("\n")
+    );
+    Script {
+        name,
+        sha: redis::Script::new(&text).get_hash().to_owned(),
+        text,
+    }
+}
+
+macro_rules! script {
+    ($constant:ident, $name:literal, $flag:ident, $fragments:ident) => {
+        pub(crate) static $constant: LazyLock<Script> = LazyLock::new(|| {
+            compose(
+                $name,
+                Flag::$flag,
+                $fragments,
+                include_str!(concat!("../lua/", $name, ".lua")),
+            )
+        });
+    };
+}
+
+script!(INSTALL, "install", Grows, KEYS);
+script!(ENQUEUE, "enqueue", Grows, CREATING);
+script!(TURN, "turn", Settles, TURNING);
+script!(RENEW, "renew", Settles, READING);
+script!(CLOSE, "close", Settles, MOVING);
+script!(PROGRESS, "progress", Settles, READING);
+script!(CANCEL, "cancel", Settles, MOVING);
+script!(PROMOTE, "promote", Settles, READING);
+script!(READ, "read", Reads, READING);
+script!(LIST, "list", Reads, READING);
+script!(TICK, "tick", Settles, UPKEEP);
+script!(PAUSE, "pause", Settles, KEYS);
+script!(STATS, "stats", Reads, READING);
+script!(DEFINE_SCOPE, "define_scope", Settles, SCOPING);
+script!(PAUSE_SCOPE, "pause_scope", Settles, SCOPING);
+script!(SCOPE, "scope", Reads, SCOPING);
+script!(DEAD, "dead", Reads, READING);
+script!(ARCHIVE_DEAD, "archive_dead", Settles, READING);

@@ -1,0 +1,324 @@
+//! The driver: decides when which shard gets a turn, with which outcomes and for how many jobs.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Command, Session, Settling, Token, close,
+    turn::{self, Answer, Turn},
+};
+use crate::{
+    claim::Claimed,
+    hub::Signal,
+    record::JobRecord,
+    script::{MAX_BATCH_BYTES, MAX_ITEMS},
+};
+
+/// All shards are asked at this distance even if nobody called, should a message be lost.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A kind that nobody here knows may be known by a newer worker that is starting: asked again at this distance…
+const UNKNOWN_KIND_SNOOZE: TimeDelta = TimeDelta::seconds(10);
+/// …so many times.
+const UNKNOWN_KIND_SNOOZES: u32 = 60;
+
+#[derive(Default)]
+struct Shard {
+    outcomes: VecDeque<Settling>,
+    in_flight: bool,
+    /// It may have work.
+    ready: bool,
+    /// It was called while a turn was on its way, whose answer may be older than the call.
+    called: bool,
+    sequence: u64,
+}
+
+struct Driver {
+    session: Arc<Session>,
+    claims: mpsc::UnboundedSender<Vec<Claimed>>,
+    shards: Vec<Shard>,
+    turns: FuturesUnordered<BoxFuture<'static, (Turn, Answer)>>,
+    claiming: bool,
+    finishing: bool,
+    /// Jobs handed out.
+    running: usize,
+    /// Jobs asked for by turns on their way.
+    wanted: usize,
+    /// Which shard is first to get a turn, so that all come first in turn.
+    first: usize,
+    flushes: Vec<oneshot::Sender<()>>,
+}
+
+pub(super) async fn drive(
+    session: Arc<Session>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    claims: mpsc::UnboundedSender<Vec<Claimed>>,
+) {
+    let queues: Vec<String> = session
+        .config
+        .queues
+        .iter()
+        .map(|queue| queue.as_str().to_owned())
+        .collect();
+    let mut signals = session.client.hub().session(&queues).await;
+    let mut driver = Driver {
+        shards: (0..session.client.shards())
+            .map(|_| Shard::default())
+            .collect(),
+        session,
+        claims,
+        turns: FuturesUnordered::new(),
+        claiming: true,
+        finishing: false,
+        running: 0,
+        wanted: 0,
+        first: 0,
+        flushes: Vec::new(),
+    };
+    let mut ask_again = tokio::time::interval(ASK_AGAIN);
+    let mut batch = Vec::with_capacity(MAX_ITEMS);
+    loop {
+        tokio::select! {
+            biased;
+            Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() => driver.answered(&turn, answer),
+            Some(signal) = signals.recv() => driver.signal(signal),
+            received = commands.recv_many(&mut batch, MAX_ITEMS) => {
+                if received == 0 { return }
+                // Handlers that end in the same moment share a turn.
+                tokio::task::yield_now().await;
+                while let Ok(command) = commands.try_recv() {
+                    batch.push(command);
+                    if batch.len() >= 4 * MAX_ITEMS { break }
+                }
+                for command in batch.drain(..) {
+                    driver.command(command);
+                }
+            }
+            _ = ask_again.tick() => driver.shards.iter_mut().for_each(|shard| shard.ready = true),
+        }
+        driver.take_turns();
+        if driver.is_idle() {
+            driver.flushes.drain(..).for_each(|flushed| {
+                let _ = flushed.send(());
+            });
+            if driver.finishing && driver.running == 0 {
+                close::give_back(&driver.session).await;
+                driver.session.stop.cancel();
+                return;
+            }
+        }
+    }
+}
+
+impl Driver {
+    fn is_idle(&self) -> bool {
+        self.turns.is_empty() && self.shards.iter().all(|shard| shard.outcomes.is_empty())
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Settle(settling) => {
+                self.running = self.running.saturating_sub(1);
+                self.session.running.store(self.running, Ordering::Release);
+                self.queue(*settling);
+            }
+            Command::Opened(shard) => self.shards[usize::from(shard)].ready = true,
+            Command::StopClaiming => self.claiming = false,
+            Command::Flush(flushed) => self.flushes.push(flushed),
+            Command::Finish => {
+                self.claiming = false;
+                self.finishing = true;
+            }
+        }
+    }
+
+    fn queue(&mut self, settling: Settling) {
+        let shard = settling.id.shard();
+        if settling.token == self.session.token(shard) {
+            metrics::counter!("postrider_queue_outcomes_total", "outcome" => settling.word())
+                .increment(1);
+            self.shards[usize::from(shard)].outcomes.push_back(settling);
+        } else {
+            refused(&settling);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Work(shard) => {
+                if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
+                    shard.ready = true;
+                    shard.called = true;
+                }
+            }
+            Signal::Cancel(id) => self.session.cancel(id),
+            Signal::Reconnected => {
+                for shard in &mut self.shards {
+                    shard.ready = true;
+                    shard.called = true;
+                }
+                self.session.beat.notify_one();
+            }
+        }
+    }
+
+    /// Gives a turn to every shard that has outcomes to take or may have work to give.
+    fn take_turns(&mut self) {
+        let total = self.shards.len();
+        let hopeful = |shard: &Shard| shard.ready && !shard.in_flight;
+        let mut claimable = self.shards.iter().filter(|shard| hopeful(shard)).count();
+        for step in 0..total {
+            let place = (self.first + step) % total;
+            let Ok(number) = u16::try_from(place) else {
+                continue;
+            };
+            let free = self
+                .session
+                .config
+                .concurrency
+                .saturating_sub(self.running + self.wanted);
+            let shard = &mut self.shards[place];
+            if shard.in_flight || !self.session.is_open(number) {
+                continue;
+            }
+            let mut want = 0;
+            if shard.ready && self.claiming {
+                want = free.div_ceil(claimable.max(1)).min(MAX_ITEMS);
+                claimable = claimable.saturating_sub(1);
+            }
+            if want == 0 && shard.outcomes.is_empty() {
+                continue;
+            }
+            let outcomes = batch(&mut shard.outcomes);
+            shard.in_flight = true;
+            shard.called = false;
+            shard.sequence += 1;
+            self.wanted += want;
+            let turn = Turn {
+                shard: number,
+                token: self.session.token(number),
+                sequence: shard.sequence,
+                want,
+                outcomes,
+            };
+            self.turns
+                .push(turn::take(Arc::clone(&self.session), turn).boxed());
+        }
+        self.first = (self.first + 1) % total;
+    }
+
+    fn answered(&mut self, turn: &Turn, answer: Answer) {
+        self.wanted -= turn.want;
+        let place = usize::from(turn.shard);
+        self.shards[place].in_flight = false;
+        match answer {
+            Answer::Gone => {
+                self.session.gone(turn.shard, turn.token);
+                turn.outcomes.iter().for_each(refused);
+                for settling in std::mem::take(&mut self.shards[place].outcomes) {
+                    self.queue(settling); // refused, because its token is gone
+                }
+            }
+            Answer::Taken {
+                stale,
+                claimed,
+                unreadable,
+                more,
+                now,
+            } => {
+                let shard = &mut self.shards[place];
+                shard.ready = more || shard.called || (turn.want == 0 && shard.ready);
+                for (settling, stale) in turn.outcomes.iter().zip(stale) {
+                    if stale {
+                        refused(settling);
+                    }
+                }
+                for (id, epoch, error) in unreadable {
+                    tracing::error!(job = %id, error, "unreadable job will be buried");
+                    self.queue(Settling::bury(
+                        id,
+                        epoch,
+                        turn.token,
+                        format!("unreadable: {error}"),
+                    ));
+                }
+                if !claimed.is_empty() {
+                    self.hand_out(claimed, turn.token, now);
+                }
+            }
+        }
+    }
+
+    fn hand_out(&mut self, records: Vec<JobRecord>, token: Token, now: DateTime<Utc>) {
+        let mut batch = Vec::with_capacity(records.len());
+        for record in records {
+            if self.session.policies.of(record.kind.as_str()).is_none() {
+                self.queue(unknown_kind(&record, token, now));
+                continue;
+            }
+            let lease = self
+                .session
+                .hold(record.id, record.epoch, token, record.cancel_requested);
+            batch.push(Claimed {
+                id: record.id,
+                tenant: record.tenant,
+                kind: record.kind,
+                queue: record.queue,
+                lane: record.lane,
+                payload: record.payload,
+                attempt: record.attempt,
+                epoch: record.epoch,
+                max_attempts: record.max_attempts,
+                snoozes: record.snoozes,
+                crashes: record.crashes,
+                enqueued_at: record.enqueued_at,
+                claimed_at: record.started_at.unwrap_or(now),
+                lease,
+            });
+        }
+        metrics::counter!("postrider_queue_claims_total").increment(batch.len() as u64);
+        self.running += batch.len();
+        self.session.running.store(self.running, Ordering::Release);
+        let _ = self.claims.send(batch); // a backend that is gone drops its leases, which releases them
+    }
+}
+
+fn unknown_kind(record: &JobRecord, token: Token, now: DateTime<Utc>) -> Settling {
+    let reason = format!("no worker knows the kind {}", record.kind);
+    if record.snoozes >= UNKNOWN_KIND_SNOOZES {
+        Settling::bury(record.id, record.epoch, token, reason)
+    } else {
+        Settling::snooze(
+            record.id,
+            record.epoch,
+            token,
+            now + UNKNOWN_KIND_SNOOZE,
+            reason,
+        )
+    }
+}
+
+/// Takes outcomes for one call, bounded in number and bytes.
+fn batch(waiting: &mut VecDeque<Settling>) -> Vec<Settling> {
+    let (mut outcomes, mut items, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(next) = waiting.front() {
+        items += next.items();
+        bytes += next.weight();
+        if !outcomes.is_empty() && (items > MAX_ITEMS || bytes > MAX_BATCH_BYTES) {
+            break;
+        }
+        outcomes.extend(waiting.pop_front());
+    }
+    outcomes
+}
+
+fn refused(settling: &Settling) {
+    metrics::counter!("postrider_queue_stale_outcomes_total").increment(1);
+    tracing::warn!(job = %settling.id, outcome = settling.word(), "outcome refused: the lease was lost");
+}

@@ -1,0 +1,285 @@
+//! From an outcome to what a script applies: retry or dead, when again, which follow-ups. Rust decides; scripts move.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::Token;
+use crate::{
+    claim::Claimed,
+    id::JobId,
+    job::NewJob,
+    outcome::{CapUse, Done, Outcome, Stop},
+    policy::Policy,
+    wire::{self, Tables},
+};
+
+/// Follow-ups one completion may have; more belong into a job that enqueues them.
+const MAX_FOLLOW_UPS: usize = 256;
+/// Longest error text kept.
+const MAX_ERROR_BYTES: usize = 4096;
+/// The latest time on the wire: "now" for a use of cap units, because scripts never charge the future.
+const LATEST: u64 = (1 << 48) - 1;
+
+/// One outcome on its way.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) id: JobId,
+    pub(crate) token: Token,
+    epoch: u32,
+    verb: u8,
+    cap: (u8, u64),
+    time: u64,
+    error: String,
+    output: Vec<u8>,
+    then: Vec<NewJob>,
+}
+
+impl Settling {
+    fn plain(id: JobId, epoch: u32, token: Token, verb: u8) -> Self {
+        Self {
+            id,
+            token,
+            epoch,
+            verb,
+            cap: (b'n', 0),
+            time: 0,
+            error: String::new(),
+            output: Vec::new(),
+            then: Vec::new(),
+        }
+    }
+
+    /// Back to the head of its lane; it does not count as an attempt.
+    pub(crate) fn release(id: JobId, epoch: u32, token: Token) -> Self {
+        Self::plain(id, epoch, token, b'L')
+    }
+
+    /// Never again.
+    pub(crate) fn bury(id: JobId, epoch: u32, token: Token, error: String) -> Self {
+        Self {
+            error: cut(error),
+            ..Self::plain(id, epoch, token, b'B')
+        }
+    }
+
+    /// Until this time; it does not count as an attempt.
+    pub(crate) fn snooze(
+        id: JobId,
+        epoch: u32,
+        token: Token,
+        until: DateTime<Utc>,
+        reason: String,
+    ) -> Self {
+        Self {
+            time: wire::millis(until),
+            error: cut(reason),
+            ..Self::plain(id, epoch, token, b'S')
+        }
+    }
+
+    /// What the outcome of a run means under its policy.
+    pub(crate) fn of(run: &Run, outcome: Outcome, id: JobId, epoch: u32, token: Token) -> Self {
+        let plain = |verb| Self::plain(id, epoch, token, verb);
+        match outcome {
+            Ok(done) => Self::done(run, done, plain(b'D')),
+            Err(Stop::Retry { error, after, cap }) => {
+                let cap = unused(cap);
+                if run.attempt >= run.max_attempts {
+                    return Self {
+                        cap,
+                        error: cut(error),
+                        ..plain(b'B')
+                    };
+                }
+                let delay = after.unwrap_or_else(|| run.policy.retry.backoff.delay(run.attempt));
+                Self {
+                    cap,
+                    time: u64::try_from(delay.min(YEAR).as_millis()).unwrap_or_default(),
+                    error: cut(error),
+                    ..plain(b'R')
+                }
+            }
+            Err(Stop::Fail { error, cap }) => Self {
+                cap: unused(cap),
+                error: cut(error),
+                ..plain(b'B')
+            },
+            Err(Stop::Snooze { cap, reason, .. }) if run.snoozes >= run.policy.max_snoozes => {
+                Self {
+                    cap: unused(cap),
+                    error: cut(format!(
+                        "put itself off more than {} times: {reason}",
+                        run.policy.max_snoozes
+                    )),
+                    ..plain(b'B')
+                }
+            }
+            Err(Stop::Snooze { until, reason, cap }) => Self {
+                cap: unused(cap),
+                ..Self::snooze(id, epoch, token, until, reason)
+            },
+            Err(Stop::Cancelled) => plain(b'X'),
+        }
+    }
+
+    fn done(run: &Run, done: Done, plain: Self) -> Self {
+        let cap = match done.cap {
+            CapUse::Default => (b'u', LATEST),
+            stated => unused(stated),
+        };
+        let mut then = done.then;
+        let refused = if then.len() > MAX_FOLLOW_UPS {
+            Some(format!(
+                "{} follow-up jobs, at most {MAX_FOLLOW_UPS} are allowed",
+                then.len()
+            ))
+        } else {
+            then.iter().find_map(|job| {
+                let of_same_tenant = job.tenant.as_str() == run.tenant;
+                let shard = if of_same_tenant {
+                    plain.id.shard()
+                } else {
+                    u16::MAX
+                };
+                let checked = wire::check(job, shard).map_err(|error| error.to_string());
+                let checked = checked.and(
+                    of_same_tenant
+                        .then_some(())
+                        .ok_or_else(|| "it has another tenant".to_owned()),
+                );
+                checked
+                    .err()
+                    .map(|error| format!("follow-up job {}: {error}", job.kind))
+            })
+        };
+        if let Some(error) = refused {
+            return Self {
+                cap,
+                error: cut(error),
+                verb: b'B',
+                ..plain
+            };
+        }
+        for (place, job) in then.iter_mut().enumerate() {
+            // Derived, so that a repeat of this job after a lost completion creates nothing twice.
+            let derive = || {
+                JobId::derived(
+                    plain.id.shard(),
+                    &["then", &plain.id.to_string(), &place.to_string()],
+                )
+            };
+            job.id = Some(job.id.unwrap_or_else(derive));
+        }
+        let mut output = done
+            .output
+            .map(|value| value.to_string().into_bytes())
+            .unwrap_or_default();
+        if output.len() > Done::MAX_OUTPUT_BYTES {
+            output =
+                format!("{{\"dropped\":\"an output of {} bytes\"}}", output.len()).into_bytes();
+        }
+        Self {
+            cap,
+            output,
+            then,
+            ..plain
+        }
+    }
+
+    /// How many bytes it adds to a call.
+    pub(crate) fn weight(&self) -> usize {
+        let follow_ups: usize = self.then.iter().map(|job| job.payload.len() + 64).sum();
+        48 + self.error.len() + self.output.len() + follow_ups
+    }
+
+    /// How many items it adds to a call.
+    pub(crate) fn items(&self) -> usize {
+        1 + self.then.len()
+    }
+
+    /// The outcome: id 14, epoch I4, verb c1, cap use c1, used at I6, delay or time I6, error H, output I4, number of
+    /// follow-ups H; then each follow-up as an item.
+    pub(crate) fn append_to(&self, items: &mut Vec<Vec<u8>>, tables: &mut Tables) {
+        let mut out = Vec::with_capacity(40 + self.error.len() + self.output.len());
+        out.extend_from_slice(self.id.tail());
+        out.extend_from_slice(&self.epoch.to_be_bytes());
+        out.push(self.verb);
+        out.push(self.cap.0);
+        wire::put_u48(&mut out, self.cap.1);
+        wire::put_u48(&mut out, self.time);
+        wire::put_short(&mut out, &self.error);
+        out.extend_from_slice(
+            &u32::try_from(self.output.len())
+                .unwrap_or_default()
+                .to_be_bytes(),
+        );
+        out.extend_from_slice(&self.output);
+        out.extend_from_slice(
+            &u16::try_from(self.then.len())
+                .unwrap_or_default()
+                .to_be_bytes(),
+        );
+        items.push(out);
+        for job in &self.then {
+            if let Some(id) = job.id {
+                items.push(wire::item(job, id, tables));
+            }
+        }
+    }
+
+    /// The outcome in a word, for measurements.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.verb {
+            b'D' => "done",
+            b'R' => "retry",
+            b'S' => "snooze",
+            b'B' => "dead",
+            b'X' => "cancelled",
+            _ => "released",
+        }
+    }
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// What of a claim decides about its outcome.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) tenant: String,
+    pub(crate) attempt: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) snoozes: u32,
+    pub(crate) policy: Policy,
+}
+
+impl Run {
+    pub(crate) fn of(claimed: &Claimed, policy: Policy) -> Self {
+        Self {
+            tenant: claimed.tenant.as_str().to_owned(),
+            attempt: claimed.attempt,
+            max_attempts: claimed.max_attempts,
+            snoozes: claimed.snoozes,
+            policy,
+        }
+    }
+}
+
+fn unused(cap: CapUse) -> (u8, u64) {
+    match cap {
+        CapUse::Default | CapUse::NotUsed => (b'n', 0),
+        CapUse::Used(at) => (b'u', wire::millis(at)),
+        CapUse::Unknown => (b'?', 0),
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_ERROR_BYTES {
+        let end = (0..=MAX_ERROR_BYTES)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}

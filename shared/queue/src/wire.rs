@@ -1,0 +1,197 @@
+//! The bytes that travel between Rust and the scripts. `lua/lib/record.lua` describes records; items are described here.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    error::QueueError,
+    id::JobId,
+    job::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, NewJob, UniqueKey},
+    lane::Lane,
+    name::{JobKind, LaneName, QueueName, ScopeKey, Tenant},
+    record::{JobRecord, JobState},
+};
+
+mod answer;
+mod record;
+
+pub(crate) use answer::{bytes, fields, integer, list, text};
+pub(crate) use record::{Names, decode, epoch};
+
+const HAS_UNIQUE: u8 = 4;
+const HAS_IDEMPOTENCY: u8 = 8;
+/// Times on the wire have 6 bytes: milliseconds since 1970, up to the year 10889.
+const MAX_MILLIS: i64 = (1 << 48) - 1;
+
+/// How long finished records are kept: the first class that is long enough. `lua/lib/creation.lua` has the same list.
+const KEEP_SECONDS: [u64; 13] = [
+    1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000, 7_776_000, 31_536_000,
+];
+
+pub(crate) fn millis(at: DateTime<Utc>) -> u64 {
+    at.timestamp_millis().clamp(0, MAX_MILLIS).unsigned_abs()
+}
+
+pub(crate) fn time(millis: u64) -> Result<DateTime<Utc>, QueueError> {
+    i64::try_from(millis)
+        .ok()
+        .and_then(DateTime::from_timestamp_millis)
+        .ok_or_else(|| QueueError::Corrupt(format!("time {millis}")))
+}
+
+pub(crate) fn put_u48(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_be_bytes()[2..]);
+}
+
+fn put_u16(out: &mut Vec<u8>, value: usize) {
+    out.extend_from_slice(&u16::try_from(value).unwrap_or(u16::MAX).to_be_bytes());
+}
+
+pub(crate) fn put_short(out: &mut Vec<u8>, text: &str) {
+    let text = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
+    put_u16(out, text.len());
+    out.extend_from_slice(text);
+}
+
+/// Lanes and kinds of a batch, each named once.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    lanes: Vec<Vec<u8>>,
+    lane_places: HashMap<Vec<u8>, usize>,
+    kinds: Vec<JobKind>,
+}
+
+impl Tables {
+    fn lane(&mut self, job: &NewJob) -> usize {
+        let mut packed = Vec::with_capacity(96);
+        put_short(&mut packed, job.queue.as_str());
+        put_short(&mut packed, job.tenant.as_str());
+        put_short(&mut packed, job.lane.name.as_str());
+        packed.push(u8::try_from(job.lane.scopes.len()).unwrap_or(u8::MAX));
+        for scope in &job.lane.scopes {
+            put_short(&mut packed, scope.as_str());
+        }
+        if let Some(place) = self.lane_places.get(&packed) {
+            return *place;
+        }
+        self.lanes.push(packed.clone());
+        self.lane_places.insert(packed, self.lanes.len() - 1);
+        self.lanes.len() - 1
+    }
+
+    fn kind(&mut self, kind: &JobKind) -> usize {
+        if let Some(place) = self.kinds.iter().position(|known| known == kind) {
+            return place;
+        }
+        self.kinds.push(kind.clone());
+        self.kinds.len() - 1
+    }
+
+    /// Number of lanes, the lanes, number of kinds, the kinds.
+    pub(crate) fn append_to(&self, args: &mut Vec<Vec<u8>>) {
+        args.push(self.lanes.len().to_string().into_bytes());
+        args.extend(self.lanes.iter().cloned());
+        args.push(self.kinds.len().to_string().into_bytes());
+        args.extend(
+            self.kinds
+                .iter()
+                .map(|kind| kind.as_str().as_bytes().to_vec()),
+        );
+    }
+}
+
+/// Refuses what scripts must never see.
+pub(crate) fn check(job: &NewJob, shard: u16) -> Result<(), QueueError> {
+    job.lane.check()?;
+    if job.payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(QueueError::invalid(
+            "payload",
+            format!(
+                "{} bytes, at most {MAX_PAYLOAD_BYTES} are allowed",
+                job.payload.len()
+            ),
+        ));
+    }
+    if std::str::from_utf8(&job.payload).is_err() {
+        return Err(QueueError::invalid("payload", "it is not text"));
+    }
+    if !(1..=u32::from(u16::MAX)).contains(&job.max_attempts) {
+        return Err(QueueError::invalid("max_attempts", "expected 1 to 65535"));
+    }
+    let keys = [
+        ("unique key", job.unique_key.as_ref().map(|key| &key.0)),
+        (
+            "idempotency key",
+            job.idempotency_key.as_ref().map(|key| &key.key),
+        ),
+    ];
+    for (what, key) in keys {
+        if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
+            return Err(QueueError::invalid(
+                what,
+                format!("expected 1 to {MAX_KEY_BYTES} bytes"),
+            ));
+        }
+    }
+    if job
+        .idempotency_key
+        .as_ref()
+        .is_some_and(|key| key.fingerprint.len() > MAX_KEY_BYTES)
+    {
+        return Err(QueueError::invalid(
+            "fingerprint",
+            format!("expected at most {MAX_KEY_BYTES} bytes"),
+        ));
+    }
+    if job.id.is_some_and(|id| id.shard() != shard) {
+        return Err(QueueError::invalid(
+            "job id",
+            "it belongs to another shard than its tenant",
+        ));
+    }
+    Ok(())
+}
+
+/// A job as an item: id 14, flags B, keep class B, lane H, kind H, max attempts H, run at I6, then unique key, idempotency
+/// key and fingerprint with their lengths H, then the payload.
+pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
+    let mut out = Vec::with_capacity(40 + job.payload.len());
+    let (key, fingerprint) = job
+        .idempotency_key
+        .as_ref()
+        .map_or(("", ""), |idempotency| {
+            (idempotency.key.as_str(), idempotency.fingerprint.as_str())
+        });
+    let unique = job
+        .unique_key
+        .as_ref()
+        .map_or("", |unique| unique.0.as_str());
+    let mut flags = 0;
+    if !unique.is_empty() {
+        flags |= HAS_UNIQUE;
+    }
+    if !key.is_empty() {
+        flags |= HAS_IDEMPOTENCY;
+    }
+    let seconds = job.keep.as_secs() + u64::from(job.keep.subsec_nanos() > 0);
+    let keep = KEEP_SECONDS
+        .iter()
+        .position(|class| *class >= seconds)
+        .unwrap_or(KEEP_SECONDS.len() - 1);
+    out.extend_from_slice(id.tail());
+    out.push(flags);
+    out.push(u8::try_from(keep).unwrap_or_default());
+    put_u16(&mut out, tables.lane(job));
+    put_u16(&mut out, tables.kind(&job.kind));
+    put_u16(
+        &mut out,
+        usize::try_from(job.max_attempts).unwrap_or(usize::MAX),
+    );
+    put_u48(&mut out, job.run_at.map_or(0, millis));
+    put_short(&mut out, unique);
+    put_short(&mut out, key);
+    put_short(&mut out, fingerprint);
+    out.extend_from_slice(&job.payload);
+    out
+}

@@ -1,0 +1,300 @@
+//! A private redis-server per test, and waiting for what it says.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use postrider_queue::{
+    Backoff, Claimed, Done, JobId, JobRecord, JobState, Lane, NewJob, Outcome, Policy,
+    QueueBackend, QueueClient, QueueConfig, QueueName, RetryPolicy, SessionHandle, Stop, Tenant,
+    WorkerConfig,
+};
+
+/// Nothing in these tests may take longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) dir: tempfile::TempDir,
+    child: Option<Child>,
+    faked: bool,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::launch(false).await
+    }
+
+    /// A server whose clock shows this time now and goes on from there; see [`set_clock`](Self::set_clock).
+    pub(crate) async fn start_at(time: &str) -> Self {
+        let server = Self::launch(true);
+        let server = server.await;
+        server.set_clock(time);
+        server
+    }
+
+    async fn launch(faked: bool) -> Self {
+        let mut server = Self {
+            port: free_port(),
+            dir: tempfile::tempdir().unwrap(),
+            child: None,
+            faked,
+        };
+        server.up().await;
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it (again) with the data it left.
+    pub(crate) async fn up(&mut self) {
+        let mut command = Command::new("redis-server");
+        command
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+            ])
+            .args([
+                "--appendfsync",
+                "everysec",
+                "--maxmemory",
+                "1gb",
+                "--maxmemory-policy",
+                "noeviction",
+            ])
+            .args(["--dir", &self.dir.path().display().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if self.faked {
+            self.set_clock("+0");
+            command
+                .env("LD_PRELOAD", faketime_library())
+                .env("FAKETIME_TIMESTAMP_FILE", self.clock_file())
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+                .env("TZ", "UTC");
+        }
+        self.child = Some(command.spawn().expect("redis-server is installed"));
+        let client = redis::Client::open(self.url()).unwrap();
+        until("redis-server answers", || async {
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            redis::cmd("PING")
+                .query_async::<String>(&mut connection)
+                .await
+                .ok()
+        })
+        .await;
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.dir.path().join("clock")
+    }
+
+    /// Moves the clock: `@2026-03-29 00:59:00` and on from there, or an offset.
+    pub(crate) fn set_clock(&self, time: &str) {
+        let next = self.dir.path().join("clock.next");
+        std::fs::write(&next, format!("{time}\n")).unwrap();
+        std::fs::rename(next, self.clock_file()).unwrap(); // never half a time
+    }
+
+    /// A client of a queue with one shard.
+    pub(crate) async fn client(&self) -> QueueClient {
+        self.client_with(1).await
+    }
+
+    pub(crate) async fn client_with(&self, shards: u16) -> QueueClient {
+        QueueClient::connect(QueueConfig::new(self.url()).shards(shards))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        redis::Client::open(self.url())
+            .unwrap()
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+fn faketime_library() -> PathBuf {
+    let found = ["x86_64", "aarch64"]
+        .map(|machine| {
+            PathBuf::from(format!(
+                "/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1"
+            ))
+        })
+        .into_iter()
+        .find(|path| path.exists());
+    found.expect("the package faketime is installed")
+}
+
+/// Waits until `look` sees something.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) async fn until_state(client: &QueueClient, id: JobId, state: JobState) -> JobRecord {
+    until(&format!("{id} is {state}"), || async {
+        client
+            .get(id)
+            .await
+            .unwrap()
+            .filter(|record| record.state == state)
+    })
+    .await
+}
+
+pub(crate) fn tenant(name: &str) -> Tenant {
+    Tenant::parse(name).unwrap()
+}
+
+pub(crate) const WORK: QueueName = QueueName::new("work");
+
+/// A job of the kind `echo`.
+pub(crate) fn job(of: &str) -> NewJob {
+    NewJob {
+        tenant: tenant(of),
+        id: None,
+        kind: postrider_queue::JobKind::new("echo"),
+        queue: WORK,
+        lane: Lane::default(),
+        payload: br#"{"n":1}"#.to_vec(),
+        run_at: None,
+        max_attempts: 3,
+        keep: Duration::from_secs(3600),
+        unique_key: None,
+        idempotency_key: None,
+    }
+}
+
+/// The policy of every kind in these tests: retried at once.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a policy look-up")]
+pub(crate) fn policy(_kind: &str) -> Option<Policy> {
+    Some(Policy {
+        retry: RetryPolicy {
+            max_attempts: 3,
+            backoff: Backoff {
+                base: Duration::ZERO,
+                factor: 1.0,
+                max: Duration::ZERO,
+            },
+        },
+        timeout: Duration::from_secs(60),
+        max_snoozes: 2,
+    })
+}
+
+/// A worker as apalis runs it, in this process.
+pub(crate) struct Worker {
+    pub(crate) handle: SessionHandle,
+    task: tokio::task::JoinHandle<Result<(), apalis_core::error::WorkerError>>,
+    context: tokio::sync::watch::Sender<bool>,
+}
+
+pub(crate) fn config(concurrency: usize) -> WorkerConfig {
+    WorkerConfig::new(vec![WORK], concurrency)
+}
+
+/// Starts a worker that runs `handler` for every job.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests hold the handle and end it"
+)]
+pub(crate) fn work<F, Fut>(client: &QueueClient, config: WorkerConfig, handler: F) -> Worker
+where
+    F: Fn(Claimed) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    let backend = QueueBackend::new(client, config, Arc::new(policy));
+    let handle = backend.handle();
+    let handler = Arc::new(handler);
+    let (context, mut stop) = tokio::sync::watch::channel(false);
+    let worker = apalis_core::worker::builder::WorkerBuilder::new("test")
+        .backend(backend)
+        .build(move |claimed: Claimed| {
+            let handler = Arc::clone(&handler);
+            async move { (*handler)(claimed).await }
+        });
+    let task = tokio::spawn(worker.run_until(async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+        Ok::<(), std::io::Error>(())
+    }));
+    Worker {
+        handle,
+        task,
+        context,
+    }
+}
+
+impl Worker {
+    /// Stops like a deploy does: no new jobs, running ones may end.
+    pub(crate) async fn stop(self) {
+        let _ = self.context.send(true);
+        tokio::time::timeout(PATIENCE, self.task)
+            .await
+            .expect("the worker ends")
+            .unwrap()
+            .unwrap();
+        self.handle.close(PATIENCE).await.unwrap();
+    }
+
+    /// Handlers are dropped where they are, and what is held goes back.
+    pub(crate) async fn abort(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        self.handle.close(PATIENCE).await.unwrap();
+    }
+}
+
+pub(crate) fn done() -> Outcome {
+    Ok(Done::empty())
+}
+
+pub(crate) fn retry() -> Outcome {
+    Err(Stop::retry("not today"))
+}
