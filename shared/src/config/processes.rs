@@ -1,6 +1,6 @@
 //! The sections of whole processes, made of their components' sections.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -11,6 +11,8 @@ use crate::jobs::Queue;
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
     pub bind: SocketAddr,
+    /// Where the first platform key is written, besides stdout.
+    pub platform_key_file: Option<PathBuf>,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub keys: KeysConfig,
@@ -21,6 +23,7 @@ pub struct ApiConfig {
 impl Section for ApiConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let bind = reader.parse("BIND", "an IP address and port such as 127.0.0.1:8080");
+        let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let keys = KeysConfig::read(reader);
@@ -28,6 +31,7 @@ impl Section for ApiConfig {
         let telemetry = TelemetryConfig::read(reader);
         Some(Self {
             bind: bind?,
+            platform_key_file,
             database: database?,
             redis: redis?,
             keys: keys?,

@@ -94,6 +94,12 @@ pub const VARIABLES: &[Variable] = &[
         "Address and port of the HTTP API; port 0 takes a free one and logs it.",
     ),
     variable(
+        "PLATFORM_KEY_FILE",
+        Default::Off,
+        API,
+        "File into which the first start writes the platform key, readable by its owner only. It is printed once on stdout, too.",
+    ),
+    variable(
         "METRICS_BIND",
         Default::Off,
         &["worker", "scheduler"],
