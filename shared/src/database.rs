@@ -5,15 +5,21 @@
 //! waiting, whatever the busy time-out. Writers of one process queue up fairly on a lock; writers of several processes wait for
 //! each other by the busy time-out. A transaction is never held across a call to a provider.
 
+mod all_tenants;
+pub(crate) mod check;
 mod error;
 mod exact;
-mod page;
+pub(crate) mod page;
+mod texts;
 
 use std::{sync::Arc, time::Duration};
 
+pub use all_tenants::AllTenants;
 pub use error::StoreError;
 pub use exact::Exact;
-pub use page::{Cursor, CursorError, Page};
+pub use page::{Cursor, CursorError, MAX_PAGE, Page};
+pub use texts::Texts;
+
 use sea_orm::{
     ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,

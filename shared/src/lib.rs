@@ -1,15 +1,27 @@
 //! What two or more processes must agree on: the job catalogue, the rules and rows of the business, configuration, clock, ids, sealing
 //! of secrets, telemetry. No I/O to third parties.
 
+pub mod accounts;
 pub mod api_keys;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod dead_letters;
 pub mod ids;
 pub mod jobs;
+pub mod mail;
+pub mod messages;
 pub mod objects;
+pub mod occurrences;
+pub mod outbox;
 pub mod pricing;
+pub mod products;
+pub mod quotes;
+pub mod requests;
 pub mod seal;
 mod stop;
+pub mod stores;
 pub mod telemetry;
+pub mod tenants;
+pub mod time_zone;
 pub mod words;

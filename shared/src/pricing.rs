@@ -13,8 +13,6 @@ mod quote;
 mod units;
 
 pub use currency::{Currency, UnknownCurrency};
-pub use formula::{
-    Formula, FormulaError, FormulaVariables, Inputs, Position, Priced, PricingError,
-};
+pub use formula::{Formula, FormulaError, FormulaVariables, Inputs, Position, Priced, PricingError};
 pub use quote::{ExplainedInput, Explanation, LinePrice, Totals, price_line};
 pub use units::{ConversionError, DimensionKind, Unit};

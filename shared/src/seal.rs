@@ -28,6 +28,8 @@ pub struct Place<'a> {
 /// Why something could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
+    #[error("this process was started without SECRET_KEYS")]
+    NoKeys,
     #[error("a sealed value has an unknown form")]
     Malformed,
     #[error("a value is sealed with key `{0}`, which is not in SECRET_KEYS")]

@@ -60,7 +60,7 @@ pub struct RedisConfig {
 impl Section for RedisConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = url(reader, "REDIS_URL", &["redis://", "rediss://", "unix://", "redis+unix://"]);
-        let shards = reader.number("QUEUE_SHARDS", 1..=4_096);
+        let shards = reader.number("QUEUE_SHARDS", 1..=1_024);
         Some(Self { url: url?, shards: shards? })
     }
 }

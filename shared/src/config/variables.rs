@@ -65,7 +65,7 @@ pub const VARIABLES: &[Variable] = &[
         "QUEUE_SHARDS",
         Default::Is("16"),
         ALL,
-        "Into how many shards the queue divides its keys (1 to 4096). Fixed when the first process meets an empty Redis.",
+        "Into how many shards the queue divides its keys (1 to 1024). Fixed when the first process meets an empty Redis.",
     ),
     variable(
         "SECRET_KEYS",

@@ -2,7 +2,7 @@
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
-use crate::seal::SealError;
+use crate::{pricing::FormulaError, seal::SealError};
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum StoreError {
     /// The value cannot be stored.
     #[error("{field}: {reason}")]
     Invalid { field: &'static str, reason: String },
+    /// A product's price formula cannot be saved.
+    #[error(transparent)]
+    Formula(#[from] FormulaError),
     /// A row holds what this version cannot read.
     #[error("a stored {what} cannot be read: {reason}")]
     Unreadable { what: &'static str, reason: String },
@@ -42,6 +45,7 @@ impl StoreError {
             | Self::Conflict { .. }
             | Self::Taken { .. }
             | Self::Invalid { .. }
+            | Self::Formula(_)
             | Self::Unreadable { .. }
             | Self::Seal(_)
             | Self::Database(_) => false,

@@ -1,4 +1,4 @@
-use postrider_queue::{Job, JobKind, QueueName, UniqueKey};
+use postrider_queue::{Job, JobKind, QueueName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -6,6 +6,9 @@ use super::{Declared, Queue};
 use crate::ids::QuoteId;
 
 /// Prices the lines of a drafted quote by the products' formulas. Follows `extract_request`, or an approval.
+///
+/// It has no unique key: an approval may come while the job that sent the quote to review is still ending, and must not be taken
+/// for the same. The quote's own state decides what there is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PriceQuote {
     #[schema(value_type = uuid::Uuid)]
@@ -15,10 +18,6 @@ pub struct PriceQuote {
 impl Job for PriceQuote {
     const KIND: JobKind = JobKind::new("price_quote");
     const QUEUE: QueueName = Queue::Quotes.name();
-
-    fn unique_key(&self) -> Option<UniqueKey> {
-        Some(self.quote_id.to_string().into())
-    }
 }
 
 impl Declared for PriceQuote {

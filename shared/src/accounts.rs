@@ -1,0 +1,55 @@
+//! Mailboxes that are read and sent from.
+
+mod identity;
+mod row;
+mod settings;
+mod store;
+
+use postrider_queue::{Lane, LaneName, ScopeKey};
+
+pub use identity::identity_of;
+pub use row::Model as Account;
+pub(crate) use row::{ActiveModel, Column, Entity};
+pub use settings::{AccountSettings, MailServer};
+pub(crate) use store::find;
+pub use store::{Accounts, NewAccount};
+
+use crate::words::words;
+
+words! {
+    /// How a connection to a mail server is protected.
+    "connection security"
+    enum Security {
+        /// TLS from the first byte.
+        Tls = "tls",
+        /// TLS after a greeting in the clear.
+        Starttls = "starttls",
+        /// None: only for servers in the same house, and for tests.
+        Plain = "plain",
+    }
+}
+
+words! {
+    /// Whether an account is used.
+    "account state"
+    enum AccountState {
+        Active = "active",
+        /// Neither read nor sent from until a person resumes it.
+        Paused = "paused",
+    }
+}
+
+impl Account {
+    /// The scope whose limits hold for everything this mailbox sends, however often it is connected.
+    pub fn scope(&self) -> ScopeKey {
+        ScopeKey::parse(format!("mailbox:{}", self.identity))
+            .unwrap_or_else(|_| unreachable!("an identity is short and has no white space"))
+    }
+
+    /// The lane of replies, which campaigns of the same mailbox never delay.
+    pub fn transactional_lane(&self) -> Lane {
+        let name = LaneName::parse(format!("account:{}:transactional", self.id))
+            .unwrap_or_else(|_| unreachable!("a UUID makes a well-formed name"));
+        Lane::with_scopes(name, vec![self.scope()])
+    }
+}

@@ -1,0 +1,210 @@
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use secrecy::SecretString;
+
+use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, identity_of};
+use crate::{
+    clock::Clock,
+    database::{AllTenants, Cursor, Database, Page, StoreError, check, page::newest_first},
+    ids::{AccountId, TenantId},
+    seal::{KeyRing, Place},
+};
+
+/// A mailbox to be connected.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    pub settings: AccountSettings,
+    /// For both servers; sealed before it is stored.
+    pub password: SecretString,
+}
+
+/// The table of connected mailboxes.
+#[derive(Clone)]
+pub struct Accounts {
+    database: Database,
+    clock: Clock,
+    keys: Option<KeyRing>,
+}
+
+impl Accounts {
+    /// Without keys, passwords can neither be stored nor opened: enough for the scheduler, which needs none.
+    pub fn new(database: Database, clock: Clock, keys: Option<KeyRing>) -> Self {
+        Self { database, clock, keys }
+    }
+
+    /// Connects a mailbox: active at once, reading mail from now on.
+    pub async fn create(&self, tenant: TenantId, new: NewAccount) -> Result<Account, StoreError> {
+        let settings = new.settings.checked()?;
+        let id = AccountId::random();
+        let now = self.clock.now();
+        let account = Account {
+            id,
+            tenant_id: tenant,
+            identity: identity_of(&settings.address),
+            address: settings.address,
+            display_name: settings.display_name,
+            imap_host: settings.imap.host,
+            imap_port: i32::from(settings.imap.port),
+            imap_security: settings.imap.security,
+            imap_username: settings.imap.username,
+            smtp_host: settings.smtp.host,
+            smtp_port: i32::from(settings.smtp.port),
+            smtp_security: settings.smtp.security,
+            smtp_username: settings.smtp.username,
+            password_sealed: self.seal(id, &new.password)?,
+            daily_cap: check::number("daily_cap", settings.daily_cap, 0, 1_000_000)?,
+            time_zone: settings.time_zone,
+            poll_interval_seconds: check::number("poll_interval_seconds", settings.poll_interval_seconds, 1, 86_400)?,
+            state: AccountState::Active,
+            pause_reason: None,
+            connected_at: now,
+            created_at: now,
+            updated_at: now,
+        };
+        let tx = self.database.write().await?;
+        Entity::insert(account.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    pub async fn get(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
+        find(self.database.reader(), tenant, id).await
+    }
+
+    /// A tenant's mailboxes, newest first.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<Account>, StoreError> {
+        let select = Entity::find().filter(Column::TenantId.eq(tenant));
+        let key = |row: &Account| Cursor::after(row.created_at, row.id.0);
+        let order = (Column::CreatedAt, Column::Id);
+        Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
+    }
+
+    /// Active mailboxes in the order of their ids, from after `after`, for the scheduler.
+    pub async fn active(
+        &self,
+        _: AllTenants,
+        after: Option<AccountId>,
+        limit: u64,
+    ) -> Result<Vec<Account>, StoreError> {
+        let select = Entity::find().filter(Column::State.eq(AccountState::Active));
+        let select = match after {
+            Some(after) => select.filter(Column::Id.gt(after)),
+            None => select,
+        };
+        Ok(select.order_by_asc(Column::Id).limit(limit).all(self.database.reader()).await?)
+    }
+
+    /// The password, in the clear: for the moment of logging in.
+    pub fn password(&self, account: &Account) -> Result<SecretString, StoreError> {
+        let row = account.id.to_string();
+        Ok(self.keys()?.open(place(&row), &account.password_sealed)?)
+    }
+
+    /// Replaces the settings, and the password if one is given.
+    pub async fn change(
+        &self,
+        tenant: TenantId,
+        id: AccountId,
+        settings: AccountSettings,
+        password: Option<SecretString>,
+    ) -> Result<Account, StoreError> {
+        let settings = settings.checked()?;
+        let mut changes = ActiveModel {
+            identity: Set(identity_of(&settings.address)),
+            address: Set(settings.address),
+            display_name: Set(settings.display_name),
+            imap_host: Set(settings.imap.host),
+            imap_port: Set(i32::from(settings.imap.port)),
+            imap_security: Set(settings.imap.security),
+            imap_username: Set(settings.imap.username),
+            smtp_host: Set(settings.smtp.host),
+            smtp_port: Set(i32::from(settings.smtp.port)),
+            smtp_security: Set(settings.smtp.security),
+            smtp_username: Set(settings.smtp.username),
+            daily_cap: Set(check::number("daily_cap", settings.daily_cap, 0, 1_000_000)?),
+            time_zone: Set(settings.time_zone),
+            poll_interval_seconds: Set(check::number(
+                "poll_interval_seconds",
+                settings.poll_interval_seconds,
+                1,
+                86_400,
+            )?),
+            ..ActiveModel::default()
+        };
+        if let Some(password) = password {
+            changes.password_sealed = Set(self.seal(id, &password)?);
+        }
+        self.set(tenant, id, changes).await
+    }
+
+    /// Stops reading and sending, and says why.
+    pub async fn pause(&self, tenant: TenantId, id: AccountId, reason: &str) -> Result<Account, StoreError> {
+        let reason = check::lines("reason", reason, 2_000)?;
+        let changes =
+            ActiveModel { state: Set(AccountState::Paused), pause_reason: Set(Some(reason)), ..ActiveModel::default() };
+        self.set(tenant, id, changes).await
+    }
+
+    /// Reads and sends again.
+    pub async fn resume(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
+        let changes =
+            ActiveModel { state: Set(AccountState::Active), pause_reason: Set(None), ..ActiveModel::default() };
+        self.set(tenant, id, changes).await
+    }
+
+    /// Seals the password again if it is not sealed with the key that seals now. True if it was done.
+    pub async fn reseal(&self, tenant: TenantId, id: AccountId) -> Result<bool, StoreError> {
+        let account = self.get(tenant, id).await?;
+        if self.keys()?.is_current(&account.password_sealed) {
+            return Ok(false);
+        }
+        let sealed = self.seal(id, &self.password(&account)?)?;
+        let tx = self.database.write().await?;
+        // Only over the value that was opened: a password that changed meanwhile is not put back.
+        let unchanged = own(tenant, id).add(Column::PasswordSealed.eq(account.password_sealed.as_str()));
+        let changes = ActiveModel { password_sealed: Set(sealed), ..ActiveModel::default() };
+        let done = Entity::update_many().set(changes).filter(unchanged).exec(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    async fn set(&self, tenant: TenantId, id: AccountId, changes: ActiveModel) -> Result<Account, StoreError> {
+        let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
+        let tx = self.database.write().await?;
+        Entity::update_many().set(changes).filter(own(tenant, id)).exec(tx.connection()).await?;
+        let account = find(tx.connection(), tenant, id).await?;
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    fn seal(&self, id: AccountId, password: &SecretString) -> Result<String, StoreError> {
+        Ok(self.keys()?.seal(place(&id.to_string()), password)?)
+    }
+
+    fn keys(&self) -> Result<&KeyRing, StoreError> {
+        self.keys.as_ref().ok_or(StoreError::Seal(crate::seal::SealError::NoKeys))
+    }
+}
+
+fn place(row: &str) -> Place<'_> {
+    Place { table: "accounts", column: "password", row }
+}
+
+fn own(tenant: TenantId, id: AccountId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
+}
+
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: AccountId,
+) -> Result<Account, StoreError> {
+    Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "account" })
+}

@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use postrider_queue::{JobId, JobKind, Lane, NewJob, QueueName, UniqueKey};
+use sea_orm::entity::prelude::{
+    ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
+};
+
+use super::DeadLetterState;
+use crate::{
+    database::StoreError,
+    ids::{DeadLetterId, TenantId},
+    jobs,
+};
+
+/// A job that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "dead_letters")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: DeadLetterId,
+    pub tenant_id: TenantId,
+    pub job_id: String,
+    /// Tells deaths of one job id apart.
+    pub death_number: i64,
+    pub kind: String,
+    pub queue: String,
+    /// The [`Lane`] as JSON.
+    pub lane: String,
+    /// As it was in the queue; it may be what could not be decoded.
+    pub payload: Vec<u8>,
+    pub attempts: i32,
+    pub max_attempts: i32,
+    pub unique_key: Option<String>,
+    pub error: String,
+    pub died_at: DateTime<Utc>,
+    pub state: DeadLetterState,
+    /// The payload a person put in the place of the old one.
+    pub redrive_payload: Option<Vec<u8>>,
+    pub redriven_job_id: Option<String>,
+    /// Why a redrive did not come about.
+    pub note: Option<String>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The job that takes the place of this one: the same for every call, so that it is enqueued once.
+    pub fn redrive_job(&self) -> Result<NewJob, StoreError> {
+        let unreadable = |reason: String| StoreError::Unreadable { what: "dead letter", reason };
+        let name = |error: postrider_queue::QueueError| unreadable(error.to_string());
+        let old: JobId = self.job_id.parse().map_err(name)?;
+        let lane: Lane = serde_json::from_str(&self.lane).map_err(|error| unreadable(error.to_string()))?;
+        let death = self.death_number.to_string();
+        Ok(NewJob {
+            tenant: self.tenant_id.into(),
+            id: Some(JobId::derived(old.shard(), &["redrive", &self.job_id, &death])),
+            kind: JobKind::parse(self.kind.as_str()).map_err(name)?,
+            queue: QueueName::parse(self.queue.as_str()).map_err(name)?,
+            lane,
+            payload: self.redrive_payload.clone().unwrap_or_else(|| self.payload.clone()),
+            run_at: None,
+            max_attempts: u32::try_from(self.max_attempts).unwrap_or(1).max(1),
+            keep: jobs::find(&self.kind).map_or(Duration::from_secs(24 * 60 * 60), |kind| kind.keep),
+            unique_key: self.unique_key.clone().map(UniqueKey),
+            idempotency_key: None,
+        })
+    }
+}

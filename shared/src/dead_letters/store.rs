@@ -1,0 +1,195 @@
+use chrono::{DateTime, Utc};
+use postrider_queue::JobId;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::{ActiveModel, Column, DeadLetter, DeadLetterState, Entity, archive};
+use crate::{
+    clock::Clock,
+    database::{AllTenants, Cursor, Database, Page, StoreError, page::newest_first},
+    ids::{DeadLetterId, TenantId},
+};
+
+/// Which dead letters to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeadLetterFilter {
+    pub state: Option<DeadLetterState>,
+    pub kind: Option<String>,
+    pub queue: Option<String>,
+}
+
+/// Whether this call may enqueue the job again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BegunRedrive {
+    /// It may: the row is `redriving`.
+    Begun(DeadLetter),
+    /// A redrive began before and did not end yet; to enqueue the same job again does no harm.
+    Underway(DeadLetter),
+    /// The row is settled: redriven or discarded.
+    Settled(DeadLetter),
+}
+
+/// The table of dead letters.
+#[derive(Clone)]
+pub struct DeadLetters {
+    database: Database,
+    clock: Clock,
+}
+
+impl DeadLetters {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Takes over dead letters from the queue. The answer is what to tell the queue: these have their row now. Repeats change nothing.
+    pub async fn archive(
+        &self,
+        _: AllTenants,
+        letters: &[postrider_queue::DeadLetter],
+    ) -> Result<Vec<(JobId, u64)>, StoreError> {
+        let tx = self.database.write().await?;
+        let archived = archive::archive(&tx, self.clock.now(), letters).await?;
+        tx.commit().await?;
+        Ok(archived)
+    }
+
+    pub async fn get(&self, tenant: TenantId, id: DeadLetterId) -> Result<DeadLetter, StoreError> {
+        find(self.database.reader(), tenant, id).await
+    }
+
+    /// A tenant's dead letters, the latest death first.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &DeadLetterFilter,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<DeadLetter>, StoreError> {
+        let mut select = Entity::find().filter(Column::TenantId.eq(tenant));
+        if let Some(state) = filter.state {
+            select = select.filter(Column::State.eq(state));
+        }
+        if let Some(kind) = &filter.kind {
+            select = select.filter(Column::Kind.eq(kind.as_str()));
+        }
+        if let Some(queue) = &filter.queue {
+            select = select.filter(Column::Queue.eq(queue.as_str()));
+        }
+        let key = |row: &DeadLetter| Cursor::after(row.died_at, row.id.0);
+        let order = (Column::DiedAt, Column::Id);
+        Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
+    }
+
+    /// `dead` → `redriving`, with another payload if one is given.
+    pub async fn begin_redrive(
+        &self,
+        tenant: TenantId,
+        id: DeadLetterId,
+        payload: Option<Vec<u8>>,
+    ) -> Result<BegunRedrive, StoreError> {
+        let changes = ActiveModel {
+            state: Set(DeadLetterState::Redriving),
+            redrive_payload: Set(payload),
+            note: Set(None),
+            ..ActiveModel::default()
+        };
+        let (begun, letter) = self.step(tenant, id, DeadLetterState::Dead, changes).await?;
+        Ok(match letter.state {
+            DeadLetterState::Redriving if begun => BegunRedrive::Begun(letter),
+            DeadLetterState::Redriving | DeadLetterState::Dead => BegunRedrive::Underway(letter),
+            DeadLetterState::Redriven | DeadLetterState::Discarded => BegunRedrive::Settled(letter),
+        })
+    }
+
+    /// `redriving` → `redriven`: the job is in the queue.
+    pub async fn redriven(&self, tenant: TenantId, id: DeadLetterId, job: JobId) -> Result<DeadLetter, StoreError> {
+        let changes = ActiveModel {
+            state: Set(DeadLetterState::Redriven),
+            redriven_job_id: Set(Some(job.to_string())),
+            ..ActiveModel::default()
+        };
+        Ok(self.step(tenant, id, DeadLetterState::Redriving, changes).await?.1)
+    }
+
+    /// `redriving` → `dead`: the queue did not take the job, for this reason.
+    pub async fn redrive_refused(
+        &self,
+        tenant: TenantId,
+        id: DeadLetterId,
+        reason: &str,
+    ) -> Result<DeadLetter, StoreError> {
+        let changes = ActiveModel {
+            state: Set(DeadLetterState::Dead),
+            redrive_payload: Set(None),
+            note: Set(Some(reason.to_owned())),
+            ..ActiveModel::default()
+        };
+        Ok(self.step(tenant, id, DeadLetterState::Redriving, changes).await?.1)
+    }
+
+    /// `dead` → `discarded`. [`StoreError::Conflict`] if it was redriven.
+    pub async fn discard(&self, tenant: TenantId, id: DeadLetterId) -> Result<DeadLetter, StoreError> {
+        let changes = ActiveModel { state: Set(DeadLetterState::Discarded), ..ActiveModel::default() };
+        let (_, letter) = self.step(tenant, id, DeadLetterState::Dead, changes).await?;
+        if letter.state == DeadLetterState::Discarded {
+            return Ok(letter);
+        }
+        Err(StoreError::conflict("dead letter", format!("is {}, so it cannot be discarded", letter.state)))
+    }
+
+    /// Redrives that began before `before` and did not end: a process ended in between.
+    pub async fn redriving(
+        &self,
+        _: AllTenants,
+        before: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let select =
+            Entity::find().filter(Column::State.eq(DeadLetterState::Redriving)).filter(Column::UpdatedAt.lt(before));
+        Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(self.database.reader()).await?)
+    }
+
+    /// Removes settled rows last changed before `before`, at most `limit`; returns how many.
+    pub async fn prune(&self, _: AllTenants, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
+        let old = Entity::find()
+            .filter(Column::State.is_in([DeadLetterState::Redriven, DeadLetterState::Discarded]))
+            .filter(Column::UpdatedAt.lt(before))
+            .limit(limit)
+            .all(self.database.reader())
+            .await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let tx = self.database.write().await?;
+        let ids = old.into_iter().map(|letter| letter.id);
+        let done = Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(done.rows_affected)
+    }
+
+    /// The compare-and-set: whether this call changed the row, and the row as it is now.
+    async fn step(
+        &self,
+        tenant: TenantId,
+        id: DeadLetterId,
+        from: DeadLetterState,
+        changes: ActiveModel,
+    ) -> Result<(bool, DeadLetter), StoreError> {
+        let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
+        let tx = self.database.write().await?;
+        let current = own(tenant, id).add(Column::State.eq(from));
+        let done = Entity::update_many().set(changes).filter(current).exec(tx.connection()).await?;
+        let letter = find(tx.connection(), tenant, id).await?;
+        tx.commit().await?;
+        Ok((done.rows_affected == 1, letter))
+    }
+}
+
+fn own(tenant: TenantId, id: DeadLetterId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
+}
+
+async fn find(connection: &impl ConnectionTrait, tenant: TenantId, id: DeadLetterId) -> Result<DeadLetter, StoreError> {
+    Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "dead letter" })
+}

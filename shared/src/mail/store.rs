@@ -1,0 +1,225 @@
+use chrono::{DateTime, SubsecRound, Utc};
+use postrider_queue::NewJob;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::{
+    ActiveModel, Column, Entity, InboundMail, MailState, MailboxCursor, NewMail, Opened, Reading, Recorded, Thread,
+    cursor, record, thread,
+};
+use crate::{
+    accounts,
+    clock::Clock,
+    database::{Cursor, Database, Page, StoreError, Transaction, page::newest_first},
+    ids::{AccountId, MailId, TenantId, ThreadId},
+};
+
+/// Whether a step changed a row, or found it settled before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled<T> {
+    /// This call changed it.
+    Now(T),
+    /// It was in a later state; nothing changed.
+    Before(T),
+}
+
+/// The tables of inbound mail, threads and folders.
+#[derive(Clone)]
+pub struct Mail {
+    database: Database,
+    clock: Clock,
+}
+
+impl Mail {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Opens a folder under the UIDVALIDITY its server states now; the answer says where to go on.
+    pub async fn open_folder(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        folder: &str,
+        uid_validity: u32,
+    ) -> Result<Opened, StoreError> {
+        let tx = self.database.write().await?;
+        let account = accounts::find(tx.connection(), tenant, account).await?;
+        let opened = cursor::open(&tx, &account, folder, uid_validity).await?;
+        tx.commit().await?;
+        Ok(opened)
+    }
+
+    /// Notes that a folder was read up to `last_uid`, also over mail that is none of ours.
+    pub async fn polled(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        folder: &str,
+        uid_validity: u32,
+        last_uid: u32,
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        accounts::find(tx.connection(), tenant, account).await?;
+        let now = Some(self.clock.now());
+        cursor::advance(tx.connection(), account, folder, uid_validity, last_uid, now).await?;
+        tx.commit().await
+    }
+
+    /// The places in all folders of a mailbox.
+    pub async fn cursors(&self, tenant: TenantId, account: AccountId) -> Result<Vec<MailboxCursor>, StoreError> {
+        cursor::find(self.database.reader(), tenant, account).await
+    }
+
+    /// Records a mail once, with its thread, the jobs that follow (for the outbox) and the place in its folder, in one transaction.
+    /// The raw text must be in the object store already.
+    pub async fn record(&self, tenant: TenantId, mail: NewMail, jobs: Vec<NewJob>) -> Result<Recorded, StoreError> {
+        let mail = NewMail {
+            sent_at: mail.sent_at.map(|time| time.trunc_subsecs(6)),
+            received_at: mail.received_at.trunc_subsecs(6),
+            ..mail
+        };
+        match self.try_record(tenant, mail.clone(), &jobs).await {
+            // Somebody else was faster by a moment: now it is known.
+            Err(StoreError::Conflict { .. }) => self.try_record(tenant, mail, &jobs).await,
+            result => result,
+        }
+    }
+
+    async fn try_record(&self, tenant: TenantId, mail: NewMail, jobs: &[NewJob]) -> Result<Recorded, StoreError> {
+        let tx = self.database.write().await?;
+        let recorded = record::record(&tx, self.clock.now(), tenant, mail, jobs).await?;
+        tx.commit().await?;
+        Ok(recorded)
+    }
+
+    pub async fn get(&self, tenant: TenantId, id: MailId) -> Result<InboundMail, StoreError> {
+        find(self.database.reader(), tenant, id).await
+    }
+
+    /// A tenant's mail, newest first.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        state: Option<MailState>,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<InboundMail>, StoreError> {
+        let mut select = Entity::find().filter(Column::TenantId.eq(tenant));
+        if let Some(state) = state {
+            select = select.filter(Column::State.eq(state));
+        }
+        let key = |row: &InboundMail| Cursor::after(row.created_at, row.id.0);
+        let order = (Column::CreatedAt, Column::Id);
+        Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
+    }
+
+    /// Mail of a thread recorded before `before`, newest first.
+    pub async fn earlier(
+        &self,
+        tenant: TenantId,
+        thread: ThreadId,
+        before: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<InboundMail>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::TenantId.eq(tenant))
+            .filter(Column::ThreadId.eq(thread))
+            .filter(Column::CreatedAt.lt(before));
+        let order = select.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id);
+        Ok(order.limit(limit).all(self.database.reader()).await?)
+    }
+
+    /// All mail that came in a thread, oldest first, at most 200.
+    pub async fn of_thread(&self, tenant: TenantId, thread: ThreadId) -> Result<Vec<InboundMail>, StoreError> {
+        let select = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::ThreadId.eq(thread));
+        let order = select.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
+        Ok(order.limit(crate::database::MAX_PAGE).all(self.database.reader()).await?)
+    }
+
+    pub async fn thread(&self, tenant: TenantId, id: ThreadId) -> Result<Thread, StoreError> {
+        let own = thread::Column::TenantId.eq(tenant);
+        let found = thread::Entity::find_by_id(id).filter(own).one(self.database.reader()).await?;
+        found.ok_or(StoreError::NotFound { what: "thread" })
+    }
+
+    /// A tenant's threads, newest first.
+    pub async fn threads(
+        &self,
+        tenant: TenantId,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<Thread>, StoreError> {
+        let select = thread::Entity::find().filter(thread::Column::TenantId.eq(tenant));
+        let key = |row: &Thread| Cursor::after(row.created_at, row.id.0);
+        let order = (thread::Column::CreatedAt, thread::Column::Id);
+        Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
+    }
+
+    /// The mail asks for nothing that a quote could answer.
+    pub async fn ignored(
+        &self,
+        tenant: TenantId,
+        id: MailId,
+        reading: Reading,
+        reason: &str,
+    ) -> Result<Settled<InboundMail>, StoreError> {
+        self.settle(tenant, id, MailState::Ignored, reading, Some(reason)).await
+    }
+
+    /// The mail could not be read.
+    pub async fn failed(&self, tenant: TenantId, id: MailId, reason: &str) -> Result<Settled<InboundMail>, StoreError> {
+        self.settle(tenant, id, MailState::Failed, Reading::default(), Some(reason)).await
+    }
+
+    async fn settle(
+        &self,
+        tenant: TenantId,
+        id: MailId,
+        state: MailState,
+        reading: Reading,
+        reason: Option<&str>,
+    ) -> Result<Settled<InboundMail>, StoreError> {
+        let tx = self.database.write().await?;
+        let changed = settle(&tx, self.clock.now(), (tenant, id), state, reading, reason).await?;
+        let mail = find(tx.connection(), tenant, id).await?;
+        tx.commit().await?;
+        Ok(if changed { Settled::Now(mail) } else { Settled::Before(mail) })
+    }
+}
+
+/// Moves a mail on from `received`; false if it was moved before.
+pub(crate) async fn settle(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MailId),
+    state: MailState,
+    reading: Reading,
+    reason: Option<&str>,
+) -> Result<bool, StoreError> {
+    let changes = ActiveModel {
+        state: Set(state),
+        intent: Set(reading.intent),
+        language: Set(reading.language),
+        confidence: Set(reading.confidence),
+        reason: Set(reason.map(str::to_owned)),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    let waiting = own(tenant, id).add(Column::State.eq(MailState::Received));
+    let done = Entity::update_many().set(changes).filter(waiting).exec(tx.connection()).await?;
+    Ok(done.rows_affected == 1)
+}
+
+fn own(tenant: TenantId, id: MailId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
+}
+
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: MailId,
+) -> Result<InboundMail, StoreError> {
+    Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "mail" })
+}

@@ -1,0 +1,105 @@
+//! Opening an attempt, and its point of no return.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{ActiveModel, Column, Entity, Message, MessageState, Slot, store};
+use crate::{
+    database::{StoreError, Transaction},
+    ids::{MessageId, TenantId},
+    quotes::{self, QuoteState},
+};
+
+/// Whether a handler may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BeginSending {
+    /// Yes, under this attempt.
+    Go { attempt: u32, message: Message },
+    /// No: this is what became of it before.
+    AlreadySettled(Message),
+    /// No: an earlier attempt may have been taken by the server. The message is `unknown` now.
+    InDoubt(Message),
+}
+
+/// Whether an attempt still holds the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fence {
+    /// It does: the data may start.
+    Open,
+    /// A later attempt overtook it, or the message is settled: send nothing.
+    Lost(Message),
+}
+
+pub(super) async fn begin(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+    slot: Slot,
+) -> Result<BeginSending, StoreError> {
+    let message = store::locked(tx, tenant, id).await?;
+    if message.state.is_settled() {
+        return Ok(BeginSending::AlreadySettled(message));
+    }
+    let held = held(&message);
+    if message.data_started_at.is_some() {
+        let reason = format!("attempt {} ended without an answer after its data had started", message.attempt);
+        let changes = ActiveModel {
+            state: Set(MessageState::Unknown),
+            reason: Set(Some(reason.clone())),
+            updated_at: Set(now),
+            ..ActiveModel::default()
+        };
+        update(tx, held, changes).await?;
+        if let Some(quote) = message.quote_id {
+            quotes::follow_message(tx, now, (tenant, quote), QuoteState::Sending, Some(&reason)).await?;
+        }
+        return Ok(BeginSending::InDoubt(store::find(tx.connection(), tenant, id).await?));
+    }
+    let changes = ActiveModel {
+        state: Set(MessageState::Sending),
+        attempt: Set(message.attempt + 1),
+        scope: Set(slot.scope.map(|scope| scope.to_string())),
+        window: Set(slot.window),
+        attempt_started_at: Set(Some(now)),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    update(tx, held, changes).await?;
+    if let Some(quote) = message.quote_id {
+        quotes::follow_message(tx, now, (tenant, quote), QuoteState::Sending, None).await?;
+    }
+    let message = store::find(tx.connection(), tenant, id).await?;
+    Ok(BeginSending::Go { attempt: message.attempt(), message })
+}
+
+pub(super) async fn data_starting(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+    attempt: u32,
+) -> Result<Fence, StoreError> {
+    let message = store::locked(tx, tenant, id).await?;
+    let holds =
+        message.state == MessageState::Sending && message.attempt() == attempt && message.attempt_started_at.is_some();
+    if !holds {
+        return Ok(Fence::Lost(message));
+    }
+    let changes = ActiveModel { data_started_at: Set(Some(now)), updated_at: Set(now), ..ActiveModel::default() };
+    update(tx, held(&message), changes).await?;
+    Ok(Fence::Open)
+}
+
+/// The row as it was read: the compare part of compare-and-set.
+pub(super) fn held(message: &Message) -> sea_orm::Condition {
+    store::own(message.tenant_id, message.id)
+        .add(Column::State.eq(message.state))
+        .add(Column::Attempt.eq(message.attempt))
+}
+
+pub(super) async fn update(tx: &Transaction, held: sea_orm::Condition, changes: ActiveModel) -> Result<(), StoreError> {
+    let done = Entity::update_many().set(changes).filter(held).exec(tx.connection()).await?;
+    if done.rows_affected != 1 {
+        return Err(StoreError::conflict("message", "was changed at the same moment"));
+    }
+    Ok(())
+}

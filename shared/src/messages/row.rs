@@ -1,0 +1,62 @@
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::{
+    ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
+};
+
+use super::MessageState;
+use crate::{
+    database::Texts,
+    ids::{AccountId, MessageId, QuoteId, TenantId, ThreadId},
+};
+
+/// An outgoing message.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "messages")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: MessageId,
+    pub tenant_id: TenantId,
+    pub account_id: AccountId,
+    pub quote_id: Option<QuoteId>,
+    pub thread_id: Option<ThreadId>,
+    pub to_address: String,
+    pub subject: String,
+    /// Ours, the same in every attempt; without angle brackets.
+    pub rfc_message_id: String,
+    pub in_reply_to: Option<String>,
+    /// Oldest first, without angle brackets.
+    pub references: Texts,
+    pub body_text: String,
+    /// Name of the attachment in the object store.
+    pub attachment_key: Option<String>,
+    /// What the recipient sees it called.
+    pub attachment_name: Option<String>,
+    pub state: MessageState,
+    pub attempt: i32,
+    /// The scope whose cap the current attempt is charged to.
+    pub scope: Option<String>,
+    /// The start of the cap's window that the current attempt is charged to.
+    pub window: Option<DateTime<Utc>>,
+    /// Set while an attempt is open.
+    pub attempt_started_at: Option<DateTime<Utc>>,
+    /// From here on the server may have taken it.
+    pub data_started_at: Option<DateTime<Utc>>,
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// What the server called it.
+    pub provider_id: Option<String>,
+    pub reason: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The current attempt; counts from 1, 0 before the first.
+    pub fn attempt(&self) -> u32 {
+        u32::try_from(self.attempt).unwrap_or_default()
+    }
+}

@@ -1,0 +1,150 @@
+use chrono::{DateTime, Utc};
+use postrider_queue::ScopeKey;
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::{
+    ActiveModel, BeginSending, Column, Entity, Fence, Message, MessageFilter, MessageState, PlannedMessage, Verdict,
+    attempt, list, plan, settle,
+};
+use crate::{
+    clock::Clock,
+    database::{AllTenants, Cursor, Database, Page, StoreError, Transaction},
+    ids::{MessageId, TenantId},
+    mail::Settled,
+};
+
+/// What an attempt is charged to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slot {
+    pub scope: Option<ScopeKey>,
+    /// The start of the cap's window.
+    pub window: Option<DateTime<Utc>>,
+}
+
+/// The send ledger.
+#[derive(Clone)]
+pub struct Messages {
+    database: Database,
+    clock: Clock,
+}
+
+impl Messages {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Plans a message unless it was planned before. Quotes plan theirs with [`Quotes::render`](crate::quotes::Quotes::render).
+    pub async fn plan(&self, tenant: TenantId, message: PlannedMessage) -> Result<Message, StoreError> {
+        let tx = self.database.write().await?;
+        let id = message.id;
+        plan::plan(&tx, self.clock.now(), tenant, message).await?;
+        let message = find(tx.connection(), tenant, id).await?;
+        tx.commit().await?;
+        Ok(message)
+    }
+
+    pub async fn get(&self, tenant: TenantId, id: MessageId) -> Result<Message, StoreError> {
+        find(self.database.reader(), tenant, id).await
+    }
+
+    /// A tenant's messages, newest first.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        filter: MessageFilter,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<Message>, StoreError> {
+        list::list(&self.database, tenant, filter, cursor, limit).await
+    }
+
+    /// Opens the next attempt, if the message may be sent at all. Overtakes an attempt whose data did not start.
+    pub async fn begin_sending(&self, tenant: TenantId, id: MessageId, slot: Slot) -> Result<BeginSending, StoreError> {
+        let tx = self.database.write().await?;
+        let begun = attempt::begin(&tx, self.clock.now(), (tenant, id), slot).await?;
+        tx.commit().await?;
+        Ok(begun)
+    }
+
+    /// The point of no return: to be called, and awaited, right before the first byte after which the server may take the message
+    /// (for SMTP, the DATA command). On [`Fence::Lost`] nothing may be sent.
+    pub async fn data_starting(&self, tenant: TenantId, id: MessageId, attempt: u32) -> Result<Fence, StoreError> {
+        let tx = self.database.write().await?;
+        let fence = attempt::data_starting(&tx, self.clock.now(), (tenant, id), attempt).await?;
+        tx.commit().await?;
+        Ok(fence)
+    }
+
+    /// Notes how an attempt ended, and moves its quote along. A verdict about an attempt that was overtaken changes nothing.
+    pub async fn settle(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+        attempt: u32,
+        verdict: Verdict,
+    ) -> Result<Settled<Message>, StoreError> {
+        let tx = self.database.write().await?;
+        let settled = settle::settle(&tx, self.clock.now(), (tenant, id), attempt, verdict).await?;
+        tx.commit().await?;
+        Ok(settled)
+    }
+
+    /// The message is not to be sent any more (suppressed, cancelled, expired), unless an attempt is open.
+    pub async fn skip(&self, tenant: TenantId, id: MessageId, reason: &str) -> Result<Settled<Message>, StoreError> {
+        let tx = self.database.write().await?;
+        let settled = settle::skip(&tx, self.clock.now(), (tenant, id), reason).await?;
+        tx.commit().await?;
+        Ok(settled)
+    }
+
+    /// How many messages may have been charged to a scope since a time, to seed its cap.
+    pub async fn used(&self, tenant: TenantId, scope: &ScopeKey, since: DateTime<Utc>) -> Result<u64, StoreError> {
+        list::used(&self.database, tenant, scope.as_str(), since).await
+    }
+
+    /// Messages that are in doubt since before `before`, oldest first, for whoever can find out what became of them.
+    pub async fn doubtful(
+        &self,
+        all: AllTenants,
+        before: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<Message>, StoreError> {
+        list::doubtful(&self.database, all, before, limit).await
+    }
+
+    /// Gives up on messages that are in doubt since before `before`: they are never sent again. Returns how many.
+    pub async fn give_up(&self, all: AllTenants, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
+        let doubtful = list::doubtful(&self.database, all, before, limit).await?;
+        if doubtful.is_empty() {
+            return Ok(0);
+        }
+        let tx = self.database.write().await?;
+        let changes = ActiveModel { state: Set(MessageState::UnknownFinal), ..ActiveModel::default() };
+        let done = Entity::update_many()
+            .set(changes)
+            .filter(Column::Id.is_in(doubtful.iter().map(|message| message.id)))
+            .filter(Column::State.eq(MessageState::Unknown))
+            .exec(tx.connection())
+            .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected)
+    }
+}
+
+pub(super) fn own(tenant: TenantId, id: MessageId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
+}
+
+pub(super) async fn find(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: MessageId,
+) -> Result<Message, StoreError> {
+    Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "message" })
+}
+
+/// The row, which nobody else changes until the transaction ends.
+pub(super) async fn locked(tx: &Transaction, tenant: TenantId, id: MessageId) -> Result<Message, StoreError> {
+    let found = Entity::find().filter(own(tenant, id)).lock_exclusive().one(tx.connection()).await?;
+    found.ok_or(StoreError::NotFound { what: "message" })
+}

@@ -1,0 +1,270 @@
+//! The steps of a quote, each inside the caller's transaction.
+
+use chrono::{DateTime, Utc};
+use postrider_queue::NewJob;
+use rust_decimal::Decimal;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    sea_query::OnConflict,
+};
+
+use super::{
+    ActiveModel, Column, CreatedQuote, Entity, NewLine, NewQuote, PricedQuote, Quote, QuoteState, RenderedQuote, Step,
+    line,
+};
+use crate::{
+    database::{Exact, StoreError, Transaction, check},
+    ids::{OutboxId, QuoteId, TenantId},
+    mail::{self, MailState},
+    messages, outbox, tenants,
+};
+
+/// A quote that a person approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    pub quote: Quote,
+    /// The job that prices it, on its way.
+    pub outbox: OutboxId,
+}
+
+type At = (TenantId, QuoteId, u32);
+
+pub(super) async fn create(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    tenant: TenantId,
+    new: NewQuote,
+) -> Result<CreatedQuote, StoreError> {
+    let mail = mail::find(tx.connection(), tenant, new.mail_id).await?;
+    let id = new.id();
+    let lacks_product = new.lines.is_empty() || new.lines.iter().any(|line| line.product_id.is_none());
+    if new.review.is_none() && lacks_product {
+        return Err(StoreError::invalid("lines", "a quote that goes on by itself needs lines that name products"));
+    }
+    let quote = Quote {
+        id,
+        tenant_id: tenant,
+        account_id: mail.account_id,
+        mail_id: mail.id,
+        thread_id: mail.thread_id,
+        number: None,
+        revision: 1,
+        state: if new.review.is_some() { QuoteState::NeedsReview } else { QuoteState::Draft },
+        reason: new.review,
+        language: new.language,
+        currency: new.currency,
+        subtotal: None,
+        tax: None,
+        total: None,
+        tax_rate: None,
+        valid_until: None,
+        deadline: new.deadline,
+        customer_name: new.customer_name,
+        customer_address: new.customer_address,
+        pdf_key: None,
+        extraction: new.extraction,
+        created_at: now,
+        updated_at: now,
+    };
+    let inserted = Entity::insert(quote.clone().into_active_model())
+        .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+        .exec_without_returning(tx.connection())
+        .await?;
+    if inserted == 0 {
+        return Ok(CreatedQuote::Exists(find(tx.connection(), tenant, id).await?));
+    }
+    line::replace(tx, tenant, id, new.lines).await?;
+    mail::settle(tx, now, (tenant, mail.id), MailState::Extracted, new.reading, quote.reason.as_deref()).await?;
+    Ok(CreatedQuote::New(quote))
+}
+
+pub(super) async fn price(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    at: At,
+    priced: PricedQuote,
+) -> Result<Step, StoreError> {
+    let (tenant, id, _) = at;
+    let totals = priced.totals;
+    let changes = ActiveModel {
+        state: Set(QuoteState::Priced),
+        reason: Set(None),
+        subtotal: Set(Some(Exact(totals.subtotal))),
+        tax: Set(Some(Exact(totals.tax))),
+        total: Set(Some(Exact(totals.total))),
+        tax_rate: Set(Some(Exact(totals.tax_rate))),
+        valid_until: Set(Some(priced.valid_until)),
+        ..ActiveModel::default()
+    };
+    let step = take(tx, now, at, &[QuoteState::Draft], changes).await?;
+    if !step.is_taken() {
+        return Ok(step);
+    }
+    let lines = line::of_quote(tx.connection(), tenant, id).await?;
+    if lines.len() != priced.lines.len() {
+        return Err(StoreError::invalid("lines", "every line needs exactly one price"));
+    }
+    for price in priced.lines {
+        let prices = line::ActiveModel {
+            unit_price: Set(Some(Exact(price.unit_price))),
+            total: Set(Some(Exact(price.total))),
+            explanation: Set(Some(price.explanation)),
+            ..line::ActiveModel::default()
+        };
+        let done = line::Entity::update_many()
+            .set(prices)
+            .filter(line::Column::QuoteId.eq(id))
+            .filter(line::Column::Position.eq(price.position))
+            .exec(tx.connection())
+            .await?;
+        if done.rows_affected != 1 {
+            return Err(StoreError::invalid("lines", format!("there is no line {}", price.position)));
+        }
+    }
+    Ok(step)
+}
+
+pub(super) async fn review(tx: &Transaction, now: DateTime<Utc>, at: At, reason: &str) -> Result<Step, StoreError> {
+    let changes = ActiveModel {
+        state: Set(QuoteState::NeedsReview),
+        reason: Set(Some(reason.to_owned())),
+        ..ActiveModel::default()
+    };
+    take(tx, now, at, &[QuoteState::Draft, QuoteState::Priced], changes).await
+}
+
+pub(super) async fn approve(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, QuoteId),
+    lines: Option<Vec<NewLine>>,
+    job: &NewJob,
+) -> Result<Approved, StoreError> {
+    let quote = locked(tx, tenant, id).await?;
+    if quote.state != QuoteState::NeedsReview {
+        return Err(StoreError::conflict("quote", format!("is {}, so there is nothing to approve", quote.state)));
+    }
+    match lines {
+        Some(lines) => {
+            let is_complete = |line: &NewLine| line.product_id.is_some() && line.quantity > Decimal::ZERO;
+            if lines.is_empty() || !lines.iter().all(is_complete) {
+                return Err(StoreError::invalid("items", "each must name a product and a quantity above zero"));
+            }
+            line::replace(tx, tenant, id, lines).await?;
+        }
+        None => {
+            let lines = line::of_quote(tx.connection(), tenant, id).await?;
+            if lines.is_empty() || lines.iter().any(|line| line.product_id.is_none()) {
+                return Err(StoreError::invalid("items", "must be given: the mail's own are not complete"));
+            }
+        }
+    }
+    let changes = ActiveModel {
+        state: Set(QuoteState::Draft),
+        reason: Set(None),
+        revision: Set(quote.revision + 1),
+        ..ActiveModel::default()
+    };
+    match take(tx, now, (tenant, id, quote.revision()), &[QuoteState::NeedsReview], changes).await? {
+        Step::Taken(quote) => Ok(Approved { quote, outbox: outbox::append(tx, now, tenant, job).await? }),
+        Step::NotTaken(quote) => Err(StoreError::conflict("quote", format!("is {} already", quote.state))),
+    }
+}
+
+pub(super) async fn number(tx: &Transaction, (tenant, id): (TenantId, QuoteId)) -> Result<String, StoreError> {
+    let quote = locked(tx, tenant, id).await?;
+    if let Some(number) = quote.number {
+        return Ok(number);
+    }
+    let number = tenants::take_quote_number(tx, tenant).await?;
+    let changes = ActiveModel { number: Set(Some(number.clone())), ..ActiveModel::default() };
+    let unnumbered = own(tenant, id).add(Column::Number.is_null());
+    let taken = StoreError::taken("quote with this number");
+    let done = Entity::update_many().set(changes).filter(unnumbered).exec(tx.connection()).await.map_err(taken)?;
+    if done.rows_affected == 0 {
+        return Err(StoreError::conflict("quote", "was numbered at the same moment"));
+    }
+    Ok(number)
+}
+
+pub(super) async fn render(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    at: At,
+    rendered: RenderedQuote,
+) -> Result<Step, StoreError> {
+    let changes = ActiveModel {
+        state: Set(QuoteState::Rendered),
+        pdf_key: Set(Some(rendered.pdf_key)),
+        ..ActiveModel::default()
+    };
+    let step = take(tx, now, at, &[QuoteState::Priced], changes).await?;
+    if step.is_taken() {
+        messages::plan(tx, now, at.0, rendered.message).await?;
+    }
+    Ok(step)
+}
+
+pub(super) async fn fail(tx: &Transaction, now: DateTime<Utc>, at: At, reason: &str) -> Result<Step, StoreError> {
+    let changes =
+        ActiveModel { state: Set(QuoteState::Failed), reason: Set(Some(reason.to_owned())), ..ActiveModel::default() };
+    let from = [QuoteState::Draft, QuoteState::NeedsReview, QuoteState::Priced, QuoteState::Rendered];
+    take(tx, now, at, &from, changes).await
+}
+
+/// Follows what became of the quote's message. The ledger decides; a quote never goes back.
+pub(crate) async fn follow_message(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, QuoteId),
+    to: QuoteState,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    let from: &[QuoteState] = match to {
+        QuoteState::Sending => &[QuoteState::Rendered, QuoteState::Sending],
+        QuoteState::Sent => &[QuoteState::Rendered, QuoteState::Sending, QuoteState::Failed],
+        QuoteState::Failed => &[QuoteState::Rendered, QuoteState::Sending],
+        QuoteState::Draft | QuoteState::NeedsReview | QuoteState::Priced | QuoteState::Rendered => &[],
+    };
+    let changes = ActiveModel {
+        state: Set(to),
+        reason: Set(reason.map(str::to_owned)),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    let current = own(tenant, id).add(Column::State.is_in(from.iter().copied()));
+    Entity::update_many().set(changes).filter(current).exec(tx.connection()).await?;
+    Ok(())
+}
+
+async fn take(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id, revision): At,
+    from: &[QuoteState],
+    changes: ActiveModel,
+) -> Result<Step, StoreError> {
+    let revision = check::number("revision", revision, 1, u32::MAX)?;
+    let expected = own(tenant, id).add(Column::Revision.eq(revision)).add(Column::State.is_in(from.iter().copied()));
+    let changes = ActiveModel { updated_at: Set(now), ..changes };
+    let done = Entity::update_many().set(changes).filter(expected).exec(tx.connection()).await?;
+    let quote = find(tx.connection(), tenant, id).await?;
+    Ok(if done.rows_affected == 1 { Step::Taken(quote) } else { Step::NotTaken(quote) })
+}
+
+async fn locked(tx: &Transaction, tenant: TenantId, id: QuoteId) -> Result<Quote, StoreError> {
+    let found = Entity::find().filter(own(tenant, id)).lock_exclusive().one(tx.connection()).await?;
+    found.ok_or(StoreError::NotFound { what: "quote" })
+}
+
+fn own(tenant: TenantId, id: QuoteId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
+}
+
+pub(super) async fn find(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: QuoteId,
+) -> Result<Quote, StoreError> {
+    Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "quote" })
+}

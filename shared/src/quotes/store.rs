@@ -1,0 +1,157 @@
+use postrider_queue::NewJob;
+
+use super::{
+    Approved, NewLine, NewQuote, PricedQuote, Quote, QuoteFilter, QuoteLine, RenderedQuote, line, list, steps,
+};
+use crate::{
+    clock::Clock,
+    database::{Cursor, Database, Page, StoreError},
+    ids::{QuoteId, TenantId},
+};
+
+/// Whether a quote was made, or had been made from the same mail before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreatedQuote {
+    New(Quote),
+    Exists(Quote),
+}
+
+impl CreatedQuote {
+    /// The quote.
+    pub fn quote(&self) -> &Quote {
+        match self {
+            Self::New(quote) | Self::Exists(quote) => quote,
+        }
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The quote took it.
+    Taken(Quote),
+    /// It was in another state or revision, and stays as it is: this one.
+    NotTaken(Quote),
+}
+
+impl Step {
+    /// The quote as it is now.
+    pub fn quote(&self) -> &Quote {
+        match self {
+            Self::Taken(quote) | Self::NotTaken(quote) => quote,
+        }
+    }
+
+    /// Whether this call changed it.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
+}
+
+/// The tables of quotes and their lines.
+#[derive(Clone)]
+pub struct Quotes {
+    database: Database,
+    clock: Clock,
+}
+
+impl Quotes {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Makes the one quote of a mail, as draft or for review, and marks the mail as extracted, in one transaction.
+    pub async fn create(&self, tenant: TenantId, new: NewQuote) -> Result<CreatedQuote, StoreError> {
+        let tx = self.database.write().await?;
+        let created = steps::create(&tx, self.clock.now(), tenant, new).await?;
+        tx.commit().await?;
+        Ok(created)
+    }
+
+    pub async fn get(&self, tenant: TenantId, id: QuoteId) -> Result<Quote, StoreError> {
+        steps::find(self.database.reader(), tenant, id).await
+    }
+
+    /// The quote's lines in their order.
+    pub async fn lines(&self, tenant: TenantId, id: QuoteId) -> Result<Vec<QuoteLine>, StoreError> {
+        line::of_quote(self.database.reader(), tenant, id).await
+    }
+
+    /// A tenant's quotes, newest first.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        filter: QuoteFilter,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<Quote>, StoreError> {
+        list::list(&self.database, tenant, filter, cursor, limit).await
+    }
+
+    /// `draft` → `priced`.
+    pub async fn price(
+        &self,
+        tenant: TenantId,
+        id: QuoteId,
+        revision: u32,
+        priced: PricedQuote,
+    ) -> Result<Step, StoreError> {
+        let tx = self.database.write().await?;
+        let step = steps::price(&tx, self.clock.now(), (tenant, id, revision), priced).await?;
+        tx.commit().await?;
+        Ok(step)
+    }
+
+    /// `draft` or `priced` → `needs_review`, with what a person must look at.
+    pub async fn review(&self, tenant: TenantId, id: QuoteId, revision: u32, reason: &str) -> Result<Step, StoreError> {
+        let tx = self.database.write().await?;
+        let step = steps::review(&tx, self.clock.now(), (tenant, id, revision), reason).await?;
+        tx.commit().await?;
+        Ok(step)
+    }
+
+    /// `needs_review` → `draft`, under the next revision, with the lines a person gave or the ones it has; `job` (its `price_quote`)
+    /// goes to the outbox in the same transaction. [`StoreError::Conflict`] if the quote is not in review.
+    pub async fn approve(
+        &self,
+        tenant: TenantId,
+        id: QuoteId,
+        lines: Option<Vec<NewLine>>,
+        job: &NewJob,
+    ) -> Result<Approved, StoreError> {
+        let tx = self.database.write().await?;
+        let approved = steps::approve(&tx, self.clock.now(), (tenant, id), lines, job).await?;
+        tx.commit().await?;
+        Ok(approved)
+    }
+
+    /// The quote's number. The first call takes the tenant's next one; repeats give the same, so retries leave no gap.
+    pub async fn number(&self, tenant: TenantId, id: QuoteId) -> Result<String, StoreError> {
+        let tx = self.database.write().await?;
+        let number = steps::number(&tx, (tenant, id)).await?;
+        tx.commit().await?;
+        Ok(number)
+    }
+
+    /// `priced` → `rendered`, and the reply is planned in the send ledger and known to its thread, in one transaction.
+    pub async fn render(
+        &self,
+        tenant: TenantId,
+        id: QuoteId,
+        revision: u32,
+        rendered: RenderedQuote,
+    ) -> Result<Step, StoreError> {
+        let tx = self.database.write().await?;
+        let step = steps::render(&tx, self.clock.now(), (tenant, id, revision), rendered).await?;
+        tx.commit().await?;
+        Ok(step)
+    }
+
+    /// Any state before `sending` → `failed`.
+    pub async fn fail(&self, tenant: TenantId, id: QuoteId, revision: u32, reason: &str) -> Result<Step, StoreError> {
+        let tx = self.database.write().await?;
+        let step = steps::fail(&tx, self.clock.now(), (tenant, id, revision), reason).await?;
+        tx.commit().await?;
+        Ok(step)
+    }
+}

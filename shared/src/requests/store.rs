@@ -1,0 +1,166 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::{ActiveModel, Column, Entity, Request};
+use crate::{
+    clock::Clock,
+    database::{AllTenants, Database, StoreError},
+    ids::TenantId,
+};
+
+/// After this long without an answer, the process that began is taken for dead.
+const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
+
+/// The answer to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers that belong to the answer, such as Location.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// The right to answer a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    scope: String,
+    key: String,
+    holder: Uuid,
+}
+
+/// What to do with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Do the work, then finish or abandon the ticket.
+    Fresh(Ticket),
+    /// Give this answer.
+    Replay(StoredAnswer),
+    /// The same request is being worked on.
+    InProgress,
+    /// The key was used for another request.
+    Conflict,
+}
+
+/// The table of requests that may be repeated.
+#[derive(Clone)]
+pub struct Requests {
+    database: Database,
+    clock: Clock,
+}
+
+impl Requests {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Looks a key up and takes it if it is free. `tenant` is `None` for requests about the platform; `operation` says what was
+    /// called, such as `POST /v1/products`; the fingerprint condenses what was sent.
+    pub async fn begin(
+        &self,
+        tenant: Option<TenantId>,
+        operation: &str,
+        key: &str,
+        fingerprint: &str,
+    ) -> Result<Begun, StoreError> {
+        let now = self.clock.now();
+        let whose = tenant.map_or_else(|| "platform".to_owned(), |tenant| tenant.to_string());
+        let ticket = Ticket { scope: format!("{whose} {operation}"), key: key.to_owned(), holder: Uuid::new_v4() };
+        let request = Request {
+            scope: ticket.scope.clone(),
+            key: ticket.key.clone(),
+            fingerprint: fingerprint.to_owned(),
+            holder: ticket.holder,
+            status: None,
+            headers: None,
+            body: None,
+            created_at: now,
+        };
+        let tx = self.database.write().await?;
+        let inserted = Entity::insert(request.into_active_model())
+            .on_conflict(OnConflict::columns([Column::Scope, Column::Key]).do_nothing().to_owned())
+            .exec_without_returning(tx.connection())
+            .await?;
+        if inserted == 1 {
+            tx.commit().await?;
+            return Ok(Begun::Fresh(ticket));
+        }
+        let found = Entity::find().filter(same(&ticket)).lock_exclusive().one(tx.connection()).await?;
+        let found = found.ok_or(StoreError::NotFound { what: "request" })?;
+        if found.fingerprint != fingerprint {
+            return Ok(Begun::Conflict);
+        }
+        if found.status.is_some() {
+            return answer(found).map(Begun::Replay);
+        }
+        if now < found.created_at + TAKE_OVER_AFTER {
+            return Ok(Begun::InProgress);
+        }
+        let changes = ActiveModel { holder: Set(ticket.holder), created_at: Set(now), ..ActiveModel::default() };
+        let stale = same(&ticket).add(Column::Holder.eq(found.holder));
+        Entity::update_many().set(changes).filter(stale).exec(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(Begun::Fresh(ticket))
+    }
+
+    /// Stores the answer to repeat. One that was taken over meanwhile is not stored.
+    pub async fn finish(&self, ticket: Ticket, answer: &StoredAnswer) -> Result<(), StoreError> {
+        let headers = serde_json::to_string(&answer.headers)
+            .map_err(|error| StoreError::invalid("headers", error.to_string()))?;
+        let changes = ActiveModel {
+            status: Set(Some(i32::from(answer.status))),
+            headers: Set(Some(headers)),
+            body: Set(Some(answer.body.clone())),
+            ..ActiveModel::default()
+        };
+        let tx = self.database.write().await?;
+        Entity::update_many().set(changes).filter(held(&ticket)).exec(tx.connection()).await?;
+        tx.commit().await
+    }
+
+    /// Frees the key: nothing was done, a repeat may try again.
+    pub async fn abandon(&self, ticket: Ticket) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        Entity::delete_many().filter(held(&ticket)).exec(tx.connection()).await?;
+        tx.commit().await
+    }
+
+    /// Forgets requests begun before `before`, at most `limit`; returns how many.
+    pub async fn prune(&self, _: AllTenants, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
+        let old = Entity::find().filter(Column::CreatedAt.lt(before)).limit(limit).all(self.database.reader()).await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let any = old.iter().fold(Condition::any(), |any, row| {
+            any.add(Condition::all().add(Column::Scope.eq(row.scope.as_str())).add(Column::Key.eq(row.key.as_str())))
+        });
+        let tx = self.database.write().await?;
+        let done = Entity::delete_many().filter(any).exec(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(done.rows_affected)
+    }
+}
+
+fn same(ticket: &Ticket) -> Condition {
+    Condition::all().add(Column::Scope.eq(ticket.scope.as_str())).add(Column::Key.eq(ticket.key.as_str()))
+}
+
+fn held(ticket: &Ticket) -> Condition {
+    same(ticket).add(Column::Holder.eq(ticket.holder)).add(Column::Status.is_null())
+}
+
+fn answer(request: Request) -> Result<StoredAnswer, StoreError> {
+    let unreadable = |reason: String| StoreError::Unreadable { what: "answer", reason };
+    let headers = request.headers.unwrap_or_else(|| "[]".to_owned());
+    Ok(StoredAnswer {
+        status: u16::try_from(request.status.unwrap_or_default()).map_err(|error| unreadable(error.to_string()))?,
+        headers: serde_json::from_str(&headers).map_err(|error| unreadable(error.to_string()))?,
+        body: request.body.unwrap_or_default(),
+    })
+}

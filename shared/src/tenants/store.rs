@@ -1,0 +1,120 @@
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
+    sea_query::Expr,
+};
+
+use super::{ActiveModel, Column, Entity, Tenant, TenantSettings, TenantState};
+use crate::{
+    clock::Clock,
+    database::{AllTenants, Cursor, Database, Exact, Page, StoreError, Transaction, check, page::newest_first},
+    ids::TenantId,
+};
+
+/// The table of tenants.
+#[derive(Clone)]
+pub struct Tenants {
+    database: Database,
+    clock: Clock,
+}
+
+impl Tenants {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Adds a tenant, active at once, whose quotes count from 1.
+    pub async fn create(&self, settings: TenantSettings) -> Result<Tenant, StoreError> {
+        let settings = settings.checked()?;
+        let now = self.clock.now();
+        let tenant = Tenant {
+            id: TenantId::random(),
+            name: settings.name,
+            currency: settings.currency,
+            tax_rate: Exact(settings.tax_rate),
+            tax_label: settings.tax_label,
+            time_zone: settings.time_zone,
+            language: settings.language,
+            brand_color: settings.brand_color,
+            logo_key: None,
+            sender_details: settings.sender_details,
+            quote_prefix: settings.quote_prefix,
+            quote_next_number: 1,
+            quote_validity_days: check::number("quote_validity_days", settings.quote_validity_days, 1, 3_650)?,
+            state: TenantState::Active,
+            created_at: now,
+            updated_at: now,
+        };
+        let tx = self.database.write().await?;
+        Entity::insert(tenant.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(tenant)
+    }
+
+    pub async fn get(&self, tenant: TenantId) -> Result<Tenant, StoreError> {
+        find(self.database.reader(), tenant).await
+    }
+
+    /// All tenants, newest first. For platform keys only.
+    pub async fn list(&self, _: AllTenants, cursor: Option<Cursor>, limit: u64) -> Result<Page<Tenant>, StoreError> {
+        let key = |row: &Tenant| Cursor::after(row.created_at, row.id.0);
+        let order = (Column::CreatedAt, Column::Id);
+        Ok(newest_first(self.database.reader(), Entity::find(), order, cursor, limit, key).await?)
+    }
+
+    /// Replaces the settings.
+    pub async fn change(&self, tenant: TenantId, settings: TenantSettings) -> Result<Tenant, StoreError> {
+        let settings = settings.checked()?;
+        self.set(
+            tenant,
+            ActiveModel {
+                name: Set(settings.name),
+                currency: Set(settings.currency),
+                tax_rate: Set(Exact(settings.tax_rate)),
+                tax_label: Set(settings.tax_label),
+                time_zone: Set(settings.time_zone),
+                language: Set(settings.language),
+                brand_color: Set(settings.brand_color),
+                sender_details: Set(settings.sender_details),
+                quote_prefix: Set(settings.quote_prefix),
+                quote_validity_days: Set(check::number("quote_validity_days", settings.quote_validity_days, 1, 3_650)?),
+                ..ActiveModel::default()
+            },
+        )
+        .await
+    }
+
+    /// Names the tenant's logo in the object store, or none.
+    pub async fn set_logo(&self, tenant: TenantId, key: Option<String>) -> Result<Tenant, StoreError> {
+        self.set(tenant, ActiveModel { logo_key: Set(key), ..ActiveModel::default() }).await
+    }
+
+    pub async fn set_state(&self, tenant: TenantId, state: TenantState) -> Result<Tenant, StoreError> {
+        self.set(tenant, ActiveModel { state: Set(state), ..ActiveModel::default() }).await
+    }
+
+    async fn set(&self, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {
+        let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
+        let tx = self.database.write().await?;
+        Entity::update_many().set(changes).filter(Column::Id.eq(tenant)).exec(tx.connection()).await?;
+        let tenant = find(tx.connection(), tenant).await?;
+        tx.commit().await?;
+        Ok(tenant)
+    }
+}
+
+/// Takes the tenant's next quote number. The counter's row stays locked until the caller's transaction ends: a number is used by the
+/// row it was taken for, or given back with the roll-back, so there are no gaps.
+pub(crate) async fn take_quote_number(tx: &Transaction, tenant: TenantId) -> Result<String, StoreError> {
+    let next = Expr::col(Column::QuoteNextNumber).add(1);
+    Entity::update_many()
+        .col_expr(Column::QuoteNextNumber, next)
+        .filter(Column::Id.eq(tenant))
+        .exec(tx.connection())
+        .await?;
+    let tenant = find(tx.connection(), tenant).await?;
+    Ok(format!("{}{:05}", tenant.quote_prefix, tenant.quote_next_number - 1))
+}
+
+async fn find(connection: &impl ConnectionTrait, tenant: TenantId) -> Result<Tenant, StoreError> {
+    Entity::find_by_id(tenant).one(connection).await?.ok_or(StoreError::NotFound { what: "tenant" })
+}
