@@ -17,6 +17,7 @@ impl From<StoreError> for Stop {
             | StoreError::Taken { .. } => Self::retry(chain(&error)),
             StoreError::NotFound { .. }
             | StoreError::Invalid { .. }
+            | StoreError::Formula(_)
             | StoreError::Unreadable { .. }
             | StoreError::Seal(_) => Self::fail(chain(&error)),
         }
