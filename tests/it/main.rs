@@ -21,10 +21,22 @@ macro_rules! on_both_databases {
 }
 
 mod architecture;
+mod backlog;
+mod bad_input;
 mod batches;
 mod configuration;
 mod dead_letters;
+mod extract_request;
 mod harness;
+mod hostile_mail;
 mod jobs;
+mod kill_redis;
+mod kill_worker;
+mod openapi;
+mod pipeline;
+mod poll_mailbox;
+mod quotes;
+mod send_email;
 mod stock_storage;
+mod threads;
 mod waiting_jobs;

@@ -2,6 +2,7 @@
 
 mod builder;
 pub mod faked_time;
+mod ledger;
 mod leftovers;
 mod office;
 
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 pub use builder::Builder;
 pub use faked_time::FakedTime;
+pub use ledger::LedgerRow;
 pub use office::Office;
 
 use crate::client::Api;

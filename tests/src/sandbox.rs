@@ -9,6 +9,7 @@ use postrider_sandbox::{Addresses, Client};
 use serde_json::Value;
 
 use crate::binaries::program;
+use crate::platform::FakedTime;
 use crate::process::{Process, Recipe};
 use crate::wait::{DEADLINE, eventually};
 
@@ -20,13 +21,14 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts it on free ports; its mailboxes and its ledger are kept in `folder`.
-    pub async fn start(folder: &Path) -> Self {
+    /// Starts it on free ports; its mailboxes and its ledger are kept in `folder`. Under libfaketime if a
+    /// faked time is given, so that a mail's arrival and the product's clock agree.
+    pub async fn start(folder: &Path, time: Option<&FakedTime>) -> Self {
         let process = Process::spawn(Recipe {
             name: "sandbox".to_owned(),
             program: program("postrider-sandbox"),
             arguments: vec!["--data".to_owned(), folder.join("sandbox").display().to_string()],
-            environment: Vec::new(),
+            environment: time.map(FakedTime::environment).unwrap_or_default(),
             privileges: Vec::new(),
             log: folder.join("sandbox.log"),
             ready: "\"control_url\"".to_owned(),

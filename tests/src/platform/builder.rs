@@ -71,7 +71,7 @@ impl Builder {
         self
     }
 
-    /// Redis and all of the product's processes see this time, and it runs on from there.
+    /// Redis, the sandbox and all of the product's processes see this time, and it runs on from there.
     #[must_use]
     pub const fn at_time(mut self, now: chrono::DateTime<chrono::Utc>) -> Self {
         self.time = Some(now);
@@ -86,7 +86,7 @@ impl Builder {
         let redis_settings: Vec<&str> = self.redis_settings.iter().map(String::as_str).collect();
         let (redis, sandbox, database) = tokio::join!(
             RedisServer::start_with(path, time.as_ref(), &redis_settings),
-            Sandbox::start(path),
+            Sandbox::start(path, time.as_ref()),
             TestDatabase::create(self.database, path),
         );
         let environment = self.environment(path, &redis, &sandbox, &database, time.as_ref());
@@ -98,6 +98,7 @@ impl Builder {
             let mut environment = environment.clone();
             environment.push(("BIND".to_owned(), port.address()));
             api_addresses.push(format!("http://{}", port.address()));
+            environment.push(("PLATFORM_KEY_FILE".to_owned(), key_file(path)));
             apis.push(spawn("api", index, environment, path, Some(port)));
         }
         let mut workers = Vec::new();
@@ -111,7 +112,7 @@ impl Builder {
         for process in apis.iter().chain(&workers).chain(&schedulers) {
             process.ready().await;
         }
-        let api = Api::new(api_addresses[0].clone()).with_key(key_of(&apis).await);
+        let api = Api::new(api_addresses[0].clone()).with_key(platform_key(path).await);
         Platform {
             workers,
             schedulers,
@@ -171,15 +172,16 @@ fn spawn(sort: &str, index: usize, environment: Vec<(String, String)>, folder: &
     })
 }
 
-/// The key the first start printed, on whichever replica won.
-async fn key_of(apis: &[Process]) -> String {
-    eventually("the platform key in an API's log", || async { apis.iter().find_map(|api| key_in(&api.log())) }).await
+fn key_file(folder: &Path) -> String {
+    folder.join("platform_key").display().to_string()
 }
 
-fn key_in(log: &str) -> Option<String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    log.match_indices("pr_").find_map(|(at, _)| {
-        let key: String = log[at..].chars().take_while(|c| allowed(*c)).collect();
-        (key.len() > 30).then_some(key)
+/// The key the first start wrote, whichever replica that was.
+async fn platform_key(folder: &Path) -> String {
+    eventually("the platform key's file", || async {
+        let text = std::fs::read_to_string(key_file(folder)).ok()?;
+        let key = text.trim().to_owned();
+        key.starts_with("pr_").then_some(key)
     })
+    .await
 }

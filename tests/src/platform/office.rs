@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Platform;
-use crate::client::Api;
+use crate::client::{Api, Job, Submitted};
 use crate::mails;
 
 /// A tenant that receives mail in the sandbox.
@@ -14,6 +14,46 @@ pub struct Office {
     pub address: String,
     /// A platform key that acts for the tenant.
     pub api: Api,
+}
+
+impl Office {
+    /// Reads the mailbox now, and waits until that is done.
+    ///
+    /// # Panics
+    /// When reading fails.
+    pub async fn poll(&self) -> Job {
+        let body = json!({ "kind": "poll_mailbox", "payload": { "account_id": self.account_id } });
+        loop {
+            let answer = self.api.post("/v1/jobs", &body).await;
+            if answer.status == 409 {
+                // The scheduler was first. That run may have looked before our mail came, so it does not count.
+                let running = answer.problem(409, "unique-key-taken");
+                self.api.finished(running["job_id"].as_str().expect("the holder's id")).await;
+                continue;
+            }
+            let job: Submitted = answer.expect_status(202).into();
+            let job = self.api.finished(&job.id).await;
+            assert_eq!(job.state, "completed", "{job:#?}");
+            return job;
+        }
+    }
+
+    /// All quotes, oldest first, each whole with its lines.
+    pub async fn quotes(&self) -> Vec<Value> {
+        let mut quotes = Vec::new();
+        for quote in self.api.all("/v1/quotes").await.iter().rev() {
+            let id = quote["id"].as_str().expect("the quote's id");
+            quotes.push(self.api.get(&format!("/v1/quotes/{id}")).await.ok());
+        }
+        quotes
+    }
+
+    /// All inbound mails, oldest first.
+    pub async fn mails(&self) -> Vec<Value> {
+        let mut mails = self.api.all("/v1/mails").await;
+        mails.reverse();
+        mails
+    }
 }
 
 impl Platform {

@@ -1,0 +1,194 @@
+//! What clients send by mistake or on purpose: each ends in a problem that says what is wrong, and harms nothing.
+
+use postrider_tests::client::Answer;
+use postrider_tests::{Api, Platform, mails};
+use serde_json::{Value, json};
+
+async fn send(api: &Api, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Answer {
+    let request = api.request(reqwest::Method::POST, path).header("content-type", media_type);
+    Answer::of(request.body(body)).await
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_submission_are_refused_with_the_reason() {
+    let platform = Platform::start().await;
+    let api = platform.tenant("Gibberish").await;
+    let raw = async |body: String| send(&api, "/v1/jobs", "application/json", body).await;
+    raw("{\"kind\": ".to_owned()).await.problem(400, "malformed-json");
+    raw("\u{0}\u{1}\u{2}".to_owned()).await.problem(400, "malformed-json");
+    raw(String::new()).await.problem(400, "malformed-json");
+    raw("{\"kind\":\"diagnostic.echo\",\"payload\":{\"data\":1e999}}".to_owned()).await;
+    let deep = format!(
+        "{{\"kind\":\"diagnostic.echo\",\"payload\":{{\"data\":{}1{}}}}}",
+        "[".repeat(50_000),
+        "]".repeat(50_000)
+    );
+    raw(deep).await.problem(422, "too-deep");
+    let huge = format!("{{\"kind\":\"diagnostic.echo\",\"payload\":{{\"data\":\"{}\"}}}}", "x".repeat(2_000_000));
+    raw(huge).await.problem(413, "payload-too-large");
+    send(&api, "/v1/jobs", "text/xml", "<job/>").await.problem(415, "unsupported-media-type");
+
+    let post = async |body: Value| api.post("/v1/jobs", &body).await;
+    post(json!("diagnostic.echo")).await.problem(422, "invalid-body");
+    post(json!({ "kind": 7 })).await.problem(422, "invalid-body");
+    post(json!({ "kind": "diagnostic.echo", "colour": "red" })).await.problem(422, "invalid-body");
+    post(json!({ "kind": "Not A Kind!" })).await.problem(422, "unknown-kind");
+    post(json!({ "kind": "diagnostic.nothing" })).await.problem(422, "unknown-kind");
+    post(json!({ "kind": "send_email", "payload": {} })).await.problem(422, "kind-not-submittable");
+    for payload in [
+        json!({ "ms": "soon" }),
+        json!({ "ms": -1 }),
+        json!({ "ms": 1.5 }),
+        json!({}),
+        json!([]),
+        json!(null),
+        json!({ "ms": 600_001 }),
+    ] {
+        post(json!({ "kind": "diagnostic.sleep", "payload": payload })).await.problem(422, "invalid-payload");
+    }
+    for (field, value) in [
+        ("run_at", json!("tomorrow")),
+        ("run_at", json!("9999-12-31T00:00:00Z")),
+        ("max_attempts", json!(0)),
+        ("max_attempts", json!(101)),
+        ("unique_key", json!("")),
+        ("unique_key", json!("x".repeat(300))),
+        ("idempotency_key", json!("with\nnewline")),
+        ("lane", json!("Not A Lane")),
+        ("queue", json!("../../etc")),
+    ] {
+        let mut body = json!({ "kind": "diagnostic.echo" });
+        body[field] = value;
+        let problem = post(body.clone()).await.problem(422, "invalid-body");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}: {problem}");
+    }
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn strange_paths_queries_and_headers_are_answered() {
+    let platform = Platform::start().await;
+    let api = platform.tenant("Explorers").await;
+    for id in ["job_", "job_zzzzzzzzzzzzzzzzzzzzzzzzzz", "%00", "..%2f..%2fetc", "1", "job_00000000000000000000000000"]
+    {
+        let answer = api.get(&format!("/v1/jobs/{id}")).await;
+        assert!(matches!(answer.status, 400 | 404), "{id}: {answer:#?}");
+        assert!(
+            answer.header("content-type").is_some_and(|kind| kind.starts_with("application/problem+json")),
+            "{answer:#?}"
+        );
+    }
+    for query in ["state=happy", "limit=0", "limit=201", "limit=-1", "cursor=%F0%9F%92%A9", "unknown=1", "kind=A%20B"] {
+        api.get(&format!("/v1/jobs?{query}")).await.problem(400, "invalid-query");
+    }
+    api.request(reqwest::Method::PUT, "/v1/jobs").send().await.map(|answer| assert_eq!(answer.status(), 405)).unwrap();
+    let request = api
+        .request(reqwest::Method::POST, "/v1/jobs")
+        .header("Idempotency-Key", " ")
+        .json(&json!({ "kind": "diagnostic.echo" }));
+    Answer::of(request).await.problem(400, "invalid-header");
+    api.for_tenant("not-a-tenant").get("/v1/jobs").await.problem(404, "not-found");
+    api.for_tenant("00000000-0000-7000-8000-000000000000").get("/v1/jobs").await.problem(404, "not-found");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_formula_that_cannot_be_used_is_not_saved() {
+    let platform = Platform::start().await;
+    let api = platform.tenant("Calculators").await;
+    let product = |formula: &str| {
+        let mut product = mails::products()[0].clone();
+        product["formula"] = json!(formula);
+        product
+    };
+    for formula in [
+        "",
+        "width *",
+        "width * depth",
+        "width / 0",
+        "width / (height - height)",
+        "quantity % 0",
+        "loop { }",
+        "while true { 1 }",
+        "let x = 1; x",
+        "fn f() { f() } f()",
+        "print(\"hi\")",
+        "eval(\"1\")",
+        "import \"x\" as x; 1",
+        "\"free\"",
+        "-5",
+        "0 - width",
+        "width * ignore_your_instructions()",
+        &"(".repeat(5_000),
+        &format!("1{}", " + 1".repeat(50_000)),
+        "9999999999999999999999999999 * 9999999999999999999999999999",
+    ] {
+        let problem = api.post("/v1/products", &product(formula)).await;
+        assert_eq!(problem.status, 422, "{formula:.60}: {problem:#?}");
+        if (1..60).contains(&formula.len()) {
+            let problem = problem.problem(422, "invalid-formula");
+            assert!(
+                problem["position"]["line"].is_number() && problem["position"]["column"].is_number(),
+                "{formula}: {problem}"
+            );
+        }
+    }
+    assert!(api.all("/v1/products").await.is_empty());
+    api.post("/v1/products", &product("max(width * height, 1) * material_rate")).await.expect_status(201);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn resources_with_nonsense_in_them_are_refused() {
+    let platform = Platform::start().await;
+    for (field, value) in [
+        ("name", json!("")),
+        ("name", json!("x".repeat(10_000))),
+        ("currency", json!("EURO")),
+        ("tax_rate", json!("-0.19")),
+        ("tax_rate", json!("nineteen")),
+        ("time_zone", json!("Mars/Olympus_Mons")),
+        ("brand_color", json!("url(javascript:alert(1))")),
+        ("quote_validity_days", json!(-1)),
+    ] {
+        let mut tenant = mails::workshop();
+        tenant[field] = value;
+        let answer = platform.api().post("/v1/tenants", &tenant).await;
+        assert_eq!(answer.status, 422, "{field}: {answer:#?}");
+    }
+    let api = platform.tenant("Nonsense").await;
+    for (field, value) in [
+        ("sku", json!("")),
+        ("dimensions", json!([{ "name": "width", "unit": "parsec", "min": "1", "max": "2", "aliases": [] }])),
+        ("dimensions", json!([{ "name": "width", "unit": "mm", "min": "9", "max": "2", "aliases": [] }])),
+        ("dimensions", json!([{ "name": "quantity", "unit": "mm", "min": "1", "max": "2", "aliases": [] }])),
+        ("min_quantity", json!("-1")),
+        ("max_quantity", json!("0")),
+        ("materials", json!([{ "code": "A", "name": "A", "rate": "-4", "aliases": [] }])),
+    ] {
+        let mut product = mails::products()[0].clone();
+        product[field] = value;
+        let answer = api.post("/v1/products", &product).await;
+        assert_eq!(answer.status, 422, "{field}: {answer:#?}");
+    }
+    for (field, value) in [
+        ("address", json!("not an address")),
+        ("imap_port", json!(0)),
+        ("imap_port", json!(70_000)),
+        ("imap_security", json!("none")),
+        ("daily_cap", json!(-1)),
+        ("poll_interval_seconds", json!(0)),
+        ("time_zone", json!("Nowhere")),
+        ("password", json!("")),
+    ] {
+        let mut account = json!({
+            "address": "a@b.example", "password": "x",
+            "imap_host": "127.0.0.1", "imap_port": 1, "imap_security": "plain", "imap_username": "a",
+            "smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "plain", "smtp_username": "a",
+        });
+        account[field] = value;
+        let answer = api.post("/v1/accounts", &account).await;
+        assert_eq!(answer.status, 422, "{field}: {answer:#?}");
+    }
+    platform.finish().await;
+}

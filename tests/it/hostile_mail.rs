@@ -1,0 +1,122 @@
+//! Mail that is broken, huge or malicious: recorded with a reason, and nobody gets a wrong price.
+
+use std::collections::HashMap;
+
+use postrider_tests::{Platform, mails};
+use serde_json::{Value, json};
+
+const NEVER: u32 = 86_400;
+
+/// What each mail may lead to at most: the sender, and the right total.
+fn right_totals() -> HashMap<&'static str, &'static str> {
+    HashMap::from([
+        ("ulla.brehme@blumen-brehme.example", "95.20"),
+        ("bernd@gross-und-soehne.example", "449.82"),
+        ("nested@matroschka.example", "224.91"),
+        ("orga@stadtfest-leutzsch.example", "470.05"),
+        ("evil@markup.example", "224.91"),
+        ("savvy@discount-hunter.example", "224.91"),
+    ])
+}
+
+#[tokio::test]
+async fn every_hostile_mail_is_recorded_and_none_gets_a_wrong_price() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    let hostile = mails::mails("hostile");
+    for mail in &hostile {
+        platform.sandbox().deliver(&office.address, mail.raw.clone()).await;
+    }
+    platform.sandbox().deliver(&office.address, mails::mail("27-es-tarjetas-movil.eml").raw).await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+
+    let inbound = office.mails().await;
+    assert_eq!(inbound.len(), hostile.len() + 1, "{inbound:#?}");
+    for mail in &inbound {
+        let state = mail["state"].as_str().unwrap();
+        assert!(matches!(state, "extracted" | "ignored" | "failed"), "{mail:#}");
+        assert!(state == "extracted" || mail["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{mail:#}");
+    }
+    let totals = right_totals();
+    for quote in office.quotes().await {
+        if quote["state"] == "needs_review" {
+            assert!(quote["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{quote:#}");
+            continue;
+        }
+        let customer = quote["customer_address"].as_str().unwrap_or_default();
+        let right = if customer == "ikerzabala.fotografia@correo.example" { "130.90" } else { totals[customer] };
+        assert_eq!(quote["total"], right, "{quote:#}");
+    }
+    for reply in platform.sandbox().accepted().await {
+        assert_eq!(reply.rcpt_to.len(), 1, "{reply:?}");
+        assert!(!reply.rcpt_to[0].contains(char::is_whitespace), "{reply:?}");
+    }
+    // These are plain requests in bad wrapping: they are served.
+    let served: Vec<String> = platform.sandbox().accepted().await.into_iter().flat_map(|reply| reply.rcpt_to).collect();
+    for customer in
+        ["ulla.brehme@blumen-brehme.example", "orga@stadtfest-leutzsch.example", "ikerzabala.fotografia@correo.example"]
+    {
+        assert!(served.iter().any(|address| address == customer), "{customer} got no quote: {served:?}");
+    }
+    assert!(platform.processes().all(postrider_tests::Process::is_running));
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_mail_of_thirty_megabytes_stops_nothing() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    let mut big = b"From: Big <big@posters.example>\r\nTo: angebot@lindner-schilder.example\r\nSubject: 3 Roll-ups\r\n\
+        Message-ID: <big-1@posters.example>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\nContent-Type: text/plain\r\n\r\nBitte ein Angebot: 3 Roll-ups.\r\n--b\r\n\
+        Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        .to_vec();
+    let line = [b"QUFB".repeat(19), b"\r\n".to_vec()].concat();
+    big.extend(line.repeat(30 * 1024 * 1024 / line.len()));
+    big.extend_from_slice(b"\r\n--b--\r\n");
+    platform.sandbox().deliver(&office.address, big).await;
+    platform.sandbox().deliver(&office.address, mails::mail("22-sv-skyltar.eml").raw).await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+    let inbound = office.mails().await;
+    assert_eq!(inbound.len(), 2, "{inbound:#?}");
+    let big =
+        inbound.iter().find(|mail| mail["from_address"] == "big@posters.example").expect("the big mail is recorded");
+    let served = big["state"] == "extracted" || big["reason"].as_str().is_some_and(|reason| !reason.is_empty());
+    assert!(served, "{big:#}");
+    let quotes = office.quotes().await;
+    assert!(
+        quotes
+            .iter()
+            .any(|quote| quote["customer_address"] == "asa@lindstroms-keramik.example" && quote["state"] == "sent")
+    );
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_formula_that_fails_for_this_request_goes_to_a_person() {
+    let platform = Platform::start().await;
+    let mut product = mails::products().into_iter().find(|product| product["sku"] == "ROLLUP").unwrap();
+    // Fine for every quantity but the one that is asked for.
+    product["formula"] = json!("100 / (quantity - 7)* (quantity - 7) / (quantity - 7)");
+    let settings = json!({ "poll_interval_seconds": NEVER });
+    product["min_quantity"] = json!("7");
+    let refused = platform.tenant("Careless").await.post("/v1/products", &product).await;
+    if refused.status == 422 {
+        refused.problem(422, "invalid-formula"); // the trial found it already
+        product["min_quantity"] = json!("1");
+        product["formula"] = json!("if quantity == 7 { 1 / (quantity - 7) } else { 10 }");
+    }
+    let office = platform.office("angebot@lindner-schilder.example", &mails::workshop(), &[product], settings).await;
+    let raw = b"From: a@b.example\r\nTo: angebot@lindner-schilder.example\r\nMessage-ID: <seven@b.example>\r\n\
+        Subject: Anfrage\r\n\r\nBitte ein Angebot: 7 Roll-ups.\r\n";
+    platform.sandbox().deliver(&office.address, raw.to_vec()).await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+    let quote = office.quotes().await.remove(0);
+    assert_eq!(quote["state"], "needs_review", "{quote:#}");
+    assert!(quote["reason"].as_str().is_some_and(|reason| reason.contains("zero")), "{quote:#}");
+    assert_eq!(quote["total"], Value::Null);
+    platform.finish().await;
+}

@@ -1,0 +1,75 @@
+//! A worker dies: its jobs run elsewhere, none is lost, none runs twice to its end.
+
+use std::time::{Duration, Instant};
+
+use postrider_tests::{DatabaseKind, Platform, eventually};
+use serde_json::{Value, json};
+
+/// Session TTL (6 s), and 3 s in which its jobs must run again.
+const RECOVERY: Duration = Duration::from_secs(9);
+
+#[tokio::test]
+async fn jobs_of_a_killed_worker_run_elsewhere() {
+    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
+    let api = platform.tenant("Survivors").await;
+    let jobs: Vec<Value> = (0..200).map(|_| json!({ "kind": "diagnostic.sleep", "payload": { "ms": 400 } })).collect();
+    let batch = api.post("/v1/jobs/batch", &jobs).await.expect_status(202).body;
+    eventually("both workers to be full", || async {
+        let queue = platform.api().get("/v1/queues/diagnostics").await.ok();
+        (queue["running"].as_u64().unwrap_or_default() >= 100).then_some(())
+    })
+    .await;
+    platform.worker(0).kill();
+    let killed = Instant::now();
+    let mut second_attempts = 0;
+    for item in batch["items"].as_array().unwrap() {
+        let job = api.finished(item["id"].as_str().unwrap()).await;
+        assert_eq!(job.state, "completed", "{job:?}");
+        second_attempts += usize::from(job.attempt > 1);
+    }
+    assert!(second_attempts > 0, "the killed worker held no job: the test proves nothing");
+    assert!(killed.elapsed() < RECOVERY + Duration::from_secs(3), "{:?}", killed.elapsed());
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_worker_ends_and_harms_no_other() {
+    let platform = Platform::with(DatabaseKind::Sqlite).workers(1).start().await;
+    let api = platform.tenant("Bomb Disposal").await;
+    let bystander = api.submit("diagnostic.sleep", &json!({ "ms": 2_000 })).await;
+    let bomb = api.submit_body(&json!({ "kind": "diagnostic.crash", "max_attempts": 2 })).await;
+    // What a supervisor does, until the bomb is dead.
+    loop {
+        let job = api.job(&bomb.id).await;
+        if job.has_ended() {
+            assert_eq!(job.state, "dead", "{job:?}");
+            break;
+        }
+        if !platform.worker(0).is_running() {
+            platform.worker(0).kill_and_restart().await;
+        }
+        let _ = api.get(&format!("/v1/jobs/{}?wait=500ms", bomb.id)).await;
+    }
+    let job = api.finished(&bystander.id).await;
+    assert_eq!(job.state, "completed", "{job:?}");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_stopped_worker_returns_its_jobs_without_an_attempt_under_kill() {
+    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).setting("WORKER_GRACE_SECONDS", &1).start().await;
+    let api = platform.tenant("Graceful").await;
+    let jobs: Vec<Value> = (0..20).map(|_| json!({ "kind": "diagnostic.sleep", "payload": { "ms": 4_000 } })).collect();
+    let batch = api.post("/v1/jobs/batch", &jobs).await.expect_status(202).body;
+    eventually("all jobs to run", || async {
+        (platform.api().get("/v1/queues/diagnostics").await.ok()["running"] == 20).then_some(())
+    })
+    .await;
+    let status = platform.worker(0).stop(Duration::from_secs(15)).await;
+    assert!(status.success(), "{status}");
+    for item in batch["items"].as_array().unwrap() {
+        let job = api.finished(item["id"].as_str().unwrap()).await;
+        assert_eq!((job.state.as_str(), job.attempt), ("completed", 1), "{job:?}");
+    }
+    platform.finish().await;
+}

@@ -1,0 +1,104 @@
+//! Reading mailboxes: each mail once, whatever the server or the sender does.
+
+use postrider_tests::{DatabaseKind, Platform, mails};
+use serde_json::json;
+
+const NEVER: u32 = 86_400;
+
+on_both_databases!(the_same_mail_twice_is_one_mail);
+
+async fn the_same_mail_twice_is_one_mail(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = platform.workshop(NEVER).await;
+    let with_id = mails::mail("27-es-tarjetas-movil.eml").raw;
+    let without_id = mails::mail("hostile/no-message-id.eml").raw;
+    for raw in [&with_id, &without_id, &with_id, &without_id] {
+        platform.sandbox().deliver(&office.address, raw.clone()).await;
+    }
+    office.poll().await;
+    for raw in [&without_id, &with_id] {
+        platform.sandbox().deliver(&office.address, raw.clone()).await;
+    }
+    office.poll().await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+    assert_eq!(office.mails().await.len(), 2);
+    assert_eq!(office.quotes().await.len(), 2);
+    assert_eq!(platform.sandbox().accepted().await.len(), 2);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn mail_from_before_the_connection_is_not_read() {
+    let platform = Platform::start().await;
+    let address = "angebot@lindner-schilder.example";
+    platform.sandbox().client().create_mailbox(address, "old").await.unwrap();
+    platform.sandbox().deliver(address, mails::mail("22-sv-skyltar.eml").raw).await;
+    // The sandbox notes arrivals to the second.
+    let delivered = platform.sandbox().client().messages(address).await.unwrap()[0].received_at;
+    postrider_tests::eventually("the next second", || async {
+        let probe = "probe@lindner-schilder.example";
+        platform.sandbox().client().create_mailbox(probe, "x").await.unwrap();
+        platform.sandbox().deliver(probe, b"Subject: probe\r\n\r\n".to_vec()).await;
+        let seen = platform.sandbox().client().messages(probe).await.unwrap().last().unwrap().received_at;
+        (seen.timestamp() > delivered.timestamp()).then_some(())
+    })
+    .await;
+    let office = platform.workshop(NEVER).await;
+    office.poll().await;
+    assert!(office.mails().await.is_empty());
+    platform.sandbox().deliver(address, mails::mail("27-es-tarjetas-movil.eml").raw).await;
+    office.poll().await;
+    assert_eq!(office.mails().await.len(), 1);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn new_uids_bring_no_old_mail_back() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    for name in ["22-sv-skyltar.eml", "hostile/no-message-id.eml"] {
+        platform.sandbox().deliver(&office.address, mails::mail(name).raw).await;
+    }
+    office.poll().await;
+    platform.no_jobs_left().await;
+    platform.sandbox().fault(json!({ "target": "imap", "kind": "uid_reset", "times": 1 })).await;
+    office.poll().await;
+    platform.sandbox().deliver(&office.address, mails::mail("27-es-tarjetas-movil.eml").raw).await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+    assert_eq!(office.mails().await.len(), 3);
+    assert_eq!(platform.sandbox().accepted().await.len(), 3);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn the_scheduler_reads_every_mailbox_at_its_interval_once() {
+    let platform = Platform::with(DatabaseKind::Sqlite).schedulers(2).start().await;
+    let office = platform.workshop(1).await;
+    platform.sandbox().deliver(&office.address, mails::mail("27-es-tarjetas-movil.eml").raw).await;
+    let accepted = platform.sandbox().accepted_at_least(1).await;
+    assert_eq!(accepted.len(), 1);
+    let account = format!("/v1/accounts/{}", office.account_id);
+    office.api.post(&format!("{account}/pause"), &json!({})).await.ok();
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_reported_and_stops_nothing_else() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    platform.sandbox().client().create_mailbox(&office.address, "changed by the provider").await.unwrap();
+    let body = json!({ "kind": "poll_mailbox", "payload": { "account_id": office.account_id } });
+    let job = office.api.submit_body(&body).await;
+    let account = postrider_tests::eventually("the account to be paused", || async {
+        let account = office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok();
+        (account["state"] == "paused").then_some(account)
+    })
+    .await;
+    assert!(account["pause_reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{account}");
+    office.api.finished(&job.id).await;
+    let echo = office.api.submit("diagnostic.echo", &json!({})).await;
+    assert_eq!(office.api.finished(&echo.id).await.state, "completed");
+    platform.finish().await;
+}

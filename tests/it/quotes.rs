@@ -1,0 +1,65 @@
+//! Quotes a person has to look at.
+
+use postrider_tests::{DatabaseKind, Platform, eventually, mails};
+use serde_json::{Value, json};
+
+const NEVER: u32 = 86_400;
+
+on_both_databases!(a_reviewed_quote_is_completed_by_a_person_and_sent);
+
+async fn a_reviewed_quote_is_completed_by_a_person_and_sent(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = platform.workshop(NEVER).await;
+    platform.sandbox().deliver(&office.address, mails::mail("06-de-aufkleber-preis.eml").raw).await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+    let quote = office.quotes().await.remove(0);
+    assert_eq!(quote["state"], "needs_review");
+    let path = format!("/v1/quotes/{}", quote["id"].as_str().unwrap());
+
+    let item = json!({
+        "sku": "STICKER", "quantity": "500", "material": "VINYL-W",
+        "dimensions": [{ "name": "width", "value": "80", "unit": "mm" }, { "name": "height", "value": "8", "unit": "cm" }],
+    });
+    let changed = |field: &str, value: Value| {
+        let mut item = item.clone();
+        item[field] = value;
+        json!({ "items": [item] })
+    };
+    for wrong in [
+        changed("sku", json!("POLO")),
+        changed("quantity", json!("-500")),
+        changed("quantity", json!("99999999999999999999999999999999999999")),
+        changed("quantity", json!("1.5e9")),
+        changed("material", json!("GOLD")),
+        changed("dimensions", json!([{ "name": "width", "value": "80", "unit": "mm" }])),
+        changed(
+            "dimensions",
+            json!([{ "name": "width", "value": "80", "unit": "kg" }, { "name": "height", "value": "80", "unit": "mm" }]),
+        ),
+        json!({ "items": [] }),
+    ] {
+        let answer = office.api.post(&format!("{path}/approve"), &wrong).await;
+        assert_eq!(answer.status, 422, "{wrong}: {answer:#?}");
+    }
+    assert_eq!(office.api.get(&path).await.ok()["state"], "needs_review");
+
+    office.api.post(&format!("{path}/approve"), &json!({ "items": [item] })).await.ok();
+    let sent = eventually("the quote to be sent", || async {
+        let quote = office.api.get(&path).await.ok();
+        (quote["state"] == "sent").then_some(quote)
+    })
+    .await;
+    // 64 cm² at 0.006, less a fifth: 0.3072, so 0.31; 500 of them and 19 % tax.
+    assert_eq!(
+        (&sent["subtotal"], &sent["tax"], &sent["total"]),
+        (&json!("155.00"), &json!("29.45"), &json!("184.45"))
+    );
+    assert_eq!(platform.sandbox().accepted_at_least(1).await.len(), 1);
+
+    office.api.post(&format!("{path}/approve"), &json!({ "items": [item] })).await.problem(409, "state-conflict");
+    let stranger = platform.tenant("Nosy").await;
+    stranger.get(&path).await.problem(404, "not-found");
+    stranger.get(&format!("{path}/pdf")).await.problem(404, "not-found");
+    platform.finish().await;
+}

@@ -1,0 +1,145 @@
+//! Replies: sent at most once whatever the server does, with one Message-ID, within the day's cap.
+
+use postrider_tests::platform::{LedgerRow, Office};
+use postrider_tests::{DatabaseKind, Platform, eventually, mails};
+use serde_json::json;
+
+const NEVER: u32 = 86_400;
+const BANNERS: &str = "01-de-banner-vereinsfest.eml";
+
+on_both_databases!(a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again);
+
+async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = platform.workshop(NEVER).await;
+    platform.sandbox().fault(json!({ "target": "smtp", "kind": "reset_after_accept", "times": 1 })).await;
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+
+    let row = ledger_in_state(&platform, "unknown").await;
+    assert_eq!(row.attempt, 1, "{row:?}");
+    assert!(row.reason.is_some(), "{row:?}");
+    let accepted = platform.sandbox().accepted_at_least(1).await;
+    assert_eq!(accepted[0].message_id.as_deref(), Some(row.rfc_message_id.as_str()));
+
+    // Neither a new worker nor the same mail again moves it.
+    platform.worker(0).kill_and_restart().await;
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    assert_eq!(platform.ledger().await.len(), 1);
+    platform.finish().await;
+}
+
+async fn ledger_in_state(platform: &Platform, state: &str) -> LedgerRow {
+    eventually(&format!("a message in state {state}"), || async {
+        platform.ledger().await.into_iter().find(|row| row.state == state)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_reply_refused_for_now_is_sent_later_with_the_same_message_id() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    for stage in ["connect", "auth", "mail", "rcpt", "end"] {
+        platform.sandbox().fault(json!({ "target": "smtp", "kind": "reject_4xx", "stage": stage, "times": 1 })).await;
+    }
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+    hurry(&office, "send_email", || async { platform.sandbox().accepted().await.len() == 1 }).await;
+
+    let row = ledger_in_state(&platform, "accepted").await;
+    let accepted = platform.sandbox().accepted().await;
+    assert_eq!(accepted.len(), 1);
+    assert_eq!(accepted[0].message_id.as_deref(), Some(row.rfc_message_id.as_str()));
+    platform.finish().await;
+}
+
+/// Runs the kind's waiting jobs now, again and again, until `done`.
+async fn hurry<F: Future<Output = bool>>(office: &Office, kind: &str, done: impl Fn() -> F) {
+    eventually(&format!("{kind} to get through"), || async {
+        if done().await {
+            return Some(());
+        }
+        for job in office.api.all(&format!("/v1/jobs?kind={kind}&state=retryable")).await {
+            // It may have started meanwhile: then there is nothing to hurry.
+            let _ = office.api.post(&format!("/v1/jobs/{}/retry", job["id"].as_str().unwrap()), &json!({})).await;
+        }
+        None
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_refused_for_good_fails_with_the_servers_words() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    platform
+        .sandbox()
+        .fault(
+            json!({ "target": "smtp", "kind": "reject_5xx", "stage": "rcpt", "reply": "550 5.1.1 no such user here" }),
+        )
+        .await;
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+    let row = ledger_in_state(&platform, "failed").await;
+    assert!(row.reason.as_deref().is_some_and(|reason| reason.contains("no such user here")), "{row:?}");
+    assert!(platform.sandbox().accepted().await.is_empty());
+    let quote = eventually("the quote to fail", || async {
+        office.quotes().await.into_iter().find(|quote| quote["state"] == "failed")
+    })
+    .await;
+    assert!(quote["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{quote}");
+    platform.finish().await;
+}
+
+/// The night to 28 March 2027 begins summer time in Berlin: that day has 23 hours.
+#[tokio::test]
+async fn the_daily_cap_holds_over_midnight_and_a_change_of_clocks_under_faketime() {
+    let platform = Platform::with(DatabaseKind::Sqlite).at_time("2027-03-27T21:30:00Z".parse().unwrap()).start().await;
+    let account = json!({ "poll_interval_seconds": NEVER, "daily_cap": 2, "time_zone": "Europe/Berlin" });
+    let office =
+        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), account).await;
+    for mail in [
+        "01-de-banner-vereinsfest",
+        "03-en-wine-bar-signs",
+        "08-it-lettere-gelateria",
+        "10-pl-naklejki-miod",
+        "22-sv-skyltar",
+    ] {
+        platform.sandbox().deliver(&office.address, mails::mail(&format!("{mail}.eml")).raw).await;
+    }
+    office.poll().await;
+    rest_at(&platform, &office, 2).await;
+
+    let time = platform.time().unwrap();
+    time.set("2027-03-27T22:59:50Z".parse().unwrap()); // 23:59:50 in Berlin
+    rest_at(&platform, &office, 2).await;
+    time.set("2027-03-27T23:00:01Z".parse().unwrap()); // midnight, winter time
+    rest_at(&platform, &office, 4).await;
+    time.set("2027-03-28T21:59:50Z".parse().unwrap()); // 23:59:50, summer time
+    rest_at(&platform, &office, 4).await;
+    time.set("2027-03-28T22:00:01Z".parse().unwrap());
+    rest_at(&platform, &office, 5).await;
+    assert!(platform.ledger().await.iter().all(|row| row.state == "accepted" && row.attempt == 1));
+    platform.finish().await;
+}
+
+/// Exactly `count` replies are out, and the others stand still: a later job of the same worker overtakes them.
+async fn rest_at(platform: &Platform, office: &Office, count: usize) {
+    platform.sandbox().accepted_at_least(count).await;
+    eventually("every quote to be rendered", || async {
+        let quotes = office.api.all("/v1/quotes").await;
+        let waiting =
+            quotes.iter().filter(|quote| matches!(quote["state"].as_str(), Some("rendered" | "sending" | "sent")));
+        (waiting.count() == 5).then_some(())
+    })
+    .await;
+    for _ in 0..3 {
+        let probe = office.api.submit("diagnostic.sleep", &json!({ "ms": 250 })).await;
+        office.api.finished(&probe.id).await;
+    }
+    assert_eq!(platform.sandbox().accepted().await.len(), count);
+}
