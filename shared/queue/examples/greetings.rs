@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::*;
 use postrider_queue::{
-    Claimed, Done, Enqueued, Interrupt, Job, JobKind, NewJob, Outcome, Policy, QueueBackend,
-    QueueClient, QueueConfig, QueueName, Stop, Tenant, WorkerConfig,
+    Claimed, Done, Enqueued, Interrupt, Job, JobKind, NewJob, Outcome, Policy, QueueBackend, QueueClient, QueueConfig,
+    QueueName, Stop, Tenant, WorkerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +32,7 @@ async fn handle(job: Claimed) -> Outcome {
         match job.kind.as_str() {
             "greet" => {
                 let greet: Greet = serde_json::from_slice(&job.payload).map_err(Stop::fail)?;
-                lease
-                    .progress(serde_json::json!({ "step": "clearing the throat" }))
-                    .await
-                    .map_err(Stop::retry)?;
+                lease.progress(serde_json::json!({ "step": "clearing the throat" })).await.map_err(Stop::retry)?;
                 Ok(Done::with(format!("Hello, {}!", greet.name)))
             }
             other => Err(Stop::fail(format!("no handler for {other}"))),
@@ -52,47 +49,28 @@ async fn handle(job: Claimed) -> Outcome {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args()
-        .nth(1)
-        .ok_or("usage: greetings REDIS_URL")?;
+    let url = std::env::args().nth(1).ok_or("usage: greetings REDIS_URL")?;
     let client = QueueClient::connect(QueueConfig::new(url)).await?;
 
     // What this process knows to run, and how it is retried.
     let policies = |kind: &str| (kind == Greet::KIND.as_str()).then(Policy::of::<Greet>);
-    let backend = QueueBackend::new(
-        &client,
-        WorkerConfig::new(vec![Greet::QUEUE], 64),
-        Arc::new(policies),
-    );
+    let backend = QueueBackend::new(&client, WorkerConfig::new(vec![Greet::QUEUE], 64), Arc::new(policies));
     let session = backend.handle();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = WorkerBuilder::new("greeter")
-        .backend(backend)
-        .catch_panic()
-        .build(handle)
-        .run_until(async move {
-            let _ = stopped.await;
-            Ok::<(), std::io::Error>(())
-        });
+    let worker = WorkerBuilder::new("greeter").backend(backend).catch_panic().build(handle).run_until(async move {
+        let _ = stopped.await;
+        Ok::<(), std::io::Error>(())
+    });
 
     let application = async {
         let tenant = Tenant::parse("acme")?;
-        let greet = Greet {
-            name: "world".into(),
-        };
+        let greet = Greet { name: "world".into() };
         let enqueued = client.enqueue(NewJob::of(tenant, &greet)?).await?;
         let Enqueued::Created(id) = enqueued else {
             return Err(format!("not created: {enqueued:?}").into());
         };
-        let record = client
-            .wait(id, Duration::from_secs(10))
-            .await?
-            .ok_or("the job vanished")?;
-        assert_eq!(
-            record.output,
-            Some(serde_json::json!("Hello, world!")),
-            "{record:?}"
-        );
+        let record = client.wait(id, Duration::from_secs(10)).await?.ok_or("the job vanished")?;
+        assert_eq!(record.output, Some(serde_json::json!("Hello, world!")), "{record:?}");
         let _ = stop.send(());
         Ok::<(), Box<dyn std::error::Error>>(())
     };

@@ -9,7 +9,7 @@ local more = 0
 -- A gap between ticks means that Redis was away, so heartbeats may be missing through no fault of their senders.
 local meta = call('HMGET', META, 'tick', 'grace')
 local last, grace = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
-if now - last > GAP or now < last then
+if last > 0 and (now - last > GAP or now < last) then
   grace = now + tonumber(ARGV[1])
   call('HSET', META, 'grace', grace)
 end

@@ -49,12 +49,7 @@ impl QueueBackend {
     /// A backend with a session of its own, which opens at once. Must be called in a tokio runtime.
     pub fn new(client: &QueueClient, config: WorkerConfig, policies: Arc<dyn Policies>) -> Self {
         let (session, claims) = Session::start(client, config, policies);
-        Self {
-            session,
-            claims,
-            ready: VecDeque::new(),
-            closing: None,
-        }
+        Self { session, claims, ready: VecDeque::new(), closing: None }
     }
 
     /// For stopping it from outside.
@@ -87,11 +82,7 @@ impl Backend for QueueBackend {
     type Task = Task<Claimed>;
     type Error = QueueError;
 
-    fn poll_ready(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _worker: &WorkerContext,
-    ) -> Poll<Result<(), QueueError>> {
+    fn poll_ready(&mut self, _cx: &mut Context<'_>, _worker: &WorkerContext) -> Poll<Result<(), QueueError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -112,11 +103,7 @@ impl Backend for QueueBackend {
     }
 
     /// Gives back what was not started, and ends when every outcome has been delivered.
-    fn poll_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        _worker: &WorkerContext,
-    ) -> Poll<Result<(), QueueError>> {
+    fn poll_close(&mut self, cx: &mut Context<'_>, _worker: &WorkerContext) -> Poll<Result<(), QueueError>> {
         let session = &self.session;
         let closing = self.closing.get_or_insert_with(|| {
             let (flushed, done) = oneshot::channel();
@@ -157,19 +144,12 @@ impl Acknowledge<Done> for Acknowledgement {
     type Future = Ready<Result<(), QueueError>>;
 
     fn ack(&mut self, result: &Result<Done, BoxDynError>, ctx: &ExecutionContext) -> Self::Future {
-        if let (Some(lease), Some(run)) =
-            (ctx.data().get::<crate::Lease>(), ctx.data().get::<Run>())
-        {
+        if let (Some(lease), Some(run)) = (ctx.data().get::<crate::Lease>(), ctx.data().get::<Run>()) {
             let outcome = match result {
                 Ok(done) => Ok(done.clone()),
-                Err(error) => Err(error
-                    .downcast_ref::<Stop>()
-                    .cloned()
-                    .unwrap_or_else(|| Stop::retry(error))),
+                Err(error) => Err(error.downcast_ref::<Stop>().cloned().unwrap_or_else(|| Stop::retry(error))),
             };
-            lease
-                .0
-                .settle(|id, epoch, token| Settling::of(run, outcome, id, epoch, token));
+            lease.0.settle(|id, epoch, token| Settling::of(run, outcome, id, epoch, token));
         }
         ready(Ok(()))
     }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, settings,
-};
+use crate::{config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, settings};
 
 mod control;
 mod enqueue;
@@ -36,23 +34,14 @@ impl QueueClient {
     /// protocol version and number of shards. Must be called in a tokio runtime.
     pub async fn connect(config: QueueConfig) -> Result<Self, QueueError> {
         if !(1..=1024).contains(&config.shards) {
-            return Err(QueueError::invalid(
-                "number of shards",
-                "expected 1 to 1024",
-            ));
+            return Err(QueueError::invalid("number of shards", "expected 1 to 1024"));
         }
         let link = Link::open(&config.redis_url).await?;
         settings::check(&link, &config).await?;
         let tasks = TaskTracker::new();
         let hub = Hub::start(link.client().clone(), &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
-        Ok(Self(Arc::new(Shared {
-            link,
-            hub,
-            shards: config.shards,
-            enqueuers,
-            tasks,
-        })))
+        Ok(Self(Arc::new(Shared { link, hub, shards: config.shards, enqueuers, tasks })))
     }
 
     /// Number of shards.
@@ -81,10 +70,7 @@ impl QueueClient {
 
     /// Whether Redis answers.
     pub async fn ping(&self) -> Result<(), QueueError> {
-        self.link()
-            .command::<String>(&redis::cmd("PING"))
-            .await
-            .map(drop)
+        self.link().command::<String>(&redis::cmd("PING")).await.map(drop)
     }
 
     pub(crate) fn link(&self) -> &Link {

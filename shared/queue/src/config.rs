@@ -15,10 +15,7 @@ impl QueueConfig {
 
     /// The queue in this Redis, with the default number of shards.
     pub fn new(redis_url: impl Into<String>) -> Self {
-        Self {
-            redis_url: redis_url.into(),
-            shards: Self::DEFAULT_SHARDS,
-        }
+        Self { redis_url: redis_url.into(), shards: Self::DEFAULT_SHARDS }
     }
 
     /// With another number of shards.

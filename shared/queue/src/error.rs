@@ -31,9 +31,7 @@ pub enum QueueError {
         configured: u16,
     },
     /// The queue in this Redis speaks another protocol version.
-    #[error(
-        "this Redis holds a queue of protocol version {found}, but this program speaks {wanted}"
-    )]
+    #[error("this Redis holds a queue of protocol version {found}, but this program speaks {wanted}")]
     Protocol {
         /// Version recorded in Redis.
         found: String,
@@ -81,30 +79,10 @@ impl QueueError {
             Self::Unreachable(cause) => Self::Unreachable(cause.clone()),
             Self::Refused(cause) => Self::Refused(cause.clone()),
             Self::Full => Self::Full,
-            Self::Setting {
-                setting,
-                found,
-                wanted,
-            } => Self::Setting {
-                setting,
-                found: found.clone(),
-                wanted,
-            },
-            Self::Shards {
-                recorded,
-                configured,
-            } => Self::Shards {
-                recorded: *recorded,
-                configured: *configured,
-            },
-            Self::Protocol { found, wanted } => Self::Protocol {
-                found: found.clone(),
-                wanted: *wanted,
-            },
-            Self::Invalid { what, reason } => Self::Invalid {
-                what,
-                reason: reason.clone(),
-            },
+            Self::Setting { setting, found, wanted } => Self::Setting { setting, found: found.clone(), wanted },
+            Self::Shards { recorded, configured } => Self::Shards { recorded: *recorded, configured: *configured },
+            Self::Protocol { found, wanted } => Self::Protocol { found: found.clone(), wanted: *wanted },
+            Self::Invalid { what, reason } => Self::Invalid { what, reason: reason.clone() },
             Self::Corrupt(what) => Self::Corrupt(what.clone()),
             Self::LeaseLost => Self::LeaseLost,
             Self::Closed => Self::Closed,
@@ -112,25 +90,13 @@ impl QueueError {
     }
 
     pub(crate) fn invalid(what: &'static str, reason: impl Into<String>) -> Self {
-        Self::Invalid {
-            what,
-            reason: reason.into(),
-        }
+        Self::Invalid { what, reason: reason.into() }
     }
 }
 
 /// Codes of answers a server gives while it restarts, fails over or loads its data.
-const PASSING_CODES: &[&str] = &[
-    "LOADING",
-    "BUSY",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "READONLY",
-    "NOREPLICAS",
-    "MISCONF",
-    "NOSCRIPT",
-];
+const PASSING_CODES: &[&str] =
+    &["LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MISCONF", "NOSCRIPT"];
 
 impl From<redis::RedisError> for QueueError {
     fn from(error: redis::RedisError) -> Self {

@@ -91,16 +91,8 @@ impl Drop for Waiter {
 impl Hub {
     pub(crate) fn start(client: Client, tasks: &TaskTracker) -> Self {
         let (requests, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            requests,
-            stop: CancellationToken::new(),
-        });
-        let listener = Listener {
-            client,
-            shared: Arc::downgrade(&shared),
-            channels: HashSet::new(),
-        };
+        let shared = Arc::new(Shared { state: Mutex::default(), requests, stop: CancellationToken::new() });
+        let listener = Listener { client, shared: Arc::downgrade(&shared), channels: HashSet::new() };
         let stop = shared.stop.clone();
         tasks.spawn(async move {
             stop.run_until_cancelled(listener.run(receiver)).await;
@@ -115,29 +107,17 @@ impl Hub {
             let mut state = self.0.state();
             state.next_waiter += 1;
             let number = state.next_waiter;
-            state
-                .waiters
-                .entry(id)
-                .or_default()
-                .push((number, Arc::clone(&notify)));
+            state.waiters.entry(id).or_default().push((number, Arc::clone(&notify)));
             number
         };
         self.subscribe(keys::events_channel(id.shard())).await;
-        Waiter {
-            id,
-            number,
-            notify,
-            hub: self.clone(),
-        }
+        Waiter { id, number, notify, hub: self.clone() }
     }
 
     /// Signals for a session that serves these queues.
     pub(crate) async fn session(&self, queues: &[String]) -> mpsc::UnboundedReceiver<Signal> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let channels: HashSet<String> = queues
-            .iter()
-            .map(|queue| keys::wake_channel(queue))
-            .collect();
+        let channels: HashSet<String> = queues.iter().map(|queue| keys::wake_channel(queue)).collect();
         self.0.state().sessions.push((channels.clone(), sender));
         for channel in channels {
             self.subscribe(channel).await;
@@ -227,9 +207,7 @@ impl Listener {
         for (_, notify) in state.waiters.values().flatten() {
             notify.notify_one();
         }
-        state
-            .sessions
-            .retain(|(_, sender)| sender.send(Signal::Reconnected).is_ok());
+        state.sessions.retain(|(_, sender)| sender.send(Signal::Reconnected).is_ok());
     }
 
     fn dispatch(&self, channel: &str, payload: &[u8]) {
@@ -250,24 +228,17 @@ impl Listener {
                 }
             }
         } else if channel == keys::cancel_channel() {
-            let mut parts = payload.splitn(2, |byte| *byte == b' ');
-            let shard = parts
-                .next()
-                .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-            if let (Some(shard), Some(tail)) = (shard, parts.next())
+            let mut words = payload.splitn(2, |byte| *byte == b' ');
+            let shard = words.next().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            if let (Some(shard), Some(tail)) = (shard, words.next())
                 && let Ok(id) = JobId::from_tail(shard, tail)
             {
-                state
-                    .sessions
-                    .retain(|(_, sender)| sender.send(Signal::Cancel(id)).is_ok());
+                state.sessions.retain(|(_, sender)| sender.send(Signal::Cancel(id)).is_ok());
             }
-        } else if let Some(shard) = std::str::from_utf8(payload)
-            .ok()
-            .and_then(|text| text.parse().ok())
-        {
-            state.sessions.retain(|(channels, sender)| {
-                !channels.contains(channel) || sender.send(Signal::Work(shard)).is_ok()
-            });
+        } else if let Some(shard) = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok()) {
+            state
+                .sessions
+                .retain(|(channels, sender)| !channels.contains(channel) || sender.send(Signal::Work(shard)).is_ok());
         }
     }
 }

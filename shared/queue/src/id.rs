@@ -66,9 +66,7 @@ impl JobId {
 
     /// Reads a tail as the scripts return it.
     pub(crate) fn from_tail(shard: u16, tail: &[u8]) -> Result<Self, QueueError> {
-        let tail = tail
-            .try_into()
-            .map_err(|_| QueueError::Corrupt(format!("a job id of {} bytes", tail.len())))?;
+        let tail = tail.try_into().map_err(|_| QueueError::Corrupt(format!("a job id of {} bytes", tail.len())))?;
         Ok(Self::of(shard, tail))
     }
 }
@@ -96,12 +94,7 @@ impl FromStr for JobId {
     type Err = QueueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = || {
-            QueueError::invalid(
-                "job id",
-                "expected `job_` and 26 characters of Crockford base32",
-            )
-        };
+        let malformed = || QueueError::invalid("job id", "expected `job_` and 26 characters of Crockford base32");
         let digits = text.strip_prefix(PREFIX).ok_or_else(malformed)?;
         if digits.len() != TEXT_LEN {
             return Err(malformed());
@@ -113,10 +106,7 @@ impl FromStr for JobId {
                 b'I' | b'L' => b'1',
                 other => other,
             };
-            let value = ALPHABET
-                .iter()
-                .position(|c| *c == byte)
-                .ok_or_else(malformed)?;
+            let value = ALPHABET.iter().position(|c| *c == byte).ok_or_else(malformed)?;
             if at == 0 && value > 7 {
                 return Err(malformed()); // 26 characters hold 130 bits; the top two must be clear
             }
@@ -150,18 +140,8 @@ mod tests {
         assert_eq!(id.to_string().len(), 30);
         assert_eq!(id.to_string().parse::<JobId>().unwrap(), id);
         assert_eq!(id.to_string().to_lowercase().parse::<JobId>().unwrap(), id);
-        assert_ne!(
-            JobId::derived(0, &["a", "bc"]),
-            JobId::derived(0, &["ab", "c"])
-        );
-        for wrong in [
-            "",
-            "job_",
-            "job_0",
-            "job_ZZZZZZZZZZZZZZZZZZZZZZZZZZ",
-            "x",
-            "job_0000000000000000000000000é",
-        ] {
+        assert_ne!(JobId::derived(0, &["a", "bc"]), JobId::derived(0, &["ab", "c"]));
+        for wrong in ["", "job_", "job_0", "job_ZZZZZZZZZZZZZZZZZZZZZZZZZZ", "x", "job_0000000000000000000000000é"] {
             assert!(wrong.parse::<JobId>().is_err(), "{wrong}");
         }
     }

@@ -104,8 +104,7 @@ pub struct NewJob {
 impl NewJob {
     /// A job of a declared kind, under that kind's policy.
     pub fn of<J: Job>(tenant: Tenant, job: &J) -> Result<Self, QueueError> {
-        let payload =
-            serde_json::to_vec(job).map_err(|e| QueueError::invalid("payload", e.to_string()))?;
+        let payload = serde_json::to_vec(job).map_err(|e| QueueError::invalid("payload", e.to_string()))?;
         Ok(Self {
             tenant,
             id: None,
@@ -188,10 +187,7 @@ impl Enqueued {
     /// The id of the job that stands for the request.
     pub fn id(&self) -> JobId {
         match self {
-            Self::Created(id)
-            | Self::Exists(id)
-            | Self::UniqueTaken(id)
-            | Self::IdempotencyConflict(id) => *id,
+            Self::Created(id) | Self::Exists(id) | Self::UniqueTaken(id) | Self::IdempotencyConflict(id) => *id,
         }
     }
 }
@@ -204,9 +200,7 @@ mod text {
         serializer.serialize_str(std::str::from_utf8(bytes).map_err(S::Error::custom)?)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         Ok(String::deserialize(deserializer)?.into_bytes())
     }
 }

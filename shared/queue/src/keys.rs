@@ -17,12 +17,7 @@ pub(crate) fn events_channel(shard: u16) -> String {
 
 /// The shard whose changes a channel tells.
 pub(crate) fn shard_of_events_channel(channel: &str) -> Option<u16> {
-    channel
-        .strip_prefix(SPACE)?
-        .strip_prefix(':')?
-        .strip_suffix(":events")?
-        .parse()
-        .ok()
+    channel.strip_prefix(SPACE)?.strip_prefix(':')?.strip_suffix(":events")?.parse().ok()
 }
 
 /// Tells a shard in which a queue that was empty has work.
@@ -39,13 +34,7 @@ pub(crate) fn cancel_channel() -> String {
 mod tests {
     #[test]
     fn events_channels_can_be_read_back() {
-        assert_eq!(
-            super::shard_of_events_channel(&super::events_channel(11)),
-            Some(11)
-        );
-        assert_eq!(
-            super::shard_of_events_channel(&super::cancel_channel()),
-            None
-        );
+        assert_eq!(super::shard_of_events_channel(&super::events_channel(11)), Some(11));
+        assert_eq!(super::shard_of_events_channel(&super::cancel_channel()), None);
     }
 }

@@ -27,10 +27,7 @@ impl Lane {
 
     /// A lane without limits.
     pub fn named(name: LaneName) -> Self {
-        Self {
-            name,
-            scopes: Vec::new(),
-        }
+        Self { name, scopes: Vec::new() }
     }
 
     /// A lane under the limits of these scopes.
@@ -42,11 +39,7 @@ impl Lane {
         if self.scopes.len() > Self::MAX_SCOPES {
             return Err(QueueError::invalid(
                 "lane",
-                format!(
-                    "{} scopes, at most {} are allowed",
-                    self.scopes.len(),
-                    Self::MAX_SCOPES
-                ),
+                format!("{} scopes, at most {} are allowed", self.scopes.len(), Self::MAX_SCOPES),
             ));
         }
         Ok(())

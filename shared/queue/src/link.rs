@@ -32,8 +32,7 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     pub(crate) async fn open(url: &str) -> Result<Self, QueueError> {
-        let client = Client::open(url)
-            .map_err(|error| QueueError::invalid("Redis URL", error.to_string()))?;
+        let client = Client::open(url).map_err(|error| QueueError::invalid("Redis URL", error.to_string()))?;
         let config = ConnectionManagerConfig::new()
             .set_min_delay(Duration::from_millis(20))
             .set_max_delay(RECONNECT_EVERY)
@@ -50,21 +49,13 @@ impl Link {
     }
 
     /// Runs a plain command.
-    pub(crate) async fn command<T: redis::FromRedisValue>(
-        &self,
-        command: &redis::Cmd,
-    ) -> Result<T, QueueError> {
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, QueueError> {
         let mut connection = self.connection.clone();
         Ok(command.query_async(&mut connection).await?)
     }
 
     /// Calls a script on a shard. Calls made at the same time share round trips.
-    pub(crate) async fn call(
-        &self,
-        script: &Script,
-        shard: u16,
-        args: &Args,
-    ) -> Result<Value, QueueError> {
+    pub(crate) async fn call(&self, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.sha).arg(1).arg(keys::jobs(shard));
         for arg in args {

@@ -35,10 +35,7 @@ impl Done {
     pub fn with(output: impl Serialize) -> Self {
         let output = serde_json::to_value(output)
             .unwrap_or_else(|error| serde_json::json!({ "unserializable": error.to_string() }));
-        Self {
-            output: Some(output),
-            ..Self::default()
-        }
+        Self { output: Some(output), ..Self::default() }
     }
 
     /// Adds a follow-up job.
@@ -97,37 +94,22 @@ pub enum Stop {
 impl Stop {
     /// Try again after the back-off of the kind.
     pub fn retry(error: impl fmt::Display) -> Self {
-        Self::Retry {
-            error: error.to_string(),
-            after: None,
-            cap: CapUse::Default,
-        }
+        Self::Retry { error: error.to_string(), after: None, cap: CapUse::Default }
     }
 
     /// Try again after this time.
     pub fn retry_after(error: impl fmt::Display, after: Duration) -> Self {
-        Self::Retry {
-            error: error.to_string(),
-            after: Some(after),
-            cap: CapUse::Default,
-        }
+        Self::Retry { error: error.to_string(), after: Some(after), cap: CapUse::Default }
     }
 
     /// Never again.
     pub fn fail(error: impl fmt::Display) -> Self {
-        Self::Fail {
-            error: error.to_string(),
-            cap: CapUse::Default,
-        }
+        Self::Fail { error: error.to_string(), cap: CapUse::Default }
     }
 
     /// Later, without counting as an attempt.
     pub fn snooze(until: DateTime<Utc>, reason: impl fmt::Display) -> Self {
-        Self::Snooze {
-            until,
-            reason: reason.to_string(),
-            cap: CapUse::Default,
-        }
+        Self::Snooze { until, reason: reason.to_string(), cap: CapUse::Default }
     }
 
     /// States what became of the reserved cap units.

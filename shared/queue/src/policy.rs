@@ -20,11 +20,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// 1 s, doubling, at most 15 minutes.
-    pub const DEFAULT: Self = Self {
-        base: Duration::from_secs(1),
-        factor: 2.0,
-        max: Duration::from_mins(15),
-    };
+    pub const DEFAULT: Self = Self { base: Duration::from_secs(1), factor: 2.0, max: Duration::from_mins(15) };
 
     /// The longest delay after this attempt (the first is 1).
     pub fn ceiling(&self, attempt: u32) -> Duration {
@@ -69,10 +65,7 @@ impl Policy {
     /// The policy that a job type declares.
     pub fn of<J: Job>() -> Self {
         Self {
-            retry: RetryPolicy {
-                max_attempts: J::MAX_ATTEMPTS,
-                backoff: J::BACKOFF,
-            },
+            retry: RetryPolicy { max_attempts: J::MAX_ATTEMPTS, backoff: J::BACKOFF },
             timeout: J::TIMEOUT,
             max_snoozes: J::MAX_SNOOZES,
         }

@@ -80,9 +80,7 @@ impl FromStr for JobState {
         Self::ALL
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or_else(|| {
-                QueueError::invalid("job state", format!("{text:?} is none of the seven states"))
-            })
+            .ok_or_else(|| QueueError::invalid("job state", format!("{text:?} is none of the seven states")))
     }
 }
 

@@ -59,11 +59,7 @@ impl ScopeLimits {
             if cap.windows.iter().any(|w| w.starts_at >= w.ends_at) {
                 return invalid("a window ends before it starts");
             }
-            if cap
-                .windows
-                .windows(2)
-                .any(|pair| pair[0].ends_at > pair[1].starts_at)
-            {
+            if cap.windows.windows(2).any(|pair| pair[0].ends_at > pair[1].starts_at) {
                 return invalid("windows overlap or are out of order");
             }
         }
@@ -108,11 +104,7 @@ pub fn calendar_days(zone: Tz, now: DateTime<Utc>, days: u32) -> Vec<Window> {
     starts
         .windows(2)
         .filter(|pair| pair[0] < pair[1])
-        .map(|pair| Window {
-            starts_at: pair[0],
-            ends_at: pair[1],
-            used_before: 0,
-        })
+        .map(|pair| Window { starts_at: pair[0], ends_at: pair[1], used_before: 0 })
         .collect()
 }
 
@@ -121,9 +113,7 @@ fn start_of_day(zone: Tz, day: chrono::NaiveDate) -> Option<DateTime<Utc>> {
     let midnight = day.and_time(NaiveTime::MIN);
     (0..=96).find_map(|quarter| {
         let local = midnight + chrono::Duration::minutes(15 * quarter);
-        zone.from_local_datetime(&local)
-            .earliest()
-            .map(|t| t.with_timezone(&Utc))
+        zone.from_local_datetime(&local).earliest().map(|t| t.with_timezone(&Utc))
     })
 }
 
@@ -138,30 +128,16 @@ mod tests {
         let now: DateTime<Utc> = now.parse().unwrap();
         let days = calendar_days(zone, now, 3);
         assert!(days[0].starts_at <= now && now < days[0].ends_at);
-        days.iter()
-            .map(|w| (w.ends_at - w.starts_at).num_hours())
-            .collect()
+        days.iter().map(|w| (w.ends_at - w.starts_at).num_hours()).collect()
     }
 
     #[test]
     fn days_follow_the_clocks_of_the_zone() {
         assert_eq!(hours(Tz::UTC, "2026-03-28T12:00:00Z"), [24, 24, 24]);
-        assert_eq!(
-            hours(Tz::Europe__Berlin, "2026-03-28T12:00:00Z"),
-            [24, 23, 24]
-        );
-        assert_eq!(
-            hours(Tz::Europe__Berlin, "2026-10-24T12:00:00Z"),
-            [24, 25, 24]
-        );
+        assert_eq!(hours(Tz::Europe__Berlin, "2026-03-28T12:00:00Z"), [24, 23, 24]);
+        assert_eq!(hours(Tz::Europe__Berlin, "2026-10-24T12:00:00Z"), [24, 25, 24]);
         // Midnight of the change does not exist here: the day begins at 01:00.
-        assert_eq!(
-            hours(Tz::America__Santiago, "2026-09-05T12:00:00Z"),
-            [24, 23, 24]
-        );
-        assert_eq!(
-            hours(Tz::Asia__Kolkata, "2026-01-01T18:29:00Z"),
-            [24, 24, 24]
-        );
+        assert_eq!(hours(Tz::America__Santiago, "2026-09-05T12:00:00Z"), [24, 23, 24]);
+        assert_eq!(hours(Tz::Asia__Kolkata, "2026-01-01T18:29:00Z"), [24, 24, 24]);
     }
 }

@@ -30,31 +30,11 @@ macro_rules! fragment {
 }
 
 const KEYS: &[&str] = &[fragment!("keys")];
-const READING: &[&str] = &[
-    fragment!("keys"),
-    fragment!("record"),
-    fragment!("lanes"),
-    fragment!("describe"),
-];
-const SCOPING: &[&str] = &[
-    fragment!("keys"),
-    fragment!("record"),
-    fragment!("lanes"),
-    fragment!("scopes"),
-];
-const MOVING: &[&str] = &[
-    fragment!("keys"),
-    fragment!("record"),
-    fragment!("lanes"),
-    fragment!("scopes"),
-    fragment!("ending"),
-];
-const CREATING: &[&str] = &[
-    fragment!("keys"),
-    fragment!("record"),
-    fragment!("lanes"),
-    fragment!("creation"),
-];
+const READING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("describe")];
+const SCOPING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
+const MOVING: &[&str] =
+    &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes"), fragment!("ending")];
+const CREATING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("creation")];
 const TURNING: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
@@ -87,37 +67,21 @@ enum Flag {
     Reads,
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one home of scripts; the type is only used to hash the text"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one home of scripts; the type is only used to hash the text")]
 fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Script {
     let first = match flag {
         Flag::Grows => "#!lua",
         Flag::Settles => "#!lua flags=allow-oom",
         Flag::Reads => "#!lua flags=no-writes",
     };
-    let text = format!(
-        "{first}\n-- postrider {name}, protocol {PROTOCOL}\n{}\n{body}",
-        fragments.join("\n")
-    );
-    Script {
-        name,
-        sha: redis::Script::new(&text).get_hash().to_owned(),
-        text,
-    }
+    let text = format!("{first}\n-- postrider {name}, protocol {PROTOCOL}\n{}\n{body}", fragments.join("\n"));
+    Script { name, sha: redis::Script::new(&text).get_hash().to_owned(), text }
 }
 
 macro_rules! script {
     ($constant:ident, $name:literal, $flag:ident, $fragments:ident) => {
-        pub(crate) static $constant: LazyLock<Script> = LazyLock::new(|| {
-            compose(
-                $name,
-                Flag::$flag,
-                $fragments,
-                include_str!(concat!("../lua/", $name, ".lua")),
-            )
-        });
+        pub(crate) static $constant: LazyLock<Script> =
+            LazyLock::new(|| compose($name, Flag::$flag, $fragments, include_str!(concat!("../lua/", $name, ".lua"))));
     };
 }
 

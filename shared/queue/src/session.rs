@@ -70,9 +70,7 @@ pub(crate) struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -110,18 +108,9 @@ impl Session {
             started: Instant::now(),
         });
         let tasks = client.tasks();
-        tasks.spawn(until(
-            session.stop.clone(),
-            heartbeat::beat(Arc::clone(&session)),
-        ));
-        tasks.spawn(until(
-            session.stop.clone(),
-            heartbeat::maintain(Arc::clone(&session)),
-        ));
-        tasks.spawn(until(
-            session.stop.clone(),
-            driver::drive(Arc::clone(&session), receiver, claims),
-        ));
+        tasks.spawn(until(session.stop.clone(), heartbeat::beat(Arc::clone(&session))));
+        tasks.spawn(until(session.stop.clone(), heartbeat::maintain(Arc::clone(&session))));
+        tasks.spawn(until(session.stop.clone(), driver::drive(Arc::clone(&session), receiver, claims)));
         (session, claimed)
     }
 
@@ -134,11 +123,7 @@ impl Session {
     }
 
     pub(crate) fn token(&self, shard: u16) -> Token {
-        *self
-            .shard(shard)
-            .token
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shard(shard).token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_open(&self, shard: u16) -> bool {
@@ -163,10 +148,7 @@ impl Session {
     fn gone(&self, shard: u16, token: Token) {
         let of_shard = self.shard(shard);
         {
-            let mut current = of_shard
-                .token
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut current = of_shard.token.lock().unwrap_or_else(PoisonError::into_inner);
             if *current != token {
                 return;
             }
@@ -175,19 +157,12 @@ impl Session {
         of_shard.opened.store(false, Ordering::Release);
         let mut lost: usize = 0;
         let holds: Vec<_> = self.holds().values().filter_map(Weak::upgrade).collect();
-        for hold in holds
-            .iter()
-            .filter(|hold| hold.id.shard() == shard && hold.token == token)
-        {
+        for hold in holds.iter().filter(|hold| hold.id.shard() == shard && hold.token == token) {
             hold.lose();
             lost += 1;
         }
         metrics::counter!("postrider_queue_leases_lost_total").increment(lost as u64);
-        tracing::warn!(
-            shard,
-            leases = lost,
-            "the session was taken for dead; a new one begins"
-        );
+        tracing::warn!(shard, leases = lost, "the session was taken for dead; a new one begins");
         self.beat.notify_one();
     }
 
@@ -229,10 +204,7 @@ pub(crate) struct Hold {
 
 impl std::fmt::Debug for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hold")
-            .field("id", &self.id)
-            .field("epoch", &self.epoch)
-            .finish_non_exhaustive()
+        f.debug_struct("Hold").field("id", &self.id).field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
 
@@ -275,23 +247,10 @@ impl Hold {
     pub(crate) async fn progress(&self, progress: serde_json::Value) -> Result<(), QueueError> {
         let text = progress.to_string().into_bytes();
         if text.len() > Lease::MAX_PROGRESS_BYTES {
-            return Err(QueueError::invalid(
-                "progress",
-                format!("{} bytes, at most 8 KiB are allowed", text.len()),
-            ));
+            return Err(QueueError::invalid("progress", format!("{} bytes, at most 8 KiB are allowed", text.len())));
         }
-        let args = vec![
-            self.token.to_vec(),
-            self.id.tail().to_vec(),
-            self.epoch.to_string().into_bytes(),
-            text,
-        ];
-        let answer = self
-            .session
-            .client
-            .link()
-            .call(&script::PROGRESS, self.id.shard(), &args)
-            .await?;
+        let args = vec![self.token.to_vec(), self.id.tail().to_vec(), self.epoch.to_string().into_bytes(), text];
+        let answer = self.session.client.link().call(&script::PROGRESS, self.id.shard(), &args).await?;
         if wire::integer(&answer)? == 0 {
             self.lose();
             return Err(QueueError::LeaseLost);
@@ -304,10 +263,7 @@ impl Hold {
         if !self.settled.swap(true, Ordering::AcqRel) {
             self.session.holds().remove(&self.id);
             let settling = make(self.id, self.epoch, self.token);
-            let _ = self
-                .session
-                .commands
-                .send(Command::Settle(Box::new(settling)));
+            let _ = self.session.commands.send(Command::Settle(Box::new(settling)));
         }
     }
 }

@@ -25,9 +25,8 @@ const HAS_IDEMPOTENCY: u8 = 8;
 const MAX_MILLIS: i64 = (1 << 48) - 1;
 
 /// How long finished records are kept: the first class that is long enough. `lua/lib/creation.lua` has the same list.
-const KEEP_SECONDS: [u64; 13] = [
-    1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000, 7_776_000, 31_536_000,
-];
+const KEEP_SECONDS: [u64; 13] =
+    [1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000, 7_776_000, 31_536_000];
 
 pub(crate) fn millis(at: DateTime<Utc>) -> u64 {
     at.timestamp_millis().clamp(0, MAX_MILLIS).unsigned_abs()
@@ -93,11 +92,7 @@ impl Tables {
         args.push(self.lanes.len().to_string().into_bytes());
         args.extend(self.lanes.iter().cloned());
         args.push(self.kinds.len().to_string().into_bytes());
-        args.extend(
-            self.kinds
-                .iter()
-                .map(|kind| kind.as_str().as_bytes().to_vec()),
-        );
+        args.extend(self.kinds.iter().map(|kind| kind.as_str().as_bytes().to_vec()));
     }
 }
 
@@ -107,10 +102,7 @@ pub(crate) fn check(job: &NewJob, shard: u16) -> Result<(), QueueError> {
     if job.payload.len() > MAX_PAYLOAD_BYTES {
         return Err(QueueError::invalid(
             "payload",
-            format!(
-                "{} bytes, at most {MAX_PAYLOAD_BYTES} are allowed",
-                job.payload.len()
-            ),
+            format!("{} bytes, at most {MAX_PAYLOAD_BYTES} are allowed", job.payload.len()),
         ));
     }
     if std::str::from_utf8(&job.payload).is_err() {
@@ -121,34 +113,18 @@ pub(crate) fn check(job: &NewJob, shard: u16) -> Result<(), QueueError> {
     }
     let keys = [
         ("unique key", job.unique_key.as_ref().map(|key| &key.0)),
-        (
-            "idempotency key",
-            job.idempotency_key.as_ref().map(|key| &key.key),
-        ),
+        ("idempotency key", job.idempotency_key.as_ref().map(|key| &key.key)),
     ];
     for (what, key) in keys {
         if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
-            return Err(QueueError::invalid(
-                what,
-                format!("expected 1 to {MAX_KEY_BYTES} bytes"),
-            ));
+            return Err(QueueError::invalid(what, format!("expected 1 to {MAX_KEY_BYTES} bytes")));
         }
     }
-    if job
-        .idempotency_key
-        .as_ref()
-        .is_some_and(|key| key.fingerprint.len() > MAX_KEY_BYTES)
-    {
-        return Err(QueueError::invalid(
-            "fingerprint",
-            format!("expected at most {MAX_KEY_BYTES} bytes"),
-        ));
+    if job.idempotency_key.as_ref().is_some_and(|key| key.fingerprint.len() > MAX_KEY_BYTES) {
+        return Err(QueueError::invalid("fingerprint", format!("expected at most {MAX_KEY_BYTES} bytes")));
     }
     if job.id.is_some_and(|id| id.shard() != shard) {
-        return Err(QueueError::invalid(
-            "job id",
-            "it belongs to another shard than its tenant",
-        ));
+        return Err(QueueError::invalid("job id", "it belongs to another shard than its tenant"));
     }
     Ok(())
 }
@@ -160,13 +136,8 @@ pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
     let (key, fingerprint) = job
         .idempotency_key
         .as_ref()
-        .map_or(("", ""), |idempotency| {
-            (idempotency.key.as_str(), idempotency.fingerprint.as_str())
-        });
-    let unique = job
-        .unique_key
-        .as_ref()
-        .map_or("", |unique| unique.0.as_str());
+        .map_or(("", ""), |idempotency| (idempotency.key.as_str(), idempotency.fingerprint.as_str()));
+    let unique = job.unique_key.as_ref().map_or("", |unique| unique.0.as_str());
     let mut flags = 0;
     if !unique.is_empty() {
         flags |= HAS_UNIQUE;
@@ -175,19 +146,13 @@ pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
         flags |= HAS_IDEMPOTENCY;
     }
     let seconds = job.keep.as_secs() + u64::from(job.keep.subsec_nanos() > 0);
-    let keep = KEEP_SECONDS
-        .iter()
-        .position(|class| *class >= seconds)
-        .unwrap_or(KEEP_SECONDS.len() - 1);
+    let keep = KEEP_SECONDS.iter().position(|class| *class >= seconds).unwrap_or(KEEP_SECONDS.len() - 1);
     out.extend_from_slice(id.tail());
     out.push(flags);
     out.push(u8::try_from(keep).unwrap_or_default());
     put_u16(&mut out, tables.lane(job));
     put_u16(&mut out, tables.kind(&job.kind));
-    put_u16(
-        &mut out,
-        usize::try_from(job.max_attempts).unwrap_or(usize::MAX),
-    );
+    put_u16(&mut out, usize::try_from(job.max_attempts).unwrap_or(usize::MAX));
     put_u48(&mut out, job.run_at.map_or(0, millis));
     put_short(&mut out, unique);
     put_short(&mut out, key);

@@ -18,11 +18,7 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// Serves these queues with the default session.
     pub fn new(queues: Vec<QueueName>, concurrency: usize) -> Self {
-        Self {
-            queues,
-            concurrency,
-            session_ttl: SESSION_TTL,
-        }
+        Self { queues, concurrency, session_ttl: SESSION_TTL }
     }
 
     /// With another time to live.

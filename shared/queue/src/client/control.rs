@@ -60,11 +60,7 @@ impl QueueClient {
         if id.shard() >= self.shards() {
             return Ok(b"-".to_vec());
         }
-        wire::bytes(
-            self.link()
-                .call(script, id.shard(), &vec![id.tail().to_vec()])
-                .await?,
-        )
+        wire::bytes(self.link().call(script, id.shard(), &vec![id.tail().to_vec()]).await?)
     }
 
     /// Workers take nothing from the queue until it is resumed.
@@ -79,16 +75,11 @@ impl QueueClient {
 
     async fn set_paused(&self, name: &QueueName, paused: bool) -> Result<(), QueueError> {
         let flag = if paused { "1" } else { "0" };
-        self.on_all_shards(&script::PAUSE, &vec![name.as_str().into(), flag.into()])
-            .await?;
+        self.on_all_shards(&script::PAUSE, &vec![name.as_str().into(), flag.into()]).await?;
         Ok(())
     }
 
-    pub(super) async fn on_all_shards(
-        &self,
-        script: &Script,
-        args: &Args,
-    ) -> Result<Vec<Value>, QueueError> {
+    pub(super) async fn on_all_shards(&self, script: &Script, args: &Args) -> Result<Vec<Value>, QueueError> {
         try_join_all((0..self.shards()).map(|shard| self.link().call(script, shard, args))).await
     }
 
@@ -100,32 +91,21 @@ impl QueueClient {
     /// One queue. A queue that never held a job has zeros everywhere.
     pub async fn queue(&self, name: &QueueName) -> Result<QueueStats, QueueError> {
         let mut all = self.read_stats(name.as_str()).await?;
-        Ok(all
-            .remove(name.as_str())
-            .unwrap_or_else(|| QueueStats::empty(name.clone())))
+        Ok(all.remove(name.as_str()).unwrap_or_else(|| QueueStats::empty(name.clone())))
     }
 
     async fn read_stats(&self, only: &str) -> Result<BTreeMap<String, QueueStats>, QueueError> {
         let mut all: BTreeMap<String, QueueStats> = BTreeMap::new();
-        for answer in self
-            .on_all_shards(&script::STATS, &vec![only.into()])
-            .await?
-        {
+        for answer in self.on_all_shards(&script::STATS, &vec![only.into()]).await? {
             let [counters, paused, ages] = wire::fields(answer)?;
-            let paused = wire::list(paused)?
-                .into_iter()
-                .map(wire::text)
-                .collect::<Result<HashSet<_>, _>>()?;
+            let paused = wire::list(paused)?.into_iter().map(wire::text).collect::<Result<HashSet<_>, _>>()?;
             for pair in wire::list(counters)?.chunks_exact(2) {
                 let field = wire::text(pair[0].clone())?;
                 let Some((queue, letter)) = field.rsplit_once(':') else {
                     continue;
                 };
                 if let Some(stats) = entry(&mut all, queue, only) {
-                    stats.add(
-                        letter,
-                        u64::try_from(wire::integer(&pair[1])?).unwrap_or_default(),
-                    );
+                    stats.add(letter, u64::try_from(wire::integer(&pair[1])?).unwrap_or_default());
                 }
             }
             for queue in paused {
@@ -144,19 +124,12 @@ impl QueueClient {
     }
 }
 
-fn entry<'a>(
-    all: &'a mut BTreeMap<String, QueueStats>,
-    queue: &str,
-    only: &str,
-) -> Option<&'a mut QueueStats> {
+fn entry<'a>(all: &'a mut BTreeMap<String, QueueStats>, queue: &str, only: &str) -> Option<&'a mut QueueStats> {
     if !only.is_empty() && queue != only {
         return None;
     }
     let name = QueueName::parse(queue).ok()?;
-    Some(
-        all.entry(queue.to_owned())
-            .or_insert_with(|| QueueStats::empty(name)),
-    )
+    Some(all.entry(queue.to_owned()).or_insert_with(|| QueueStats::empty(name)))
 }
 
 impl QueueStats {

@@ -54,11 +54,7 @@ impl Enqueuers {
 }
 
 /// Whatever arrives while a call is on its way goes together in the next one.
-async fn commit_groups(
-    link: Link,
-    shard: u16,
-    mut receiver: mpsc::Receiver<(Ready, oneshot::Sender<Answer>)>,
-) {
+async fn commit_groups(link: Link, shard: u16, mut receiver: mpsc::Receiver<(Ready, oneshot::Sender<Answer>)>) {
     let mut group = Vec::with_capacity(MAX_ITEMS);
     while receiver.recv_many(&mut group, MAX_ITEMS).await > 0 {
         let (jobs, waiting): (Vec<_>, Vec<_>) = group.drain(..).unzip();
@@ -96,10 +92,7 @@ fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
 /// Sends one call, again if the answer was lost.
 async fn send(link: &Link, shard: u16, jobs: &[Ready]) -> Result<Vec<Enqueued>, QueueError> {
     let mut tables = Tables::default();
-    let items: Vec<_> = jobs
-        .iter()
-        .map(|ready| wire::item(&ready.job, ready.id, &mut tables))
-        .collect();
+    let items: Vec<_> = jobs.iter().map(|ready| wire::item(&ready.job, ready.id, &mut tables)).collect();
     let mut args = Vec::with_capacity(items.len() + 8);
     tables.append_to(&mut args);
     args.extend(items);
@@ -116,11 +109,7 @@ async fn send(link: &Link, shard: u16, jobs: &[Ready]) -> Result<Vec<Enqueued>, 
         }
     };
     if letters.len() != 15 * jobs.len() {
-        return Err(QueueError::Corrupt(format!(
-            "{} bytes for {} jobs",
-            letters.len(),
-            jobs.len()
-        )));
+        return Err(QueueError::Corrupt(format!("{} bytes for {} jobs", letters.len(), jobs.len())));
     }
     letters
         .chunks_exact(15)
@@ -146,10 +135,7 @@ impl QueueClient {
         let ready = self.ready(job)?;
         let (answer, receiver) = oneshot::channel();
         let sender = &self.0.enqueuers.0[usize::from(ready.id.shard())];
-        sender
-            .send((ready, answer))
-            .await
-            .map_err(|_| QueueError::Closed)?;
+        sender.send((ready, answer)).await.map_err(|_| QueueError::Closed)?;
         receiver.await.map_err(|_| QueueError::Closed)?
     }
 
@@ -187,9 +173,7 @@ impl QueueClient {
         }
         answers
             .into_iter()
-            .map(|answer| {
-                answer.ok_or_else(|| QueueError::Corrupt("a job without an answer".to_owned()))
-            })
+            .map(|answer| answer.ok_or_else(|| QueueError::Corrupt("a job without an answer".to_owned())))
             .collect()
     }
 

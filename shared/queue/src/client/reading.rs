@@ -34,15 +34,14 @@ fn records(
     let names = Names::read(lanes, kinds)?;
     let read = |entry: Value| {
         let entry = wire::bytes(entry)?;
-        let (tail, raw) = entry
-            .split_at_checked(14)
-            .ok_or_else(|| QueueError::Corrupt("an entry that is too short".to_owned()))?;
+        let (tail, raw) =
+            entry.split_at_checked(14).ok_or_else(|| QueueError::Corrupt("an entry that is too short".to_owned()))?;
         let id = JobId::from_tail(shard, tail)?;
         if raw.is_empty() {
             return Ok((id, None));
         }
-        let record = wire::decode(id, raw, &names)
-            .inspect_err(|error| tracing::error!(job = %id, %error, "unreadable record"));
+        let record =
+            wire::decode(id, raw, &names).inspect_err(|error| tracing::error!(job = %id, %error, "unreadable record"));
         Ok((id, record.ok()))
     };
     wire::list(entries)?.into_iter().map(read).collect()
@@ -54,14 +53,9 @@ impl QueueClient {
         if id.shard() >= self.shards() {
             return Ok(None);
         }
-        let answer = self
-            .link()
-            .call(&script::READ, id.shard(), &vec![id.tail().to_vec()])
-            .await?;
+        let answer = self.link().call(&script::READ, id.shard(), &vec![id.tail().to_vec()]).await?;
         let [entries, lanes, kinds] = wire::fields(answer)?;
-        Ok(records(id.shard(), entries, lanes, kinds)?
-            .pop()
-            .and_then(|(_, record)| record))
+        Ok(records(id.shard(), entries, lanes, kinds)?.pop().and_then(|(_, record)| record))
     }
 
     /// A tenant's newest jobs, newest first. The index is bounded: of each kind the newest 1,000, of all kinds together 10,000.
@@ -80,22 +74,15 @@ impl QueueClient {
         for _ in 0..LIST_CALLS {
             let args = vec![
                 tenant.as_str().as_bytes().to_vec(),
-                filter
-                    .kind
-                    .as_ref()
-                    .map_or_else(Vec::new, |kind| kind.as_str().as_bytes().to_vec()),
+                filter.kind.as_ref().map_or_else(Vec::new, |kind| kind.as_str().as_bytes().to_vec()),
                 last.map_or_else(Vec::new, |id| id.tail().to_vec()),
                 LIST_STEP.to_string().into_bytes(),
             ];
-            let [entries, lanes, kinds, more] =
-                wire::fields(self.link().call(&script::LIST, shard, &args).await?)?;
+            let [entries, lanes, kinds, more] = wire::fields(self.link().call(&script::LIST, shard, &args).await?)?;
             let more = wire::integer(&more)? == 1;
             for (id, record) in records(shard, entries, lanes, kinds)? {
                 if items.len() == limit {
-                    return Ok(Page {
-                        items,
-                        next: last.map(|id| id.to_string()),
-                    });
+                    return Ok(Page { items, next: last.map(|id| id.to_string()) });
                 }
                 last = Some(id);
                 items.extend(record.filter(|record| matches(record, filter)));
@@ -104,32 +91,20 @@ impl QueueClient {
                 return Ok(Page { items, next: None });
             }
         }
-        Ok(Page {
-            items,
-            next: last.map(|id| id.to_string()),
-        })
+        Ok(Page { items, next: last.map(|id| id.to_string()) })
     }
 
     /// The record once the job has ended, or as it is when the time is over. None if there is no such job.
-    pub async fn wait(
-        &self,
-        id: JobId,
-        at_most: Duration,
-    ) -> Result<Option<JobRecord>, QueueError> {
+    pub async fn wait(&self, id: JobId, at_most: Duration) -> Result<Option<JobRecord>, QueueError> {
         let deadline = Instant::now() + at_most;
         let record = self.get(id).await?;
-        if record
-            .as_ref()
-            .is_none_or(|record| record.state.is_finished())
-        {
+        if record.as_ref().is_none_or(|record| record.state.is_finished()) {
             return Ok(record);
         }
         let waiter = self.hub().waiter(id).await;
         loop {
             let record = self.get(id).await?;
-            let ended = record
-                .as_ref()
-                .is_none_or(|record| record.state.is_finished());
+            let ended = record.as_ref().is_none_or(|record| record.state.is_finished());
             let now = Instant::now();
             if ended || now >= deadline {
                 return Ok(record);
@@ -186,17 +161,11 @@ impl QueueClient {
         if limit == 0 || shard >= self.shards() {
             return Ok(Vec::new());
         }
-        let answer = self
-            .link()
-            .call(&script::DEAD, shard, &vec![limit.to_string().into_bytes()])
-            .await?;
+        let answer = self.link().call(&script::DEAD, shard, &vec![limit.to_string().into_bytes()]).await?;
         let [entries, lanes, kinds, numbers] = wire::fields(answer)?;
         let numbers = wire::list(numbers)?;
         let mut letters = Vec::new();
-        for ((_, record), number) in records(shard, entries, lanes, kinds)?
-            .into_iter()
-            .zip(&numbers)
-        {
+        for ((_, record), number) in records(shard, entries, lanes, kinds)?.into_iter().zip(&numbers) {
             let death_number = u64::try_from(wire::integer(number)?).unwrap_or_default();
             letters.extend(record.map(|record| DeadLetter {
                 death_number,
@@ -212,9 +181,6 @@ impl QueueClient {
 
 fn matches(record: &JobRecord, filter: &ListFilter) -> bool {
     filter.state.is_none_or(|state| state == record.state)
-        && filter
-            .queue
-            .as_ref()
-            .is_none_or(|queue| *queue == record.queue)
+        && filter.queue.as_ref().is_none_or(|queue| *queue == record.queue)
         && filter.kind.as_ref().is_none_or(|kind| *kind == record.kind)
 }

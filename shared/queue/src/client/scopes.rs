@@ -41,26 +41,13 @@ impl QueueClient {
         let paused = if limits.paused { "1" } else { "0" };
         let mut args = vec![key(tenant, scope), packed, paused.into()];
         args.extend(counters);
-        self.link()
-            .call(&script::DEFINE_SCOPE, self.shard_of(tenant), &args)
-            .await?;
+        self.link().call(&script::DEFINE_SCOPE, self.shard_of(tenant), &args).await?;
         Ok(())
     }
 
     /// What a scope has given so far; none if it is not defined.
-    pub async fn scope(
-        &self,
-        tenant: &Tenant,
-        scope: &ScopeKey,
-    ) -> Result<Option<ScopeState>, QueueError> {
-        let answer = self
-            .link()
-            .call(
-                &script::SCOPE,
-                self.shard_of(tenant),
-                &vec![key(tenant, scope)],
-            )
-            .await?;
+    pub async fn scope(&self, tenant: &Tenant, scope: &ScopeKey) -> Result<Option<ScopeState>, QueueError> {
+        let answer = self.link().call(&script::SCOPE, self.shard_of(tenant), &vec![key(tenant, scope)]).await?;
         let numbers = wire::list(answer)?
             .iter()
             .map(|value| Ok(wire::integer(value)?.unsigned_abs()))
@@ -71,21 +58,11 @@ impl QueueClient {
         let caps = caps
             .chunks_exact(4)
             .map(|cap| {
-                let window = (cap[1] > 0)
-                    .then(|| Ok::<_, QueueError>((wire::time(cap[1])?, wire::time(cap[2])?)));
-                Ok(CapState {
-                    limit: cap[0],
-                    window: window.transpose()?,
-                    used: cap[3],
-                })
+                let window = (cap[1] > 0).then(|| Ok::<_, QueueError>((wire::time(cap[1])?, wire::time(cap[2])?)));
+                Ok(CapState { limit: cap[0], window: window.transpose()?, used: cap[3] })
             })
             .collect::<Result<_, QueueError>>()?;
-        Ok(Some(ScopeState {
-            paused: *paused == 1,
-            caps,
-            reserved: *reserved,
-            waiting_lanes: *waiting_lanes,
-        }))
+        Ok(Some(ScopeState { paused: *paused == 1, caps, reserved: *reserved, waiting_lanes: *waiting_lanes }))
     }
 
     /// The scope allows nothing until it is resumed. False if it is not defined.
@@ -94,25 +71,13 @@ impl QueueClient {
     }
 
     /// Undoes [`pause_scope`](Self::pause_scope).
-    pub async fn resume_scope(
-        &self,
-        tenant: &Tenant,
-        scope: &ScopeKey,
-    ) -> Result<bool, QueueError> {
+    pub async fn resume_scope(&self, tenant: &Tenant, scope: &ScopeKey) -> Result<bool, QueueError> {
         self.set_scope_paused(tenant, scope, "0").await
     }
 
-    async fn set_scope_paused(
-        &self,
-        tenant: &Tenant,
-        scope: &ScopeKey,
-        flag: &str,
-    ) -> Result<bool, QueueError> {
+    async fn set_scope_paused(&self, tenant: &Tenant, scope: &ScopeKey, flag: &str) -> Result<bool, QueueError> {
         let args = vec![key(tenant, scope), flag.into()];
-        let answer = self
-            .link()
-            .call(&script::PAUSE_SCOPE, self.shard_of(tenant), &args)
-            .await?;
+        let answer = self.link().call(&script::PAUSE_SCOPE, self.shard_of(tenant), &args).await?;
         Ok(wire::integer(&answer)? == 1)
     }
 }

@@ -38,15 +38,7 @@ impl QueueClient {
             for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {
                 *number = wire::integer(&value)?;
             }
-            let [
-                promoted,
-                rescued,
-                poisoned,
-                unparked,
-                pruned,
-                more,
-                next_due,
-            ] = numbers;
+            let [promoted, rescued, poisoned, unparked, pruned, more, next_due] = numbers;
             ticked.promoted += promoted.unsigned_abs();
             ticked.rescued += rescued.unsigned_abs();
             ticked.poisoned += poisoned.unsigned_abs();
@@ -59,11 +51,7 @@ impl QueueClient {
             }
         }
         if ticked.rescued > 0 {
-            tracing::warn!(
-                jobs = ticked.rescued,
-                poisoned = ticked.poisoned,
-                "took back the jobs of a dead session"
-            );
+            tracing::warn!(jobs = ticked.rescued, poisoned = ticked.poisoned, "took back the jobs of a dead session");
         }
         Ok(ticked)
     }
@@ -81,9 +69,7 @@ impl QueueClient {
         }
         for (shard, calls) in by_shard {
             for args in calls {
-                self.link()
-                    .call(&script::ARCHIVE_DEAD, shard, &args)
-                    .await?;
+                self.link().call(&script::ARCHIVE_DEAD, shard, &args).await?;
             }
         }
         Ok(())

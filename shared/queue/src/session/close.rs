@@ -58,13 +58,7 @@ pub(super) async fn give_back(session: &Session) {
         }
         let args = vec![session.token(shard).to_vec()];
         loop {
-            match session
-                .client
-                .link()
-                .call(&script::CLOSE, shard, &args)
-                .await
-                .and_then(|left| wire::integer(&left))
-            {
+            match session.client.link().call(&script::CLOSE, shard, &args).await.and_then(|left| wire::integer(&left)) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.is_transient() => {

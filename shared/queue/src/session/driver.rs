@@ -60,17 +60,10 @@ pub(super) async fn drive(
     mut commands: mpsc::UnboundedReceiver<Command>,
     claims: mpsc::UnboundedSender<Vec<Claimed>>,
 ) {
-    let queues: Vec<String> = session
-        .config
-        .queues
-        .iter()
-        .map(|queue| queue.as_str().to_owned())
-        .collect();
+    let queues: Vec<String> = session.config.queues.iter().map(|queue| queue.as_str().to_owned()).collect();
     let mut signals = session.client.hub().session(&queues).await;
     let mut driver = Driver {
-        shards: (0..session.client.shards())
-            .map(|_| Shard::default())
-            .collect(),
+        shards: (0..session.client.shards()).map(|_| Shard::default()).collect(),
         session,
         claims,
         turns: FuturesUnordered::new(),
@@ -141,8 +134,7 @@ impl Driver {
     fn queue(&mut self, settling: Settling) {
         let shard = settling.id.shard();
         if settling.token == self.session.token(shard) {
-            metrics::counter!("postrider_queue_outcomes_total", "outcome" => settling.word())
-                .increment(1);
+            metrics::counter!("postrider_queue_outcomes_total", "outcome" => settling.word()).increment(1);
             self.shards[usize::from(shard)].outcomes.push_back(settling);
         } else {
             refused(&settling);
@@ -178,11 +170,7 @@ impl Driver {
             let Ok(number) = u16::try_from(place) else {
                 continue;
             };
-            let free = self
-                .session
-                .config
-                .concurrency
-                .saturating_sub(self.running + self.wanted);
+            let free = self.session.config.concurrency.saturating_sub(self.running + self.wanted);
             let shard = &mut self.shards[place];
             if shard.in_flight || !self.session.is_open(number) {
                 continue;
@@ -200,15 +188,9 @@ impl Driver {
             shard.called = false;
             shard.sequence += 1;
             self.wanted += want;
-            let turn = Turn {
-                shard: number,
-                token: self.session.token(number),
-                sequence: shard.sequence,
-                want,
-                outcomes,
-            };
-            self.turns
-                .push(turn::take(Arc::clone(&self.session), turn).boxed());
+            let turn =
+                Turn { shard: number, token: self.session.token(number), sequence: shard.sequence, want, outcomes };
+            self.turns.push(turn::take(Arc::clone(&self.session), turn).boxed());
         }
         self.first = (self.first + 1) % total;
     }
@@ -225,13 +207,7 @@ impl Driver {
                     self.queue(settling); // refused, because its token is gone
                 }
             }
-            Answer::Taken {
-                stale,
-                claimed,
-                unreadable,
-                more,
-                now,
-            } => {
+            Answer::Taken { stale, claimed, unreadable, more, now } => {
                 let shard = &mut self.shards[place];
                 shard.ready = more || shard.called || (turn.want == 0 && shard.ready);
                 for (settling, stale) in turn.outcomes.iter().zip(stale) {
@@ -241,12 +217,7 @@ impl Driver {
                 }
                 for (id, epoch, error) in unreadable {
                     tracing::error!(job = %id, error, "unreadable job will be buried");
-                    self.queue(Settling::bury(
-                        id,
-                        epoch,
-                        turn.token,
-                        format!("unreadable: {error}"),
-                    ));
+                    self.queue(Settling::bury(id, epoch, turn.token, format!("unreadable: {error}")));
                 }
                 if !claimed.is_empty() {
                     self.hand_out(claimed, turn.token, now);
@@ -262,9 +233,7 @@ impl Driver {
                 self.queue(unknown_kind(&record, token, now));
                 continue;
             }
-            let lease = self
-                .session
-                .hold(record.id, record.epoch, token, record.cancel_requested);
+            let lease = self.session.hold(record.id, record.epoch, token, record.cancel_requested);
             batch.push(Claimed {
                 id: record.id,
                 tenant: record.tenant,
@@ -294,13 +263,7 @@ fn unknown_kind(record: &JobRecord, token: Token, now: DateTime<Utc>) -> Settlin
     if record.snoozes >= UNKNOWN_KIND_SNOOZES {
         Settling::bury(record.id, record.epoch, token, reason)
     } else {
-        Settling::snooze(
-            record.id,
-            record.epoch,
-            token,
-            now + UNKNOWN_KIND_SNOOZE,
-            reason,
-        )
+        Settling::snooze(record.id, record.epoch, token, now + UNKNOWN_KIND_SNOOZE, reason)
     }
 }
 

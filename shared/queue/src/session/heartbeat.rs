@@ -38,29 +38,10 @@ pub(super) async fn beat(session: Arc<Session>) {
 async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
     let token = session.token(shard);
     let open = if session.is_open(shard) { "0" } else { "1" };
-    let args = vec![
-        token.to_vec(),
-        session
-            .config
-            .session_ttl
-            .as_millis()
-            .to_string()
-            .into_bytes(),
-        open.into(),
-    ];
+    let args = vec![token.to_vec(), session.config.session_ttl.as_millis().to_string().into_bytes(), open.into()];
     let sent = Instant::now();
-    let mut answer = wire::list(
-        session
-            .client
-            .link()
-            .call(&script::RENEW, shard, &args)
-            .await?,
-    )?
-    .into_iter();
-    let known = answer
-        .next()
-        .map(|value| wire::integer(&value))
-        .transpose()?;
+    let mut answer = wire::list(session.client.link().call(&script::RENEW, shard, &args).await?)?.into_iter();
+    let known = answer.next().map(|value| wire::integer(&value)).transpose()?;
     if known != Some(1) {
         session.gone(shard, token);
         return Ok(());
@@ -77,9 +58,7 @@ pub(super) async fn maintain(session: Arc<Session>) {
     loop {
         let pause = match session.client.tick().await {
             Ok(ticked) if ticked.more => TICK_AT_ONCE,
-            Ok(ticked) => ticked
-                .next_due
-                .map_or(TICK_EVERY, |due| due.clamp(TICK_AT_ONCE, TICK_EVERY)),
+            Ok(ticked) => ticked.next_due.map_or(TICK_EVERY, |due| due.clamp(TICK_AT_ONCE, TICK_EVERY)),
             Err(error) => {
                 tracing::debug!(%error, "maintenance unanswered, will be repeated");
                 REPEAT_AFTER

@@ -57,25 +57,12 @@ impl Settling {
 
     /// Never again.
     pub(crate) fn bury(id: JobId, epoch: u32, token: Token, error: String) -> Self {
-        Self {
-            error: cut(error),
-            ..Self::plain(id, epoch, token, b'B')
-        }
+        Self { error: cut(error), ..Self::plain(id, epoch, token, b'B') }
     }
 
     /// Until this time; it does not count as an attempt.
-    pub(crate) fn snooze(
-        id: JobId,
-        epoch: u32,
-        token: Token,
-        until: DateTime<Utc>,
-        reason: String,
-    ) -> Self {
-        Self {
-            time: wire::millis(until),
-            error: cut(reason),
-            ..Self::plain(id, epoch, token, b'S')
-        }
+    pub(crate) fn snooze(id: JobId, epoch: u32, token: Token, until: DateTime<Utc>, reason: String) -> Self {
+        Self { time: wire::millis(until), error: cut(reason), ..Self::plain(id, epoch, token, b'S') }
     }
 
     /// What the outcome of a run means under its policy.
@@ -86,11 +73,7 @@ impl Settling {
             Err(Stop::Retry { error, after, cap }) => {
                 let cap = unused(cap);
                 if run.attempt >= run.max_attempts {
-                    return Self {
-                        cap,
-                        error: cut(error),
-                        ..plain(b'B')
-                    };
+                    return Self { cap, error: cut(error), ..plain(b'B') };
                 }
                 let delay = after.unwrap_or_else(|| run.policy.retry.backoff.delay(run.attempt));
                 Self {
@@ -100,25 +83,15 @@ impl Settling {
                     ..plain(b'R')
                 }
             }
-            Err(Stop::Fail { error, cap }) => Self {
+            Err(Stop::Fail { error, cap }) => Self { cap: unused(cap), error: cut(error), ..plain(b'B') },
+            Err(Stop::Snooze { cap, reason, .. }) if run.snoozes >= run.policy.max_snoozes => Self {
                 cap: unused(cap),
-                error: cut(error),
+                error: cut(format!("put itself off more than {} times: {reason}", run.policy.max_snoozes)),
                 ..plain(b'B')
             },
-            Err(Stop::Snooze { cap, reason, .. }) if run.snoozes >= run.policy.max_snoozes => {
-                Self {
-                    cap: unused(cap),
-                    error: cut(format!(
-                        "put itself off more than {} times: {reason}",
-                        run.policy.max_snoozes
-                    )),
-                    ..plain(b'B')
-                }
+            Err(Stop::Snooze { until, reason, cap }) => {
+                Self { cap: unused(cap), ..Self::snooze(id, epoch, token, until, reason) }
             }
-            Err(Stop::Snooze { until, reason, cap }) => Self {
-                cap: unused(cap),
-                ..Self::snooze(id, epoch, token, until, reason)
-            },
             Err(Stop::Cancelled) => plain(b'X'),
         }
     }
@@ -130,61 +103,30 @@ impl Settling {
         };
         let mut then = done.then;
         let refused = if then.len() > MAX_FOLLOW_UPS {
-            Some(format!(
-                "{} follow-up jobs, at most {MAX_FOLLOW_UPS} are allowed",
-                then.len()
-            ))
+            Some(format!("{} follow-up jobs, at most {MAX_FOLLOW_UPS} are allowed", then.len()))
         } else {
             then.iter().find_map(|job| {
                 let of_same_tenant = job.tenant.as_str() == run.tenant;
-                let shard = if of_same_tenant {
-                    plain.id.shard()
-                } else {
-                    u16::MAX
-                };
+                let shard = if of_same_tenant { plain.id.shard() } else { u16::MAX };
                 let checked = wire::check(job, shard).map_err(|error| error.to_string());
-                let checked = checked.and(
-                    of_same_tenant
-                        .then_some(())
-                        .ok_or_else(|| "it has another tenant".to_owned()),
-                );
-                checked
-                    .err()
-                    .map(|error| format!("follow-up job {}: {error}", job.kind))
+                let checked =
+                    checked.and(of_same_tenant.then_some(()).ok_or_else(|| "it has another tenant".to_owned()));
+                checked.err().map(|error| format!("follow-up job {}: {error}", job.kind))
             })
         };
         if let Some(error) = refused {
-            return Self {
-                cap,
-                error: cut(error),
-                verb: b'B',
-                ..plain
-            };
+            return Self { cap, error: cut(error), verb: b'B', ..plain };
         }
         for (place, job) in then.iter_mut().enumerate() {
             // Derived, so that a repeat of this job after a lost completion creates nothing twice.
-            let derive = || {
-                JobId::derived(
-                    plain.id.shard(),
-                    &["then", &plain.id.to_string(), &place.to_string()],
-                )
-            };
+            let derive = || JobId::derived(plain.id.shard(), &["then", &plain.id.to_string(), &place.to_string()]);
             job.id = Some(job.id.unwrap_or_else(derive));
         }
-        let mut output = done
-            .output
-            .map(|value| value.to_string().into_bytes())
-            .unwrap_or_default();
+        let mut output = done.output.map(|value| value.to_string().into_bytes()).unwrap_or_default();
         if output.len() > Done::MAX_OUTPUT_BYTES {
-            output =
-                format!("{{\"dropped\":\"an output of {} bytes\"}}", output.len()).into_bytes();
+            output = format!("{{\"dropped\":\"an output of {} bytes\"}}", output.len()).into_bytes();
         }
-        Self {
-            cap,
-            output,
-            then,
-            ..plain
-        }
+        Self { cap, output, then, ..plain }
     }
 
     /// How many bytes it adds to a call.
@@ -209,17 +151,9 @@ impl Settling {
         wire::put_u48(&mut out, self.cap.1);
         wire::put_u48(&mut out, self.time);
         wire::put_short(&mut out, &self.error);
-        out.extend_from_slice(
-            &u32::try_from(self.output.len())
-                .unwrap_or_default()
-                .to_be_bytes(),
-        );
+        out.extend_from_slice(&u32::try_from(self.output.len()).unwrap_or_default().to_be_bytes());
         out.extend_from_slice(&self.output);
-        out.extend_from_slice(
-            &u16::try_from(self.then.len())
-                .unwrap_or_default()
-                .to_be_bytes(),
-        );
+        out.extend_from_slice(&u16::try_from(self.then.len()).unwrap_or_default().to_be_bytes());
         items.push(out);
         for job in &self.then {
             if let Some(id) = job.id {
@@ -241,7 +175,7 @@ impl Settling {
     }
 }
 
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// What of a claim decides about its outcome.
 #[derive(Debug, Clone)]
@@ -275,10 +209,7 @@ fn unused(cap: CapUse) -> (u8, u64) {
 
 fn cut(mut text: String) -> String {
     if text.len() > MAX_ERROR_BYTES {
-        let end = (0..=MAX_ERROR_BYTES)
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(0);
+        let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
     }
     text

@@ -50,11 +50,7 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
     args.push(turn.sequence.to_string().into_bytes());
     args.push(turn.want.to_string().into_bytes());
     args.push(queues.len().to_string().into_bytes());
-    args.extend(
-        queues
-            .iter()
-            .map(|queue| queue.as_str().as_bytes().to_vec()),
-    );
+    args.extend(queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
     let (mut tables, mut items) = (Tables::default(), Vec::new());
     for outcome in &turn.outcomes {
         outcome.append_to(&mut items, &mut tables);
@@ -62,12 +58,7 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
     tables.append_to(&mut args);
     args.extend(items);
     loop {
-        let answer = match session
-            .client
-            .link()
-            .call(&script::TURN, turn.shard, &args)
-            .await
-        {
+        let answer = match session.client.link().call(&script::TURN, turn.shard, &args).await {
             Ok(value) => read(turn.shard, value),
             Err(error) => Err(error),
         };
@@ -90,9 +81,8 @@ fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {
     if values.len() == 1 {
         return Ok(Answer::Gone);
     }
-    let [_, letters, jobs, lanes, kinds, more, now] = values
-        .try_into()
-        .map_err(|_| QueueError::Corrupt("a turn with an answer of another shape".to_owned()))?;
+    let [_, letters, jobs, lanes, kinds, more, now] =
+        values.try_into().map_err(|_| QueueError::Corrupt("a turn with an answer of another shape".to_owned()))?;
     let names = Names::read(lanes, kinds)?;
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     for job in wire::list(jobs)? {
@@ -105,10 +95,7 @@ fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {
         }
     }
     Ok(Answer::Taken {
-        stale: wire::bytes(letters)?
-            .into_iter()
-            .map(|letter| letter == b'S')
-            .collect(),
+        stale: wire::bytes(letters)?.into_iter().map(|letter| letter == b'S').collect(),
         claimed,
         unreadable,
         more: wire::integer(&more)? == 1,

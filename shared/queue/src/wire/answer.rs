@@ -12,9 +12,7 @@ fn unexpected(value: &Value, wanted: &str) -> QueueError {
         Value::Array(_) => "a list",
         _ => "something else",
     };
-    QueueError::Corrupt(format!(
-        "a script answered {kind} where {wanted} was expected"
-    ))
+    QueueError::Corrupt(format!("a script answered {kind} where {wanted} was expected"))
 }
 
 pub(crate) fn list(value: Value) -> Result<Vec<Value>, QueueError> {
@@ -26,9 +24,9 @@ pub(crate) fn list(value: Value) -> Result<Vec<Value>, QueueError> {
 
 /// A list of exactly `N` values.
 pub(crate) fn fields<const N: usize>(value: Value) -> Result<[Value; N], QueueError> {
-    list(value)?.try_into().map_err(|items: Vec<Value>| {
-        QueueError::Corrupt(format!("{} values instead of {N}", items.len()))
-    })
+    list(value)?
+        .try_into()
+        .map_err(|items: Vec<Value>| QueueError::Corrupt(format!("{} values instead of {N}", items.len())))
 }
 
 pub(crate) fn bytes(value: Value) -> Result<Vec<u8>, QueueError> {
@@ -40,8 +38,7 @@ pub(crate) fn bytes(value: Value) -> Result<Vec<u8>, QueueError> {
 }
 
 pub(crate) fn text(value: Value) -> Result<String, QueueError> {
-    String::from_utf8(bytes(value)?)
-        .map_err(|_| QueueError::Corrupt("an answer that is not text".to_owned()))
+    String::from_utf8(bytes(value)?).map_err(|_| QueueError::Corrupt("an answer that is not text".to_owned()))
 }
 
 /// A number, as such or as text.

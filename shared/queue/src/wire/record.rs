@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use redis::Value;
 
 use super::{
-    DateTime, JobId, JobKind, JobRecord, JobState, Lane, LaneName, QueueError, QueueName, ScopeKey,
-    Tenant, UniqueKey, Utc, bytes, integer, list, time,
+    DateTime, JobId, JobKind, JobRecord, JobState, Lane, LaneName, QueueError, QueueName, ScopeKey, Tenant, UniqueKey,
+    Utc, bytes, integer, list, time,
 };
 use crate::script::PROTOCOL;
 
@@ -39,18 +39,13 @@ impl Names {
         let mut names = Self::default();
         for pair in list(lanes)?.chunks_exact(2) {
             // A lane or kind that is missing or malformed is missed by its records only.
-            if let (Ok(number), Ok(place)) = (
-                u32::try_from(integer(&pair[0])?),
-                place(&bytes(pair[1].clone())?),
-            ) {
+            if let (Ok(number), Ok(place)) = (u32::try_from(integer(&pair[0])?), place(&bytes(pair[1].clone())?)) {
                 names.places.insert(number, place);
             }
         }
         for pair in list(kinds)?.chunks_exact(2) {
             let name = String::from_utf8_lossy(&bytes(pair[1].clone())?).into_owned();
-            if let (Ok(number), Ok(kind)) =
-                (u16::try_from(integer(&pair[0])?), JobKind::parse(name))
-            {
+            if let (Ok(number), Ok(kind)) = (u16::try_from(integer(&pair[0])?), JobKind::parse(name)) {
                 names.kinds.insert(number, kind);
             }
         }
@@ -64,14 +59,8 @@ fn place(packed: &[u8]) -> Result<Place, QueueError> {
     let tenant = Tenant::parse(cursor.short_text()?)?;
     let name = LaneName::parse(cursor.short_text()?)?;
     let total = cursor.number(1)?;
-    let scopes = (0..total)
-        .map(|_| ScopeKey::parse(cursor.short_text()?))
-        .collect::<Result<_, QueueError>>()?;
-    Ok(Place {
-        queue,
-        tenant,
-        lane: Lane { name, scopes },
-    })
+    let scopes = (0..total).map(|_| ScopeKey::parse(cursor.short_text()?)).collect::<Result<_, QueueError>>()?;
+    Ok(Place { queue, tenant, lane: Lane { name, scopes } })
 }
 
 struct Cursor<'a>(&'a [u8]);
@@ -87,15 +76,11 @@ impl<'a> Cursor<'a> {
     }
 
     fn number(&mut self, len: usize) -> Result<u64, QueueError> {
-        Ok(self
-            .take(len)?
-            .iter()
-            .fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+        Ok(self.take(len)?.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
 
     fn small(&mut self, len: usize) -> Result<u32, QueueError> {
-        u32::try_from(self.number(len)?)
-            .map_err(|_| QueueError::Corrupt("a number that is too large".to_owned()))
+        u32::try_from(self.number(len)?).map_err(|_| QueueError::Corrupt("a number that is too large".to_owned()))
     }
 
     fn time(&mut self) -> Result<Option<DateTime<Utc>>, QueueError> {
@@ -107,10 +92,7 @@ impl<'a> Cursor<'a> {
 
     fn long(&mut self, len: usize) -> Result<&'a [u8], QueueError> {
         let len = self.number(len)?;
-        self.take(
-            usize::try_from(len)
-                .map_err(|_| QueueError::Corrupt("a length that is too large".to_owned()))?,
-        )
+        self.take(usize::try_from(len).map_err(|_| QueueError::Corrupt("a length that is too large".to_owned()))?)
     }
 
     fn short_text(&mut self) -> Result<String, QueueError> {
@@ -121,11 +103,7 @@ impl<'a> Cursor<'a> {
 
 /// The epoch of a record that may be unreadable otherwise.
 pub(crate) fn epoch(raw: &[u8]) -> u32 {
-    raw.get(17..21).map_or(0, |bytes| {
-        bytes
-            .iter()
-            .fold(0, |number, byte| (number << 8) | u32::from(*byte))
-    })
+    raw.get(17..21).map_or(0, |bytes| bytes.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte)))
 }
 
 /// Reads a record.
@@ -133,9 +111,7 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
     let mut cursor = Cursor(raw);
     let version = cursor.number(1)?;
     if version != u64::from(PROTOCOL) {
-        return Err(QueueError::Corrupt(format!(
-            "a record of protocol version {version}"
-        )));
+        return Err(QueueError::Corrupt(format!("a record of protocol version {version}")));
     }
     let state = match cursor.number(1)? {
         115 => JobState::Scheduled,
@@ -152,16 +128,8 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
     let kind = u16::try_from(cursor.small(2)?).unwrap_or_default();
     let lane = cursor.small(4)?;
     let missing = |what: &str| QueueError::Corrupt(format!("a {what} that nobody knows"));
-    let place = names
-        .places
-        .get(&lane)
-        .ok_or_else(|| missing("lane"))?
-        .clone();
-    let kind = names
-        .kinds
-        .get(&kind)
-        .ok_or_else(|| missing("kind"))?
-        .clone();
+    let place = names.places.get(&lane).ok_or_else(|| missing("lane"))?.clone();
+    let kind = names.kinds.get(&kind).ok_or_else(|| missing("kind"))?.clone();
     let attempt = cursor.small(2)?;
     let max_attempts = cursor.small(2)?;
     let snoozes = cursor.small(2)?;
@@ -175,27 +143,17 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
     if has(RESERVED) {
         cursor.take(6)?;
     }
-    let unique_key = has(HAS_UNIQUE)
-        .then(|| cursor.short_text())
-        .transpose()?
-        .map(UniqueKey);
+    let unique_key = has(HAS_UNIQUE).then(|| cursor.short_text()).transpose()?.map(UniqueKey);
     if has(HAS_IDEMPOTENCY) {
         cursor.short_text()?;
     }
     let error = has(HAS_ERROR).then(|| cursor.short_text()).transpose()?;
     let json = |bytes: &[u8]| {
-        serde_json::from_slice(bytes).unwrap_or_else(|_| {
-            serde_json::Value::String(String::from_utf8_lossy(bytes).into_owned())
-        })
+        serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| serde_json::Value::String(String::from_utf8_lossy(bytes).into_owned()))
     };
-    let progress = has(HAS_PROGRESS)
-        .then(|| cursor.long(4))
-        .transpose()?
-        .map(json);
-    let output = has(HAS_OUTPUT)
-        .then(|| cursor.long(4))
-        .transpose()?
-        .map(json);
+    let progress = has(HAS_PROGRESS).then(|| cursor.long(4)).transpose()?.map(json);
+    let output = has(HAS_OUTPUT).then(|| cursor.long(4)).transpose()?.map(json);
     Ok(JobRecord {
         id,
         tenant: place.tenant,

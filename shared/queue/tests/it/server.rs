@@ -9,9 +9,8 @@ use std::{
 };
 
 use postrider_queue::{
-    Backoff, Claimed, Done, JobId, JobRecord, JobState, Lane, NewJob, Outcome, Policy,
-    QueueBackend, QueueClient, QueueConfig, QueueName, RetryPolicy, SessionHandle, Stop, Tenant,
-    WorkerConfig,
+    Backoff, Claimed, Done, JobId, JobRecord, JobState, Lane, NewJob, Outcome, Policy, QueueBackend, QueueClient,
+    QueueConfig, QueueName, RetryPolicy, SessionHandle, Stop, Tenant, WorkerConfig,
 };
 
 /// Nothing in these tests may take longer.
@@ -38,12 +37,7 @@ impl Server {
     }
 
     async fn launch(faked: bool) -> Self {
-        let mut server = Self {
-            port: free_port(),
-            dir: tempfile::tempdir().unwrap(),
-            child: None,
-            faked,
-        };
+        let mut server = Self { port: free_port(), dir: tempfile::tempdir().unwrap(), child: None, faked };
         server.up().await;
         server
     }
@@ -56,24 +50,8 @@ impl Server {
     pub(crate) async fn up(&mut self) {
         let mut command = Command::new("redis-server");
         command
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "yes",
-            ])
-            .args([
-                "--appendfsync",
-                "everysec",
-                "--maxmemory",
-                "1gb",
-                "--maxmemory-policy",
-                "noeviction",
-            ])
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+            .args(["--appendfsync", "everysec", "--maxmemory", "1gb", "--maxmemory-policy", "noeviction"])
             .args(["--dir", &self.dir.path().display().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -90,10 +68,7 @@ impl Server {
         let client = redis::Client::open(self.url()).unwrap();
         until("redis-server answers", || async {
             let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-            redis::cmd("PING")
-                .query_async::<String>(&mut connection)
-                .await
-                .ok()
+            redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
         })
         .await;
     }
@@ -123,17 +98,11 @@ impl Server {
     }
 
     pub(crate) async fn client_with(&self, shards: u16) -> QueueClient {
-        QueueClient::connect(QueueConfig::new(self.url()).shards(shards))
-            .await
-            .unwrap()
+        QueueClient::connect(QueueConfig::new(self.url()).shards(shards)).await.unwrap()
     }
 
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        redis::Client::open(self.url())
-            .unwrap()
-            .get_multiplexed_async_connection()
-            .await
-            .unwrap()
+        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
     }
 }
 
@@ -144,30 +113,19 @@ impl Drop for Server {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn faketime_library() -> PathBuf {
     let found = ["x86_64", "aarch64"]
-        .map(|machine| {
-            PathBuf::from(format!(
-                "/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1"
-            ))
-        })
+        .map(|machine| PathBuf::from(format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1")))
         .into_iter()
         .find(|path| path.exists());
     found.expect("the package faketime is installed")
 }
 
 /// Waits until `look` sees something.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    mut look: impl FnMut() -> F,
-) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     let started = Instant::now();
     loop {
         if let Some(seen) = look().await {
@@ -180,11 +138,7 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
 
 pub(crate) async fn until_state(client: &QueueClient, id: JobId, state: JobState) -> JobRecord {
     until(&format!("{id} is {state}"), || async {
-        client
-            .get(id)
-            .await
-            .unwrap()
-            .filter(|record| record.state == state)
+        client.get(id).await.unwrap().filter(|record| record.state == state)
     })
     .await
 }
@@ -218,11 +172,7 @@ pub(crate) fn policy(_kind: &str) -> Option<Policy> {
     Some(Policy {
         retry: RetryPolicy {
             max_attempts: 3,
-            backoff: Backoff {
-                base: Duration::ZERO,
-                factor: 1.0,
-                max: Duration::ZERO,
-            },
+            backoff: Backoff { base: Duration::ZERO, factor: 1.0, max: Duration::ZERO },
         },
         timeout: Duration::from_secs(60),
         max_snoozes: 2,
@@ -241,10 +191,7 @@ pub(crate) fn config(concurrency: usize) -> WorkerConfig {
 }
 
 /// Starts a worker that runs `handler` for every job.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests hold the handle and end it"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests hold the handle and end it")]
 pub(crate) fn work<F, Fut>(client: &QueueClient, config: WorkerConfig, handler: F) -> Worker
 where
     F: Fn(Claimed) -> Fut + Send + Sync + 'static,
@@ -254,9 +201,8 @@ where
     let handle = backend.handle();
     let handler = Arc::new(handler);
     let (context, mut stop) = tokio::sync::watch::channel(false);
-    let worker = apalis_core::worker::builder::WorkerBuilder::new("test")
-        .backend(backend)
-        .build(move |claimed: Claimed| {
+    let worker =
+        apalis_core::worker::builder::WorkerBuilder::new("test").backend(backend).build(move |claimed: Claimed| {
             let handler = Arc::clone(&handler);
             async move { (*handler)(claimed).await }
         });
@@ -264,22 +210,14 @@ where
         let _ = stop.wait_for(|stop| *stop).await;
         Ok::<(), std::io::Error>(())
     }));
-    Worker {
-        handle,
-        task,
-        context,
-    }
+    Worker { handle, task, context }
 }
 
 impl Worker {
     /// Stops like a deploy does: no new jobs, running ones may end.
     pub(crate) async fn stop(self) {
         let _ = self.context.send(true);
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .expect("the worker ends")
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the worker ends").unwrap().unwrap();
         self.handle.close(PATIENCE).await.unwrap();
     }
 
