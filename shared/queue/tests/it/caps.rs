@@ -24,6 +24,11 @@ fn limited() -> NewJob {
     job("acme").lane(Lane::with_scopes(LaneName::parse("out").unwrap(), vec![scope()]))
 }
 
+/// The clock is moved by days, and finished jobs are counted.
+fn kept_for_a_year() -> NewJob {
+    NewJob { keep: Duration::from_hours(365 * 24), ..limited() }
+}
+
 /// One window around the present.
 fn limits(limit: u64, used_before: u64) -> ScopeLimits {
     let start: DateTime<Utc> = "2020-01-01T00:00:00Z".parse().unwrap();
@@ -184,7 +189,7 @@ async fn caps_follow_the_calendar_over_midnight_and_a_change_of_the_clocks() {
     define(&client, &ScopeLimits { caps: vec![CapSpec { limit: 2, windows }], paused: false }).await;
     let worker = work(&client, config(4), |_| async { done() });
     let ids: Vec<_> = client
-        .enqueue_many((0..8).map(|_| limited()).collect())
+        .enqueue_many((0..8).map(|_| kept_for_a_year()).collect())
         .await
         .unwrap()
         .iter()

@@ -58,7 +58,7 @@ impl Server {
         if self.faked {
             self.set_clock("+0");
             command
-                .env("LD_PRELOAD", faketime_library())
+                .env("LD_PRELOAD", faketime_libraries())
                 .env("FAKETIME_TIMESTAMP_FILE", self.clock_file())
                 .env("FAKETIME_NO_CACHE", "1")
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
@@ -116,12 +116,13 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn faketime_library() -> PathBuf {
-    let found = ["x86_64", "aarch64"]
-        .map(|machine| PathBuf::from(format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1")))
-        .into_iter()
-        .find(|path| path.exists());
-    found.expect("the package faketime is installed")
+/// What is preloaded to move the clock. The C library follows, so that its allocator goes before jemalloc, which asks for
+/// the time while it starts and would wait for libfaketime for ever.
+fn faketime_libraries() -> String {
+    let machine = std::env::consts::ARCH;
+    let faketime = format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1");
+    assert!(std::path::Path::new(&faketime).exists(), "the package faketime is installed");
+    format!("{faketime}:/lib/{machine}-linux-gnu/libc.so.6")
 }
 
 /// Waits until `look` sees something.
