@@ -229,9 +229,9 @@ impl Listener {
             }
         } else if channel == keys::cancel_channel() {
             let mut words = payload.splitn(2, |byte| *byte == b' ');
-            let shard = words.next().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-            if let (Some(shard), Some(tail)) = (shard, words.next())
-                && let Ok(id) = JobId::from_tail(shard, tail)
+            let home = words.next().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            if let (Some(home), Some(tail)) = (home, words.next())
+                && let Ok(id) = JobId::from_tail(home, tail)
             {
                 state.sessions.retain(|(_, sender)| sender.send(Signal::Cancel(id)).is_ok());
             }

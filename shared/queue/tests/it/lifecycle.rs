@@ -54,7 +54,7 @@ async fn states_follow_the_outcomes() {
     assert_eq!(client.promote(later).await.unwrap(), Promoted::Now);
     let (claimed, answer) = claims.recv().await.unwrap();
     assert_eq!(claimed.id, later);
-    answer.send(Err(Stop::retry_after("it rains", Duration::from_secs(3600)))).unwrap();
+    answer.send(Err(Stop::retry_after("it rains", Duration::from_hours(1)))).unwrap();
     until_state(&client, later, JobState::Retryable).await;
     assert_snapshot!("retryable", picture.take().await);
 

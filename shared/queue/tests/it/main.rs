@@ -1,9 +1,15 @@
 //! The queue against a real Redis, one private server per test.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod bounds;
 mod caps;
+mod crash;
 mod fairness;
 mod first_job;
 mod keys;
 mod lifecycle;
 mod picture;
+mod proxy;
+mod reading;
 mod server;

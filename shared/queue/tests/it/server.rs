@@ -161,7 +161,7 @@ pub(crate) fn job(of: &str) -> NewJob {
         payload: br#"{"n":1}"#.to_vec(),
         run_at: None,
         max_attempts: 3,
-        keep: Duration::from_secs(3600),
+        keep: Duration::from_hours(1),
         unique_key: None,
         idempotency_key: None,
     }
@@ -175,7 +175,7 @@ pub(crate) fn policy(_kind: &str) -> Option<Policy> {
             max_attempts: 3,
             backoff: Backoff { base: Duration::ZERO, factor: 1.0, max: Duration::ZERO },
         },
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         max_snoozes: 2,
     })
 }
@@ -231,7 +231,7 @@ impl Worker {
 }
 
 pub(crate) fn done() -> Outcome {
-    Ok(Done::empty())
+    Done::empty().into()
 }
 
 pub(crate) fn retry() -> Outcome {

@@ -1,0 +1,317 @@
+//! Workers that die, stop, or lose answers; a Redis that is killed. Nothing is lost, and nothing is done by two.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use postrider_queue::{Claimed, Interrupt, JobState, Outcome, QueueClient, QueueConfig, Stop};
+use tokio::sync::mpsc;
+
+use crate::{
+    proxy::Proxy,
+    server::{Server, WORK, Worker, config, done, job, until, until_state, work},
+};
+
+const TTL: Duration = Duration::from_secs(1);
+
+/// A worker process: a runtime of its own, which can be killed without any good-bye.
+struct Process {
+    runtime: Option<tokio::runtime::Runtime>,
+    _worker: Worker,
+}
+
+impl Process {
+    async fn start<F, Fut>(url: String, concurrency: usize, handler: F) -> Self
+    where
+        F: Fn(Claimed) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Outcome> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (sender, worker) = tokio::sync::oneshot::channel();
+        runtime.spawn(async move {
+            let client = QueueClient::connect(QueueConfig::new(url).shards(1)).await.unwrap();
+            let _ = sender.send(work(&client, config(concurrency).session_ttl(TTL), handler));
+        });
+        Self { _worker: worker.await.unwrap(), runtime: Some(runtime) }
+    }
+
+    fn kill(mut self) {
+        self.runtime.take().unwrap().shutdown_background();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[tokio::test]
+async fn jobs_of_a_killed_worker_run_elsewhere_soon() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (told, mut started) = mpsc::unbounded_channel();
+    let victim = Process::start(server.url(), 8, move |claimed| {
+        let _ = told.send(claimed.id);
+        std::future::pending()
+    })
+    .await;
+    let ids: Vec<_> = client.enqueue_many((0..8).map(|_| job("acme")).collect()).await.unwrap();
+    for _ in 0..8 {
+        started.recv().await.unwrap();
+    }
+    let other = work(&client, config(8).session_ttl(TTL), |_| async { done() });
+    victim.kill();
+    let killed = Instant::now();
+    for id in ids {
+        let record = until_state(&client, id.id(), JobState::Completed).await;
+        assert_eq!((record.attempt, record.epoch, record.crashes), (1, 2, 1), "a crash burns no attempt");
+    }
+    assert!(killed.elapsed() < TTL + Duration::from_secs(3), "{:?}", killed.elapsed());
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_was_stopped_learns_that_it_lost_its_job_and_is_not_believed() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let proxy = Proxy::before(&server).await;
+    let (told, mut events) = mpsc::unbounded_channel();
+    let stopped = Process::start(proxy.url.clone(), 1, move |claimed| {
+        let told = told.clone();
+        async move {
+            let _ = told.send("started");
+            assert_eq!(claimed.lease.lost_or_cancelled().await, Interrupt::Lost);
+            let _ = told.send("lost");
+            Ok(postrider_queue::Done::with("of the loser"))
+        }
+    })
+    .await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    assert_eq!(events.recv().await, Some("started"));
+    proxy.hold(true);
+    let other =
+        work(&client, config(1).session_ttl(TTL), |_| async { Ok(postrider_queue::Done::with("of the winner")) });
+    until_state(&client, id, JobState::Completed).await;
+    proxy.hold(false);
+    assert_eq!(events.recv().await, Some("lost"));
+    // Its next job shows that the stale outcome was dealt with and the worker is well.
+    other.stop().await;
+    let next = client.enqueue(job("acme")).await.unwrap().id();
+    until("the stopped worker takes a job again", || async {
+        client.get(next).await.unwrap().filter(|record| record.attempt == 1)
+    })
+    .await;
+    let record = client.get(id).await.unwrap().unwrap();
+    assert_eq!((record.output.unwrap(), record.epoch), ("of the winner".into(), 2));
+    stopped.kill();
+}
+
+#[tokio::test]
+async fn lost_answers_lose_no_job_and_run_none_twice() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let client = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    let runs: Arc<Mutex<HashMap<_, u32>>> = Arc::default();
+    let record = Arc::clone(&runs);
+    // Its session outlives all the repeating, so each repeat must be answered from memory.
+    let worker = work(&client, config(16).session_ttl(Duration::from_secs(20)), move |claimed| {
+        *record.lock().unwrap().entry(claimed.id).or_default() += 1;
+        async { done() }
+    });
+    for round in 1..=10 {
+        proxy.lose_answers(2);
+        for _ in 0..30 {
+            client.enqueue(job("acme")).await.unwrap();
+        }
+        until("answers were lost", || async { (proxy.lost() >= 2 * round).then_some(()) }).await;
+    }
+    until("all are done", || async { (client.queue(&WORK).await.ok()?.completed == 300).then_some(()) }).await;
+    let runs = runs.lock().unwrap().clone();
+    assert_eq!(runs.len(), 300, "enqueued once each");
+    assert!(runs.values().all(|times| *times == 1), "run once each");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn work_goes_on_by_itself_after_redis_was_killed() {
+    let mut server = Server::start().await;
+    let client = server.client_with(4).await;
+    let runs = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&runs);
+    let worker = work(&client, config(8), move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            done()
+        }
+    });
+    let enqueue = |many: usize| client.enqueue_many((0..many).map(|n| job(&format!("t{}", n % 20))).collect());
+    enqueue(1000).await.unwrap();
+    until("it is in full swing", || async { (runs.load(Ordering::SeqCst) > 100).then_some(()) }).await;
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always").query_async(&mut redis).await.unwrap();
+    server.kill();
+    let before = runs.load(Ordering::SeqCst);
+    server.up().await;
+    let back = Instant::now();
+    until("it resumes", || async { (runs.load(Ordering::SeqCst) > before + 8).then_some(()) }).await;
+    assert!(back.elapsed() < Duration::from_secs(2), "resumed after {:?}", back.elapsed());
+    until("all are done", || async {
+        let stats = client.queue(&WORK).await.ok()?;
+        (stats.completed == 1000 && stats.running == 0 && stats.available == 0).then_some(())
+    })
+    .await;
+    // The subscription is back, too: an idle queue starts a job at once.
+    let id = client.enqueue(job("t1")).await.unwrap().id();
+    client.wait(id, Duration::from_secs(5)).await.unwrap().filter(|record| record.state.is_finished()).unwrap();
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_sessions_reaps_nobody() {
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    let (told, mut started) = mpsc::unbounded_channel();
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&client, config(1).session_ttl(TTL), move |claimed| {
+        let _ = told.send(());
+        let mut gate = gate.clone();
+        async move {
+            let _ = gate.wait_for(|open| *open).await;
+            Ok(postrider_queue::Done::with(claimed.epoch))
+        }
+    });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    started.recv().await.unwrap();
+    until("the log has it", || async { (client.tick().await.is_ok()).then_some(()) }).await;
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always").query_async(&mut redis).await.unwrap();
+    server.kill();
+    let away = Instant::now();
+    until("the session would have expired", || async { (away.elapsed() > 3 * TTL).then_some(()) }).await;
+    server.up().await;
+    until("maintenance ran", || async { client.tick().await.ok() }).await;
+    go.send(true).unwrap();
+    let record = until_state(&client, id, JobState::Completed).await;
+    assert_eq!(record.epoch, 1, "the first run was believed");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn poison_is_buried_and_its_neighbours_are_not() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut bad = job("acme");
+    bad.payload = b"poison".to_vec();
+    let bad = client.enqueue(bad).await.unwrap().id();
+    let innocents = client.enqueue_many((0..6).map(|_| job("acme")).collect()).await.unwrap();
+    // Every process takes all it can get and dies as soon as it runs the bad one.
+    let mut crashes = 0;
+    loop {
+        let (told, mut struck) = mpsc::unbounded_channel();
+        let process = Process::start(server.url(), 8, move |claimed| {
+            let poison = claimed.payload == b"poison";
+            if poison {
+                let _ = told.send(());
+            }
+            async move {
+                if poison || claimed.crashes < 2 {
+                    std::future::pending::<()>().await; // in the process when it dies
+                }
+                done()
+            }
+        })
+        .await;
+        let died = tokio::select! {
+            _ = struck.recv() => true,
+            _ = until_state(&client, bad, JobState::Dead) => false,
+        };
+        process.kill();
+        if !died {
+            break;
+        }
+        crashes += 1;
+        assert!(crashes <= 3, "the poison ran {crashes} times");
+        until("the dead process is noticed", || async {
+            client.tick().await.unwrap();
+            let record = client.get(bad).await.unwrap().unwrap();
+            (record.state != JobState::Running).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(crashes, 3, "twice in company, once as a suspect");
+    let record = client.get(bad).await.unwrap().unwrap();
+    assert!(record.error.unwrap().starts_with("poison"));
+    let healthy = work(&client, config(8), |_| async { done() });
+    for id in innocents {
+        until_state(&client, id.id(), JobState::Completed).await;
+    }
+    healthy.stop().await;
+}
+
+#[tokio::test]
+async fn a_graceful_stop_finishes_and_an_aborted_one_gives_back() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (told, mut started) = mpsc::unbounded_channel();
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&client, config(2), move |_| {
+        let _ = told.send(());
+        let mut gate = gate.clone();
+        async move {
+            let _ = gate.wait_for(|open| *open).await;
+            done()
+        }
+    });
+    client.enqueue_many((0..10).map(|_| job("acme")).collect()).await.unwrap();
+    started.recv().await.unwrap();
+    started.recv().await.unwrap();
+    let stopping = worker.stop();
+    let opening = async {
+        tokio::task::yield_now().await;
+        go.send(true).unwrap();
+    };
+    tokio::join!(stopping, opening);
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!(stats.running, 0);
+    assert_eq!(stats.completed + stats.available, 10);
+    assert!(stats.completed >= 2, "what ran was finished");
+
+    let (told, mut started) = mpsc::unbounded_channel();
+    let worker = work(&client, config(2), move |claimed| {
+        let _ = told.send(claimed.id);
+        std::future::pending()
+    });
+    let id = started.recv().await.unwrap();
+    worker.abort().await;
+    let record = client.get(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempt, record.crashes), (JobState::Available, 0, 0));
+    assert_eq!(client.queue(&WORK).await.unwrap().available, stats.available);
+    let mut redis = server.redis().await;
+    let sessions: usize = redis::cmd("ZCARD").arg("{pr:0}:1:sessions").query_async(&mut redis).await.unwrap();
+    assert_eq!(sessions, 0);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_retry_and_ends_nothing() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let worker = work(&client, config(2), |claimed| async move {
+        if claimed.attempt == 1 {
+            return Err(Stop::retry("first"));
+        }
+        done()
+    });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let record = until_state(&client, id, JobState::Completed).await;
+    assert_eq!(record.attempt, 2);
+    worker.stop().await;
+}

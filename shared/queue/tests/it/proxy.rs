@@ -1,0 +1,89 @@
+//! A bad network between a client and its Redis.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use crate::server::Server;
+
+#[derive(Default)]
+struct Faults {
+    /// Answers still to be lost: carried out, and the connection cut instead of the answer.
+    lose: AtomicUsize,
+    lost: AtomicUsize,
+    /// Nothing passes, nothing is lost: what a stopped process looks like.
+    held: AtomicBool,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    faults: Arc<Faults>,
+    _tasks: JoinSet<()>,
+}
+
+impl Proxy {
+    pub(crate) async fn before(server: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let faults = Arc::new(Faults::default());
+        let port = server.port;
+        let mut tasks = JoinSet::new();
+        let shared = Arc::clone(&faults);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((inner, _)) = listener.accept().await {
+                if let Ok(outer) = TcpStream::connect(("127.0.0.1", port)).await {
+                    connections.spawn(pass(inner, outer, Arc::clone(&shared)));
+                }
+            }
+        });
+        Self { url, faults, _tasks: tasks }
+    }
+
+    pub(crate) fn lose_answers(&self, many: usize) {
+        self.faults.lose.store(many, Ordering::SeqCst);
+    }
+
+    pub(crate) fn lost(&self) -> usize {
+        self.faults.lost.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn hold(&self, held: bool) {
+        self.faults.held.store(held, Ordering::SeqCst);
+    }
+}
+
+async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        let (to_server, many) = tokio::select! {
+            read = inner.read(&mut asked) => (true, read),
+            read = outer.read(&mut answered) => (false, read),
+        };
+        let Ok(many @ 1..) = many else { return };
+        while faults.held.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        if to_server {
+            if outer.write_all(&asked[..many]).await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let lose = faults.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if lose.is_ok() {
+            faults.lost.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+        if inner.write_all(&answered[..many]).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Lists, follow-ups, progress, waiting, statistics, start-up checks.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use postrider_queue::{
+    Done, Enqueued, JobKind, JobState, ListFilter, QueueBackend, QueueClient, QueueConfig, QueueError,
+};
+
+use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_state, work};
+
+#[tokio::test]
+async fn a_list_pages_through_a_tenant_newest_first() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut all: Vec<_> =
+        client.enqueue_many((0..300).map(|_| job("acme")).collect()).await.unwrap().iter().map(Enqueued::id).collect();
+    all.reverse();
+    client.enqueue_many((0..10).map(|_| job("other")).collect()).await.unwrap();
+    client.cancel(all[7]).await.unwrap();
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = client.list(&tenant("acme"), &ListFilter::default(), cursor, 70).await.unwrap();
+        seen.extend(page.items.iter().map(|record| record.id));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+    let filter = |kind: &'static str, state| ListFilter { kind: Some(JobKind::new(kind)), state, queue: None };
+    let cancelled = client.list(&tenant("acme"), &filter("echo", Some(JobState::Cancelled)), None, 5).await.unwrap();
+    assert_eq!(cancelled.items.iter().map(|record| record.id).collect::<Vec<_>>(), [all[7]]);
+    let none = client.list(&tenant("acme"), &filter("nobody", None), None, 5).await.unwrap();
+    assert!(none.items.is_empty() && none.next.is_none());
+}
+
+#[tokio::test]
+async fn follow_ups_are_created_with_the_completion_and_only_once() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let worker = work(&client, config(4), |claimed| async move {
+        if claimed.payload == b"first" {
+            let mut second = job("acme");
+            second.payload = b"second".to_vec();
+            return Ok(Done::with("one").then(second.clone()).then(second));
+        }
+        if claimed.payload == b"stray" {
+            return Ok(Done::empty().then(job("somebody-else")));
+        }
+        done()
+    });
+    let mut first = job("acme");
+    first.payload = b"first".to_vec();
+    let id = client.enqueue(first).await.unwrap().id();
+    until("all three are done", || async { (client.queue(&WORK).await.unwrap().completed == 3).then_some(()) }).await;
+    assert_eq!(client.get(id).await.unwrap().unwrap().output.unwrap(), "one");
+    let mut stray = job("acme");
+    stray.payload = b"stray".to_vec();
+    let id = client.enqueue(stray).await.unwrap().id();
+    let record = until_state(&client, id, JobState::Dead).await;
+    assert!(record.error.unwrap().contains("another tenant"));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn watching_sees_each_step_to_the_end() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let mut steps = Box::pin(client.watch(id));
+    assert_eq!(steps.next().await.unwrap().state, JobState::Available);
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&client, config(4), move |claimed| {
+        let mut gate = gate.clone();
+        async move {
+            claimed.lease.progress(serde_json::json!(1)).await.unwrap();
+            let _ = gate.wait_for(|open| *open).await;
+            done()
+        }
+    });
+    let mut states = Vec::new();
+    while let Some(record) = steps.next().await {
+        if record.progress.is_some() && record.state == JobState::Running {
+            go.send(true).unwrap();
+        }
+        states.push(record.state);
+    }
+    assert_eq!(states.last(), Some(&JobState::Completed));
+    assert!(states.contains(&JobState::Running));
+    let again: Vec<_> = client.watch(id).collect().await;
+    assert_eq!(again.len(), 1, "an ended job is told once");
+    assert!(client.wait(client.job_id(&tenant("acme")), PATIENCE).await.unwrap().is_none());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn waiting_ends_with_the_job_or_with_the_time() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let started = std::time::Instant::now();
+    let record = client.wait(id, Duration::from_millis(50)).await.unwrap().unwrap();
+    assert_eq!(record.state, JobState::Available);
+    assert!(started.elapsed() >= Duration::from_millis(50));
+    let waiting = client.wait(id, PATIENCE);
+    let working = async {
+        let worker = work(&client, config(1), |_| async { done() });
+        until_state(&client, id, JobState::Completed).await;
+        worker.stop().await;
+    };
+    let (record, ()) = tokio::join!(waiting, working);
+    assert_eq!(record.unwrap().unwrap().state, JobState::Completed);
+    assert!(started.elapsed() < Duration::from_secs(2), "told by a message, not by reading again");
+}
+
+#[tokio::test]
+async fn an_idle_queue_starts_a_job_in_milliseconds() {
+    let server = Server::start().await;
+    let client = server.client_with(16).await;
+    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let worker = work(&client, config(4), move |claimed| {
+        let _ = told.send(claimed.id);
+        async { done() }
+    });
+    let mut latencies = Vec::new();
+    for n in 0..50 {
+        let id = client.enqueue(job(&format!("t{n}"))).await.unwrap().id();
+        let sent = std::time::Instant::now();
+        assert_eq!(started.recv().await, Some(id));
+        latencies.push(sent.elapsed());
+        until_state(&client, id, JobState::Completed).await;
+    }
+    latencies.sort_unstable();
+    assert!(latencies[25] < Duration::from_millis(50), "median {:?}: it was polled for", latencies[25]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
+    let server = Server::start().await;
+    let client = server.client_with(4).await;
+    client.pause(&WORK).await.unwrap();
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let worker = work(&client, config(4), |_| async { done() });
+    let mut other = job("acme");
+    other.queue = postrider_queue::QueueName::new("elsewhere");
+    client.enqueue(other).await.unwrap();
+    let record = client.wait(id, Duration::from_millis(700)).await.unwrap().unwrap();
+    assert_eq!(record.state, JobState::Available);
+    let stats = client.queue(&WORK).await.unwrap();
+    assert!(stats.paused && stats.available == 1 && stats.oldest_age.unwrap() >= Duration::from_millis(600));
+    assert_eq!(client.queues().await.unwrap().len(), 2);
+    client.resume(&WORK).await.unwrap();
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_kind_that_nobody_knows_waits_for_a_newer_worker() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let backend = QueueBackend::new(&client, config(4), Arc::new(|_: &str| None));
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let record = until_state(&client, id, JobState::Scheduled).await;
+    assert_eq!((record.attempt, record.snoozes), (0, 1));
+    assert!(record.error.unwrap().contains("echo"));
+    backend.handle().close(PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn unreadable_records_are_buried_and_harm_nobody() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let good = client.enqueue(job("acme")).await.unwrap().id();
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("HDEL").arg("{pr:0}:1:kinds").arg(1).query_async(&mut redis).await.unwrap();
+    let worker = work(&client, config(4), |_| async { done() });
+    until("both are buried", || async { (client.queue(&WORK).await.unwrap().dead == 2).then_some(()) }).await;
+    let _: () = redis::cmd("HSET").arg("{pr:0}:1:kinds").arg(1).arg("echo").query_async(&mut redis).await.unwrap();
+    for id in [id, good] {
+        assert!(client.get(id).await.unwrap().unwrap().error.unwrap().starts_with("unreadable"));
+    }
+    let next = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, next, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_would_lose_jobs_is_refused_by_name() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    for (setting, bad, good) in [
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+        ("maxmemory", "0", "1000000000"),
+        ("appendonly", "no", "yes"),
+    ] {
+        let set = |value: &str| redis::cmd("CONFIG").arg("SET").arg(setting).arg(value).to_owned();
+        let _: () = set(bad).query_async(&mut redis).await.unwrap();
+        match QueueClient::connect(QueueConfig::new(server.url())).await.map(drop) {
+            Err(QueueError::Setting { setting: named, .. }) => assert_eq!(named, setting),
+            other => panic!("{other:?}"),
+        }
+        let _: () = set(good).query_async(&mut redis).await.unwrap();
+    }
+    server.client_with(8).await;
+    let other = QueueClient::connect(QueueConfig::new(server.url()).shards(4)).await.map(drop);
+    assert!(matches!(other, Err(QueueError::Shards { recorded: 8, configured: 4 })), "{other:?}");
+    let _: () = redis::cmd("HSET").arg("{pr:0}:1:meta").arg("protocol").arg(9).query_async(&mut redis).await.unwrap();
+    let other = QueueClient::connect(QueueConfig::new(server.url()).shards(8)).await.map(drop);
+    assert!(matches!(other, Err(QueueError::Protocol { .. })), "{other:?}");
+    let nobody = QueueClient::connect(QueueConfig::new("redis://127.0.0.1:1")).await.map(drop);
+    assert!(nobody.unwrap_err().is_transient());
+    assert!(QueueClient::connect(QueueConfig::new("http://example.com")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_new_jobs_and_finishes_old_ones() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await.unwrap();
+    let refused = client.enqueue(job("acme")).await.unwrap_err();
+    assert!(matches!(refused, QueueError::Full) && refused.is_transient(), "{refused:?}");
+    let worker = work(&client, config(1), |_| async { done() });
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
