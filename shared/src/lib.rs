@@ -18,6 +18,7 @@ pub mod pricing;
 pub mod products;
 pub mod quotes;
 pub mod requests;
+pub mod scopes;
 pub mod seal;
 mod stop;
 pub mod stores;

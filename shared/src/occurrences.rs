@@ -32,12 +32,15 @@ pub fn job_id_parts(schedule: &str, planned_at: DateTime<Utc>) -> [String; 3] {
     ["occurrence".to_owned(), schedule.to_owned(), planned_at.to_rfc3339_opts(SecondsFormat::Micros, true)]
 }
 
-/// The latest planned time of a schedule that is not after `now`: multiples of the interval since 1970, so that every scheduler
-/// names the same ones. The interval is at least a second.
-pub fn latest(now: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
-    let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX).max(1);
-    let seconds = now.timestamp().div_euclid(interval).saturating_mul(interval);
-    DateTime::from_timestamp(seconds, 0).unwrap_or(now)
+/// The latest planned time of a schedule that is not after `now`. Planned times lie an interval apart, shifted for each schedule by a
+/// hash of its name: every scheduler names the same ones, and the mailboxes of an interval are spread over all of it. The interval
+/// is at least a second.
+pub fn latest(schedule: &str, now: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
+    let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1_000);
+    let shift = jitter(schedule, DateTime::UNIX_EPOCH, Duration::from_millis(interval.unsigned_abs() - 1));
+    let shift = i64::try_from(shift.as_millis()).unwrap_or_default();
+    let now_ms = now.timestamp_millis();
+    DateTime::from_timestamp_millis(now_ms - (now_ms - shift).rem_euclid(interval)).unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -56,9 +59,16 @@ mod tests {
     }
 
     #[test]
-    fn planned_times_are_multiples_of_the_interval() {
+    fn planned_times_are_an_interval_apart_and_spread_over_it() {
+        let interval = Duration::from_mins(10);
         let now = DateTime::from_timestamp(1_790_000_123, 456).unwrap();
-        assert_eq!(latest(now, Duration::from_secs(600)).timestamp(), 1_789_999_800);
-        assert_eq!(latest(now, Duration::ZERO).timestamp(), 1_790_000_123);
+        let planned = latest("poll:7", now, interval);
+        assert!(planned <= now && now < planned + interval);
+        assert_eq!(latest("poll:7", planned, interval), planned);
+        assert_eq!(latest("poll:7", planned + interval - Duration::from_millis(1), interval), planned);
+        assert_eq!(latest("poll:7", planned + interval, interval), planned + interval);
+        let since = |n: u32| (now - latest(&format!("poll:{n}"), now, interval)).num_seconds();
+        let first_minute = (0..1_000).map(since).filter(|seconds| *seconds < 60).count();
+        assert!((50..150).contains(&first_minute), "{first_minute} of 1,000 in a tenth of the time");
     }
 }

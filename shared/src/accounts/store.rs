@@ -86,19 +86,19 @@ impl Accounts {
         Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
     }
 
-    /// Active mailboxes in the order of their ids, from after `after`, for the scheduler.
-    pub async fn active(
-        &self,
-        _: AllTenants,
-        after: Option<AccountId>,
-        limit: u64,
-    ) -> Result<Vec<Account>, StoreError> {
-        let select = Entity::find().filter(Column::State.eq(AccountState::Active));
+    /// Mailboxes in any state in the order of their ids, from after `after`, for the scheduler.
+    pub async fn every(&self, _: AllTenants, after: Option<AccountId>, limit: u64) -> Result<Vec<Account>, StoreError> {
         let select = match after {
-            Some(after) => select.filter(Column::Id.gt(after)),
-            None => select,
+            Some(after) => Entity::find().filter(Column::Id.gt(after)),
+            None => Entity::find(),
         };
         Ok(select.order_by_asc(Column::Id).limit(limit).all(self.database.reader()).await?)
+    }
+
+    /// A tenant's connections of one and the same mailbox, the oldest first.
+    pub async fn of_identity(&self, tenant: TenantId, identity: &str) -> Result<Vec<Account>, StoreError> {
+        let select = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::Identity.eq(identity));
+        Ok(select.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id).all(self.database.reader()).await?)
     }
 
     /// The password, in the clear: for the moment of logging in.

@@ -71,3 +71,15 @@ pub(super) async fn doubtful(
     let select = Entity::find().filter(Column::State.eq(MessageState::Unknown)).filter(Column::UpdatedAt.lt(before));
     Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(database.reader()).await?)
 }
+
+/// Messages whose data started before a time and whose attempt was never settled, oldest first.
+pub(super) async fn unsettled(
+    database: &Database,
+    _: AllTenants,
+    before: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<Message>, StoreError> {
+    let select =
+        Entity::find().filter(Column::State.eq(MessageState::Sending)).filter(Column::DataStartedAt.lt(before));
+    Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(database.reader()).await?)
+}

@@ -112,6 +112,17 @@ impl Messages {
         list::doubtful(&self.database, all, before, limit).await
     }
 
+    /// Messages whose data started before `before` and whose attempt was never settled, oldest first: the process ended in between,
+    /// and no later attempt has looked. The server may have taken them.
+    pub async fn unsettled(
+        &self,
+        all: AllTenants,
+        before: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<Message>, StoreError> {
+        list::unsettled(&self.database, all, before, limit).await
+    }
+
     /// Gives up on messages that are in doubt since before `before`: they are never sent again. Returns how many.
     pub async fn give_up(&self, all: AllTenants, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
         let doubtful = list::doubtful(&self.database, all, before, limit).await?;

@@ -1,0 +1,66 @@
+//! What a mailbox may send, as the queue enforces it: one scope per identity, with a cap per calendar day of its time zone.
+//!
+//! The API defines the scope when a mailbox is connected or changed; the scheduler defines all of them again and again, because
+//! days move on and a Redis that lost its data must learn what was sent before. Both do it here, so they agree.
+
+use chrono::{DateTime, Utc};
+use postrider_queue::{CapSpec, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, calendar_days};
+
+use crate::{
+    accounts::{Account, Accounts},
+    clock::Clock,
+    database::StoreError,
+    messages::Messages,
+};
+
+/// Why a scope could not be defined. Until it is, its lanes stay parked.
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Defines the scopes of mailboxes.
+#[derive(Clone)]
+pub struct Scopes {
+    accounts: Accounts,
+    messages: Messages,
+    queue: QueueClient,
+    clock: Clock,
+}
+
+impl Scopes {
+    pub fn new(accounts: Accounts, messages: Messages, queue: QueueClient, clock: Clock) -> Self {
+        Self { accounts, messages, queue, clock }
+    }
+
+    /// Tells the queue the limits of the account's scope as they are now.
+    pub async fn define(&self, account: &Account) -> Result<(), ScopeError> {
+        let scope = account.scope();
+        let same = self.accounts.of_identity(account.tenant_id, &account.identity).await?;
+        let mut limits = limits(&same, self.clock.now());
+        for cap in &mut limits.caps {
+            if let Some(today) = cap.windows.first_mut() {
+                today.used_before = self.messages.used(account.tenant_id, &scope, today.starts_at).await?;
+            }
+        }
+        Ok(self.queue.define_scope(&account.tenant_id.into(), &scope, &limits).await?)
+    }
+}
+
+/// The limits for a mailbox that is connected once or several times, oldest connection first.
+///
+/// The smallest cap holds, because the provider counts the mailbox once; the oldest connection says where the day begins; it is
+/// paused when all its connections are.
+fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
+    let active: Vec<&Account> = same.iter().filter(|account| account.is_active()).collect();
+    let Some(first) = active.first().copied().or(same.first()) else {
+        return ScopeLimits { caps: Vec::new(), paused: true };
+    };
+    let cap = active.iter().map(|account| account.daily_cap).min().unwrap_or(first.daily_cap);
+    let windows = calendar_days(first.time_zone.0, now, WINDOW_DAYS);
+    let cap = CapSpec { limit: u64::try_from(cap).unwrap_or_default(), windows };
+    ScopeLimits { caps: vec![cap], paused: active.is_empty() }
+}
