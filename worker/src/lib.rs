@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod dispatch;
+pub mod extraction;
 pub mod jobs;
 pub mod mail;
 pub mod providers;

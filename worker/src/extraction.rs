@@ -1,0 +1,97 @@
+//! From the model's answer to lines that may be priced, or to reasons for a person. Never a guess: everything the
+//! model says is checked against the mail and the tenant's products.
+
+mod item;
+
+use postrider_shared::products::Product;
+
+pub use self::item::CheckedItem;
+use crate::providers::llm::{Answer, AnsweredItem};
+
+/// Below this the answer is looked at by a person, whatever it says.
+pub const MIN_CONFIDENCE: f64 = 0.7;
+/// More lines than this are not one customer's request.
+pub const MAX_ITEMS: usize = 100;
+
+/// What is left of an answer after the checks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    pub items: Vec<CheckedItem>,
+    /// Why a person must look at it, one sentence each; empty if nothing is wrong.
+    pub problems: Vec<String>,
+}
+
+impl Checked {
+    /// All reasons as one text, if there are any.
+    pub fn reason(&self) -> Option<String> {
+        (!self.problems.is_empty()).then(|| self.problems.join("; "))
+    }
+}
+
+/// Checks a request's answer. `text` is the mail's subject and text as the model saw them.
+pub fn check(answer: &Answer, text: &str, products: &[Product]) -> Checked {
+    let mut checked = Checked::default();
+    if !(MIN_CONFIDENCE..=1.0).contains(&answer.confidence) {
+        checked.problems.push(format!("the confidence is {:.2}, less than {MIN_CONFIDENCE}", answer.confidence));
+    }
+    if let Some(problem) = &answer.problem {
+        checked.problems.push(format!("the request is unclear: {}", short(problem)));
+    }
+    if answer.items.is_empty() {
+        checked.problems.push("no product of yours was recognised in the mail".to_owned());
+    }
+    if answer.items.len() > MAX_ITEMS {
+        checked.problems.push(format!("the request has {} items, more than {MAX_ITEMS}", answer.items.len()));
+    }
+    let seen = normal(text);
+    for (at, item) in answer.items.iter().take(MAX_ITEMS).enumerate() {
+        let label = label(at + 1, item);
+        match check_item(item, &seen, products) {
+            Ok(item) => checked.items.push(item),
+            Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| format!("{label}: {problem}"))),
+        }
+    }
+    checked
+}
+
+fn check_item(item: &AnsweredItem, seen: &str, products: &[Product]) -> Result<CheckedItem, Vec<String>> {
+    let mut problems = Vec::new();
+    let excerpt = normal(&item.excerpt);
+    if excerpt.is_empty() || !seen.contains(&excerpt) {
+        problems.push("the quoted words do not occur in the mail".to_owned());
+    }
+    if let Some(problem) = &item.problem {
+        problems.push(short(problem));
+    }
+    let product = item.sku.as_deref().map(|sku| products.iter().find(|product| product.sku == sku));
+    match product {
+        None => problems.push("no product of yours matches".to_owned()),
+        Some(None) => problems.push("the product is unknown".to_owned()),
+        Some(Some(product)) => match item::against(product, item) {
+            Ok(checked) if problems.is_empty() => return Ok(checked),
+            Ok(_) => {}
+            Err(more) => problems.extend(more),
+        },
+    }
+    Err(problems)
+}
+
+fn label(number: usize, item: &AnsweredItem) -> String {
+    match &item.sku {
+        Some(sku) => format!("item {number} ({})", short(sku)),
+        None => format!("item {number} (“{}”)", short(&item.excerpt)),
+    }
+}
+
+/// White space and case do not tell words apart; mail programs change both.
+fn normal(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+fn short(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
+    clean.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+use postrider_shared::clock::Clock;
+use postrider_shared::database::{Exact, Texts};
+use postrider_shared::ids::{ProductId, TenantId};
+use postrider_shared::products::{Dimension, Dimensions, Material, Materials, Product, ProductState};
+use rust_decimal::Decimal;
+
+use super::check;
+use crate::providers::llm::{Answer, AnsweredDimension, AnsweredItem, Intent};
+
+const MAIL: &str = "Angebot\nbitte 3 Banner aus PVC,\n 400 cm breit";
+
+fn number(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn banner() -> Product {
+    let now = Clock::system().now();
+    Product {
+        id: ProductId::random(),
+        tenant_id: TenantId::random(),
+        sku: "BANNER".into(),
+        name: "Werbebanner".into(),
+        description: String::new(),
+        aliases: Texts(vec![]),
+        dimensions: Dimensions(vec![Dimension {
+            name: "width".into(),
+            unit: "m".into(),
+            min: number("0.5"),
+            max: number("25"),
+            aliases: vec![],
+        }]),
+        materials: Materials(vec![Material {
+            code: "PVC-510".into(),
+            name: "PVC".into(),
+            aliases: vec![],
+            rate: number("16.90"),
+        }]),
+        unit_label: "Stück".into(),
+        formula: "width * material_rate".into(),
+        min_quantity: Exact(number("1")),
+        max_quantity: Some(Exact(number("200"))),
+        state: ProductState::Active,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn item() -> AnsweredItem {
+    AnsweredItem {
+        excerpt: "3 Banner aus PVC, 400 cm breit".into(),
+        sku: Some("BANNER".into()),
+        quantity: Some("3".into()),
+        material: Some("PVC-510".into()),
+        dimensions: vec![AnsweredDimension { name: "width".into(), value: "400".into(), unit: "cm".into() }],
+        problem: None,
+    }
+}
+
+fn answer(items: Vec<AnsweredItem>) -> Answer {
+    Answer {
+        intent: Intent::NewRequest,
+        language: "de".into(),
+        confidence: 0.9,
+        customer_name: None,
+        deadline: None,
+        items,
+        problem: None,
+    }
+}
+
+fn reason(change: impl FnOnce(&mut AnsweredItem)) -> String {
+    let mut item = item();
+    change(&mut item);
+    let checked = check(&answer(vec![item]), MAIL, &[banner()]);
+    assert!(checked.items.is_empty());
+    checked.reason().unwrap()
+}
+
+#[test]
+fn a_complete_item_is_taken_in_the_products_unit() {
+    let checked = check(&answer(vec![item()]), MAIL, &[banner()]);
+    assert_eq!(checked.problems, [""; 0]);
+    let line = &checked.items[0];
+    assert_eq!((line.quantity, line.dimensions[0].value), (number("3"), number("4")));
+    assert_eq!(line.dimensions[0].given, "400 cm");
+}
+
+#[test]
+fn whatever_is_missing_unknown_or_out_of_bounds_is_named() {
+    assert_eq!(reason(|item| item.quantity = None), "item 1 (BANNER): the quantity is missing");
+    assert!(reason(|item| item.quantity = Some("-5".into())).contains("quantity is -5"));
+    assert!(reason(|item| item.quantity = Some("99999999999999999999".into())).contains("quantity"));
+    assert!(reason(|item| item.quantity = Some("1e9".into())).contains("quantity is not a number"));
+    assert!(reason(|item| item.sku = None).contains("no product"));
+    assert!(reason(|item| item.sku = Some("POLO".into())).contains("product is unknown"));
+    assert!(reason(|item| item.material = None).contains("material is missing"));
+    assert!(reason(|item| item.material = Some("GOLD".into())).contains("material “GOLD” is unknown"));
+    assert!(reason(|item| item.dimensions.clear()).contains("width is missing"));
+    assert!(reason(|item| item.dimensions[0].value = "4000".into()).contains("width is 40 m, allowed are 0.5 to 25 m"));
+    assert!(reason(|item| item.dimensions[0].unit = "kg".into()).contains("width"));
+    assert!(reason(|item| item.dimensions.push(item.dimensions[0].clone())).contains("more than once"));
+    assert!(reason(|item| item.dimensions[0].name = "depth".into()).contains("no dimension “depth”"));
+    assert!(reason(|item| item.problem = Some("two colours".into())).contains("two colours"));
+}
+
+#[test]
+fn words_that_are_not_in_the_mail_are_not_believed() {
+    assert!(reason(|item| item.excerpt = "30 Banner aus PVC".into()).contains("do not occur in the mail"));
+    assert!(reason(|item| item.excerpt = " ".into()).contains("do not occur in the mail"));
+}
+
+#[test]
+fn doubt_about_the_whole_is_a_reason_even_if_every_item_is_right() {
+    for doubtful in [
+        Answer { confidence: 0.69, ..answer(vec![item()]) },
+        Answer { confidence: f64::NAN, ..answer(vec![item()]) },
+        Answer { confidence: 7.0, ..answer(vec![item()]) },
+        Answer { problem: Some("whose order?".into()), ..answer(vec![item()]) },
+        answer(vec![]),
+        answer(vec![item(); 101]),
+    ] {
+        assert!(check(&doubtful, MAIL, &[banner()]).reason().is_some(), "{doubtful:?}");
+    }
+}

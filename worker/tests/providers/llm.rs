@@ -1,0 +1,98 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use postrider_sandbox::faults::{Fault, FaultKind, Target};
+use postrider_shared::clock::Clock;
+use postrider_worker::providers::llm::{Intent, KnownProduct, Llm, LlmError, LlmSettings, MailText, Question};
+
+use super::{Servers, fault};
+
+fn llm(servers: &Servers, per_minute: u32) -> Llm {
+    let settings = LlmSettings {
+        base_url: servers.sandbox.addresses.openai_base_url.clone(),
+        api_key: "sandbox".into(),
+        model: "sandbox".into(),
+        timeout: Duration::from_secs(2),
+        requests_per_minute: NonZeroU32::new(per_minute).unwrap(),
+    };
+    Llm::new(settings, Clock::system()).unwrap()
+}
+
+fn question<'a>(text: &'a str, aliases: &'a [String]) -> Question<'a> {
+    let product = KnownProduct {
+        sku: "ROLLUP",
+        name: "Roll-up",
+        aliases,
+        dimensions: vec![],
+        materials: vec![],
+        unit_label: "pcs",
+    };
+    let mail = MailText { from: "anna@example.org", subject: "Request", sent_at: None, text, is_reply: false };
+    Question { products: vec![product], earlier: vec![], mail }
+}
+
+async fn failed(servers: &Servers, fault: Fault) -> LlmError {
+    servers.control.order(&fault).await.unwrap();
+    let error = llm(servers, 1_000).ask(&question("Please quote 3 roll-up displays.", &[])).await.unwrap_err();
+    servers.control.clear_faults().await.unwrap();
+    error
+}
+
+#[tokio::test]
+async fn a_request_is_read() {
+    let servers = Servers::start().await;
+    let aliases = ["roll-up displays".to_owned()];
+    let answer = llm(&servers, 10).ask(&question("Please quote 3 roll-up displays.", &aliases)).await.unwrap();
+    assert_eq!(answer.intent, Intent::NewRequest);
+    assert_eq!(answer.items[0].sku.as_deref(), Some("ROLLUP"));
+    assert_eq!(answer.items[0].quantity.as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn every_failure_is_asked_once_and_called_by_its_name() {
+    let servers = Servers::start().await;
+    let order = |kind| fault(Target::Llm, kind, None);
+    assert!(matches!(failed(&servers, order(FaultKind::Refusal)).await, LlmError::Refused { .. }));
+    assert_eq!(failed(&servers, order(FaultKind::Cut)).await, LlmError::Cut);
+    assert!(matches!(failed(&servers, order(FaultKind::MalformedJson)).await, LlmError::Malformed { .. }));
+    assert!(matches!(failed(&servers, order(FaultKind::NotInSchema)).await, LlmError::NotInSchema { .. }));
+    assert!(matches!(failed(&servers, order(FaultKind::ServerError)).await, LlmError::Server { status: 500, .. }));
+    assert!(matches!(failed(&servers, order(FaultKind::NotJson)).await, LlmError::Server { status: 502, .. }));
+    assert!(matches!(failed(&servers, order(FaultKind::InsufficientQuota)).await, LlmError::QuotaExhausted { .. }));
+    assert!(matches!(failed(&servers, order(FaultKind::NumericCode)).await, LlmError::RateLimited { .. }));
+    let hang = failed(&servers, order(FaultKind::Hang)).await;
+    assert_eq!(hang, LlmError::Timeout);
+    let closed = failed(&servers, order(FaultKind::Close)).await;
+    assert!(matches!(closed, LlmError::Network { .. }), "{closed:?}");
+    let unauthorized = Fault { reply: Some("401".into()), ..order(FaultKind::ServerError) };
+    assert!(matches!(failed(&servers, unauthorized).await, LlmError::Misconfigured { status: 401, .. }));
+    let rejected = Fault { reply: Some("400".into()), ..order(FaultKind::ServerError) };
+    assert!(matches!(failed(&servers, rejected).await, LlmError::Rejected { status: 400, .. }));
+}
+
+#[tokio::test]
+async fn a_rate_limit_keeps_all_jobs_away_for_as_long_as_it_says() {
+    let servers = Servers::start().await;
+    let limited = Fault { retry_after: Some(120), ..fault(Target::Llm, FaultKind::RateLimit, None) };
+    servers.control.order(&limited).await.unwrap();
+    let llm = llm(&servers, 1_000);
+    let begun = Clock::system().now();
+    let LlmError::RateLimited { until, .. } = llm.ask(&question("hello", &[])).await.unwrap_err() else {
+        panic!("not a rate limit")
+    };
+    assert!((TimeDelta::seconds(119)..TimeDelta::seconds(130)).contains(&(until - begun)), "{until}");
+    let served = servers.control.llm().await.unwrap().len();
+    let busy = llm.ask(&question("hello", &[])).await.unwrap_err();
+    assert!(matches!(busy, LlmError::Busy { .. }), "{busy:?}");
+    assert_eq!(servers.control.llm().await.unwrap().len(), served, "nobody was asked");
+}
+
+#[tokio::test]
+async fn our_own_rate_is_told_and_not_slept() {
+    let servers = Servers::start().await;
+    let llm = llm(&servers, 1);
+    llm.ask(&question("hello", &[])).await.unwrap();
+    let busy = llm.ask(&question("hello", &[])).await.unwrap_err();
+    assert!(matches!(busy, LlmError::Busy { .. }), "{busy:?}");
+}

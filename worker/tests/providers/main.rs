@@ -1,0 +1,52 @@
+//! The provider clients against servers on real sockets that speak the real protocols and misbehave on demand.
+
+#![allow(clippy::missing_panics_doc, reason = "tests")]
+
+mod imap;
+mod llm;
+mod smtp;
+
+use postrider_sandbox::faults::{Fault, FaultKind, Stage, Target};
+use postrider_sandbox::{Client, Sandbox};
+use postrider_worker::providers::transport::{Endpoint, Security};
+
+const ADDRESS: &str = "shop@example.com";
+const PASSWORD: &str = "correct horse \"battery\" \\ staple";
+
+struct Servers {
+    sandbox: Sandbox,
+    control: Client,
+}
+
+impl Servers {
+    async fn start() -> Self {
+        let sandbox = Sandbox::spawn().await.unwrap();
+        let control = sandbox.client();
+        control.create_mailbox(ADDRESS, PASSWORD).await.unwrap();
+        Self { sandbox, control }
+    }
+
+    async fn order(&self, target: Target, kind: FaultKind, stage: Option<Stage>) {
+        self.control.order(&fault(target, kind, stage)).await.unwrap();
+    }
+}
+
+fn fault(target: Target, kind: FaultKind, stage: Option<Stage>) -> Fault {
+    Fault {
+        target,
+        kind,
+        stage,
+        times: Some(1),
+        probability: None,
+        seed: 0,
+        skip: 0,
+        matching: None,
+        ms: 0,
+        reply: None,
+        retry_after: None,
+    }
+}
+
+fn plain(address: std::net::SocketAddr) -> Endpoint {
+    Endpoint { host: address.ip().to_string(), port: address.port(), security: Security::Plain }
+}

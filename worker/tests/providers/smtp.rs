@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use postrider_sandbox::faults::{FaultKind, Stage as At, Target};
+use postrider_worker::providers::smtp::{Login, SmtpError, Stage, Submission, submit};
+
+use super::{ADDRESS, PASSWORD, Servers, plain};
+
+fn login(servers: &Servers) -> Login {
+    Login { endpoint: plain(servers.sandbox.addresses.smtp), username: ADDRESS.into(), password: PASSWORD.into() }
+}
+
+fn submission(id: &str) -> Submission {
+    let body = "a line\r\n.\r\n.. two dots\r\n".repeat(8_000);
+    Submission {
+        from: ADDRESS.parse().unwrap(),
+        to: "anna@example.org".parse().unwrap(),
+        raw: format!("From: <{ADDRESS}>\r\nTo: <anna@example.org>\r\nMessage-ID: <{id}>\r\n\r\n{body}").into_bytes(),
+    }
+}
+
+async fn send(servers: &Servers, id: &str) -> Result<(), SmtpError> {
+    submit(&login(servers), &submission(id), || true).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_message_arrives_byte_for_byte_at_its_one_recipient() {
+    let servers = Servers::start().await;
+    let receipt = submit(&login(&servers), &submission("a@x"), || true).await.unwrap();
+    assert!(!receipt.response.is_empty());
+    let accepted = servers.control.wait_accepted(1, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(accepted[0].rcpt_to, ["anna@example.org"]);
+    assert_eq!(accepted[0].mail_from, ADDRESS);
+    let raw = servers.control.accepted_raw(accepted[0].seq).await.unwrap();
+    let sent = submission("a@x").raw;
+    assert_eq!(String::from_utf8_lossy(&raw).trim_end(), String::from_utf8_lossy(&sent).trim_end());
+}
+
+#[tokio::test]
+async fn refusals_are_classified_and_leave_nothing_behind() {
+    let servers = Servers::start().await;
+    for at in [At::Mail, At::Rcpt, At::Data, At::End] {
+        servers.order(Target::Smtp, FaultKind::Reject4xx, Some(at)).await;
+        let deferred = send(&servers, "b@x").await.unwrap_err();
+        assert!(matches!(deferred, SmtpError::Deferred { .. }), "{at:?}: {deferred:?}");
+        servers.order(Target::Smtp, FaultKind::Reject5xx, Some(at)).await;
+        let refused = send(&servers, "b@x").await.unwrap_err();
+        assert!(matches!(refused, SmtpError::Refused { .. }), "{at:?}: {refused:?}");
+        servers.order(Target::Smtp, FaultKind::DailyLimit, Some(at)).await;
+        let spent = send(&servers, "b@x").await.unwrap_err();
+        assert!(matches!(spent, SmtpError::DailyLimit { .. }), "{at:?}: {spent:?}");
+    }
+    assert!(servers.control.accepted().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_lost_answer_after_the_last_byte_is_doubt() {
+    let servers = Servers::start().await;
+    for at in [At::Connect, At::Auth, At::Mail, At::Rcpt, At::Data] {
+        for kind in [FaultKind::Close, FaultKind::Reset] {
+            servers.order(Target::Smtp, kind, Some(at)).await;
+            let error = send(&servers, "c@x").await.unwrap_err();
+            assert!(matches!(error, SmtpError::Network { .. }), "{kind:?} at {at:?}: {error:?}");
+        }
+    }
+    assert!(servers.control.accepted().await.unwrap().is_empty());
+    servers.order(Target::Smtp, FaultKind::ResetAfterAccept, None).await;
+    let doubt = send(&servers, "d@x").await.unwrap_err();
+    assert!(matches!(doubt, SmtpError::Ambiguous { .. }), "{doubt:?}");
+    assert_eq!(servers.control.accepted().await.unwrap().len(), 1);
+    servers.order(Target::Smtp, FaultKind::Close, Some(At::End)).await;
+    let doubt = send(&servers, "e@x").await.unwrap_err();
+    assert!(matches!(doubt, SmtpError::Ambiguous { .. }), "{doubt:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_refused_login() {
+    let servers = Servers::start().await;
+    let wrong = Login { password: "wrong".into(), ..login(&servers) };
+    let refused = submit(&wrong, &submission("f@x"), || true).await.unwrap_err();
+    assert!(matches!(refused, SmtpError::LoginRefused { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_lost_its_lease_does_not_reach_data() {
+    let servers = Servers::start().await;
+    let error = submit(&login(&servers), &submission("g@x"), || false).await.unwrap_err();
+    assert_eq!(error, SmtpError::LeaseLost);
+    assert!(servers.control.accepted().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_is_left_in_time() {
+    // A listener that takes the connection and never speaks; time is paused, so nothing is waited for.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let login = Login {
+        endpoint: plain(silent.local_addr().unwrap()),
+        username: ADDRESS.into(),
+        password: PASSWORD.into(),
+    };
+    let error = submit(&login, &submission("h@x"), || true).await.unwrap_err();
+    assert!(matches!(error, SmtpError::Timeout { stage: Stage::Connect, .. } | SmtpError::Network { .. }), "{error:?}");
+}
