@@ -6,23 +6,68 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postrider_queue::{Claimed, JobId, Lease, NewJob, QueueClient, Stop, Tenant};
+use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::clock::Clock;
 use postrider_shared::database::Database;
 use postrider_shared::ids::TenantId;
+use postrider_shared::mail::Mail;
+use postrider_shared::messages::Messages;
 use postrider_shared::objects::Objects;
+use postrider_shared::outbox::{Outbox, Relay};
+use postrider_shared::products::Products;
+use postrider_shared::quotes::Quotes;
 use postrider_shared::seal::KeyRing;
+use postrider_shared::tenants::Tenants;
 
+use crate::memory::Memory;
 use crate::providers::llm::Llm;
+
+/// Memory that large mails may take up together, in megabytes.
+const MAIL_MEMORY: u32 = 256;
 
 /// Built once in `main`, shared by all jobs.
 #[derive(Clone)]
 pub struct Services {
     pub queue: QueueClient,
-    pub database: Database,
+    pub relay: Relay,
+    pub tenants: Tenants,
+    pub accounts: Accounts,
+    pub products: Products,
+    pub mail: Mail,
+    pub quotes: Quotes,
+    pub messages: Messages,
     pub objects: Objects,
-    pub keys: KeyRing,
+    pub mail_memory: Memory,
     pub llm: Arc<Llm>,
     pub clock: Clock,
+}
+
+impl Services {
+    /// All stores over one database.
+    pub fn new(
+        queue: QueueClient,
+        database: &Database,
+        keys: KeyRing,
+        objects: Objects,
+        llm: Llm,
+        clock: Clock,
+    ) -> Self {
+        let (database, time) = (|| database.clone(), || clock.clone());
+        Self {
+            relay: Relay::new(Outbox::new(database(), time()), queue.clone()),
+            tenants: Tenants::new(database(), time()),
+            accounts: Accounts::new(database(), time(), Some(keys)),
+            products: Products::new(database(), time()),
+            mail: Mail::new(database(), time()),
+            quotes: Quotes::new(database(), time()),
+            messages: Messages::new(database(), time()),
+            mail_memory: Memory::new(MAIL_MEMORY),
+            llm: Arc::new(llm),
+            queue,
+            objects,
+            clock,
+        }
+    }
 }
 
 /// The job in hand.
@@ -107,6 +152,15 @@ impl Context {
         if let Err(error) = self.job.lease.progress(progress).await {
             tracing::debug!(%error, "progress was not reported");
         }
+    }
+
+    /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning
+    /// attempts.
+    pub async fn pause_account(&self, account: &Account, reason: &str) -> Result<(), Stop> {
+        tracing::error!(account.id = %account.id, reason, "mailbox paused");
+        self.accounts.pause(account.tenant_id, account.id, reason).await?;
+        self.queue.pause_scope(&self.job.tenant, &account.scope()).await?;
+        Ok(())
     }
 
     /// A follow-up of this job's tenant. Its id follows from the parts, so a repeat does not make a second one.

@@ -4,8 +4,9 @@
 mod item;
 
 use postrider_shared::products::Product;
+use postrider_shared::quotes::{DimensionValue, NewLine};
 
-pub use self::item::CheckedItem;
+pub use self::item::{Stated, line};
 use crate::providers::llm::{Answer, AnsweredItem};
 
 /// Below this the answer is looked at by a person, whatever it says.
@@ -16,7 +17,7 @@ pub const MAX_ITEMS: usize = 100;
 /// What is left of an answer after the checks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checked {
-    pub items: Vec<CheckedItem>,
+    pub lines: Vec<NewLine>,
     /// Why a person must look at it, one sentence each; empty if nothing is wrong.
     pub problems: Vec<String>,
 }
@@ -47,14 +48,14 @@ pub fn check(answer: &Answer, text: &str, products: &[Product]) -> Checked {
     for (at, item) in answer.items.iter().take(MAX_ITEMS).enumerate() {
         let label = label(at + 1, item);
         match check_item(item, &seen, products) {
-            Ok(item) => checked.items.push(item),
+            Ok(line) => checked.lines.push(line),
             Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| format!("{label}: {problem}"))),
         }
     }
     checked
 }
 
-fn check_item(item: &AnsweredItem, seen: &str, products: &[Product]) -> Result<CheckedItem, Vec<String>> {
+fn check_item(item: &AnsweredItem, seen: &str, products: &[Product]) -> Result<NewLine, Vec<String>> {
     let mut problems = Vec::new();
     let excerpt = normal(&item.excerpt);
     if excerpt.is_empty() || !seen.contains(&excerpt) {
@@ -67,13 +68,32 @@ fn check_item(item: &AnsweredItem, seen: &str, products: &[Product]) -> Result<C
     match product {
         None => problems.push("no product of yours matches".to_owned()),
         Some(None) => problems.push("the product is unknown".to_owned()),
-        Some(Some(product)) => match item::against(product, item) {
+        Some(Some(product)) => match stated(item).and_then(|stated| line(product, &stated)) {
             Ok(checked) if problems.is_empty() => return Ok(checked),
             Ok(_) => {}
             Err(more) => problems.extend(more),
         },
     }
     Err(problems)
+}
+
+fn stated(item: &AnsweredItem) -> Result<Stated, Vec<String>> {
+    let mut dimensions = Vec::new();
+    let mut problems = Vec::new();
+    for given in &item.dimensions {
+        match item::decimal(&given.value) {
+            Some(value) => dimensions.push(DimensionValue { name: given.name.clone(), value, unit: given.unit.clone() }),
+            None => problems.push(format!("the {} is not a number", short(&given.name))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Stated {
+        dimensions,
+        material: item.material.clone(),
+        quantity: item.quantity.as_deref().and_then(item::decimal),
+    })
 }
 
 fn label(number: usize, item: &AnsweredItem) -> String {

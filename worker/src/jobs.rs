@@ -1,17 +1,43 @@
 //! The handlers, one file per kind, and the one list of them.
 
 mod diagnostic;
+mod extract_request;
+mod poll_mailbox;
+mod price_quote;
+mod render_quote;
+mod send_email;
 
-use postrider_shared::jobs::{DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep};
+use postrider_shared::jobs::{
+    DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep, ExtractRequest, PollMailbox, PriceQuote,
+    RenderQuote, SendEmail,
+};
 
 use crate::registry::{RegisteredTwice, Registry};
 
 /// Every kind this worker runs.
 pub fn registry() -> Result<Registry, RegisteredTwice> {
     let mut registry = Registry::default();
+    registry.add::<PollMailbox>()?;
+    registry.add::<ExtractRequest>()?;
+    registry.add::<PriceQuote>()?;
+    registry.add::<RenderQuote>()?;
+    registry.add::<SendEmail>()?;
     registry.add::<DiagnosticEcho>()?;
     registry.add::<DiagnosticSleep>()?;
     registry.add::<DiagnosticFail>()?;
     registry.add::<DiagnosticCrash>()?;
     Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_shared::jobs::catalogue;
+
+    #[test]
+    fn every_kind_of_the_catalogue_has_its_handler() {
+        let registry = super::registry().unwrap();
+        for kind in catalogue() {
+            assert!(registry.find(kind.kind.as_str()).is_some(), "{}", kind.kind);
+        }
+    }
 }

@@ -11,7 +11,7 @@ mod text;
 
 use chrono::{DateTime, Utc};
 use mail_parser::{Address, Message, MessageParser};
-use sha2::{Digest, Sha256};
+use postrider_queue::Stop;
 
 pub use self::quoted::{Split, split};
 
@@ -40,8 +40,6 @@ pub struct Mail {
     pub automatic: Option<&'static str>,
     /// Why there is no text to read, if so.
     pub unreadable: Option<&'static str>,
-    /// The same for every copy of this mail in one mailbox.
-    pub dedupe_key: String,
 }
 
 impl Mail {
@@ -50,7 +48,6 @@ impl Mail {
         let Some(message) = MessageParser::default().parse(raw) else {
             return Self {
                 unreadable: Some("this is not a mail: it has neither headers nor text"),
-                dedupe_key: content_key(raw),
                 ..Self::default()
             };
         };
@@ -70,56 +67,25 @@ impl Mail {
             automatic: automatic::reason(&message),
             unreadable: text.is_empty().then_some("the mail has no readable text"),
             text,
-            dedupe_key: String::new(),
         };
         if mail.references.len() > MAX_REFERENCES {
             // The first one names the thread, the last ones its latest mails.
             mail.references.drain(1..=mail.references.len() - MAX_REFERENCES);
         }
-        mail.dedupe_key = mail.dedupe_key(raw);
         mail
+    }
+
+    /// Reads a raw message on a thread that may be kept busy: a large one takes a while.
+    pub async fn parse_apart(raw: bytes::Bytes) -> Result<Self, Stop> {
+        tokio::task::spawn_blocking(move || Self::parse(&raw)).await.map_err(|error| {
+            Stop::retry(format_args!("reading the mail was cut off: {error}"))
+        })
     }
 
     /// Whether the mail says that it answers another one.
     pub fn is_reply(&self) -> bool {
         self.in_reply_to.is_some() || !self.references.is_empty()
     }
-
-    /// The Message-ID alone would lose a second request from a form that gives all its mails the same one; the raw
-    /// bytes would count one mail twice, because every route adds its own headers.
-    fn dedupe_key(&self, raw: &[u8]) -> String {
-        let sent_at = self.sent_at.map(|at| at.timestamp().to_string()).unwrap_or_default();
-        let from = self.from_address.as_deref().unwrap_or_default();
-        let mut parts = vec![from, &sent_at, &self.subject];
-        match &self.message_id {
-            Some(id) => parts.push(id),
-            None if self.text.is_empty() => return content_key(raw),
-            None => parts.push(&self.text),
-        }
-        digest(&parts)
-    }
-}
-
-/// The key of something that cannot be read as a mail.
-pub fn content_key(raw: &[u8]) -> String {
-    hex(&Sha256::digest(raw))
-}
-
-fn digest(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hex(&hash.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A date before 1970 or far in the future is a broken clock or a lie; the time of arrival is used instead.

@@ -39,14 +39,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let registry = Arc::new(jobs::registry()?);
     let clock = Clock::system();
     let queue = QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards);
-    let services = Arc::new(Services {
-        queue: QueueClient::connect(queue).await?,
-        database: Database::connect(&config.database).await?,
-        objects: Objects::open(&config.objects)?,
-        keys: config.keys.keys.clone(),
-        llm: Arc::new(llm(&config, clock.clone())?),
-        clock,
-    });
+    let queue = QueueClient::connect(queue).await?;
+    let database = Database::connect(&config.database).await?;
+    let objects = Objects::open(&config.objects)?;
+    let llm = llm(&config, clock.clone())?;
+    let services = Arc::new(Services::new(queue, &database, config.keys.keys.clone(), objects, llm, clock));
     let runtime = RuntimeConfig {
         queues: config.queues.iter().map(|queue| queue.name()).collect(),
         concurrency: config.concurrency,

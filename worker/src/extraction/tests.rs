@@ -72,7 +72,7 @@ fn reason(change: impl FnOnce(&mut AnsweredItem)) -> String {
     let mut item = item();
     change(&mut item);
     let checked = check(&answer(vec![item]), MAIL, &[banner()]);
-    assert!(checked.items.is_empty());
+    assert!(checked.lines.is_empty());
     checked.reason().unwrap()
 }
 
@@ -80,17 +80,17 @@ fn reason(change: impl FnOnce(&mut AnsweredItem)) -> String {
 fn a_complete_item_is_taken_in_the_products_unit() {
     let checked = check(&answer(vec![item()]), MAIL, &[banner()]);
     assert_eq!(checked.problems, [""; 0]);
-    let line = &checked.items[0];
+    let line = &checked.lines[0];
     assert_eq!((line.quantity, line.dimensions[0].value), (number("3"), number("4")));
-    assert_eq!(line.dimensions[0].given, "400 cm");
+    assert_eq!(line.dimensions[0].unit, "m");
 }
 
 #[test]
 fn whatever_is_missing_unknown_or_out_of_bounds_is_named() {
-    assert_eq!(reason(|item| item.quantity = None), "item 1 (BANNER): the quantity is missing");
+    assert_eq!(reason(|item| item.quantity = None), "item 1 (BANNER): the quantity is missing or not a number");
     assert!(reason(|item| item.quantity = Some("-5".into())).contains("quantity is -5"));
     assert!(reason(|item| item.quantity = Some("99999999999999999999".into())).contains("quantity"));
-    assert!(reason(|item| item.quantity = Some("1e9".into())).contains("quantity is not a number"));
+    assert!(reason(|item| item.quantity = Some("1e9".into())).contains("quantity is missing or not a number"));
     assert!(reason(|item| item.sku = None).contains("no product"));
     assert!(reason(|item| item.sku = Some("POLO".into())).contains("product is unknown"));
     assert!(reason(|item| item.material = None).contains("material is missing"));

@@ -92,7 +92,7 @@ async fn connect(endpoint: &Endpoint, budget: &Budget) -> Result<async_imap::Cli
     }
     let mut client = async_imap::Client::new(Metered::new(stream, budget.clone()));
     greeting(&mut client).await?;
-    if endpoint.security == Security::StartTls {
+    if endpoint.security == Security::Starttls {
         let upgrade = client.run_command_and_check_ok("STARTTLS", None).await;
         upgrade.map_err(|error| ImapError::of(Stage::Tls, error))?;
         // What a man in the middle may have put behind the answer is dropped with the old client's buffer.

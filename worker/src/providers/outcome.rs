@@ -32,7 +32,7 @@ impl From<SmtpError> for Stop {
             | SmtpError::Timeout { .. }
             | SmtpError::Deferred { .. }
             | SmtpError::LoginRefused { .. }
-            | SmtpError::LeaseLost
+            | SmtpError::Overtaken
             | SmtpError::DailyLimit { .. } => Self::retry(error),
             SmtpError::Refused { .. } | SmtpError::Unsendable { .. } => Self::fail(error),
             SmtpError::Ambiguous { .. } => Self::fail(error).with_cap(CapUse::Unknown),

@@ -52,15 +52,15 @@ pub struct Receipt {
     pub response: String,
 }
 
-/// Hands one message to the server. `still_ours` is asked right before DATA: the last moment at which a job
-/// whose lease has passed to another worker can stop without doubt.
+/// Hands one message to the server. `may_start` is awaited right before DATA, the last moment at which a run that
+/// was overtaken by another worker can stop without doubt; if it says no, nothing is sent.
 pub async fn submit(
     login: &Login,
     submission: &Submission,
-    still_ours: impl FnOnce() -> bool + Send,
+    may_start: impl Future<Output = bool> + Send,
 ) -> Result<Receipt, SmtpError> {
     let mut connection = connect(&login.endpoint).await?;
-    let sent = converse(&mut connection, login, submission, still_ours).await;
+    let sent = converse(&mut connection, login, submission, may_start).await;
     // Politeness only: whatever QUIT answers changes nothing about the message.
     let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
     sent
@@ -70,7 +70,7 @@ async fn converse(
     connection: &mut AsyncSmtpConnection,
     login: &Login,
     submission: &Submission,
-    still_ours: impl FnOnce() -> bool + Send,
+    may_start: impl Future<Output = bool> + Send,
 ) -> Result<Receipt, SmtpError> {
     authenticate(connection, login).await?;
     if !submission.raw.is_ascii() {
@@ -80,8 +80,8 @@ async fn converse(
     step(Stage::Mail, COMMAND_LIMIT, connection.command(mail)).await?;
     let recipient = Rcpt::new(submission.to.clone(), vec![]);
     step(Stage::Recipient, COMMAND_LIMIT, connection.command(recipient)).await?;
-    if !still_ours() {
-        return Err(SmtpError::LeaseLost);
+    if !may_start.await {
+        return Err(SmtpError::Overtaken);
     }
     step(Stage::Data, COMMAND_LIMIT, connection.command(Data)).await?;
     content(connection, &submission.raw).await
@@ -92,11 +92,11 @@ async fn connect(endpoint: &Endpoint) -> Result<AsyncSmtpConnection, SmtpError> 
     let hello = ClientId::default();
     let wrapped = match endpoint.security {
         Security::Tls => Some(tls_parameters(endpoint)?),
-        Security::StartTls | Security::Plain => None,
+        Security::Starttls | Security::Plain => None,
     };
     let opening = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_LIMIT), &hello, wrapped, None);
     let mut connection = step(Stage::Connect, CONNECT_LIMIT + COMMAND_LIMIT, opening).await?;
-    if endpoint.security == Security::StartTls {
+    if endpoint.security == Security::Starttls {
         let upgrade = connection.starttls(tls_parameters(endpoint)?, &hello);
         step(Stage::Tls, COMMAND_LIMIT, upgrade).await?;
     }

@@ -5,6 +5,8 @@ mod metered;
 use std::fmt::{self, Debug};
 use std::sync::{Arc, OnceLock};
 
+use postrider_shared::accounts::MailServer;
+pub use postrider_shared::accounts::Security;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -12,23 +14,18 @@ use tokio_rustls::TlsConnector;
 
 pub use self::metered::{Budget, Metered};
 
-/// How the connection to a mail server is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first byte (IMAP 993, SMTP 465).
-    Tls,
-    /// Plain first, then upgraded; a server that does not offer it is an error, never a downgrade.
-    StartTls,
-    /// No protection: for servers on the same machine and for the sandbox.
-    Plain,
-}
-
-/// Where a mail server listens.
+/// Where a mail server listens. A server that does not offer STARTTLS when it should is an error, never a downgrade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub host: String,
     pub port: u16,
     pub security: Security,
+}
+
+impl From<MailServer> for Endpoint {
+    fn from(server: MailServer) -> Self {
+        Self { host: server.host, port: server.port, security: server.security }
+    }
 }
 
 impl fmt::Display for Endpoint {

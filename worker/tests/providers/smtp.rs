@@ -19,13 +19,13 @@ fn submission(id: &str) -> Submission {
 }
 
 async fn send(servers: &Servers, id: &str) -> Result<(), SmtpError> {
-    submit(&login(servers), &submission(id), || true).await.map(drop)
+    submit(&login(servers), &submission(id), std::future::ready(true)).await.map(drop)
 }
 
 #[tokio::test]
 async fn a_message_arrives_byte_for_byte_at_its_one_recipient() {
     let servers = Servers::start().await;
-    let receipt = submit(&login(&servers), &submission("a@x"), || true).await.unwrap();
+    let receipt = submit(&login(&servers), &submission("a@x"), std::future::ready(true)).await.unwrap();
     assert!(!receipt.response.is_empty());
     let accepted = servers.control.wait_accepted(1, Duration::from_secs(5)).await.unwrap();
     assert_eq!(accepted[0].rcpt_to, ["anna@example.org"]);
@@ -76,15 +76,15 @@ async fn only_a_lost_answer_after_the_last_byte_is_doubt() {
 async fn a_wrong_password_is_a_refused_login() {
     let servers = Servers::start().await;
     let wrong = Login { password: "wrong".into(), ..login(&servers) };
-    let refused = submit(&wrong, &submission("f@x"), || true).await.unwrap_err();
+    let refused = submit(&wrong, &submission("f@x"), std::future::ready(true)).await.unwrap_err();
     assert!(matches!(refused, SmtpError::LoginRefused { .. }), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_job_that_lost_its_lease_does_not_reach_data() {
     let servers = Servers::start().await;
-    let error = submit(&login(&servers), &submission("g@x"), || false).await.unwrap_err();
-    assert_eq!(error, SmtpError::LeaseLost);
+    let error = submit(&login(&servers), &submission("g@x"), std::future::ready(false)).await.unwrap_err();
+    assert_eq!(error, SmtpError::Overtaken);
     assert!(servers.control.accepted().await.unwrap().is_empty());
 }
 
@@ -97,6 +97,6 @@ async fn a_server_that_hangs_is_left_in_time() {
         username: ADDRESS.into(),
         password: PASSWORD.into(),
     };
-    let error = submit(&login, &submission("h@x"), || true).await.unwrap_err();
+    let error = submit(&login, &submission("h@x"), std::future::ready(true)).await.unwrap_err();
     assert!(matches!(error, SmtpError::Timeout { stage: Stage::Connect, .. } | SmtpError::Network { .. }), "{error:?}");
 }

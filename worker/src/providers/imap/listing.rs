@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response};
+use async_imap::imap_proto::{AttributeValue, MailboxDatum, MessageSection, Response, SectionPath};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -11,6 +11,8 @@ use super::{COMMAND_LIMIT, ImapError, Session, Stage};
 
 /// Bytes a listing may take: about 150,000 messages.
 const LISTING: u64 = 16 * 1024 * 1024;
+/// Bytes the header lines of one message may take.
+const HEADER: u64 = 2 * 1024 * 1024;
 /// The slowest server worth waiting for.
 const BYTES_PER_SECOND: u64 = 256 * 1024;
 const UIDS_PER_FETCH: usize = 200;
@@ -97,6 +99,21 @@ impl Session {
         Ok(uids)
     }
 
+    /// The header lines only, of a message too large to be fetched whole; `None` if it is gone.
+    pub async fn fetch_header(&mut self, uid: u32) -> Result<Option<Bytes>, ImapError> {
+        let mut header = None;
+        let command = format!("UID FETCH {uid} (UID BODY.PEEK[HEADER])");
+        self.command(Stage::Fetch, &command, COMMAND_LIMIT, HEADER, |response| {
+            if let Response::Fetch(_, attributes) = response
+                && let Some(data) = attributes.iter().find_map(header_of)
+            {
+                header = Some(Bytes::copy_from_slice(data));
+            }
+        })
+        .await?;
+        Ok(header)
+    }
+
     /// The raw message, or `None` if it is gone. Fails with [`ImapError::TooMuch`] beyond `max_bytes`; the
     /// connection is then of no further use.
     pub async fn fetch(&mut self, uid: u32, max_bytes: u64) -> Result<Option<Bytes>, ImapError> {
@@ -137,6 +154,16 @@ fn message<'a>(attributes: &'a [AttributeValue<'_>]) -> Option<&'a [u8]> {
         }
         _ => None,
     })
+}
+
+fn header_of<'a>(attribute: &'a AttributeValue<'_>) -> Option<&'a [u8]> {
+    match attribute {
+        AttributeValue::BodySection {
+            section: Some(SectionPath::Full(MessageSection::Header)), data: Some(data), ..
+        }
+        | AttributeValue::Rfc822Header(Some(data)) => Some(data.as_ref()),
+        _ => None,
+    }
 }
 
 fn listed(attributes: &[AttributeValue<'_>]) -> Option<Listed> {

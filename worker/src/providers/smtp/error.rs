@@ -56,8 +56,8 @@ pub enum SmtpError {
     /// The message or the server's abilities rule it out before anything was sent.
     #[error("the message cannot be sent: {detail}")]
     Unsendable { detail: String },
-    #[error("the job's lease ended before the message was handed over")]
-    LeaseLost,
+    #[error("another run may have the message by now; nothing was handed over")]
+    Overtaken,
 }
 
 impl SmtpError {

@@ -1,0 +1,104 @@
+//! Reads a recorded mail with the language model and makes of it what it is: a draft quote, a quote for a person to
+//! look at, or nothing.
+
+mod question;
+mod verdict;
+
+use postrider_queue::{Done, Outcome, Stop};
+use postrider_shared::accounts::identity_of;
+use postrider_shared::ids::{QuoteId, TenantId};
+use postrider_shared::jobs::{ExtractRequest, PriceQuote};
+use postrider_shared::mail::{InboundMail, MailState, Reading};
+use postrider_shared::quotes::{CreatedQuote, Quote, QuoteState};
+use serde_json::json;
+
+use self::question::Material;
+use self::verdict::Verdict;
+use crate::context::Context;
+use crate::mail::Mail;
+use crate::providers::llm::LlmError;
+use crate::registry::Handler;
+
+/// How often an answer of a wrong shape is asked for again before a person reads the mail.
+const SHAPE_ATTEMPTS: u32 = 3;
+
+impl Handler for ExtractRequest {
+    async fn run(self, ctx: &Context) -> Outcome {
+        let tenant = ctx.tenant()?;
+        let record = ctx.mail.get(tenant, self.mail_id).await?;
+        match record.state {
+            MailState::Received => {}
+            MailState::Extracted => return follow(ctx, &ctx.quotes.get(tenant, QuoteId::of(record.id)).await?),
+            MailState::Ignored | MailState::Failed => return Ok(Done::with(json!({ "mail": record.state }))),
+        }
+        let mail = parsed(ctx, &record).await?;
+        if let Some(reason) = never_answered(ctx, tenant, &record, &mail).await? {
+            return ignore(ctx, tenant, &record, Reading::default(), &reason).await;
+        }
+        let material = Material::gather(ctx, tenant, &record, mail).await?;
+        let verdict = match ctx.llm.ask(&material.question()).await {
+            Ok(answer) => verdict::of(&material, answer),
+            Err(error) if for_a_person(&error, ctx.job.attempt) => verdict::unread(&material, &error),
+            Err(error) => return Err(error.into()),
+        };
+        match verdict {
+            Verdict::Ignore { reading, reason } => ignore(ctx, tenant, &record, reading, &reason).await,
+            Verdict::Quote(quote) => match ctx.quotes.create(tenant, *quote).await? {
+                CreatedQuote::New(quote) | CreatedQuote::Exists(quote) => follow(ctx, &quote),
+            },
+        }
+    }
+}
+
+async fn parsed(ctx: &Context, record: &InboundMail) -> Result<Mail, Stop> {
+    let _memory = ctx.mail_memory.reserve(record.size.unsigned_abs()).await;
+    Mail::parse_apart(ctx.objects.get(&record.raw_key).await?).await
+}
+
+/// Machines and ourselves: answering either begins a conversation that never ends.
+async fn never_answered(
+    ctx: &Context,
+    tenant: TenantId,
+    record: &InboundMail,
+    mail: &Mail,
+) -> Result<Option<String>, Stop> {
+    if let Some(reason) = mail.automatic {
+        return Ok(Some(reason.to_owned()));
+    }
+    let account = ctx.accounts.get(tenant, record.account_id).await?;
+    let ours = |address: &Option<String>| address.as_deref().is_some_and(|a| identity_of(a) == account.identity);
+    let own = ours(&mail.from_address) || ours(&mail.answer_to);
+    Ok(own.then(|| "mail from this mailbox's own address".to_owned()))
+}
+
+/// What no later attempt mends, or not within reason: the mail is read by a person instead.
+fn for_a_person(error: &LlmError, attempt: u32) -> bool {
+    match error {
+        LlmError::Rejected { .. } | LlmError::Refused { .. } => true,
+        LlmError::Cut | LlmError::Malformed { .. } | LlmError::NotInSchema { .. } => attempt >= SHAPE_ATTEMPTS,
+        LlmError::Busy { .. }
+        | LlmError::RateLimited { .. }
+        | LlmError::QuotaExhausted { .. }
+        | LlmError::Misconfigured { .. }
+        | LlmError::Server { .. }
+        | LlmError::Network { .. }
+        | LlmError::Timeout
+        | LlmError::Request { .. } => false,
+    }
+}
+
+async fn ignore(ctx: &Context, tenant: TenantId, record: &InboundMail, reading: Reading, reason: &str) -> Outcome {
+    let intent = reading.intent;
+    ctx.mail.ignored(tenant, record.id, reading, reason).await?;
+    Ok(Done::with(json!({ "mail": MailState::Ignored, "intent": intent, "reason": reason })))
+}
+
+/// A draft goes on by itself; anything else waits for somebody or is further already.
+fn follow(ctx: &Context, quote: &Quote) -> Outcome {
+    let done = Done::with(json!({ "quote_id": quote.id, "quote": quote.state, "reason": quote.reason }));
+    if quote.state != QuoteState::Draft {
+        return Ok(done);
+    }
+    let parts = ["price", &quote.id.to_string(), &quote.revision.to_string()];
+    Ok(done.then(ctx.follow_up(&PriceQuote { quote_id: quote.id }, &parts)?))
+}

@@ -1,0 +1,106 @@
+//! What becomes of a mail, decided from the model's answer and our own checks.
+
+use postrider_shared::mail::{Intent, Reading};
+use postrider_shared::quotes::NewQuote;
+use serde_json::{Value, json};
+
+use super::question::Material;
+use crate::extraction::{self, MIN_CONFIDENCE};
+use crate::providers::llm::{self, Answer, LlmError};
+
+/// Mailboxes that nobody reads.
+const NO_REPLY: [&str; 6] = ["noreply", "no-reply", "no_reply", "donotreply", "do-not-reply", "do_not_reply"];
+
+pub(super) enum Verdict {
+    Ignore { reading: Reading, reason: String },
+    Quote(Box<NewQuote>),
+}
+
+/// The verdict on an answer. Only what the model is sure of is ignored; doubt goes to a person.
+pub(super) fn of(material: &Material, answer: Answer) -> Verdict {
+    let language = language(&answer.language);
+    let reading = |intent| Reading {
+        intent: Some(intent),
+        language: language.clone(),
+        confidence: Some(answer.confidence).filter(|confidence| (0.0..=1.0).contains(confidence)),
+    };
+    let sure = (MIN_CONFIDENCE..=1.0).contains(&answer.confidence);
+    match answer.intent {
+        llm::Intent::NotARequest if sure => {
+            return Verdict::Ignore {
+                reading: reading(Intent::NotARequest),
+                reason: "the mail does not ask for a quote".to_owned(),
+            };
+        }
+        llm::Intent::FollowUp if sure => {
+            return Verdict::Ignore {
+                reading: reading(Intent::FollowUp),
+                reason: "the mail continues an earlier conversation and asks for no new quote".to_owned(),
+            };
+        }
+        // A repetition needs something to repeat; without it the request would be lost.
+        llm::Intent::Duplicate if sure && !material.earlier.is_empty() => {
+            return Verdict::Ignore {
+                reading: reading(Intent::Duplicate),
+                reason: "the mail repeats a request that was made before".to_owned(),
+            };
+        }
+        llm::Intent::NewRequest
+        | llm::Intent::NotARequest
+        | llm::Intent::FollowUp
+        | llm::Intent::Duplicate => {}
+    }
+    let mut checked = extraction::check(&answer, &material.shown(), &material.products);
+    checked.problems.extend(unanswerable(material));
+    let review = checked.reason();
+    Verdict::Quote(Box::new(NewQuote {
+        deadline: answer.deadline,
+        customer_name: answer.customer_name.clone().map(|name| name.chars().take(200).collect()),
+        extraction: serde_json::to_value(&answer).unwrap_or_default(),
+        lines: checked.lines,
+        review,
+        reading: reading(Intent::NewRequest),
+        ..blank(material, language.clone())
+    }))
+}
+
+/// A mail the model could not or would not read, for a person.
+pub(super) fn unread(material: &Material, error: &LlmError) -> Verdict {
+    let mut reasons = vec![error.to_string()];
+    reasons.extend(unanswerable(material));
+    Verdict::Quote(Box::new(NewQuote {
+        extraction: json!({ "error": error.to_string() }),
+        review: Some(reasons.join("; ")),
+        ..blank(material, None)
+    }))
+}
+
+fn blank(material: &Material, language: Option<String>) -> NewQuote {
+    NewQuote {
+        mail_id: material.record.id,
+        language: language.unwrap_or_else(|| material.tenant.language.clone()),
+        currency: material.tenant.currency.clone(),
+        deadline: None,
+        customer_name: None,
+        customer_address: material.mail.answer_to.clone().unwrap_or_default(),
+        extraction: Value::Null,
+        lines: Vec::new(),
+        review: None,
+        reading: Reading::default(),
+    }
+}
+
+fn unanswerable(material: &Material) -> Option<String> {
+    let Some(address) = &material.mail.answer_to else {
+        return Some("the mail names no address that an answer could go to".to_owned());
+    };
+    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    NO_REPLY.contains(&local.as_str()).then(|| format!("nobody reads answers to {address}"))
+}
+
+fn language(answered: &str) -> Option<String> {
+    let code: String = answered.trim().chars().take(2).collect::<String>().to_ascii_lowercase();
+    let region = answered.trim().chars().nth(2);
+    let plausible = code.len() == 2 && code.bytes().all(|b| b.is_ascii_lowercase());
+    (plausible && region.is_none_or(|separator| matches!(separator, '-' | '_'))).then_some(code)
+}

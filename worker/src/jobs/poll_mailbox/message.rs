@@ -1,0 +1,125 @@
+//! One message: fetched, kept as it is in the object store, read, recorded with the job that follows.
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use postrider_queue::NewJob;
+use postrider_shared::accounts::Account;
+use postrider_shared::jobs::ExtractRequest;
+use postrider_shared::mail::{NewMail, Recorded, dedupe_key};
+use postrider_shared::objects::raw_mail_key;
+
+use super::Trouble;
+use crate::context::Context;
+use crate::mail::Mail;
+use crate::providers::imap::{ImapError, Listed, Session};
+
+/// The largest mail that is fetched whole; of a larger one only its header is kept.
+const MAX_MAIL_BYTES: u64 = 50 * 1024 * 1024;
+/// How much older than the reset a sender's own date may be, given that clocks and relays differ.
+const LATE: TimeDelta = TimeDelta::days(2);
+
+/// Where a message is.
+pub(super) struct Place<'a> {
+    pub(super) account: &'a Account,
+    pub(super) folder: &'static str,
+    pub(super) validity: u32,
+    pub(super) listed: Listed,
+    pub(super) reset_since: Option<DateTime<Utc>>,
+}
+
+/// What became of it.
+pub(super) enum Taken {
+    Recorded,
+    Known,
+    Failed,
+    Old,
+    Gone,
+}
+
+/// Fetches and records a message.
+pub(super) async fn take(ctx: &Context, session: &mut Session, place: &Place<'_>) -> Result<Taken, Trouble> {
+    let size = place.listed.size.map(u64::from);
+    if let Some(size) = size.filter(|size| *size > MAX_MAIL_BYTES) {
+        let reason = format!("the mail has {} MB, more than the {} MB that are read", mega(size), mega(MAX_MAIL_BYTES));
+        return fail(ctx, session, place, reason).await;
+    }
+    // Large mails of many mailboxes at once must not use up the memory together.
+    let _memory = ctx.mail_memory.reserve(size.unwrap_or(MAX_MAIL_BYTES)).await;
+    let Some(raw) = session.fetch(place.listed.uid, MAX_MAIL_BYTES).await? else { return Ok(Taken::Gone) };
+    record(ctx, place, raw, None).await
+}
+
+/// Records a message that cannot be read, with as much of its header as there is.
+pub(super) async fn fail(
+    ctx: &Context,
+    session: &mut Session,
+    place: &Place<'_>,
+    reason: String,
+) -> Result<Taken, Trouble> {
+    let header = match session.fetch_header(place.listed.uid).await {
+        Ok(header) => header.unwrap_or_default(),
+        // The server makes even that impossible: the reason is all there is.
+        Err(ImapError::TooMuch { .. } | ImapError::Protocol { .. } | ImapError::Refused { .. }) => Bytes::new(),
+        Err(other) => return Err(other.into()),
+    };
+    record(ctx, place, header, Some(reason)).await
+}
+
+async fn record(
+    ctx: &Context,
+    place: &Place<'_>,
+    raw: Bytes,
+    failure: Option<String>,
+) -> Result<Taken, Trouble> {
+    let (tenant, account) = (place.account.tenant_id, place.account.id);
+    let mail = Mail::parse_apart(raw.clone()).await?;
+    if let (Some(reset), Some(sent)) = (place.reset_since, mail.sent_at)
+        && sent < reset - LATE
+    {
+        return Ok(Taken::Old);
+    }
+    let unreadable = failure.or_else(|| mail.unreadable.map(str::to_owned));
+    let failed = unreadable.is_some();
+    let key = match (&mail.message_id, raw.is_empty()) {
+        (None, true) => format!("uid:{}:{}", place.validity, place.listed.uid),
+        (id, _) => dedupe_key(id.as_deref(), &raw),
+    };
+    let mut new = NewMail {
+        account_id: account,
+        folder: place.folder.to_owned(),
+        uid_validity: place.validity,
+        uid: place.listed.uid,
+        dedupe_key: key,
+        rfc_message_id: mail.message_id,
+        in_reply_to: mail.in_reply_to,
+        references: mail.references,
+        from_address: mail.from_address.unwrap_or_default(),
+        from_name: mail.from_name,
+        subject: mail.subject,
+        sent_at: mail.sent_at,
+        received_at: place.listed.received_at.unwrap_or_else(|| ctx.clock.now()),
+        raw_key: String::new(),
+        size: place.listed.size.map_or(raw.len() as u64, u64::from),
+        text: mail.text,
+        failure: unreadable,
+    };
+    let id = new.id();
+    new.raw_key = raw_mail_key(tenant, account, id);
+    ctx.objects.put(&new.raw_key, raw).await.map_err(postrider_queue::Stop::from)?;
+    let jobs: Vec<NewJob> =
+        if failed { vec![] } else { vec![ctx.follow_up(&ExtractRequest { mail_id: id }, &["extract", &id.to_string()])?] };
+    match ctx.mail.record(tenant, new, jobs).await? {
+        Recorded::Known(_) => Ok(Taken::Known),
+        Recorded::New { outbox, .. } => {
+            // At once for speed; the scheduler's sweep repeats whatever was not marked.
+            if let Err(error) = ctx.relay.relay(tenant, &outbox).await {
+                tracing::warn!(%error, mail.id = %id, "the follow-up waits in the outbox");
+            }
+            Ok(if failed { Taken::Failed } else { Taken::Recorded })
+        }
+    }
+}
+
+fn mega(bytes: u64) -> u64 {
+    bytes.div_ceil(1024 * 1024)
+}

@@ -1,0 +1,109 @@
+//! How an attempt ends: first in the ledger, then for the queue.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use postrider_queue::{CapUse, Outcome, Stop, calendar_days};
+use postrider_shared::accounts::Account;
+use postrider_shared::database::StoreError;
+use postrider_shared::ids::TenantId;
+use postrider_shared::mail::Settled;
+use postrider_shared::messages::{Message, Verdict};
+
+use super::settled;
+use crate::context::Context;
+use crate::providers::smtp::{Receipt, SmtpError};
+
+/// The truth about a sent message is worth some patience with the database: each try waits twice as long.
+const SETTLE_TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// An open attempt at a message.
+pub(super) struct Attempt<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) tenant: TenantId,
+    pub(super) account: &'a Account,
+    pub(super) message: &'a Message,
+    pub(super) number: u32,
+}
+
+impl Attempt<'_> {
+    /// Notes what the server did, and says what that means for the job.
+    pub(super) async fn finish(self, sent: Result<Receipt, SmtpError>) -> Outcome {
+        let now = self.ctx.clock.now();
+        match sent {
+            Ok(receipt) => {
+                let provider_id = Some(receipt.response).filter(|text| !text.is_empty());
+                let message = self.settle(Verdict::Accepted { at: now, provider_id }).await?;
+                tracing::info!(message.id = %message.id, "accepted by the mail server");
+                Ok(settled(&message).cap(CapUse::Used(now)))
+            }
+            Err(SmtpError::Ambiguous { detail }) => {
+                tracing::error!(message.id = %self.message.id, detail, "in doubt: the answer after the last byte was lost");
+                metrics::counter!("postrider_messages_in_doubt_total").increment(1);
+                Ok(settled(&self.settle(Verdict::Unknown { reason: detail }).await?).cap(CapUse::Unknown))
+            }
+            Err(error @ SmtpError::LoginRefused { .. }) => {
+                self.ctx.pause_account(self.account, &error.to_string()).await?;
+                let stop = Stop::snooze(now + super::PAUSED, &error).with_cap(CapUse::NotUsed);
+                self.end(refused(&error), Err(stop)).await
+            }
+            Err(error @ SmtpError::DailyLimit { .. }) => {
+                let stop = Stop::snooze(self.next_day(now), &error).with_cap(CapUse::NotUsed);
+                self.end(refused(&error), Err(stop)).await
+            }
+            Err(error @ (SmtpError::Refused { .. } | SmtpError::Unsendable { .. })) => {
+                self.end(Verdict::Failed { reason: error.to_string() }, Err(error.into())).await
+            }
+            Err(
+                error @ (SmtpError::Deferred { .. }
+                | SmtpError::Network { .. }
+                | SmtpError::Timeout { .. }
+                | SmtpError::Overtaken),
+            ) => {
+                let last = self.ctx.job.attempt >= self.ctx.job.max_attempts;
+                let verdict = if last { Verdict::Failed { reason: error.to_string() } } else { refused(&error) };
+                self.end(verdict, Err(error.into())).await
+            }
+        }
+    }
+
+    /// Notes a verdict and ends the job with the given outcome.
+    pub(super) async fn end(self, verdict: Verdict, outcome: Outcome) -> Outcome {
+        self.settle(verdict).await?;
+        outcome
+    }
+
+    async fn settle(&self, verdict: Verdict) -> Result<Message, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..SETTLE_TRIES {
+            match self.try_settle(verdict.clone()).await {
+                Err(error) if error.is_transient() || matches!(error, StoreError::Conflict { .. }) => {
+                    tracing::warn!(%error, message.id = %self.message.id, "the ledger does not take the verdict yet");
+                }
+                settled => return settled,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.try_settle(verdict).await
+    }
+
+    async fn try_settle(&self, verdict: Verdict) -> Result<Message, StoreError> {
+        match self.ctx.messages.settle(self.tenant, self.message.id, self.number, verdict).await? {
+            Settled::Now(message) | Settled::Before(message) => Ok(message),
+        }
+    }
+
+    /// When the account's cap window ends, spread over some minutes so that not all messages wake at once.
+    fn next_day(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let today = calendar_days(self.account.time_zone.0, now, 1);
+        let end = today.first().map_or(now + TimeDelta::hours(24), |window| window.ends_at);
+        let spread = self.message.id.0.as_u128() % 600;
+        end + TimeDelta::seconds(i64::try_from(spread).unwrap_or_default())
+    }
+}
+
+fn refused(error: &SmtpError) -> Verdict {
+    Verdict::Refused { reason: error.to_string() }
+}
