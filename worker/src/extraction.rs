@@ -82,7 +82,9 @@ fn stated(item: &AnsweredItem) -> Result<Stated, Vec<String>> {
     let mut problems = Vec::new();
     for given in &item.dimensions {
         match item::decimal(&given.value) {
-            Some(value) => dimensions.push(DimensionValue { name: given.name.clone(), value, unit: given.unit.clone() }),
+            Some(value) => {
+                dimensions.push(DimensionValue { name: given.name.clone(), value, unit: given.unit.clone() });
+            }
             None => problems.push(format!("the {} is not a number", short(&given.name))),
         }
     }

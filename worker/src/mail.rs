@@ -46,10 +46,7 @@ impl Mail {
     /// Reads a raw RFC 5322 message.
     pub fn parse(raw: &[u8]) -> Self {
         let Some(message) = MessageParser::default().parse(raw) else {
-            return Self {
-                unreadable: Some("this is not a mail: it has neither headers nor text"),
-                ..Self::default()
-            };
+            return Self { unreadable: Some("this is not a mail: it has neither headers nor text"), ..Self::default() };
         };
         let from = first_address(message.from());
         let (from_address, from_name) = from.unwrap_or_default();
@@ -77,9 +74,9 @@ impl Mail {
 
     /// Reads a raw message on a thread that may be kept busy: a large one takes a while.
     pub async fn parse_apart(raw: bytes::Bytes) -> Result<Self, Stop> {
-        tokio::task::spawn_blocking(move || Self::parse(&raw)).await.map_err(|error| {
-            Stop::retry(format_args!("reading the mail was cut off: {error}"))
-        })
+        tokio::task::spawn_blocking(move || Self::parse(&raw))
+            .await
+            .map_err(|error| Stop::retry(format_args!("reading the mail was cut off: {error}")))
     }
 
     /// Whether the mail says that it answers another one.

@@ -37,7 +37,7 @@ impl Handler for ExtractRequest {
         }
         let material = Material::gather(ctx, tenant, &record, mail).await?;
         let verdict = match ctx.llm.ask(&material.question()).await {
-            Ok(answer) => verdict::of(&material, answer),
+            Ok(answer) => verdict::of(&material, &answer),
             Err(error) if for_a_person(&error, ctx.job.attempt) => verdict::unread(&material, &error),
             Err(error) => return Err(error.into()),
         };

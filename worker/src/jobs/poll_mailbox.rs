@@ -63,9 +63,5 @@ impl From<StoreError> for Trouble {
 
 fn login(ctx: &Context, account: &Account) -> Result<Login, Stop> {
     let server = account.imap();
-    Ok(Login {
-        endpoint: server.clone().into(),
-        username: server.username,
-        password: ctx.accounts.password(account)?,
-    })
+    Ok(Login { endpoint: server.clone().into(), username: server.username, password: ctx.accounts.password(account)? })
 }

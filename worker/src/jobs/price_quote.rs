@@ -2,6 +2,7 @@
 //! to a person; nobody gets a wrong price.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::str::FromStr;
 
 use chrono::Days;
@@ -30,9 +31,7 @@ impl Handler for PriceQuote {
         let products = products(ctx, tenant, &lines).await?;
         let step = match price(ctx, &owner, &quote, &lines, &products) {
             Ok(priced) => ctx.quotes.price(tenant, quote.id, quote.revision(), priced).await?,
-            Err(problems) => {
-                ctx.quotes.review(tenant, quote.id, quote.revision(), &problems.join("; ")).await?
-            }
+            Err(problems) => ctx.quotes.review(tenant, quote.id, quote.revision(), &problems.join("; ")).await?,
         };
         match step {
             Step::Taken(quote) | Step::NotTaken(quote) => follow(ctx, &quote),
@@ -50,15 +49,11 @@ fn follow(ctx: &Context, quote: &Quote) -> Outcome {
     Ok(done.then(ctx.follow_up(&RenderQuote { quote_id: quote.id, revision }, &parts)?))
 }
 
-async fn products(
-    ctx: &Context,
-    tenant: TenantId,
-    lines: &[QuoteLine],
-) -> Result<BTreeMap<ProductId, Product>, Stop> {
+async fn products(ctx: &Context, tenant: TenantId, lines: &[QuoteLine]) -> Result<BTreeMap<ProductId, Product>, Stop> {
     let mut products = BTreeMap::new();
     for id in lines.iter().filter_map(|line| line.product_id) {
-        if !products.contains_key(&id) {
-            products.insert(id, ctx.products.get(tenant, id).await?);
+        if let Slot::Vacant(slot) = products.entry(id) {
+            slot.insert(ctx.products.get(tenant, id).await?);
         }
     }
     Ok(products)
@@ -86,7 +81,8 @@ fn price(
                 explanation: serde_json::to_value(&price.explanation).unwrap_or_default(),
             }),
             Err(more) => {
-                problems.extend(more.into_iter().map(|problem| format!("item {} ({}): {problem}", row.position, row.sku)));
+                problems
+                    .extend(more.into_iter().map(|problem| format!("item {} ({}): {problem}", row.position, row.sku)));
             }
         }
     }
@@ -106,11 +102,8 @@ fn price(
 
 /// Checks the line against the product as it is now: a person may have approved it, or changed the product since.
 fn price_row(row: &QuoteLine, product: &Product, currency: Currency) -> Result<LinePrice, Vec<String>> {
-    let stated = Stated {
-        dimensions: row.dimensions.0.clone(),
-        material: row.material.clone(),
-        quantity: Some(row.quantity.0),
-    };
+    let stated =
+        Stated { dimensions: row.dimensions.0.clone(), material: row.material.clone(), quantity: Some(row.quantity.0) };
     let checked = line(product, &stated)?;
     let mut inputs = Vec::new();
     for dimension in checked.dimensions {

@@ -147,10 +147,7 @@ async fn document(
     })
 }
 
-fn quote_line(
-    line: &QuoteLine,
-    product: Option<&postrider_shared::products::Product>,
-) -> Option<render::QuoteLine> {
+fn quote_line(line: &QuoteLine, product: Option<&postrider_shared::products::Product>) -> Option<render::QuoteLine> {
     let material = line.material.as_ref().map(|code| {
         let known = product.and_then(|product| product.materials.0.iter().find(|material| material.code == *code));
         known.map_or_else(|| code.clone(), |material| material.name.clone())

@@ -36,7 +36,7 @@ impl Handler for SendEmail {
             return Err(Stop::snooze(ctx.clock.now() + PAUSED, "the mailbox is paused"));
         }
         match ctx.messages.begin_sending(tenant, planned.id, slot(ctx, &account)).await? {
-            BeginSending::Go { attempt, message } => send(ctx, tenant, &account, message, attempt).await,
+            BeginSending::Go { attempt, message } => Box::pin(send(ctx, tenant, &account, message, attempt)).await,
             BeginSending::AlreadySettled(message) => Ok(settled(&message)),
             BeginSending::InDoubt(message) => {
                 tracing::error!(message.id = %message.id, "in doubt: an earlier attempt may have been accepted; not sent again");
@@ -50,7 +50,9 @@ async fn send(ctx: &Context, tenant: TenantId, account: &Account, message: Messa
     let attempt = Attempt { ctx, tenant, account, message: &message, number };
     let (login, submission) = match submission::of(ctx, account, &message).await {
         Ok(ready) => ready,
-        Err(stop @ Stop::Fail { .. }) => return attempt.end(Verdict::Failed { reason: stop.to_string() }, Err(stop)).await,
+        Err(stop @ Stop::Fail { .. }) => {
+            return attempt.end(Verdict::Failed { reason: stop.to_string() }, Err(stop)).await;
+        }
         Err(other) => return Err(other),
     };
     let mut broken = None;

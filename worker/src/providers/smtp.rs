@@ -23,7 +23,7 @@ use super::transport::{Endpoint, Security};
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// How long the answer to the final dot is waited for. Long, because giving up here is what makes doubt.
-const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+const ANSWER_LIMIT: Duration = Duration::from_mins(2);
 /// The slowest server worth handing a message to.
 const BYTES_PER_SECOND: u64 = 64 * 1024;
 const CHUNK: usize = 64 * 1024;

@@ -54,6 +54,7 @@ pub async fn wrap_tls(host: &str, stream: Box<dyn Duplex>) -> std::io::Result<Bo
 
 /// The process's rustls configuration: the ring provider and the system's roots (or those of `SSL_CERT_FILE`).
 /// Built once, because reading the system's roots costs milliseconds.
+#[expect(clippy::missing_panics_doc, reason = "ring supports the default TLS versions: it cannot panic")]
 pub fn client_config() -> Arc<rustls::ClientConfig> {
     static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
     Arc::clone(CONFIG.get_or_init(|| {

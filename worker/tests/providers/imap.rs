@@ -1,5 +1,6 @@
-use chrono::{Days, Utc};
+use chrono::Days;
 use postrider_sandbox::faults::{FaultKind, Stage as At, Target};
+use postrider_shared::clock::Clock;
 use postrider_worker::providers::imap::{ImapError, Login, Session, Since, Stage};
 
 use super::{ADDRESS, PASSWORD, Servers, plain};
@@ -47,7 +48,7 @@ async fn without_a_position_the_day_of_arrival_decides() {
     let servers = Servers::start().await;
     let uid = servers.control.deliver(ADDRESS, mail("one"), None).await.unwrap().uid;
     let mut session = opened(&servers).await;
-    let today = Utc::now().date_naive();
+    let today = Clock::system().now().date_naive();
     let listed = session.list(Since::Day(today - Days::new(1)), 10).await.unwrap();
     assert_eq!(listed.iter().map(|listed| listed.uid).collect::<Vec<_>>(), [uid]);
     assert_eq!(session.list(Since::Day(today + Days::new(2)), 10).await.unwrap(), []);

@@ -1,6 +1,6 @@
 //! The provider clients against servers on real sockets that speak the real protocols and misbehave on demand.
 
-#![allow(clippy::missing_panics_doc, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod imap;
 mod llm;

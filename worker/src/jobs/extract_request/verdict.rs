@@ -17,7 +17,7 @@ pub(super) enum Verdict {
 }
 
 /// The verdict on an answer. Only what the model is sure of is ignored; doubt goes to a person.
-pub(super) fn of(material: &Material, answer: Answer) -> Verdict {
+pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
     let language = language(&answer.language);
     let reading = |intent| Reading {
         intent: Some(intent),
@@ -45,18 +45,15 @@ pub(super) fn of(material: &Material, answer: Answer) -> Verdict {
                 reason: "the mail repeats a request that was made before".to_owned(),
             };
         }
-        llm::Intent::NewRequest
-        | llm::Intent::NotARequest
-        | llm::Intent::FollowUp
-        | llm::Intent::Duplicate => {}
+        llm::Intent::NewRequest | llm::Intent::NotARequest | llm::Intent::FollowUp | llm::Intent::Duplicate => {}
     }
-    let mut checked = extraction::check(&answer, &material.shown(), &material.products);
+    let mut checked = extraction::check(answer, &material.shown(), &material.products);
     checked.problems.extend(unanswerable(material));
     let review = checked.reason();
     Verdict::Quote(Box::new(NewQuote {
         deadline: answer.deadline,
         customer_name: answer.customer_name.clone().map(|name| name.chars().take(200).collect()),
-        extraction: serde_json::to_value(&answer).unwrap_or_default(),
+        extraction: serde_json::to_value(answer).unwrap_or_default(),
         lines: checked.lines,
         review,
         reading: reading(Intent::NewRequest),

@@ -16,7 +16,7 @@ const FOLDER: &str = "INBOX";
 /// Messages one run takes; what is left is the next run's, which follows at once.
 const BATCH: usize = 200;
 /// A run ends in good order long before its hard deadline.
-const RUN_LIMIT: Duration = Duration::from_secs(180);
+const RUN_LIMIT: Duration = Duration::from_mins(3);
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,7 +42,7 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
     // A server without UIDVALIDITY keeps its numbers as long as nobody says otherwise; copies are known anyway.
     let validity = selected.uid_validity.unwrap_or_default();
     let opened = ctx.mail.open_folder(account.tenant_id, account.id, FOLDER, validity).await?;
-    let start = Start::of(&opened, selected);
+    let start = Start::of(&opened, &selected);
     let mut read = Read { reset: start.reset, ..Read::default() };
     if start.reset {
         tracing::warn!(account.id = %account.id, "mailbox reset: its server numbers messages anew");
@@ -100,7 +100,7 @@ struct Start {
 }
 
 impl Start {
-    fn of(opened: &Opened, selected: Selected) -> Self {
+    fn of(opened: &Opened, selected: &Selected) -> Self {
         let cursor = opened.cursor();
         let next = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX).saturating_add(1);
         // Numbers that went back without a new UIDVALIDITY: a mailbox restored from a copy.

@@ -28,6 +28,7 @@ pub(super) struct Place<'a> {
 }
 
 /// What became of it.
+#[derive(Clone, Copy)]
 pub(super) enum Taken {
     Recorded,
     Known,
@@ -65,12 +66,7 @@ pub(super) async fn fail(
     record(ctx, place, header, Some(reason)).await
 }
 
-async fn record(
-    ctx: &Context,
-    place: &Place<'_>,
-    raw: Bytes,
-    failure: Option<String>,
-) -> Result<Taken, Trouble> {
+async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<String>) -> Result<Taken, Trouble> {
     let (tenant, account) = (place.account.tenant_id, place.account.id);
     let mail = Mail::parse_apart(raw.clone()).await?;
     if let (Some(reset), Some(sent)) = (place.reset_since, mail.sent_at)
@@ -106,8 +102,11 @@ async fn record(
     let id = new.id();
     new.raw_key = raw_mail_key(tenant, account, id);
     ctx.objects.put(&new.raw_key, raw).await.map_err(postrider_queue::Stop::from)?;
-    let jobs: Vec<NewJob> =
-        if failed { vec![] } else { vec![ctx.follow_up(&ExtractRequest { mail_id: id }, &["extract", &id.to_string()])?] };
+    let jobs: Vec<NewJob> = if failed {
+        vec![]
+    } else {
+        vec![ctx.follow_up(&ExtractRequest { mail_id: id }, &["extract", &id.to_string()])?]
+    };
     match ctx.mail.record(tenant, new, jobs).await? {
         Recorded::Known(_) => Ok(Taken::Known),
         Recorded::New { outbox, .. } => {

@@ -67,8 +67,7 @@ impl ImapError {
             Error::No(detail) if stage == Stage::Login => login_refused(&detail),
             Error::No(detail) => Self::Refused { stage, detail: short(&detail) },
             Error::Bad(detail) => Self::Protocol { stage, detail: short(&detail) },
-            Error::Parse(_) | Error::Append => Self::unreadable(stage),
-            // The enum is open: whatever upstream adds is a broken conversation until it is looked at.
+            // Parse and Append errors, and whatever upstream adds to its open enum: a broken conversation.
             _ => Self::unreadable(stage),
         }
     }

@@ -159,7 +159,9 @@ fn message<'a>(attributes: &'a [AttributeValue<'_>]) -> Option<&'a [u8]> {
 fn header_of<'a>(attribute: &'a AttributeValue<'_>) -> Option<&'a [u8]> {
     match attribute {
         AttributeValue::BodySection {
-            section: Some(SectionPath::Full(MessageSection::Header)), data: Some(data), ..
+            section: Some(SectionPath::Full(MessageSection::Header)),
+            data: Some(data),
+            ..
         }
         | AttributeValue::Rfc822Header(Some(data)) => Some(data.as_ref()),
         _ => None,

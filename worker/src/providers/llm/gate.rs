@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_closed_gate_stays_closed_for_the_longest_time_asked_for() {
         let gate = Gate::new(NonZeroU32::new(1_000).unwrap());
-        gate.close(Duration::from_secs(60));
+        gate.close(Duration::from_mins(1));
         gate.close(Duration::from_secs(1));
         assert!(gate.pass().unwrap_err() > Duration::from_secs(50));
     }

@@ -80,9 +80,8 @@ impl SmtpError {
         let enhanced = detail.split_whitespace().next().unwrap_or_default();
         match (code, enhanced, stage) {
             (550..=554, "5.4.5", _) => Self::DailyLimit { detail },
-            (530 | 534 | 535 | 538, _, _) => Self::LoginRefused { detail },
             (400..=499, _, _) => Self::Deferred { stage, code, detail },
-            (500..=599, _, Stage::Login) => Self::LoginRefused { detail },
+            (530 | 534 | 535 | 538, _, _) | (500..=599, _, Stage::Login) => Self::LoginRefused { detail },
             // 521, 554 as a greeting: the server takes no mail at all at the moment; not the message's fault.
             (_, _, Stage::Connect | Stage::Tls) => Self::Network { stage, detail },
             (_, _, _) => Self::Refused { stage, code, detail },

@@ -128,7 +128,7 @@ mod tests {
             message_id: "q-1@postrider.example.com".into(),
             in_reply_to: Some("abc@example.org".into()),
             references: vec!["first@example.org".into(), "abc@example.org".into()],
-            date: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            date: UNIX_EPOCH + Duration::from_hours(500_000),
             text: "Guten Tag,\n.\nein Punkt allein; Grüße".into(),
             attachment: Some(Attachment {
                 name: "Angebot Größe.pdf".into(),
