@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backoff::{ExponentialBackoffBuilder, backoff::Backoff as _};
 use serde::{Deserialize, Serialize};
 
 use crate::job::Job;
@@ -31,7 +32,15 @@ impl Backoff {
 
     /// A delay drawn for this attempt (the first is 1).
     pub fn delay(&self, attempt: u32) -> Duration {
-        self.ceiling(attempt).mul_f64(rand::random::<f64>())
+        let ceiling = self.ceiling(attempt);
+        // Full jitter in the crate's terms: half of the ceiling, give or take all of it.
+        let mut drawn = ExponentialBackoffBuilder::new()
+            .with_initial_interval(ceiling / 2)
+            .with_randomization_factor(1.0)
+            .with_max_interval(ceiling)
+            .with_max_elapsed_time(None)
+            .build();
+        drawn.next_backoff().map_or(ceiling, |delay| delay.min(ceiling))
     }
 }
 
@@ -97,6 +106,11 @@ mod tests {
         assert_eq!(backoff.ceiling(1), Duration::from_secs(1));
         assert_eq!(backoff.ceiling(4), Duration::from_secs(8));
         assert_eq!(backoff.ceiling(u32::MAX), backoff.max);
-        assert!((0..1000).all(|_| backoff.delay(3) <= Duration::from_secs(4)));
+        let delays: Vec<_> = (0..1000).map(|_| backoff.delay(3)).collect();
+        assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(4)));
+        let mean = delays.iter().sum::<Duration>() / 1000;
+        assert!((1800..2200).contains(&mean.as_millis()), "drawn evenly from zero up, mean {mean:?}");
+        let none = Backoff { base: Duration::ZERO, ..backoff };
+        assert_eq!(none.delay(1), Duration::ZERO);
     }
 }

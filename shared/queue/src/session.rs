@@ -172,7 +172,8 @@ impl Session {
             id,
             epoch,
             token,
-            lost: AtomicBool::new(false),
+            // The shard may have given the session up while the answer travelled.
+            lost: AtomicBool::new(token != self.token(id.shard())),
             cancelled: AtomicBool::new(cancelled),
             settled: AtomicBool::new(false),
             told: Notify::new(),

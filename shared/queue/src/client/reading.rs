@@ -1,6 +1,6 @@
 //! Reading records: one, many, changes.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
 
 use futures::{Stream, stream};
 use redis::Value;
@@ -23,6 +23,29 @@ const LIST_STEP: usize = 128;
 const LIST_CALLS: usize = 16;
 /// Somebody who waits reads again at this distance, should a message be lost.
 const READ_AGAIN: Duration = Duration::from_secs(2);
+
+/// The last entry of a page: its id, and its distance from the end of the index.
+#[derive(Clone, Copy)]
+struct Cursor {
+    id: JobId,
+    from_end: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.id, self.from_end)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = QueueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = || QueueError::invalid("cursor", "it is none of this list");
+        let (id, from_end) = text.split_once('.').ok_or_else(malformed)?;
+        Ok(Self { id: id.parse().map_err(|_| malformed())?, from_end: from_end.parse().map_err(|_| malformed())? })
+    }
+}
 
 /// Records out of the answer of a reading script. Unreadable ones are logged and left out.
 fn records(
@@ -68,30 +91,35 @@ impl QueueClient {
         limit: usize,
     ) -> Result<Page<JobRecord>, QueueError> {
         let shard = self.shard_of(tenant);
-        let mut last: Option<JobId> = cursor.map(|text| text.parse()).transpose()?;
+        let mut last: Option<Cursor> = cursor.map(|text| text.parse()).transpose()?;
         let limit = limit.clamp(1, 1000);
         let mut items = Vec::new();
         for _ in 0..LIST_CALLS {
+            let kind = filter.kind.as_ref().map_or("", |kind| kind.as_str());
             let args = vec![
-                tenant.as_str().as_bytes().to_vec(),
-                filter.kind.as_ref().map_or_else(Vec::new, |kind| kind.as_str().as_bytes().to_vec()),
-                last.map_or_else(Vec::new, |id| id.tail().to_vec()),
+                tenant.as_str().into(),
+                kind.into(),
+                last.map_or_else(Vec::new, |cursor| cursor.id.tail().to_vec()),
                 LIST_STEP.to_string().into_bytes(),
+                last.map_or(0, |cursor| cursor.from_end).to_string().into_bytes(),
             ];
-            let [entries, lanes, kinds, more] = wire::fields(self.link().call(&script::LIST, shard, &args).await?)?;
+            let answer = self.link().call(&script::LIST, shard, &args).await?;
+            let [entries, lanes, kinds, more, from_end] = wire::fields(answer)?;
             let more = wire::integer(&more)? == 1;
+            let mut from_end = wire::integer(&from_end)?;
             for (id, record) in records(shard, entries, lanes, kinds)? {
                 if items.len() == limit {
-                    return Ok(Page { items, next: last.map(|id| id.to_string()) });
+                    return Ok(Page { items, next: last.map(|cursor| cursor.to_string()) });
                 }
-                last = Some(id);
+                last = Some(Cursor { id, from_end });
+                from_end -= 1;
                 items.extend(record.filter(|record| matches(record, filter)));
             }
             if !more {
                 return Ok(Page { items, next: None });
             }
         }
-        Ok(Page { items, next: last.map(|id| id.to_string()) })
+        Ok(Page { items, next: last.map(|cursor| cursor.to_string()) })
     }
 
     /// The record once the job has ended, or as it is when the time is over. None if there is no such job.

@@ -28,6 +28,22 @@ async fn a_list_pages_through_a_tenant_newest_first() {
         }
     }
     assert_eq!(seen, all);
+
+    // An id that was used twice stands in the index twice; paging still comes to an end.
+    let mut redis = server.redis().await;
+    let tail = &all[200].as_bytes()[2..];
+    let _: () = redis::cmd("LPUSH").arg("{pr:0}:1:index:acme:*").arg(tail).query_async(&mut redis).await.unwrap();
+    let (mut pages, mut cursor) = (0, None);
+    loop {
+        let page = client.list(&tenant("acme"), &ListFilter::default(), cursor, 1).await.unwrap();
+        (pages, cursor) = (pages + 1, page.next);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, 301);
+    assert!(client.list(&tenant("acme"), &ListFilter::default(), Some("x.1".into()), 1).await.is_err());
+    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
     let filter = |kind: &'static str, state| ListFilter { kind: Some(JobKind::new(kind)), state, queue: None };
     let cancelled = client.list(&tenant("acme"), &filter("echo", Some(JobState::Cancelled)), None, 5).await.unwrap();
     assert_eq!(cancelled.items.iter().map(|record| record.id).collect::<Vec<_>>(), [all[7]]);
