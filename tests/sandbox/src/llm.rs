@@ -24,7 +24,7 @@ pub mod rules;
 mod trouble;
 
 pub use log::{LlmLog, Served};
-pub use request::{Answer, QuoteRequest};
+pub use request::{Answer, Dimension, Earlier, Intent, Item, Mail, Material, Measure, Product, QuoteRequest};
 
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -56,7 +56,11 @@ async fn complete(State(office): State<Arc<Office>>, headers: HeaderMap, body: B
     if !strike.delay.is_zero() {
         tokio::time::sleep(strike.delay).await;
     }
-    let answer = rules::answer(&call.request);
+    // A long mail takes a while; the sockets beside it must not wait.
+    let read = tokio::task::spawn_blocking(move || (rules::answer(&call.request), call)).await;
+    let Ok((answer, call)) = read else {
+        return trouble::error(500, "server_error", "server_error", "The rules failed on this mail.");
+    };
     let outcome = strike.fault.as_ref().map_or_else(|| "answered".to_owned(), |fault| trouble::name(fault.kind));
     office.llm.record(Served::new(received_at, &call, outcome, strike.fault.is_none().then(|| answer.clone())));
     match strike.fault {

@@ -1,16 +1,80 @@
 //! Reading a quote request by plain rules.
+//!
+//! The rules know numbers, units, dates and the small words of the trade in a dozen languages; products, materials and
+//! dimensions they know from the request alone. They take the mail as data: what it tells them to do is not even seen.
+//! What they do not understand becomes a `problem`, as the real model is told to do it.
 
-use super::request::{Answer, Intent, QuoteRequest};
+use super::request::{Answer, Intent, Item, QuoteRequest};
+
+mod date;
+mod dimension;
+mod draft;
+mod fold;
+mod intent;
+mod item;
+mod language;
+mod lexicon;
+mod measure;
+mod mention;
+mod number;
+mod phrases;
+mod quantity;
+mod reader;
+mod text;
+mod token;
+mod unit;
+mod unknown;
+
+use reader::Reader;
 
 /// The answer to a request; the same for the same request.
-pub fn answer(_request: &QuoteRequest) -> Answer {
-    Answer {
-        intent: Intent::NotARequest,
-        language: "en".into(),
-        confidence: 0.5,
-        customer_name: None,
-        deadline: None,
-        items: Vec::new(),
-        problem: None,
+pub fn answer(request: &QuoteRequest) -> Answer {
+    let body = Reader::new(request, &request.mail.text);
+    let mut items = items(&body);
+    if items.is_empty() {
+        // Some people write everything into the subject.
+        let subject = Reader::new(request, &request.mail.subject);
+        let named = items_of_products(&subject);
+        if named.iter().any(|item| item.quantity.is_some()) {
+            items = named;
+        }
     }
+    let intent = intent::intent(request, &body, &items);
+    if intent == Intent::NotARequest || intent == Intent::FollowUp {
+        items.clear();
+    }
+    let deadline = date::deadline(&body.cut.tokens, &body.cut.units, &body.dates).map(|day| day.to_string());
+    let problem = (intent == Intent::NewRequest && items.iter().all(|item| item.sku.is_none()))
+        .then(|| "no product of the list is named in the mail".to_owned());
+    let doubtful = problem.is_some() || items.iter().any(|item| item.problem.is_some());
+    Answer {
+        intent,
+        language: body.language.to_owned(),
+        confidence: if doubtful { 0.5 } else { 0.95 },
+        customer_name: customer_name(&request.mail.from),
+        deadline,
+        items,
+        problem,
+    }
+}
+
+fn items(reader: &Reader<'_>) -> Vec<Item> {
+    let drafts = draft::drafts(reader);
+    let mut items = item::items(reader, &drafts);
+    items.extend(unknown::items(reader, &drafts));
+    items
+}
+
+fn items_of_products(reader: &Reader<'_>) -> Vec<Item> {
+    item::items(reader, &draft::drafts(reader))
+}
+
+/// The display name of the sender, the right way round.
+fn customer_name(from: &str) -> Option<String> {
+    let name = from.rsplit_once('<').map(|(name, _)| name.trim().trim_matches('"').trim())?;
+    let name = match name.split_once(", ") {
+        Some((last, first)) if !first.contains(' ') && !last.contains(' ') => format!("{first} {last}"),
+        _ => name.to_owned(),
+    };
+    (!name.is_empty() && !name.contains('@')).then_some(name)
 }
