@@ -143,7 +143,7 @@ impl QueueClient {
 
     /// The record now and after each change of state or progress, until the job has ended. Changes in quick succession
     /// may be seen as one. While Redis is away the stream waits.
-    pub fn watch(&self, id: JobId) -> impl Stream<Item = JobRecord> + Send + 'static {
+    pub fn watch(&self, id: JobId) -> impl Stream<Item = JobRecord> + Send + 'static + use<> {
         enum Step {
             Start,
             Follow(Waiter, Box<JobRecord>),
