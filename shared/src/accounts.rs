@@ -36,6 +36,8 @@ words! {
         Active = "active",
         /// Neither read nor sent from until a person resumes it.
         Paused = "paused",
+        /// Its password is forgotten; only its mails and quotes remain. Nobody finds it any more.
+        Disconnected = "disconnected",
     }
 }
 

@@ -70,7 +70,8 @@ impl Accounts {
     }
 
     pub async fn get(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
-        find(self.database.reader(), tenant, id).await
+        let found = Entity::find().filter(connected(tenant, id)).one(self.database.reader()).await?;
+        found.ok_or(StoreError::NotFound { what: "account" })
     }
 
     /// A tenant's mailboxes, newest first.
@@ -80,7 +81,8 @@ impl Accounts {
         cursor: Option<Cursor>,
         limit: u64,
     ) -> Result<Page<Account>, StoreError> {
-        let select = Entity::find().filter(Column::TenantId.eq(tenant));
+        let select =
+            Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::State.ne(AccountState::Disconnected));
         let key = |row: &Account| Cursor::after(row.created_at, row.id.0);
         let order = (Column::CreatedAt, Column::Id);
         Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
@@ -159,6 +161,17 @@ impl Accounts {
         self.set(tenant, id, changes).await
     }
 
+    /// Forgets the password and never reads or sends again. The row stays for the mails and quotes that name it, and nobody finds it.
+    pub async fn disconnect(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
+        let changes = ActiveModel {
+            state: Set(AccountState::Disconnected),
+            pause_reason: Set(None),
+            password_sealed: Set(String::new()),
+            ..ActiveModel::default()
+        };
+        self.set(tenant, id, changes).await
+    }
+
     /// Seals the password again if it is not sealed with the key that seals now. True if it was done.
     pub async fn reseal(&self, tenant: TenantId, id: AccountId) -> Result<bool, StoreError> {
         let account = self.get(tenant, id).await?;
@@ -178,7 +191,10 @@ impl Accounts {
     async fn set(&self, tenant: TenantId, id: AccountId, changes: ActiveModel) -> Result<Account, StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         let tx = self.database.write().await?;
-        Entity::update_many().set(changes).filter(own(tenant, id)).exec(tx.connection()).await?;
+        let done = Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
+        if done.rows_affected == 0 {
+            return Err(StoreError::NotFound { what: "account" });
+        }
         let account = find(tx.connection(), tenant, id).await?;
         tx.commit().await?;
         Ok(account)
@@ -195,6 +211,10 @@ impl Accounts {
 
 fn place(row: &str) -> Place<'_> {
     Place { table: "accounts", column: "password", row }
+}
+
+fn connected(tenant: TenantId, id: AccountId) -> Condition {
+    own(tenant, id).add(Column::State.ne(AccountState::Disconnected))
 }
 
 fn own(tenant: TenantId, id: AccountId) -> Condition {
