@@ -20,16 +20,10 @@ pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Layer that ends a request at its deadline. A stream that began in time may go on.
 pub async fn layer(request: Request, next: Next) -> Response {
-    let deadline = of(request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str));
+    let deadline = of(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     let answer = tokio::time::timeout(deadline, next.run(request)).await;
     answer.unwrap_or_else(|_| {
-        let detail = format!(
-            "The request was not done after {} seconds.",
-            deadline.as_secs()
-        );
+        let detail = format!("The request was not done after {} seconds.", deadline.as_secs());
         Problem::new(ProblemType::TimedOut, detail).into_response()
     })
 }

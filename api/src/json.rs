@@ -2,16 +2,19 @@
 
 mod text;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::problem::{Answer, Problem, ProblemType};
 
 pub use text::MAX_DEPTH;
+
+/// Largest body of an ordinary operation: one job's payload (256 KiB) and what is around it.
+pub const MAX_BODY_BYTES: usize = 320 * 1024;
 
 /// A JSON body in or out.
 #[derive(Debug, Clone)]
@@ -22,12 +25,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         if !is_json(request.headers()) {
-            return Err(Problem::new(
-                ProblemType::UnsupportedMediaType,
-                "Send the body as application/json.",
-            ));
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, "Send the body as application/json."));
         }
         read(&body(request, state).await?).map(Json)
+    }
+}
+
+/// A body that may be absent: no Content-Type and nothing in it.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Self::Rejection> {
+        let typed = request.headers().contains_key(header::CONTENT_TYPE);
+        if typed && !is_json(request.headers()) {
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, "Send the body as application/json."));
+        }
+        let bytes = body(request, state).await?;
+        if bytes.is_empty() { Ok(None) } else { read(&bytes).map(|value| Some(Self(value))) }
     }
 }
 
@@ -39,19 +53,13 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// The whole body, bounded by the route's `DefaultBodyLimit`.
 pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(ProblemType::PayloadTooLarge, "")
-            } else {
-                Problem::new(
-                    ProblemType::MalformedJson,
-                    "The body could not be read to its end.",
-                )
-                .caused_by(rejection)
-            }
-        })
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::new(ProblemType::PayloadTooLarge, "")
+        } else {
+            Problem::new(ProblemType::MalformedJson, "The body could not be read to its end.").caused_by(rejection)
+        }
+    })
 }
 
 /// Whether the Content-Type is `application/json` or ends in `+json`.
@@ -66,7 +74,7 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Reads one JSON document.
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Answer<T> {
     text::check(bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| refusal(&error))?;
@@ -77,16 +85,14 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
 fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if error.inner().classify() == serde_json::error::Category::Data {
         let detail = without_position(error.inner());
-        Problem::field(pointer(error.path()), detail)
-            .at(error.inner().line(), error.inner().column())
+        Problem::field(pointer(error.path()), detail).at(error.inner().line(), error.inner().column())
     } else {
         malformed(error.inner())
     }
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
-    Problem::new(ProblemType::MalformedJson, without_position(error))
-        .at(error.line(), error.column().max(1))
+    Problem::new(ProblemType::MalformedJson, without_position(error)).at(error.line(), error.column().max(1))
 }
 
 /// serde's words without " at line 1 column 2", which the problem's `position` says.
@@ -136,8 +142,7 @@ mod tests {
     fn a_wrong_field_is_named_by_its_pointer() {
         let order: Order = read(br#"{"lines": [{"quantity": 3}]}"#).unwrap();
         assert_eq!(order.lines[0].quantity, 3);
-        let problem =
-            read::<Order>(br#"{"lines": [{"quantity": 1}, {"quantity": "x"}]}"#).unwrap_err();
+        let problem = read::<Order>(br#"{"lines": [{"quantity": 1}, {"quantity": "x"}]}"#).unwrap_err();
         assert_eq!(problem.kind(), ProblemType::InvalidBody);
         assert_eq!(problem.document().errors[0].pointer, "/lines/1/quantity");
         let problem = read::<Order>(br#"{"lines": [{"quantity": 1, "colour": 2}]}"#).unwrap_err();
@@ -146,19 +151,11 @@ mod tests {
 
     #[test]
     fn text_that_is_not_json_is_refused_with_its_place() {
-        for (text, line, column) in [
-            ("{\"lines\": [}", 1, 12),
-            ("{\n  lines: []}", 2, 3),
-            ("", 1, 1),
-            ("{} {}", 1, 4),
-        ] {
+        for (text, line, column) in [("{\"lines\": [}", 1, 12), ("{\n  lines: []}", 2, 3), ("", 1, 1), ("{} {}", 1, 4)]
+        {
             let problem = read::<Order>(text.as_bytes()).unwrap_err();
             assert_eq!(problem.kind(), ProblemType::MalformedJson, "{text}");
-            assert_eq!(
-                problem.document().position,
-                Some(Position { line, column }),
-                "{text}"
-            );
+            assert_eq!(problem.document().position, Some(Position { line, column }), "{text}");
         }
     }
 }

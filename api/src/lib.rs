@@ -1,7 +1,14 @@
 //! The HTTP API: it checks, stores and enqueues; it never does a job's work and never calls a provider.
 
+pub mod app;
+pub mod auth;
 pub mod deadline;
+pub mod decimal;
+pub mod failures;
+pub mod first_key;
 pub mod headers;
+pub mod health;
+pub mod idempotency;
 pub mod json;
 pub mod observe;
 pub mod openapi;
@@ -9,3 +16,6 @@ pub mod page;
 pub mod parameters;
 pub mod problem;
 pub mod request_id;
+pub mod router;
+pub mod serve;
+pub mod v1;

@@ -1,1 +1,84 @@
-fn main() {}
+//! The process `postrider-api`: reads its settings, connects, makes the first key, serves until told to stop.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use postrider_api::app::{App, Parts};
+use postrider_api::{first_key, router, serve};
+use postrider_queue::{QueueClient, QueueConfig};
+use postrider_shared::clock::Clock;
+use postrider_shared::config::{ApiConfig, Settings};
+use postrider_shared::database::Database;
+use postrider_shared::objects::Objects;
+use postrider_shared::telemetry;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often the figures of `/metrics` are condensed.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Postrider's HTTP API. Settings come from the environment; deploy/env.example lists them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments {} = Arguments::parse();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // On stderr, because the log may not have started yet.
+            eprintln!("postrider-api: {}", words(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let mut config: ApiConfig = Settings::load().read()?;
+    // The API serves its figures at its own address.
+    config.telemetry.metrics_bind = None;
+    let (telemetry, _) = telemetry::start(&config.telemetry, "api")?;
+    let stopping = CancellationToken::new();
+    let app = App::new(Parts {
+        database: Database::connect(&config.database).await?,
+        queue: QueueClient::connect(QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards)).await?,
+        objects: Objects::open(&config.objects)?,
+        clock: Clock::system(),
+        keys: config.keys.keys,
+        metrics: Some(telemetry.metrics.clone()),
+        stopping: stopping.clone(),
+    });
+    let routes = router::router(app.clone())?;
+    if let Some(key) = first_key::create(&app).await? {
+        first_key::show(&key, config.platform_key_file.as_deref())?;
+    }
+    let listener = TcpListener::bind(config.bind).await?;
+    let mut beside = JoinSet::new();
+    let metrics = telemetry.metrics.clone();
+    beside.spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    });
+    beside.spawn(serve::stop_signal(stopping.clone()));
+    tracing::info!(address = %listener.local_addr()?, "ready");
+    serve::until_stopped(listener, routes, stopping).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn words(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        words = format!("{words}: {inner}");
+        source = inner.source();
+    }
+    words
+}

@@ -10,23 +10,15 @@ use axum::response::Response;
 pub async fn layer(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unmatched", MatchedPath::as_str)
-        .to_owned();
+    let path = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let seconds = started.elapsed().as_secs_f64();
     metrics::counter!("http_requests_total", "method" => known(&method), "path" => path.clone(), "status" => status.to_string())
         .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "method" => known(&method), "path" => path.clone()).record(seconds);
-    tracing::info!(
-        path,
-        status,
-        duration_ms = seconds * 1000.0,
-        "request served"
-    );
+    metrics::histogram!("http_request_duration_seconds", "method" => known(&method), "path" => path.clone())
+        .record(seconds);
+    tracing::info!(path, status, duration_ms = seconds * 1000.0, "request served");
     response
 }
 

@@ -2,10 +2,10 @@
 //! the payload of each job kind, which only the catalogue knows.
 
 mod complete;
+mod payloads;
 
 use axum::http::Method;
 use serde_json::Value;
-use std::collections::HashMap;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -37,9 +37,7 @@ impl Modify for Security {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("pr_<prefix>_<secret>")
-            .description(Some(
-                "An API key. Operations name the role the key must have at least.",
-            ))
+            .description(Some("An API key. Operations name the role the key must have at least."))
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
@@ -55,6 +53,7 @@ impl Document {
     pub fn of(collected: &utoipa::openapi::OpenApi) -> Result<Self, serde_json::Error> {
         let mut value = serde_json::to_value(collected)?;
         complete::complete(&mut value);
+        payloads::describe(&mut value);
         Ok(Self(value))
     }
 
@@ -63,20 +62,15 @@ impl Document {
         &self.0
     }
 
-    /// The role each operation demands, as its `security` says: (method, path) → role name.
-    /// Authorization reads this, so that what is documented is what is enforced.
-    pub fn roles(&self) -> HashMap<(Method, String), String> {
-        let mut roles = HashMap::new();
+    /// Every operation: method, path, description.
+    pub fn operations(&self) -> impl Iterator<Item = (Method, String, &Value)> {
         let paths = self.0["paths"].as_object().into_iter().flatten();
-        for (path, item) in paths {
-            for (method, operation) in item.as_object().into_iter().flatten() {
-                let role = operation["security"][0][SCHEME][0].as_str();
-                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
-                if let (Some(role), Ok(method)) = (role, method) {
-                    roles.insert((method, path.clone()), role.to_owned());
-                }
-            }
-        }
-        roles
+        paths.flat_map(|(path, item)| {
+            let operations = item.as_object().into_iter().flatten();
+            operations.filter_map(|(method, operation)| {
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
+                Some((method, path.clone(), operation))
+            })
+        })
     }
 }

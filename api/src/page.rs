@@ -1,7 +1,10 @@
 //! Cursor pagination, the same for every list.
 
+use postrider_shared::database::Cursor;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+
+use crate::problem::Answer;
 
 /// Most items one page holds.
 pub const MAX_LIMIT: u16 = 200;
@@ -15,14 +18,13 @@ pub struct PageQuery {
     pub cursor: Option<String>,
     /// Most items in the answer.
     #[serde(default)]
-    #[param(minimum = 1, maximum = 200, default = 50)]
+    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
     pub limit: Limit,
 }
 
 /// How many items a page holds at most: 1 to [`MAX_LIMIT`], 50 if not said.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "u32")]
-#[schema(value_type = u32)]
 pub struct Limit(u16);
 
 impl Default for Limit {
@@ -61,4 +63,26 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Pass as `cursor` to get the next page; null on the last one. Opaque.
     pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A store's page as the API shows it.
+    pub fn of<R: Into<T>>(page: postrider_shared::database::Page<R>) -> Self {
+        Self {
+            items: page.items.into_iter().map(Into::into).collect(),
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+        }
+    }
+}
+
+impl PageQuery {
+    /// Where the page starts.
+    pub fn place(&self) -> Answer<Option<Cursor>> {
+        place(self.cursor.as_deref())
+    }
+}
+
+/// Where a page starts.
+pub fn place(cursor: Option<&str>) -> Answer<Option<Cursor>> {
+    Ok(cursor.map(str::parse).transpose()?)
 }

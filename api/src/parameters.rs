@@ -21,10 +21,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match AxumPath::<T>::from_request_parts(parts, state).await {
             Ok(AxumPath(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(_)) => Err(Problem::new(
-                ProblemType::NotFound,
-                "The path holds something that is not an id.",
-            )),
+            Err(PathRejection::FailedToDeserializePathParams(_)) => {
+                Err(Problem::new(ProblemType::NotFound, "The path holds something that is not an id."))
+            }
             Err(rejection) => Err(Problem::internal(rejection)),
         }
     }
@@ -41,9 +40,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let uri = without_tenant(&parts.uri)?;
         let AxumQuery(value) = AxumQuery::<T>::try_from_uri(&uri).map_err(|rejection| {
             let text = rejection.body_text();
-            let detail = text
-                .rsplit_once("query string: ")
-                .map_or(text.as_str(), |(_, reason)| reason);
+            let detail = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, reason)| reason);
             Problem::new(ProblemType::InvalidQuery, detail)
         })?;
         Ok(Self(value))
@@ -52,24 +49,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 /// The tenant a query names, as written.
 pub fn tenant_of(uri: &Uri) -> Option<&str> {
-    uri.query()?
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("tenant="))
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("tenant="))
 }
 
 /// The URI without the `tenant` parameter, which is the caller's identity and no filter of the operation.
 fn without_tenant(uri: &Uri) -> Result<Uri, Problem> {
     let query = uri.query().unwrap_or_default();
     if query.to_ascii_lowercase().contains("%00") {
-        return Err(Problem::new(
-            ProblemType::InvalidQuery,
-            "Parameters must not contain the character U+0000.",
-        ));
+        return Err(Problem::new(ProblemType::InvalidQuery, "Parameters must not contain the character U+0000."));
     }
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|pair| pair.split('=').next() != Some(TENANT_PARAMETER))
-        .collect();
+    let kept: Vec<&str> = query.split('&').filter(|pair| pair.split('=').next() != Some(TENANT_PARAMETER)).collect();
     format!("/?{}", kept.join("&"))
         .parse()
         .map_err(|_| Problem::new(ProblemType::InvalidQuery, "The query cannot be read."))

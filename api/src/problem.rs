@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod document;
+mod pages;
 
 use std::error::Error;
 use std::fmt;
@@ -16,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 
 pub use catalogue::{Entry, ProblemType};
 pub use document::{FieldProblem, MEDIA_TYPE, Position, ProblemDocument, report};
+pub use pages::pages;
 
 /// One failure of one request.
 #[derive(Debug)]
@@ -50,10 +52,7 @@ impl Problem {
             retry_after: unavailable.then_some(Duration::from_secs(1)),
             cause: None,
         };
-        Self {
-            kind,
-            parts: Box::new(parts),
-        }
+        Self { kind, parts: Box::new(parts) }
     }
 
     /// Nothing of this sort has this id, or it is another tenant's.
@@ -75,10 +74,7 @@ impl Problem {
     /// Names a field that is to blame.
     #[must_use]
     pub fn with_field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.parts.fields.push(FieldProblem {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        });
+        self.parts.fields.push(FieldProblem { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
@@ -122,11 +118,7 @@ impl Problem {
             kind: format!("/problems/{}", entry.slug),
             title: entry.title.to_owned(),
             status: entry.status.as_u16(),
-            detail: if self.parts.detail.is_empty() {
-                entry.title.to_owned()
-            } else {
-                self.parts.detail.clone()
-            },
+            detail: if self.parts.detail.is_empty() { entry.title.to_owned() } else { self.parts.detail.clone() },
             next: entry.next.to_owned(),
             request_id: None,
             errors: self.parts.fields.clone(),
@@ -152,14 +144,11 @@ impl IntoResponse for Problem {
             }
         }
         if self.kind == ProblemType::Unauthenticated {
-            response.headers_mut().insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"postrider\""),
-            );
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"postrider\""));
         }
-        response
-            .extensions_mut()
-            .insert(document::Pending::new(self));
+        response.extensions_mut().insert(document::Pending::new(self));
         response
     }
 }
@@ -178,11 +167,7 @@ mod tests {
             assert!(slugs.insert(entry.slug), "{} twice", entry.slug);
             assert_eq!(ProblemType::by_slug(entry.slug), Some(problem));
             assert!(entry.status.is_client_error() || entry.status.is_server_error());
-            assert!(
-                entry.title.ends_with('.') && entry.next.ends_with('.'),
-                "{}",
-                entry.slug
-            );
+            assert!(entry.title.ends_with('.') && entry.next.ends_with('.'), "{}", entry.slug);
         }
     }
 }

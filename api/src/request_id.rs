@@ -24,10 +24,7 @@ impl RequestId {
 
     /// The caller's id when it is safe to log and to echo, else a new one.
     fn of(request: &Request) -> Self {
-        let given = request
-            .headers()
-            .get(HEADER)
-            .and_then(|value| value.to_str().ok());
+        let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
         match given {
             Some(id) if is_acceptable(id) => Self(id.to_owned()),
             _ => Self(Uuid::now_v7().simple().to_string()),
@@ -37,9 +34,7 @@ impl RequestId {
 
 fn is_acceptable(id: &str) -> bool {
     (1..=MAX_LENGTH).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
 }
 
 /// Layer that gives the request its id and the log its span.

@@ -15,11 +15,7 @@ pub fn check(bytes: &[u8]) -> Answer<()> {
             (true, b'\\') => match rest.next() {
                 Some((_, b'u')) if bytes[at..].starts_with(b"\\u0000") => {
                     let detail = "Texts must not contain the character U+0000.";
-                    return Err(placed(
-                        Problem::new(ProblemType::InvalidBody, detail),
-                        bytes,
-                        at,
-                    ));
+                    return Err(placed(Problem::new(ProblemType::InvalidBody, detail), bytes, at));
                 }
                 _ => {}
             },
@@ -28,11 +24,7 @@ pub fn check(bytes: &[u8]) -> Answer<()> {
                 depth += 1;
                 if depth > MAX_DEPTH {
                     let detail = format!("Arrays and objects may nest {MAX_DEPTH} levels deep.");
-                    return Err(placed(
-                        Problem::new(ProblemType::TooDeep, detail),
-                        bytes,
-                        at,
-                    ));
+                    return Err(placed(Problem::new(ProblemType::TooDeep, detail), bytes, at));
                 }
             }
             (false, b']' | b'}') => depth = depth.saturating_sub(1),
@@ -44,14 +36,8 @@ pub fn check(bytes: &[u8]) -> Answer<()> {
 
 fn placed(problem: Problem, bytes: &[u8], at: usize) -> Problem {
     let before = &bytes[..at];
-    let line_start = before
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    #[expect(
-        clippy::naive_bytecount,
-        reason = "runs once, on a refused body of bounded size"
-    )]
+    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    #[expect(clippy::naive_bytecount, reason = "runs once, on a refused body of bounded size")]
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
     problem.at(line, at - line_start + 1)
 }
@@ -68,21 +54,12 @@ mod tests {
         check(format!("\"\\\"{}\"", "[".repeat(1000)).as_bytes()).unwrap();
         let problem = check(&b"[".repeat(MAX_DEPTH + 1)).unwrap_err();
         assert_eq!(problem.kind(), ProblemType::TooDeep);
-        assert_eq!(
-            problem.document().position,
-            Some(Position {
-                line: 1,
-                column: MAX_DEPTH + 1
-            })
-        );
+        assert_eq!(problem.document().position, Some(Position { line: 1, column: MAX_DEPTH + 1 }));
     }
 
     #[test]
     fn the_null_character_is_refused_and_its_look_alikes_are_not() {
-        assert_eq!(
-            check(br#"{"a": "x\u0000"}"#).unwrap_err().kind(),
-            ProblemType::InvalidBody
-        );
+        assert_eq!(check(br#"{"a": "x\u0000"}"#).unwrap_err().kind(), ProblemType::InvalidBody);
         check(br#"{"a": "x\\u0000", "b": "\u0001"}"#).unwrap();
     }
 }

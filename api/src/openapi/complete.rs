@@ -9,10 +9,8 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// Adds error answers, and the headers by which a caller names its tenant and its repeats.
 pub fn complete(document: &mut Value) {
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
-    let problems: Vec<String> = ProblemType::ALL
-        .iter()
-        .map(|problem| format!("/problems/{}", problem.entry().slug))
-        .collect();
+    let problems: Vec<String> =
+        ProblemType::ALL.iter().map(|problem| format!("/problems/{}", problem.entry().slug)).collect();
     document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"] = json!(problems);
     document["components"]["responses"]["Problem"] = json!({
         "description": "The request was not done. `type` says why, `next` what to do.",
@@ -26,10 +24,7 @@ pub fn complete(document: &mut Value) {
         let Some(item) = item.as_object_mut() else {
             continue;
         };
-        for (method, operation) in item
-            .iter_mut()
-            .filter(|(method, _)| METHODS.contains(&method.as_str()))
-        {
+        for (method, operation) in item.iter_mut().filter(|(method, _)| METHODS.contains(&method.as_str())) {
             complete_operation(path, method, operation);
         }
     }
@@ -42,9 +37,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if let Some(responses) = responses.as_object_mut() {
         let problem = json!({ "$ref": "#/components/responses/Problem" });
-        responses
-            .entry("default")
-            .or_insert_with(|| problem.clone());
+        responses.entry("default").or_insert_with(|| problem.clone());
         if path.starts_with("/v1/") {
             responses.entry("401").or_insert_with(|| problem.clone());
             responses.entry("403").or_insert(problem);

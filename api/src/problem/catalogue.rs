@@ -78,18 +78,8 @@ pub struct Entry {
     pub next: &'static str,
 }
 
-const fn entry(
-    slug: &'static str,
-    status: StatusCode,
-    title: &'static str,
-    next: &'static str,
-) -> Entry {
-    Entry {
-        slug,
-        status,
-        title,
-        next,
-    }
+const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next: &'static str) -> Entry {
+    Entry { slug, status, title, next }
 }
 
 impl ProblemType {
@@ -127,9 +117,7 @@ impl ProblemType {
 
     /// The entry with this slug.
     pub fn by_slug(slug: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|problem| problem.entry().slug == slug)
+        Self::ALL.into_iter().find(|problem| problem.entry().slug == slug)
     }
 
     /// The entry of the catalogue.

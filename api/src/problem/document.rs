@@ -84,10 +84,7 @@ impl Pending {
 pub async fn report(request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
-    let pending = response
-        .extensions_mut()
-        .remove::<Pending>()
-        .and_then(|pending| pending.take());
+    let pending = response.extensions_mut().remove::<Pending>().and_then(|pending| pending.take());
     let problem = match pending {
         Some(problem) => problem,
         None if is_foreign_failure(&response) => of_foreign(response.status()),
@@ -100,9 +97,7 @@ pub async fn report(request: Request, next: Next) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.status = status;
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts
-        .headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     match serde_json::to_vec(&document) {
         Ok(body) => Response::from_parts(parts, Body::from(body)),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -1,0 +1,121 @@
+//! What the handlers work with, built once in `main`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_queue::QueueClient;
+use postrider_shared::clock::Clock;
+use postrider_shared::database::Database;
+use postrider_shared::dead_letters::Redriver;
+use postrider_shared::ids::{OutboxId, TenantId};
+use postrider_shared::objects::Objects;
+use postrider_shared::outbox::Relay;
+use postrider_shared::seal::KeyRing;
+use postrider_shared::stores::Stores;
+use postrider_shared::telemetry::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Longest a request waits for the queue after its own work is safe in the database.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Everything a request may touch. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Built>);
+
+struct Built {
+    parts: Parts,
+    stores: Stores,
+    redriver: Redriver,
+    relay: Relay,
+    tasks: TaskTracker,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// The queue.
+    pub queue: QueueClient,
+    /// Raw mail, PDFs.
+    pub objects: Objects,
+    /// The time.
+    pub clock: Clock,
+    /// What seals passwords.
+    pub keys: KeyRing,
+    /// Renders `/metrics`; absent where nobody measures.
+    pub metrics: Option<PrometheusHandle>,
+    /// Cancelled when the process stops, so that nobody waits for a job any longer.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// The application out of its parts.
+    pub fn new(parts: Parts) -> Self {
+        let stores = Stores::new(&parts.database, &parts.clock, Some(parts.keys.clone()));
+        Self(Arc::new(Built {
+            redriver: Redriver::new(stores.dead_letters.clone(), parts.queue.clone()),
+            relay: Relay::new(stores.outbox.clone(), parts.queue.clone()),
+            tasks: TaskTracker::new(),
+            stores,
+            parts,
+        }))
+    }
+
+    /// The tables.
+    pub fn stores(&self) -> &Stores {
+        &self.0.stores
+    }
+
+    /// Enqueues dead letters again.
+    pub fn redriver(&self) -> &Redriver {
+        &self.0.redriver
+    }
+
+    /// Work that goes on when its caller hangs up; awaited when the process stops.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// Brings outbox entries to the queue now instead of at the scheduler's next sweep. They are safe in the database, so a
+    /// queue that is away delays them and fails nothing.
+    pub async fn relay(&self, tenant: TenantId, entries: &[OutboxId]) {
+        let relayed = tokio::time::timeout(PATIENCE, self.0.relay.relay(tenant, entries)).await;
+        let error = match relayed {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer in {} s", PATIENCE.as_secs()),
+        };
+        tracing::warn!(error, "jobs stay in the outbox for the scheduler's sweep");
+    }
+
+    /// The database, for `/readyz`.
+    pub fn database(&self) -> &Database {
+        &self.0.parts.database
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &QueueClient {
+        &self.0.parts.queue
+    }
+
+    /// Raw mail, PDFs.
+    pub fn objects(&self) -> &Objects {
+        &self.0.parts.objects
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.parts.clock
+    }
+
+    /// Renders `/metrics`.
+    pub fn metrics(&self) -> Option<&PrometheusHandle> {
+        self.0.parts.metrics.as_ref()
+    }
+
+    /// Cancelled when the process stops.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.parts.stopping
+    }
+}

@@ -1,0 +1,139 @@
+//! A POST with an `Idempotency-Key` is done once, however often it is sent.
+//!
+//! Jobs have the queue's own idempotency keys, which live with the job. For everything else the first answer is kept in
+//! the database and given again. The fingerprint is keyed by the caller's API key text, which is nowhere at rest, so that
+//! the table cannot be used to guess a mailbox password out of a request's hash.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use postrider_shared::requests::{Begun, StoredAnswer, Ticket};
+use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::json;
+use crate::problem::{Answer, Problem, ProblemType};
+
+/// The client's name for a request.
+pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that this answer is the one of the first request.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+const MAX_LENGTH: usize = 255;
+/// Largest answer that is kept; ours are a few KiB.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Headers that belong to an answer.
+const KEPT_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
+
+/// What to keep instead of an answer that holds a secret shown once.
+#[derive(Clone)]
+pub struct KeptBody(pub Bytes);
+
+/// The key a request was sent with.
+pub fn key(headers: &HeaderMap) -> Answer<Option<String>> {
+    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if is_key(key) => Ok(Some(key.to_owned())),
+        _ => {
+            let detail = format!("Idempotency-Key must be 1 to {MAX_LENGTH} printable ASCII characters.");
+            Err(Problem::new(ProblemType::InvalidHeader, detail))
+        }
+    }
+}
+
+/// Whether a text can be an idempotency key.
+pub fn is_key(text: &str) -> bool {
+    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(printable) && text.trim() == text
+}
+
+/// Layer that does a repeated POST once.
+pub async fn layer(State(app): State<App>, caller: Caller, request: Request, next: Next) -> Answer<Response> {
+    let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };
+    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let Some(path) = path.filter(|path| request.method() == Method::POST && !is_kept_by_the_queue(path)) else {
+        return Ok(next.run(request).await);
+    };
+    let (parts, body) = request.into_parts();
+    let body = json::body(Request::from_parts(parts.clone(), body), &()).await?;
+    let fingerprint = fingerprint(&parts, &body);
+    let operation = format!("POST {path}");
+    let ticket = match app.stores().requests.begin(caller.tenant, &operation, &key, &fingerprint).await? {
+        Begun::Fresh(ticket) => ticket,
+        Begun::Replay(answer) => return Ok(replay(answer)),
+        Begun::InProgress => {
+            return Err(Problem::new(ProblemType::RequestInProgress, "").retry_after(Duration::from_secs(1)));
+        }
+        Begun::Conflict => return Err(Problem::new(ProblemType::IdempotencyKeyReused, "")),
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    // A task of its own: a client that hangs up must not stop the work between its end and the note that it was done.
+    let work = app.clone().tasks().spawn(
+        async move {
+            let response = next.run(request).await;
+            keep(&app, ticket, response).await
+        }
+        .in_current_span(),
+    );
+    work.await.map_err(Problem::internal)?
+}
+
+/// Jobs have idempotency keys in the queue.
+fn is_kept_by_the_queue(path: &str) -> bool {
+    matches!(path, "/v1/jobs" | "/v1/jobs/batch")
+}
+
+/// Keeps a success; a refusal or a failure frees the key, so that the corrected or later request may use it.
+async fn keep(app: &App, ticket: Ticket, response: Response) -> Answer<Response> {
+    if !response.status().is_success() {
+        app.stores().requests.abandon(ticket).await?;
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(Problem::internal)?;
+    let kept = parts.extensions.get::<KeptBody>().map_or(&body, |kept| &kept.0);
+    let headers = KEPT_HEADERS.iter().filter_map(|name| {
+        let value = parts.headers.get(name)?.to_str().ok()?;
+        Some((name.to_string(), value.to_owned()))
+    });
+    let answer = StoredAnswer { status: parts.status.as_u16(), headers: headers.collect(), body: kept.to_vec() };
+    app.stores().requests.finish(ticket, &answer).await?;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+fn replay(answer: StoredAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, answer.body).into_response();
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+fn fingerprint(parts: &axum::http::request::Parts, body: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    let secret = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let target = parts.uri.to_string();
+    for part in [secret, parts.method.as_str().as_bytes(), target.as_bytes(), body] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}

@@ -1,0 +1,90 @@
+//! All routes and the layers around them.
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::app::App;
+use crate::auth::roles::{Roles, RolesError};
+use crate::openapi::{Base, Document};
+use crate::problem::{Problem, ProblemType};
+use crate::{auth, deadline, headers, health, idempotency, json, observe, problem, request_id, v1};
+
+/// Why there is no router.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// An operation lacks its role.
+    #[error(transparent)]
+    Roles(#[from] RolesError),
+    /// The OpenAPI document cannot be written.
+    #[error("the OpenAPI document cannot be written")]
+    Document(#[from] serde_json::Error),
+}
+
+/// The OpenAPI document of the whole API.
+pub fn document() -> Result<Document, RouterError> {
+    Ok(routes()?.document)
+}
+
+/// The whole API.
+pub fn router(app: App) -> Result<Router, RouterError> {
+    let Routes { open, private, document } = routes()?;
+    let roles = Roles::of(&document)?;
+    let private = private
+        .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
+        .route_layer(middleware::from_fn_with_state((app.clone(), roles), auth::layer));
+    let text = serde_json::to_string(document.as_value())?;
+    Ok(open
+        .merge(private)
+        .route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, "application/json")], text.clone())))
+        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(async || Problem::new(ProblemType::MethodNotAllowed, ""))
+        .with_state(app)
+        .layer(DefaultBodyLimit::max(json::MAX_BODY_BYTES))
+        // The last layer is the outermost.
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(deadline::layer))
+        .layer(middleware::from_fn(observe::layer))
+        .layer(middleware::from_fn(headers::layer))
+        .layer(middleware::from_fn(problem::report))
+        .layer(middleware::from_fn(request_id::layer)))
+}
+
+/// The routes with their description, before the layers.
+struct Routes {
+    /// For everybody.
+    open: Router<App>,
+    /// For those with a key.
+    private: Router<App>,
+    document: Document,
+}
+
+fn routes() -> Result<Routes, RouterError> {
+    let (private, mut collected) =
+        OpenApiRouter::with_openapi(Base::openapi()).nest("/v1", v1::router()).split_for_parts();
+    let (open, described) = health::router().merge(problem::pages()).split_for_parts();
+    collected.merge(described);
+    Ok(Routes { open, private, document: Document::of(&collected)? })
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(ProblemType::NoSuchPath, format!("No operation has the path {path}."))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature tower-http asks for")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no words");
+    Problem::internal(format!("panic: {words}")).into_response()
+}

@@ -1,0 +1,35 @@
+//! Version 1, one file per resource.
+
+pub mod accounts;
+pub mod api_keys;
+pub mod dead_letters;
+pub mod jobs;
+pub mod kinds;
+pub mod mails;
+pub mod messages;
+pub mod products;
+pub mod queues;
+pub mod quotes;
+pub mod tenants;
+pub mod threads;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// All operations under `/v1`.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(kinds::router())
+        .merge(jobs::router())
+        .merge(queues::router())
+        .merge(dead_letters::router())
+        .merge(tenants::router())
+        .merge(api_keys::router())
+        .merge(accounts::router())
+        .merge(products::router())
+        .merge(quotes::router())
+        .merge(mails::router())
+        .merge(threads::router())
+        .merge(messages::router())
+}

@@ -1,0 +1,200 @@
+//! Dead letters: jobs that failed for good, kept until a person redrives or discards them.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use postrider_queue::MAX_PAYLOAD_BYTES;
+use postrider_shared::dead_letters::{self, DeadLetterFilter, DeadLetterState, Redriven};
+use postrider_shared::ids::{DeadLetterId, TenantId};
+use postrider_shared::jobs;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::Tenant;
+use crate::json::Json;
+use crate::page::{Limit, Page, place};
+use crate::parameters::{Path, Query};
+use crate::problem::{Answer, Problem, ProblemType};
+
+/// The operations on dead letters.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(redrive)).routes(routes!(discard))
+}
+
+/// A job that failed for good.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetter {
+    /// Its id.
+    id: DeadLetterId,
+    /// The job that died.
+    job_id: String,
+    /// Tells deaths of one job apart.
+    death_number: i64,
+    /// What sort of job it was.
+    kind: String,
+    /// The queue it stood in.
+    queue: String,
+    /// What it was given; a text if it is no JSON.
+    payload: Value,
+    /// How often it was tried.
+    attempts: i32,
+    /// How its last attempt failed.
+    error: String,
+    /// When it died.
+    died_at: DateTime<Utc>,
+    /// Where the letter is.
+    state: DeadLetterState,
+    /// The job in its place.
+    redriven_job_id: Option<String>,
+    /// Why a redrive did not come about.
+    note: Option<String>,
+    /// When the letter last changed.
+    updated_at: DateTime<Utc>,
+}
+
+impl From<dead_letters::DeadLetter> for DeadLetter {
+    fn from(row: dead_letters::DeadLetter) -> Self {
+        let payload = serde_json::from_slice(&row.payload)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&row.payload).into_owned()));
+        Self {
+            id: row.id,
+            job_id: row.job_id,
+            death_number: row.death_number,
+            kind: row.kind,
+            queue: row.queue,
+            payload,
+            attempts: row.attempts,
+            error: row.error,
+            died_at: row.died_at,
+            state: row.state,
+            redriven_job_id: row.redriven_job_id,
+            note: row.note,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DeadLettersQuery {
+    /// Only letters in this state.
+    state: Option<DeadLetterState>,
+    /// Only letters of this kind of job.
+    kind: Option<String>,
+    /// Only letters of this queue.
+    queue: Option<String>,
+    /// `next_cursor` of the page before; absent for the first page.
+    cursor: Option<String>,
+    /// Most items in the answer.
+    #[serde(default)]
+    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+}
+
+/// List the tenant's dead letters.
+#[utoipa::path(
+    get, path = "/dead-letters", tag = "dead letters", operation_id = "list_dead_letters",
+    params(DeadLettersQuery),
+    responses((status = 200, description = "Dead letters, the latest death first.", body = Page<DeadLetter>)),
+    security(("api_key" = ["viewer"]))
+)]
+async fn list(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Query(query): Query<DeadLettersQuery>,
+) -> Answer<Json<Page<DeadLetter>>> {
+    let cursor = place(query.cursor.as_deref())?;
+    let filter = DeadLetterFilter { state: query.state, kind: query.kind, queue: query.queue };
+    let page = app.stores().dead_letters.list(tenant, &filter, cursor, query.limit.into()).await?;
+    Ok(Json(Page::of(page)))
+}
+
+/// Get a dead letter.
+#[utoipa::path(
+    get, path = "/dead-letters/{id}", tag = "dead letters", operation_id = "get_dead_letter",
+    params(("id" = DeadLetterId, Path, description = "The letter's id.")),
+    responses((status = 200, description = "The letter.", body = DeadLetter)),
+    security(("api_key" = ["viewer"]))
+)]
+async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<DeadLetterId>) -> Answer<Json<DeadLetter>> {
+    Ok(Json(app.stores().dead_letters.get(tenant, id).await?.into()))
+}
+
+/// How to redrive.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redrive {
+    /// A corrected payload, instead of the one the job died with.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Value>,
+}
+
+/// Redrive a dead letter: its job is enqueued again, once, however often this is asked.
+#[utoipa::path(
+    post, path = "/dead-letters/{id}/redrive", tag = "dead letters", operation_id = "redrive_dead_letter",
+    params(("id" = DeadLetterId, Path, description = "The letter's id.")),
+    request_body = Option<Redrive>,
+    responses((status = 200, description = "The letter, with the job in its place.", body = DeadLetter)),
+    security(("api_key" = ["agent"]))
+)]
+async fn redrive(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<DeadLetterId>,
+    redrive: Option<Json<Redrive>>,
+) -> Answer<Json<DeadLetter>> {
+    let payload = match redrive.and_then(|Json(redrive)| redrive.payload) {
+        Some(payload) => Some(corrected(&app, tenant, id, payload).await?),
+        None => None,
+    };
+    match app.redriver().redrive(tenant, id, payload).await? {
+        Redriven::Enqueued { letter, .. } => Ok(Json(letter.into())),
+        Redriven::UniqueTaken { holder, .. } => {
+            let detail = format!("Job {holder} holds this job's unique key; the letter stays dead.");
+            Err(Problem::new(ProblemType::UniqueKeyTaken, detail).about_job(holder))
+        }
+        Redriven::Refused(letter) => {
+            let note = letter.note.unwrap_or_default();
+            Err(Problem::new(ProblemType::StateConflict, format!("The queue does not take this job: {note}.")))
+        }
+        Redriven::Discarded(_) => {
+            Err(Problem::new(ProblemType::StateConflict, "The letter was discarded, so it cannot be redriven."))
+        }
+    }
+}
+
+/// Discard a dead letter: nobody wants its job. It stays in the list as `discarded` for a while.
+#[utoipa::path(
+    post, path = "/dead-letters/{id}/discard", tag = "dead letters", operation_id = "discard_dead_letter",
+    params(("id" = DeadLetterId, Path, description = "The letter's id.")),
+    responses((status = 200, description = "The letter, discarded.", body = DeadLetter)),
+    security(("api_key" = ["agent"]))
+)]
+async fn discard(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<DeadLetterId>,
+) -> Answer<Json<DeadLetter>> {
+    Ok(Json(app.stores().dead_letters.discard(tenant, id).await?.into()))
+}
+
+/// The payload, if it fits the letter's kind; a kind that this version does not know cannot be checked.
+async fn corrected(app: &App, tenant: TenantId, id: DeadLetterId, payload: Value) -> Answer<Vec<u8>> {
+    let letter = app.stores().dead_letters.get(tenant, id).await?;
+    let payload = match jobs::find(&letter.kind) {
+        Some(kind) => {
+            let job = kind.new_job(tenant.into(), payload);
+            job.map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?.payload
+        }
+        None => serde_json::to_vec(&payload).map_err(Problem::internal)?,
+    };
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        let detail = format!("The payload has {} bytes; {MAX_PAYLOAD_BYTES} are allowed.", payload.len());
+        return Err(Problem::new(ProblemType::PayloadTooLarge, detail));
+    }
+    Ok(payload)
+}

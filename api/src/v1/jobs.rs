@@ -1,0 +1,221 @@
+//! Jobs: submit, follow, list, cancel, retry.
+
+mod batch;
+mod events;
+mod submission;
+mod view;
+mod wait;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use postrider_queue::{Cancelled, JobId, JobRecord, ListFilter, Promoted};
+use postrider_shared::ids::TenantId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::{Caller, Tenant};
+use crate::idempotency;
+use crate::json::Json;
+use crate::page::{Limit, Page};
+use crate::parameters::{Path, Query};
+use crate::problem::{Answer, Problem, ProblemType};
+
+pub use submission::Submission;
+pub use view::{Job, JobState};
+use wait::Wait;
+
+/// The operations on jobs.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(submit, list))
+        .routes(routes!(get))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+        .merge(events::router())
+        .merge(batch::router())
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Accepted {
+    /// The job that does, or already did, what was asked.
+    #[schema(example = "job_000G40R40M30E209185GR38E1W")]
+    pub id: String,
+    /// Whether an earlier submission with the same idempotency key made this job.
+    pub existed: bool,
+}
+
+/// Submit a job.
+///
+/// 202 means that the job is in the queue's log on disk. Which kinds exist, and what their payloads are, says
+/// `GET /v1/kinds`.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs", operation_id = "submit_job",
+    request_body = Submission,
+    responses((
+        status = 202, description = "The job is in the queue.", body = Accepted,
+        headers(("Location" = String, description = "Where the job can be followed."))
+    )),
+    security(("api_key" = ["agent"]))
+)]
+async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    Tenant(tenant): Tenant,
+    headers: HeaderMap,
+    Json(submission): Json<Submission>,
+) -> Answer<Response> {
+    let key = idempotency::key(&headers)?;
+    let job = submission.into_job(&app, caller, tenant, key)?;
+    let enqueued = app.queue().enqueue(job).await?;
+    let accepted = submission::accepted(enqueued)?;
+    let location = format!("/v1/jobs/{}", accepted.id);
+    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);
+    Ok(response)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct JobQuery {
+    /// Wait for the job to end, at most so long: `30s`, `500ms`; at most 60 s. The answer is the job as it is then.
+    #[param(value_type = Option<String>, example = "30s")]
+    wait: Option<Wait>,
+}
+
+/// Get a job, at once or when it has ended.
+#[utoipa::path(
+    get, path = "/jobs/{id}", tag = "jobs", operation_id = "get_job",
+    params(("id" = String, Path, description = "The job's id."), JobQuery),
+    responses((status = 200, description = "The job.", body = Job)),
+    security(("api_key" = ["viewer"]))
+)]
+async fn get(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<JobId>,
+    Query(query): Query<JobQuery>,
+) -> Answer<Json<Job>> {
+    let record = own(&app, tenant, id).await?;
+    let Some(Wait(wait)) = query.wait.filter(|_| !record.state.is_finished()) else {
+        return Ok(Json(record.into()));
+    };
+    let ended = tokio::select! {
+        ended = app.queue().wait(id, wait) => ended?,
+        () = app.stopping().cancelled() => app.queue().get(id).await?,
+    };
+    Ok(Json(ended.unwrap_or(record).into()))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct JobsQuery {
+    /// Only jobs in this state.
+    state: Option<JobState>,
+    /// Only jobs of this kind.
+    kind: Option<String>,
+    /// Only jobs of this queue.
+    queue: Option<String>,
+    /// `next_cursor` of the page before; absent for the first page.
+    cursor: Option<String>,
+    /// Most items in the answer.
+    #[serde(default)]
+    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+}
+
+/// List the newest jobs.
+///
+/// The list reaches back a bounded number of jobs per kind; a job's own id finds it for as long as it is kept.
+#[utoipa::path(
+    get, path = "/jobs", tag = "jobs", operation_id = "list_jobs",
+    params(JobsQuery),
+    responses((status = 200, description = "Jobs, newest first.", body = Page<Job>)),
+    security(("api_key" = ["viewer"]))
+)]
+async fn list(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Query(query): Query<JobsQuery>,
+) -> Answer<Json<Page<Job>>> {
+    let invalid = |error: postrider_queue::QueueError| Problem::new(ProblemType::InvalidQuery, error.to_string());
+    let filter = ListFilter {
+        kind: query.kind.map(|kind| kind.parse()).transpose().map_err(invalid)?,
+        state: query.state.map(Into::into),
+        queue: query.queue.map(|queue| queue.parse()).transpose().map_err(invalid)?,
+    };
+    let page = app.queue().list(&tenant.into(), &filter, query.cursor, query.limit.into()).await?;
+    Ok(Json(Page { items: page.items.into_iter().map(Job::from).collect(), next_cursor: page.next }))
+}
+
+/// Cancel a job.
+///
+/// A job that waits is cancelled at once. One that runs is asked to stop, and the answer shows `cancel_requested`.
+#[utoipa::path(
+    post, path = "/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
+    params(("id" = String, Path, description = "The job's id.")),
+    responses((status = 200, description = "The job, cancelled or asked to stop.", body = Job)),
+    security(("api_key" = ["agent"]))
+)]
+async fn cancel(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<JobId>) -> Answer<Json<Job>> {
+    own(&app, tenant, id).await?;
+    match app.queue().cancel(id).await? {
+        Cancelled::Now | Cancelled::Requested => own(&app, tenant, id).await.map(|record| Json(record.into())),
+        Cancelled::AlreadyFinished(postrider_queue::JobState::Cancelled) => {
+            own(&app, tenant, id).await.map(|record| Json(record.into()))
+        }
+        Cancelled::AlreadyFinished(state) => {
+            Err(Problem::new(ProblemType::StateConflict, format!("The job has ended: it is {state}.")))
+        }
+        Cancelled::NotFound => Err(Problem::not_found("job")),
+    }
+}
+
+/// Run a waiting job now.
+///
+/// For a job that is scheduled or waits for its next attempt. A dead one is redriven: see `/v1/dead-letters`.
+#[utoipa::path(
+    post, path = "/jobs/{id}/retry", tag = "jobs", operation_id = "retry_job",
+    params(("id" = String, Path, description = "The job's id.")),
+    responses((status = 202, description = "The job may run now.", body = Job)),
+    security(("api_key" = ["agent"]))
+)]
+async fn retry(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<JobId>,
+) -> Answer<(StatusCode, Json<Job>)> {
+    own(&app, tenant, id).await?;
+    match app.queue().promote(id).await? {
+        Promoted::Now => {}
+        Promoted::NotWaiting(state) => return Err(not_waiting(state)),
+        Promoted::NotFound => return Err(Problem::not_found("job")),
+    }
+    let record = own(&app, tenant, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(record.into())))
+}
+
+fn not_waiting(state: postrider_queue::JobState) -> Problem {
+    use postrider_queue::JobState as Engine;
+    let detail = match state {
+        Engine::Dead => "The job is dead: redrive its dead letter.".to_owned(),
+        Engine::Available | Engine::Running => format!("The job needs no retry: it is {state}."),
+        Engine::Scheduled | Engine::Retryable | Engine::Completed | Engine::Cancelled => {
+            format!("The job cannot be retried: it is {state}.")
+        }
+    };
+    Problem::new(ProblemType::StateConflict, detail)
+}
+
+/// The job, if it is this tenant's.
+async fn own(app: &App, tenant: TenantId, id: JobId) -> Answer<JobRecord> {
+    let record = app.queue().get(id).await?;
+    let own = postrider_queue::Tenant::from(tenant);
+    record.filter(|record| record.tenant == own).ok_or_else(|| Problem::not_found("job"))
+}

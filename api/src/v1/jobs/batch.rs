@@ -1,0 +1,181 @@
+//! Many jobs in one request, each with its own answer.
+//!
+//! A JSON array is read as a whole, up to 16 MiB. NDJSON is read line by line and enqueued on the way, so its length is
+//! bounded by the number of lines only. The answer comes after the last line: a client that sends everything before it
+//! reads anything must not be able to block itself.
+
+mod lines;
+mod results;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use postrider_queue::NewJob;
+use postrider_shared::ids::TenantId;
+use serde_json::value::RawValue;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::submission::{self, Submission};
+use crate::app::App;
+use crate::auth::{Caller, Tenant};
+use crate::idempotency;
+use crate::json;
+use crate::problem::{Answer, Problem, ProblemType};
+
+use lines::Lines;
+use results::Results;
+pub use results::{Batch, BatchItem};
+
+/// Largest body that is read as a whole.
+const MAX_ARRAY_BYTES: usize = 16 * 1024 * 1024;
+/// Most jobs of one request.
+const MAX_JOBS: usize = 100_000;
+/// Jobs that go to the queue together.
+const CHUNK: usize = 500;
+/// After so many refused jobs the rest is not read: the client sends something else than it thinks.
+const MAX_REFUSED: usize = 1_000;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(submit)).layer(DefaultBodyLimit::max(MAX_ARRAY_BYTES))
+}
+
+/// Submit many jobs.
+///
+/// As a JSON array (at most 16 MiB), or as NDJSON, one job per line, which is enqueued while it is read. Each job has its
+/// own result, in the order sent; with NDJSON the results are lines, too. 202 when all were accepted, 207 when some
+/// were refused. With the header `Idempotency-Key: k`, the job at index *n* has the key `k:n` unless it names its own,
+/// so that a repeat of the whole request enqueues what is missing.
+#[utoipa::path(
+    post, path = "/jobs/batch", tag = "jobs", operation_id = "submit_jobs",
+    request_body(content(
+        (Vec<Submission> = "application/json"),
+        (String = "application/x-ndjson")
+    )),
+    responses(
+        (status = 202, description = "All are in the queue.", content(
+            (Batch = "application/json"), (BatchItem = "application/x-ndjson")
+        )),
+        (status = 207, description = "Some were refused.", content(
+            (Batch = "application/json"), (BatchItem = "application/x-ndjson")
+        ))
+    ),
+    security(("api_key" = ["agent"]))
+)]
+async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    Tenant(tenant): Tenant,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer<Response> {
+    let key = idempotency::key(&headers)?;
+    let mut intake = Intake { app, caller, tenant, key, waiting: Vec::new(), results: Results::default() };
+    match json::media_type(&headers).as_deref() {
+        Some("application/json") => {
+            let body = json::body(request, &()).await?;
+            intake.take_array(&body).await?;
+            Ok(intake.results.into_document())
+        }
+        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => {
+            intake.take_lines(request.into_body()).await?;
+            intake.results.into_lines()
+        }
+        _ => Err(Problem::new(
+            ProblemType::UnsupportedMediaType,
+            "Send the jobs as application/json (an array) or application/x-ndjson (one per line).",
+        )),
+    }
+}
+
+/// Jobs on their way into the queue.
+struct Intake {
+    app: App,
+    caller: Caller,
+    tenant: TenantId,
+    key: Option<String>,
+    /// Read, but not yet enqueued: index and job.
+    waiting: Vec<(usize, NewJob)>,
+    results: Results,
+}
+
+impl Intake {
+    async fn take_array(&mut self, body: &Bytes) -> Answer<()> {
+        let items: Vec<&RawValue> = json::read(body)?;
+        if items.len() > MAX_JOBS {
+            return Err(too_many());
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.take(index, item.get().as_bytes()).await?;
+        }
+        self.enqueue().await
+    }
+
+    async fn take_lines(&mut self, body: Body) -> Answer<()> {
+        let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other));
+        let mut index = 0;
+        while let Some(line) = lines.next().await? {
+            match line {
+                _ if index >= MAX_JOBS => {
+                    self.results.refuse(index, &too_many());
+                    break;
+                }
+                Ok(text) => self.take(index, text.as_bytes()).await?,
+                Err(problem) => self.results.refuse(index, &problem),
+            }
+            if self.results.refused() >= MAX_REFUSED {
+                break;
+            }
+            index += 1;
+        }
+        self.enqueue().await
+    }
+
+    async fn take(&mut self, index: usize, text: &[u8]) -> Answer<()> {
+        match self.read(index, text) {
+            Ok(job) => self.waiting.push((index, job)),
+            Err(problem) => self.results.refuse(index, &problem),
+        }
+        if self.waiting.len() >= CHUNK { self.enqueue().await } else { Ok(()) }
+    }
+
+    fn read(&self, index: usize, text: &[u8]) -> Answer<NewJob> {
+        let submission: Submission = json::read(text)?;
+        let key = self.key.as_ref().map(|key| format!("{key}:{index}"));
+        submission.into_job(&self.app, self.caller, self.tenant, key)
+    }
+
+    /// Enqueues what waits. A failure ends the request when nothing was accepted yet, else it is these jobs' result.
+    async fn enqueue(&mut self) -> Answer<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let (indexes, jobs): (Vec<usize>, Vec<NewJob>) = self.waiting.drain(..).unzip();
+        match self.app.queue().enqueue_many(jobs).await {
+            Ok(enqueued) => {
+                for (index, enqueued) in indexes.into_iter().zip(enqueued) {
+                    match submission::accepted(enqueued) {
+                        Ok(accepted) => self.results.accept(index, accepted),
+                        Err(problem) => self.results.refuse(index, &problem),
+                    }
+                }
+                Ok(())
+            }
+            Err(error) if self.results.accepted() == 0 => Err(error.into()),
+            Err(error) => {
+                let problem = Problem::from(error);
+                for index in indexes {
+                    self.results.refuse(index, &problem);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn too_many() -> Problem {
+    Problem::new(ProblemType::PayloadTooLarge, format!("A batch may have {MAX_JOBS} jobs."))
+}

@@ -1,0 +1,128 @@
+//! A job as the API shows it.
+
+use chrono::{DateTime, Utc};
+use postrider_queue::JobRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::submission;
+
+/// A job, its progress and how it ended.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Job {
+    /// Names the job for ever.
+    #[schema(example = "job_000G40R40M30E209185GR38E1W")]
+    pub id: String,
+    /// What sort of job it is.
+    pub kind: String,
+    /// The queue it stands in.
+    pub queue: String,
+    /// The lane of that queue.
+    pub lane: String,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// How often it was started, without returns and waits.
+    pub attempt: u32,
+    /// After so many failed attempts it is dead.
+    pub max_attempts: u32,
+    /// How often it waited without that counting as an attempt.
+    pub snoozes: u32,
+    /// Whether somebody asked it to stop while it runs.
+    pub cancel_requested: bool,
+    /// What it was given.
+    pub payload: Value,
+    /// What it gave back.
+    pub output: Option<Value>,
+    /// What it said about itself while running.
+    pub progress: Option<Value>,
+    /// How its last attempt failed.
+    pub error: Option<String>,
+    /// No second job with this key may wait or run.
+    pub unique_key: Option<String>,
+    /// When it was accepted.
+    pub enqueued_at: DateTime<Utc>,
+    /// When it may run, or might have.
+    pub run_at: DateTime<Utc>,
+    /// When its last attempt started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for its time.
+    Scheduled,
+    /// Waits for a worker.
+    Available,
+    /// A worker has it.
+    Running,
+    /// Failed, and waits for its next attempt.
+    Retryable,
+    /// Done.
+    Completed,
+    /// Stopped by request.
+    Cancelled,
+    /// Failed for good; it is among the dead letters.
+    Dead,
+}
+
+impl From<postrider_queue::JobState> for JobState {
+    fn from(state: postrider_queue::JobState) -> Self {
+        use postrider_queue::JobState as Engine;
+        match state {
+            Engine::Scheduled => Self::Scheduled,
+            Engine::Available => Self::Available,
+            Engine::Running => Self::Running,
+            Engine::Retryable => Self::Retryable,
+            Engine::Completed => Self::Completed,
+            Engine::Cancelled => Self::Cancelled,
+            Engine::Dead => Self::Dead,
+        }
+    }
+}
+
+impl From<JobState> for postrider_queue::JobState {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Scheduled => Self::Scheduled,
+            JobState::Available => Self::Available,
+            JobState::Running => Self::Running,
+            JobState::Retryable => Self::Retryable,
+            JobState::Completed => Self::Completed,
+            JobState::Cancelled => Self::Cancelled,
+            JobState::Dead => Self::Dead,
+        }
+    }
+}
+
+impl From<JobRecord> for Job {
+    fn from(record: JobRecord) -> Self {
+        // A payload that is no JSON can only come from another program on the same Redis; it is shown as it is.
+        let payload = serde_json::from_slice(&record.payload)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&record.payload).into_owned()));
+        Self {
+            id: record.id.to_string(),
+            kind: record.kind.to_string(),
+            queue: record.queue.to_string(),
+            lane: record.lane.name.to_string(),
+            state: record.state.into(),
+            attempt: record.attempt,
+            max_attempts: record.max_attempts,
+            snoozes: record.snoozes,
+            cancel_requested: record.cancel_requested,
+            payload,
+            output: record.output,
+            progress: record.progress,
+            error: record.error,
+            unique_key: record.unique_key.map(|key| submission::shown_unique_key(&key.0, record.kind.as_str())),
+            enqueued_at: record.enqueued_at,
+            run_at: record.run_at,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Every failure is a problem of the catalogue, whoever notices it first.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::api::{Api, answer, problem};
+
+#[tokio::test]
+async fn whatever_is_wrong_is_answered_with_a_problem() {
+    let api = Api::start().await;
+    let keys = api.tenant("Bounds").await;
+    let raw = |content_type: &'static str, body: &str| {
+        let request = api.request(Method::POST, "/v1/jobs").bearer_auth(&keys.agent);
+        request.header("content-type", content_type).body(body.to_owned())
+    };
+
+    problem(api.get(&keys.agent, "/v1/nonsense"), "no-such-path").await;
+    problem(api.request(Method::GET, "/"), "no-such-path").await;
+    let refused = api.request(Method::PUT, "/v1/jobs").bearer_auth(&keys.agent).send().await.unwrap();
+    let allowed = refused.headers()["allow"].to_str().unwrap().to_owned();
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+    crate::api::shaped(refused, "method-not-allowed").await;
+    problem(raw("text/plain", "{}"), "unsupported-media-type").await;
+    problem(api.request(Method::POST, "/v1/jobs").bearer_auth(&keys.agent), "unsupported-media-type").await;
+
+    let malformed = problem(raw("application/json", "{\n  \"kind\": diagnostic.echo }"), "malformed-json").await;
+    assert_eq!(malformed["position"], json!({ "line": 2, "column": 11 }));
+    problem(raw("application/json", "{\"kind\": \"diagnostic.echo\"} trailing"), "malformed-json").await;
+    problem(raw("application/json", ""), "malformed-json").await;
+
+    let unknown = problem(raw("application/json", r#"{"kind": "diagnostic.echo", "colour": 1}"#), "invalid-body").await;
+    assert_eq!(unknown["errors"][0]["pointer"], "/colour");
+    let nul = r#"{"kind": "diagnostic.echo", "payload": {"data": "a\u0000"}}"#;
+    problem(raw("application/json", nul), "invalid-body").await;
+    problem(raw("application/json", r#"{"kind": "diagnostic.echo", "kind": "diagnostic.sleep"}"#), "invalid-body")
+        .await;
+
+    for query in
+        ["/v1/jobs?colour=1", "/v1/jobs?limit=0", "/v1/jobs?limit=201", "/v1/jobs?limit=x", "/v1/jobs?state=lost"]
+    {
+        problem(api.get(&keys.viewer, query), "invalid-query").await;
+    }
+    problem(api.get(&keys.viewer, "/v1/products?cursor=nonsense"), "invalid-query").await;
+    problem(api.get(&keys.viewer, "/v1/quotes/nonsense"), "not-found").await;
+    problem(api.get(&keys.viewer, "/v1/jobs/job_nonsense"), "not-found").await;
+}
+
+#[tokio::test]
+async fn deep_and_huge_json_is_refused() {
+    let api = Api::start().await;
+    let keys = api.tenant("Deep").await;
+    let send = |body: String| {
+        let request = api.request(Method::POST, "/v1/jobs").bearer_auth(&keys.agent);
+        request.header("content-type", "application/json").body(body)
+    };
+    let nested = |depth: usize| {
+        format!(r#"{{"kind": "diagnostic.echo", "payload": {{"data": {}{}}}}}"#, "[".repeat(depth), "]".repeat(depth))
+    };
+    answer(send(nested(62)), StatusCode::ACCEPTED).await;
+    problem(send(nested(63)), "too-deep").await;
+    problem(send(nested(100_000)), "too-deep").await;
+    problem(send("[".repeat(200_000)), "too-deep").await;
+
+    let of_size =
+        |bytes: usize| format!(r#"{{"kind": "diagnostic.echo", "payload": {{"data": "{}"}}}}"#, "x".repeat(bytes));
+    answer(send(of_size(256 * 1024 - 11)), StatusCode::ACCEPTED).await;
+    problem(send(of_size(256 * 1024 - 10)), "payload-too-large").await;
+    problem(send(of_size(2 * 1024 * 1024)), "payload-too-large").await;
+}
+
+#[tokio::test]
+async fn a_request_has_a_name_in_and_out() {
+    let api = Api::start().await;
+    let named = api.request(Method::GET, "/healthz").header("X-Request-Id", "mine-1").send().await.unwrap();
+    assert_eq!(named.headers()["x-request-id"], "mine-1");
+    let odd = api.request(Method::GET, "/healthz").header("X-Request-Id", "a b").send().await.unwrap();
+    assert_ne!(odd.headers()["x-request-id"], "a b");
+    for header in ["x-content-type-options", "x-frame-options", "referrer-policy", "content-security-policy"] {
+        assert!(odd.headers().contains_key(header), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn problems_say_what_they_are() {
+    let api = Api::start().await;
+    let all = answer(api.request(Method::GET, "/problems"), StatusCode::OK).await;
+    for entry in all.as_array().unwrap() {
+        let page = answer(api.request(Method::GET, entry["type"].as_str().unwrap()), StatusCode::OK).await;
+        assert_eq!(&page, entry);
+    }
+    problem(api.request(Method::GET, "/problems/none"), "not-found").await;
+}
+
+#[tokio::test]
+async fn the_documentation_is_served_from_here() {
+    let api = Api::start().await;
+    let document = answer(api.request(Method::GET, "/openapi.json"), StatusCode::OK).await;
+    assert_eq!(&document, postrider_api::router::document().unwrap().as_value());
+    let page = api.request(Method::GET, "/docs/").send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let page = page.text().await.unwrap();
+    assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
+    let script = api.request(Method::GET, "/docs/swagger-initializer.js").send().await.unwrap().text().await.unwrap();
+    assert!(script.contains("/openapi.json"), "{script}");
+}

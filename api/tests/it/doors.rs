@@ -1,0 +1,207 @@
+//! Who may do what: every operation of the document, with every kind of key.
+
+use std::collections::HashMap;
+
+use axum::http::Method as AxumMethod;
+use postrider_shared::api_keys::Role;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::api::{Api, TenantKeys, answer, problem, shaped};
+
+/// An operation under `/v1`, with the role it says it needs.
+struct Operation {
+    method: Method,
+    path: String,
+    role: Role,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = postrider_api::router::document().unwrap();
+    let found: Vec<Operation> = document
+        .operations()
+        .filter(|(_, path, _)| path.starts_with("/v1/"))
+        .map(|(method, path, operation): (AxumMethod, String, &Value)| Operation {
+            method: Method::from_bytes(method.as_str().as_bytes()).unwrap(),
+            path,
+            role: operation["security"][0]["api_key"][0].as_str().unwrap().parse().unwrap(),
+        })
+        .collect();
+    assert!(found.len() > 40, "only {} operations", found.len());
+    found
+}
+
+/// A path with these ids in it; an unknown name is a mistake of the test.
+fn filled(path: &str, ids: &HashMap<&str, String>) -> String {
+    let resource = path.split('/').nth(2).unwrap();
+    let id = ids.get(resource).unwrap_or_else(|| panic!("no id for {path}"));
+    path.replace("{id}", id).replace("{queue}", id)
+}
+
+fn nowhere() -> HashMap<&'static str, String> {
+    let uuid = "0197f3a0-5c1e-7d2a-9b1f-3c5d7e9f1a2b".to_owned();
+    let mut ids: HashMap<&str, String> = [
+        "accounts",
+        "api-keys",
+        "dead-letters",
+        "kinds",
+        "mails",
+        "messages",
+        "products",
+        "quotes",
+        "tenants",
+        "threads",
+    ]
+    .into_iter()
+    .map(|resource| (resource, uuid.clone()))
+    .collect();
+    ids.insert("jobs", "job_00000000000000000000000000".to_owned());
+    ids.insert("queues", "nowhere".to_owned());
+    ids
+}
+
+#[tokio::test]
+async fn without_a_valid_key_nothing_opens() {
+    let api = Api::start().await;
+    let keys = api.tenant("Doors").await;
+    let listed = answer(api.get(&keys.admin, "/v1/api-keys"), StatusCode::OK).await;
+    let agent = listed["items"].as_array().unwrap().iter().find(|key| key["name"] == "agent").unwrap();
+    let path = format!("/v1/api-keys/{}", agent["id"].as_str().unwrap());
+    answer(api.request(Method::DELETE, &path).bearer_auth(&keys.admin), StatusCode::OK).await;
+
+    let mut altered = keys.admin.clone();
+    let last = if altered.ends_with('0') { "1" } else { "0" };
+    altered.replace_range(altered.len() - 1.., last);
+    for operation in operations() {
+        let path = filled(&operation.path, &nowhere());
+        let call = || api.request(operation.method.clone(), &path);
+        let refused = call().send().await.unwrap();
+        assert_eq!(refused.headers()["www-authenticate"], "Bearer realm=\"postrider\"");
+        shaped(refused, "unauthenticated").await;
+        for wrong in [keys.agent.as_str(), &altered, "pr_x_y", "", "pr_000000000000_0"] {
+            problem(call().bearer_auth(wrong), "unauthenticated").await;
+        }
+        problem(call().basic_auth("admin", Some("admin")), "unauthenticated").await;
+    }
+}
+
+#[tokio::test]
+async fn a_role_opens_what_it_says_and_no_more() {
+    let api = Api::start().await;
+    let keys = api.tenant("Roles").await;
+    let by_role = [(Role::Viewer, &keys.viewer), (Role::Agent, &keys.agent), (Role::TenantAdmin, &keys.admin)];
+    for operation in operations() {
+        let path = filled(&operation.path, &nowhere());
+        for (role, key) in by_role {
+            let found = api.request(operation.method.clone(), &path).bearer_auth(key).send().await.unwrap();
+            let name = format!("{} {path} as {role}", operation.method);
+            let opened = found.status() != StatusCode::FORBIDDEN;
+            assert_eq!(opened, role >= operation.role, "{name}: {}", found.text().await.unwrap());
+        }
+        let named = api.request(operation.method.clone(), &path).bearer_auth(&api.platform_key);
+        let found = named.header("Postrider-Tenant", &keys.id).send().await.unwrap();
+        assert!(![401, 403, 500].contains(&found.status().as_u16()), "{path}: {}", found.text().await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_platform_key_names_its_tenant() {
+    let api = Api::start().await;
+    let keys = api.tenant("Named").await;
+    let own = api.get(&api.platform_key, "/v1/jobs");
+    problem(own.try_clone().unwrap(), "tenant-required").await;
+    answer(own.try_clone().unwrap().header("Postrider-Tenant", &keys.id), StatusCode::OK).await;
+    answer(api.get(&api.platform_key, &format!("/v1/jobs?tenant={}", keys.id)), StatusCode::OK).await;
+    for nobody in ["0197f3a0-5c1e-7d2a-9b1f-3c5d7e9f1a2b", "nonsense"] {
+        problem(own.try_clone().unwrap().header("Postrider-Tenant", nobody), "not-found").await;
+    }
+    // A tenant's key may name its own tenant, and no other.
+    let other = api.tenant("Other").await;
+    answer(api.get(&keys.viewer, "/v1/jobs").header("Postrider-Tenant", &keys.id), StatusCode::OK).await;
+    problem(api.get(&keys.viewer, "/v1/jobs").header("Postrider-Tenant", &other.id), "not-found").await;
+    problem(api.get(&keys.viewer, &format!("/v1/jobs?tenant={}", other.id)), "not-found").await;
+}
+
+#[tokio::test]
+async fn another_tenants_things_do_not_exist() {
+    let api = Api::start().await;
+    let owner = api.tenant("Owner").await;
+    let stranger = api.tenant("Stranger").await;
+    let mut ids = belongings(&api, &owner).await;
+    ids.extend(nowhere().into_iter().filter(|(resource, _)| *resource == "queues" || *resource == "kinds"));
+    for operation in operations().iter().filter(|operation| operation.path.contains("{id}")) {
+        let path = filled(&operation.path, &ids);
+        for key in [&stranger.admin, &stranger.viewer] {
+            let call = api.request(operation.method.clone(), &path).bearer_auth(key);
+            let call = if operation.method == Method::GET { call } else { call.json(&body_for(&operation.path)) };
+            let found = call.send().await.unwrap();
+            if key == &stranger.admin || operation.role == Role::Viewer {
+                shaped(found, "not-found").await;
+            }
+        }
+    }
+    for list in ["jobs", "accounts", "products", "quotes", "mails", "threads", "messages", "dead-letters"] {
+        let items = answer(api.get(&stranger.viewer, &format!("/v1/{list}")), StatusCode::OK).await;
+        assert_eq!(items["items"], json!([]), "{list}");
+    }
+    let tenants = answer(api.get(&stranger.viewer, "/v1/tenants"), StatusCode::OK).await;
+    assert_eq!(tenants["items"].as_array().unwrap().len(), 1);
+    assert_eq!(tenants["items"][0]["id"], stranger.id);
+    let found = answer(api.get(&owner.viewer, &format!("/v1/jobs/{}", ids["jobs"])), StatusCode::OK).await;
+    assert_eq!(found["state"], "scheduled", "the stranger changed nothing");
+}
+
+/// A body the operation would take, so that only the id is to blame.
+fn body_for(path: &str) -> Value {
+    if path.ends_with("/settle") { json!({ "outcome": "failed" }) } else { json!({}) }
+}
+
+/// One of each thing of a tenant.
+async fn belongings(api: &Api, owner: &TenantKeys) -> HashMap<&'static str, String> {
+    let id = |body: &Value| body["id"].as_str().unwrap().to_owned();
+    let job = json!({ "kind": "diagnostic.echo", "run_at": "2027-01-01T00:00:00Z" });
+    let job = answer(api.post(&owner.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
+    let account = crate::resources::mailbox("owner@example.com");
+    let account = answer(api.post(&owner.admin, "/v1/accounts", &account), StatusCode::CREATED).await;
+    let product =
+        answer(api.post(&owner.admin, "/v1/products", &crate::resources::window()), StatusCode::CREATED).await;
+    let listed = answer(api.get(&owner.admin, "/v1/api-keys"), StatusCode::OK).await;
+    let rows = crate::resources::rows(api, owner, &id(&account)).await;
+    let mut ids = HashMap::from([
+        ("jobs", id(&job)),
+        ("accounts", id(&account)),
+        ("products", id(&product)),
+        ("tenants", owner.id.clone()),
+        ("api-keys", id(&listed["items"][0])),
+    ]);
+    ids.extend(rows);
+    ids
+}
+
+#[tokio::test]
+async fn a_suspended_tenants_keys_do_not_open() {
+    let api = Api::start().await;
+    let keys = api.tenant("Gone").await;
+    let path = format!("/v1/tenants/{}", keys.id);
+    let change =
+        |key: &str, state: &str| api.request(Method::PATCH, &path).bearer_auth(key).json(&json!({ "state": state }));
+    problem(change(&keys.admin, "suspended"), "forbidden").await;
+    answer(change(&api.platform_key, "suspended"), StatusCode::OK).await;
+    problem(api.get(&keys.admin, "/v1/jobs"), "unauthenticated").await;
+    answer(change(&api.platform_key, "active"), StatusCode::OK).await;
+    answer(api.get(&keys.admin, "/v1/jobs"), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn the_platform_key_is_made_once() {
+    let api = Api::start().await;
+    assert!(postrider_api::first_key::create(&api.app).await.unwrap().is_none());
+    let keys = api.tenant("Keys").await;
+    let listed = answer(api.get(&keys.admin, "/v1/api-keys"), StatusCode::OK).await.to_string();
+    for text in [&keys.admin, &keys.agent, &keys.viewer] {
+        let secret = text.rsplit('_').next().unwrap();
+        assert!(!listed.contains(secret));
+    }
+    problem(api.post(&keys.admin, "/v1/api-keys", &json!({ "name": "x", "role": "platform_admin" })), "forbidden")
+        .await;
+}

@@ -1,0 +1,11 @@
+//! The API through HTTP, with a real Redis and a real database.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends where it stands")]
+
+mod api;
+mod bounds;
+mod documents;
+mod doors;
+mod idempotency;
+mod jobs;
+mod outages;
+mod resources;

@@ -1,0 +1,344 @@
+//! The business's things.
+
+use std::collections::HashMap;
+
+use postrider_shared::database::AllTenants;
+use postrider_shared::ids::{AccountId, TenantId};
+use postrider_shared::mail::{NewMail, Reading};
+use postrider_shared::messages::{BeginSending, PlannedMessage, Slot, Verdict};
+use postrider_shared::quotes::NewQuote;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::api::{Api, TenantKeys, answer, problem};
+
+/// A product with a formula of two dimensions and a material.
+pub fn window() -> Value {
+    json!({
+        "sku": "WIN", "name": "Window", "aliases": ["windows"], "unit_label": "window",
+        "dimensions": [
+            { "name": "width", "unit": "mm", "min": "100", "max": "3000" },
+            { "name": "height", "unit": "mm", "min": "100", "max": "2500" }
+        ],
+        "materials": [{ "code": "OAK", "name": "Oak", "rate": "120.50" }],
+        "formula": "width * height / 1000000 * material_rate + 15",
+        "min_quantity": "1", "max_quantity": "100"
+    })
+}
+
+/// A mailbox nobody connects to.
+pub fn mailbox(address: &str) -> Value {
+    json!({
+        "address": address, "imap_host": "imap.example.com", "smtp_host": "smtp.example.com",
+        "password": "correct horse", "time_zone": "Europe/Berlin"
+    })
+}
+
+/// Rows that only workers make: a mail, its quote in review, a message in doubt, a dead letter.
+pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'static str, String> {
+    let tenant: TenantId = owner.id.parse().unwrap();
+    let account: AccountId = account.parse().unwrap();
+    let stores = api.app.stores();
+    let now = api.app.clock().now();
+    let raw_key = format!("{tenant}/mail/1.eml");
+    api.app.objects().put(&raw_key, "Subject: Windows\r\n\r\nTwo windows").await.unwrap();
+    let mail = NewMail {
+        account_id: account,
+        dedupe_key: "m1@example.com".to_owned(),
+        rfc_message_id: Some("m1@example.com".to_owned()),
+        in_reply_to: None,
+        references: Vec::new(),
+        from_address: "customer@example.com".to_owned(),
+        from_name: None,
+        subject: "Windows".to_owned(),
+        sent_at: None,
+        received_at: now,
+        raw_key,
+        size: 31,
+        text: "Two windows".to_owned(),
+        folder: "INBOX".to_owned(),
+        uid_validity: 1,
+        uid: 1,
+        failure: None,
+    };
+    stores.mail.open_folder(tenant, account, "INBOX", 1).await.unwrap();
+    let mail = stores.mail.record(tenant, mail, Vec::new()).await.unwrap().mail().clone();
+    let quote = NewQuote {
+        mail_id: mail.id,
+        language: "en".to_owned(),
+        currency: "EUR".to_owned(),
+        deadline: None,
+        customer_name: None,
+        customer_address: "customer@example.com".to_owned(),
+        extraction: json!({}),
+        lines: Vec::new(),
+        review: Some("no size is given".to_owned()),
+        reading: Reading::default(),
+    };
+    let quote = stores.quotes.create(tenant, quote).await.unwrap().quote().clone();
+    let message = PlannedMessage {
+        id: postrider_shared::ids::MessageId::random(),
+        account_id: account,
+        quote_id: None,
+        thread_id: Some(mail.thread_id),
+        to_address: "customer@example.com".to_owned(),
+        subject: "Re: Windows".to_owned(),
+        rfc_message_id: "ours@example.com".to_owned(),
+        in_reply_to: Some("m1@example.com".to_owned()),
+        references: vec!["m1@example.com".to_owned()],
+        body_text: "See attachment".to_owned(),
+        attachment_key: None,
+        attachment_name: None,
+    };
+    let message = stores.messages.plan(tenant, message).await.unwrap();
+    let BeginSending::Go { attempt, .. } =
+        stores.messages.begin_sending(tenant, message.id, Slot::default()).await.unwrap()
+    else {
+        panic!("a planned message may be sent");
+    };
+    stores.messages.data_starting(tenant, message.id, attempt).await.unwrap();
+    let doubt = Verdict::Unknown { reason: "the answer was lost".to_owned() };
+    stores.messages.settle(tenant, message.id, attempt, doubt).await.unwrap();
+    HashMap::from([
+        ("mails", mail.id.to_string()),
+        ("threads", mail.thread_id.to_string()),
+        ("quotes", quote.id.to_string()),
+        ("messages", message.id.to_string()),
+        ("dead-letters", dead_letter(api, owner).await),
+    ])
+}
+
+/// A dead letter, as the scheduler archives it.
+async fn dead_letter(api: &Api, owner: &TenantKeys) -> String {
+    let job = json!({ "kind": "diagnostic.fail", "payload": { "times": 1 }, "run_at": "2027-01-01T00:00:00Z" });
+    let accepted = answer(api.post(&owner.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
+    let record = api.app.queue().get(accepted["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
+    let letter = postrider_queue::DeadLetter {
+        record,
+        death_number: 1,
+        error: "it failed".to_owned(),
+        attempts: 1,
+        died_at: api.app.clock().now(),
+    };
+    api.app.stores().dead_letters.archive(AllTenants, &[letter]).await.unwrap();
+    let letters = answer(api.get(&owner.viewer, "/v1/dead-letters"), StatusCode::OK).await;
+    letters["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+async fn account(api: &Api, keys: &TenantKeys) -> String {
+    let made = answer(api.post(&keys.admin, "/v1/accounts", &mailbox("quotes@example.com")), StatusCode::CREATED).await;
+    made["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_bad_formula_is_refused_with_its_place_and_reason() {
+    let api = Api::start().await;
+    let keys = api.tenant("Formulas").await;
+    let post = |formula: &str| {
+        let mut product = window();
+        product["formula"] = json!(formula);
+        api.post(&keys.admin, "/v1/products", &product)
+    };
+    let refused = problem(post("width *\n  hieght"), "invalid-formula").await;
+    assert_eq!(refused["position"], json!({ "line": 2, "column": 3 }));
+    assert!(refused["errors"][0]["detail"].as_str().unwrap().contains("hieght"), "{refused}");
+    for formula in ["1 / 0", "width / (height - height)", "0 - 5", "", "system(\"ls\")", "loop { }"] {
+        let refused = post(formula).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{formula}");
+    }
+    let listed = answer(api.get(&keys.viewer, "/v1/products"), StatusCode::OK).await;
+    assert_eq!(listed["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_product_is_kept_exactly() {
+    let api = Api::start().await;
+    let keys = api.tenant("Products").await;
+    let made = answer(api.post(&keys.admin, "/v1/products", &window()), StatusCode::CREATED).await;
+    let path = format!("/v1/products/{}", made["id"].as_str().unwrap());
+    let found = answer(api.get(&keys.viewer, &path), StatusCode::OK).await;
+    assert_eq!(found, made);
+    assert_eq!(found["materials"][0]["rate"], "120.50");
+    assert_eq!(found["dimensions"][0]["max"], "3000");
+    let change = |body: Value| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&body);
+    let changed = answer(change(json!({ "name": "Big window", "max_quantity": "50" })), StatusCode::OK).await;
+    assert_eq!(
+        (&changed["name"], &changed["max_quantity"], &changed["sku"]),
+        (&json!("Big window"), &json!("50"), &json!("WIN"))
+    );
+    problem(change(json!({ "formula": "nonsense(" })), "invalid-formula").await;
+    problem(change(json!({ "min_quantity": 1 })), "invalid-body").await;
+    problem(api.post(&keys.admin, "/v1/products", &window()), "already-exists").await;
+    let archived = answer(api.request(Method::DELETE, &path).bearer_auth(&keys.admin), StatusCode::OK).await;
+    assert_eq!(archived["state"], "archived");
+}
+
+#[tokio::test]
+async fn a_password_goes_in_and_never_out() {
+    let api = Api::start().await;
+    let keys = api.tenant("Sealed").await;
+    let id = account(&api, &keys).await;
+    let path = format!("/v1/accounts/{id}");
+    for answer_text in [
+        answer(api.get(&keys.admin, &path), StatusCode::OK).await.to_string(),
+        answer(api.get(&keys.admin, "/v1/accounts"), StatusCode::OK).await.to_string(),
+    ] {
+        assert!(!answer_text.contains("correct horse") && !answer_text.contains("password"), "{answer_text}");
+    }
+    let found = answer(api.get(&keys.admin, &path), StatusCode::OK).await;
+    assert_eq!((&found["imap_port"], &found["smtp_port"]), (&json!(993), &json!(465)));
+    assert_eq!((&found["daily_cap"], &found["poll_interval_seconds"]), (&json!(250), &json!(600)));
+    assert_eq!((&found["state"], &found["identity"]), (&json!("active"), &json!("quotes@example.com")));
+    let tenant: TenantId = keys.id.parse().unwrap();
+    let row = api.app.stores().accounts.get(tenant, id.parse().unwrap()).await.unwrap();
+    let scope = api.app.queue().scope(&tenant.into(), &row.scope()).await.unwrap().unwrap();
+    assert_eq!((scope.paused, scope.caps[0].limit), (false, 250));
+
+    let change = |body: Value| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&body);
+    let changed = answer(change(json!({ "password": "new", "daily_cap": 10 })), StatusCode::OK).await;
+    assert_eq!(changed["daily_cap"], 10);
+    let scope = api.app.queue().scope(&tenant.into(), &row.scope()).await.unwrap().unwrap();
+    assert_eq!(scope.caps[0].limit, 10);
+    problem(change(json!({ "password": "" })), "invalid-body").await;
+    problem(change(json!({ "time_zone": "Mars/Olympus" })), "invalid-body").await;
+    problem(change(json!({ "address": "nobody" })), "invalid-body").await;
+
+    let pause = api.post(&keys.admin, &format!("{path}/pause"), &json!({ "reason": "holidays" }));
+    let paused = answer(pause, StatusCode::OK).await;
+    assert_eq!((&paused["state"], &paused["pause_reason"]), (&json!("paused"), &json!("holidays")));
+    assert!(api.app.queue().scope(&tenant.into(), &row.scope()).await.unwrap().unwrap().paused);
+    let resume = api.request(Method::POST, &format!("{path}/resume")).bearer_auth(&keys.admin);
+    assert_eq!(answer(resume, StatusCode::OK).await["state"], "active");
+    assert!(!api.app.queue().scope(&tenant.into(), &row.scope()).await.unwrap().unwrap().paused);
+}
+
+#[tokio::test]
+async fn a_disconnected_mailbox_is_gone_and_its_mails_stay() {
+    let api = Api::start().await;
+    let keys = api.tenant("Leaving").await;
+    let id = account(&api, &keys).await;
+    let ids = rows(&api, &keys, &id).await;
+    let path = format!("/v1/accounts/{id}");
+    let delete = || api.request(Method::DELETE, &path).bearer_auth(&keys.admin);
+    answer(delete(), StatusCode::NO_CONTENT).await;
+    problem(api.get(&keys.admin, &path), "not-found").await;
+    problem(delete(), "not-found").await;
+    answer(api.get(&keys.viewer, &format!("/v1/mails/{}", ids["mails"])), StatusCode::OK).await;
+    let listed = answer(api.get(&keys.viewer, "/v1/accounts"), StatusCode::OK).await;
+    assert_eq!(listed["items"], json!([]));
+}
+
+#[tokio::test]
+async fn mails_and_threads_are_read() {
+    let api = Api::start().await;
+    let keys = api.tenant("Readers").await;
+    let id = account(&api, &keys).await;
+    let ids = rows(&api, &keys, &id).await;
+    let mail = answer(api.get(&keys.viewer, &format!("/v1/mails/{}", ids["mails"])), StatusCode::OK).await;
+    assert_eq!((&mail["subject"], &mail["rfc_message_id"]), (&json!("Windows"), &json!("m1@example.com")));
+    let raw = api.get(&keys.viewer, &format!("/v1/mails/{}/raw", ids["mails"])).send().await.unwrap();
+    assert_eq!(raw.headers()["content-type"], "message/rfc822");
+    assert!(raw.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    assert!(raw.text().await.unwrap().starts_with("Subject: Windows\r\n"));
+    let thread = answer(api.get(&keys.viewer, &format!("/v1/threads/{}", ids["threads"])), StatusCode::OK).await;
+    assert_eq!(thread["mails"][0]["id"], mail["id"]);
+    assert_eq!(thread["messages"][0]["id"], ids["messages"].as_str());
+    for (list, count) in [("mails?state=extracted", 1), ("mails?state=received", 0), ("threads", 1)] {
+        let page = answer(api.get(&keys.viewer, &format!("/v1/{list}")), StatusCode::OK).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), count, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_quote_in_review_is_approved_with_items_that_can_be_priced() {
+    let api = Api::start().await;
+    let keys = api.tenant("Reviewers").await;
+    let id = account(&api, &keys).await;
+    let ids = rows(&api, &keys, &id).await;
+    answer(api.post(&keys.admin, "/v1/products", &window()), StatusCode::CREATED).await;
+    let path = format!("/v1/quotes/{}", ids["quotes"]);
+    problem(api.get(&keys.viewer, &format!("{path}/pdf")), "state-conflict").await;
+    let approve = |body: Value| api.post(&keys.agent, &format!("{path}/approve"), &body);
+    let measure = |name: &str, value: &str, unit: &str| json!({ "name": name, "value": value, "unit": unit });
+    let size = json!([measure("width", "120", "cm"), measure("height", "0.8", "m")]);
+    let item = |sku: &str, dimensions: &Value, material: Option<&str>, quantity: &str| json!({ "items": [{ "sku": sku, "dimensions": dimensions, "material": material, "quantity": quantity }] });
+    let wrong = [
+        json!({}),
+        json!({ "items": [] }),
+        item("DOOR", &size, Some("OAK"), "2"),
+        item("WIN", &json!([measure("width", "120", "cm")]), Some("OAK"), "2"),
+        item("WIN", &json!([size[0], size[0], size[1]]), Some("OAK"), "2"),
+        item("WIN", &json!([size[0], size[1], measure("depth", "1", "m")]), Some("OAK"), "2"),
+        item("WIN", &json!([measure("width", "120", "kg"), size[1]]), Some("OAK"), "2"),
+        item("WIN", &json!([measure("width", "120", "m"), size[1]]), Some("OAK"), "2"),
+        item("WIN", &size, None, "2"),
+        item("WIN", &size, Some("GOLD"), "2"),
+        item("WIN", &size, Some("OAK"), "0"),
+        item("WIN", &size, Some("OAK"), "-2"),
+        item("WIN", &size, Some("OAK"), "101"),
+    ];
+    for body in wrong {
+        problem(approve(body), "invalid-body").await;
+    }
+    let approved = answer(approve(item("WIN", &size, Some("OAK"), "2")), StatusCode::ACCEPTED).await;
+    assert_eq!((&approved["state"], &approved["revision"]), (&json!("draft"), &json!(2)));
+    assert_eq!(approved["lines"][0]["quantity"], "2");
+    let jobs = answer(api.get(&keys.viewer, "/v1/jobs?kind=price_quote"), StatusCode::OK).await;
+    assert_eq!(jobs["items"][0]["payload"]["quote_id"], ids["quotes"].as_str());
+    problem(approve(item("WIN", &size, Some("OAK"), "2")), "state-conflict").await;
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_is_settled_by_a_person_once() {
+    let api = Api::start().await;
+    let keys = api.tenant("Doubters").await;
+    let id = account(&api, &keys).await;
+    let ids = rows(&api, &keys, &id).await;
+    let path = format!("/v1/messages/{}", ids["messages"]);
+    assert_eq!(answer(api.get(&keys.viewer, &path), StatusCode::OK).await["state"], "unknown");
+    let settle = || api.post(&keys.agent, &format!("{path}/settle"), &json!({ "outcome": "accepted" }));
+    let settled = answer(settle(), StatusCode::OK).await;
+    assert_eq!(settled["state"], "accepted");
+    assert!(settled["accepted_at"].is_string());
+    problem(settle(), "state-conflict").await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_redriven_once_with_a_payload_that_fits() {
+    let api = Api::start().await;
+    let keys = api.tenant("Dead").await;
+    let id = dead_letter(&api, &keys).await;
+    let path = format!("/v1/dead-letters/{id}");
+    let redrive = |body: Value| api.post(&keys.agent, &format!("{path}/redrive"), &body);
+    problem(redrive(json!({ "payload": { "times": "x" } })), "invalid-payload").await;
+    let first = answer(redrive(json!({ "payload": { "times": 0 } })), StatusCode::OK).await;
+    assert_eq!(first["state"], "redriven");
+    let again = answer(redrive(json!({})), StatusCode::OK).await;
+    assert_eq!(again["redriven_job_id"], first["redriven_job_id"]);
+    let job = first["redriven_job_id"].as_str().unwrap();
+    let job = answer(api.get(&keys.viewer, &format!("/v1/jobs/{job}")), StatusCode::OK).await;
+    assert_eq!(job["payload"]["times"], 0);
+    problem(api.request(Method::POST, &format!("{path}/discard")).bearer_auth(&keys.agent), "state-conflict").await;
+}
+
+#[tokio::test]
+async fn a_tenants_settings_are_checked() {
+    let api = Api::start().await;
+    let keys = api.tenant("Settings").await;
+    let path = format!("/v1/tenants/{}", keys.id);
+    let change = |body: Value| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&body);
+    let changed = answer(change(json!({ "tax_rate": "0.23", "time_zone": "Europe/Dublin" })), StatusCode::OK).await;
+    assert_eq!((&changed["tax_rate"], &changed["name"]), (&json!("0.23"), &json!("Settings")));
+    for (member, value) in [
+        ("currency", json!("XXX1")),
+        ("tax_rate", json!("1.5")),
+        ("tax_rate", json!(0.2)),
+        ("language", json!("EN")),
+        ("brand_color", json!("red")),
+        ("quote_validity_days", json!(0)),
+        ("name", json!("")),
+        ("name", json!("a\nb")),
+    ] {
+        problem(change(json!({ member: value })), "invalid-body").await;
+    }
+}
