@@ -4,11 +4,12 @@ mod diagnostic;
 mod extract_request;
 mod poll_mailbox;
 mod price_quote;
+mod render_quote;
 mod send_email;
 
 use postrider_shared::jobs::{
     DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep, ExtractRequest, PollMailbox, PriceQuote,
-    SendEmail,
+    RenderQuote, SendEmail,
 };
 
 use crate::registry::{RegisteredTwice, Registry};
@@ -19,6 +20,7 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<PollMailbox>()?;
     registry.add::<ExtractRequest>()?;
     registry.add::<PriceQuote>()?;
+    registry.add::<RenderQuote>()?;
     registry.add::<SendEmail>()?;
     registry.add::<DiagnosticEcho>()?;
     registry.add::<DiagnosticSleep>()?;
@@ -32,7 +34,6 @@ mod tests {
     use postrider_shared::jobs::catalogue;
 
     #[test]
-    #[ignore = "the renderer has not landed"]
     fn every_kind_of_the_catalogue_has_its_handler() {
         let registry = super::registry().unwrap();
         for kind in catalogue() {

@@ -11,5 +11,6 @@ pub mod mail;
 pub mod memory;
 pub mod providers;
 pub mod registry;
+pub mod render;
 pub mod reply;
 pub mod runtime;
