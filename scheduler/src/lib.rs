@@ -1,1 +1,15 @@
-//! postrider-scheduler
+//! The scheduler: starts what is due by time and carries what would otherwise be left lying.
+//!
+//! One duty per file, each kept by its own loop ([`duty::keep`]). Any number of replicas may run. None is the leader:
+//! whatever a duty starts has an identity that all replicas derive alike (an occurrence's row, an outbox entry's job id, a
+//! dead letter's number), so two replicas doing the same step do it once.
+
+pub mod archiver;
+pub mod duty;
+pub mod feeder;
+pub mod pruner;
+pub mod relay;
+pub mod resolver;
+pub mod roster;
+pub mod ticker;
+pub mod timetable;

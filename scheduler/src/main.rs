@@ -1,1 +1,63 @@
-fn main() {}
+//! `postrider-scheduler`: reads its settings, connects, and keeps its duties until it is told to stop.
+
+use std::{error::Error, process::ExitCode};
+
+use postrider_queue::{QueueClient, QueueConfig};
+use postrider_scheduler::roster::Roster;
+use postrider_shared::{
+    clock::Clock,
+    config::{SchedulerConfig, Settings},
+    database::Database,
+    stores::Stores,
+    telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the scheduler ends");
+            // Before logging is set up there is nobody else to tell.
+            eprintln!("postrider-scheduler: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let config: SchedulerConfig = Settings::load().read()?;
+    let (_telemetry, exporter) = telemetry::start(&config.telemetry, "scheduler")?;
+    let clock = Clock::system();
+    let queue = QueueClient::connect(QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards)).await?;
+    let database = Database::connect(&config.database).await?;
+    let stores = Stores::new(&database, &clock, None);
+
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+    };
+    let serve_metrics = async {
+        match exporter {
+            Some(exporter) => exporter.await.map_err(|error| format!("metrics cannot be served: {error:?}")),
+            None => std::future::pending().await,
+        }
+    };
+
+    let roster = Roster { stores, queue, clock, tick: config.tick };
+    let metrics = config.telemetry.metrics_bind.map(|address| address.to_string());
+    tracing::info!(tick_ms = config.tick.as_millis(), metrics, "ready");
+    tokio::select! {
+        ((), ()) = async { tokio::join!(roster.keep(&stop), told) } => Ok(()),
+        failed = serve_metrics => Ok(failed?),
+    }
+}

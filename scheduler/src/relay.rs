@@ -1,0 +1,37 @@
+//! Brings jobs from the outbox to the queue that their writer could not bring any more: it was killed between commit and
+//! enqueue, or Redis was away.
+
+use std::time::Duration;
+
+use postrider_queue::QueueClient;
+use postrider_shared::outbox;
+
+use crate::duty::{Duty, DutyError, Step};
+
+/// Entries per step.
+const BATCH: u64 = 256;
+
+/// Sweeps the outbox.
+pub struct Relay {
+    relay: outbox::Relay<QueueClient>,
+    every: Duration,
+}
+
+impl Relay {
+    pub fn new(outbox: outbox::Outbox, queue: QueueClient, every: Duration) -> Self {
+        Self { relay: outbox::Relay::new(outbox, queue), every }
+    }
+}
+
+impl Duty for Relay {
+    const NAME: &'static str = "outbox relay";
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    async fn step(&mut self) -> Result<Step, DutyError> {
+        let relayed = self.relay.run_once(BATCH).await?;
+        Ok(Step::after(relayed.enqueued + relayed.refused, BATCH))
+    }
+}

@@ -1,0 +1,57 @@
+//! All duties of this process, side by side.
+
+use std::time::Duration;
+
+use postrider_queue::QueueClient;
+use postrider_shared::{clock::Clock, stores::Stores};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    archiver::Archiver,
+    duty::{Duty, keep},
+    feeder::Feeder,
+    pruner::Pruner,
+    relay::Relay,
+    resolver::Resolver,
+    ticker::Ticker,
+    timetable::Timetable,
+};
+
+/// What the duties work with.
+#[derive(Clone)]
+pub struct Roster {
+    pub stores: Stores,
+    pub queue: QueueClient,
+    pub clock: Clock,
+    /// The pace of what somebody waits for: due jobs and the outbox. Duties that nobody waits for have their own.
+    pub tick: Duration,
+}
+
+impl Roster {
+    /// Keeps every duty until `stop`, and returns when the last step in progress has ended.
+    pub async fn keep(self, stop: &CancellationToken) {
+        let Self { stores, queue, clock, tick } = self;
+        let mut duties = JoinSet::new();
+        let mut start = Starter { duties: &mut duties, stop };
+        start.duty(Ticker { queue: queue.clone(), every: tick });
+        start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));
+        start.duty(Timetable::new(stores.clone(), queue.clone(), clock.clone()));
+        start.duty(Feeder::new(stores.clone(), queue.clone(), clock.clone()));
+        start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
+        start.duty(Resolver::new(stores.messages.clone(), clock.clone()));
+        start.duty(Pruner::new(stores, clock));
+        while duties.join_next().await.is_some() {}
+    }
+}
+
+struct Starter<'a> {
+    duties: &'a mut JoinSet<()>,
+    stop: &'a CancellationToken,
+}
+
+impl Starter<'_> {
+    fn duty<D: Duty>(&mut self, duty: D) {
+        self.duties.spawn(keep(duty, self.stop.clone()));
+    }
+}

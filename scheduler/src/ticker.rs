@@ -1,0 +1,31 @@
+//! Queue maintenance: promotes due jobs, rescues those of dead workers, unparks lanes, prunes. Workers do the same; with
+//! the scheduler doing it, too, jobs become due and are rescued even while no worker is up.
+
+use std::time::Duration;
+
+use postrider_queue::QueueClient;
+
+use crate::duty::{Duty, DutyError, Step};
+
+/// Takes the queue's maintenance steps.
+pub struct Ticker {
+    pub queue: QueueClient,
+    pub every: Duration,
+}
+
+impl Duty for Ticker {
+    const NAME: &'static str = "queue maintenance";
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    async fn step(&mut self) -> Result<Step, DutyError> {
+        let ticked = self.queue.tick().await?;
+        if ticked.rescued > 0 || ticked.poisoned > 0 {
+            let (rescued, poisoned) = (ticked.rescued, ticked.poisoned);
+            tracing::info!(rescued, poisoned, "took jobs back from workers that are gone");
+        }
+        Ok(if ticked.more { Step::More } else { Step::Rest })
+    }
+}

@@ -1,0 +1,110 @@
+//! Starts `poll_mailbox` for every active mailbox at its interval.
+//!
+//! Every replica looks at the same latest planned time of each mailbox; the occurrence's row decides that it is started once.
+//! Only the latest one counts: after an outage of any length a mailbox is read once, not once for each time it was missed.
+//! A mailbox whose last run still waits or works is not started a second time (the job's unique key).
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use postrider_queue::{Enqueued, JobId, NewJob, QueueClient, Tenant};
+use postrider_shared::{
+    accounts::Account,
+    clock::Clock,
+    database::AllTenants,
+    ids::AccountId,
+    jobs::PollMailbox,
+    occurrences::{self, Occurrence},
+    stores::Stores,
+};
+
+use crate::duty::{Duty, DutyError, Step};
+
+/// Mailboxes looked at per query.
+const PAGE: u64 = 500;
+/// An occurrence starts up to this much later than planned, and up to a tenth of its interval.
+const MOST_JITTER: Duration = Duration::from_secs(30);
+
+/// Starts recurring runs.
+pub struct Timetable {
+    stores: Stores,
+    queue: QueueClient,
+    clock: Clock,
+    /// What this process knows to be started, so that it need not ask the database every second.
+    started: HashMap<AccountId, DateTime<Utc>>,
+    /// Where the look through all mailboxes goes on.
+    after: Option<AccountId>,
+}
+
+impl Timetable {
+    pub fn new(stores: Stores, queue: QueueClient, clock: Clock) -> Self {
+        Self { stores, queue, clock, started: HashMap::new(), after: None }
+    }
+
+    /// Plans and enqueues the mailbox's latest occurrence, unless that was done before.
+    async fn start(&mut self, account: &Account) -> Result<(), DutyError> {
+        let schedule = format!("poll_mailbox:{}", account.id);
+        let interval = Duration::from_secs(u64::try_from(account.poll_interval_seconds).unwrap_or_default().max(1));
+        let now = self.clock.now();
+        let planned_at = occurrences::latest(&schedule, now, interval);
+        if self.started.get(&account.id) == Some(&planned_at) {
+            return Ok(());
+        }
+        let tenant = Tenant::from(account.tenant_id);
+        let job_id = self.job_id(&tenant, &schedule, planned_at);
+        // The first look into a new mailbox is not delayed: somebody is waiting for it.
+        let is_first = planned_at <= account.connected_at;
+        let jitter = if is_first { Duration::ZERO } else { MOST_JITTER.min(interval / 10) };
+        let planned = self.stores.occurrences.plan(account.tenant_id, &schedule, planned_at, jitter, job_id).await?;
+        self.enqueue(planned.occurrence(), account.id).await?;
+        self.started.insert(account.id, planned_at);
+        Ok(())
+    }
+
+    async fn enqueue(&self, occurrence: &Occurrence, account: AccountId) -> Result<(), DutyError> {
+        if occurrence.enqueued_at.is_some() {
+            return Ok(());
+        }
+        let tenant = Tenant::from(occurrence.tenant_id);
+        let job = PollMailbox { account_id: account, planned_at: Some(occurrence.planned_at) };
+        let id = self.job_id(&tenant, &occurrence.schedule, occurrence.planned_at);
+        let job = NewJob::of(tenant, &job)?.with_id(id).run_at(occurrence.run_at);
+        match self.queue.enqueue(job).await? {
+            Enqueued::Created(id) => tracing::debug!(job_id = %id, account_id = %account, "mailbox is to be read"),
+            Enqueued::UniqueTaken(id) => {
+                tracing::info!(job_id = %id, account_id = %account, "skipped: the mailbox's last run has not ended");
+            }
+            Enqueued::Exists(_) | Enqueued::IdempotencyConflict(_) => {}
+        }
+        let (tenant, schedule) = (occurrence.tenant_id, &occurrence.schedule);
+        Ok(self.stores.occurrences.enqueued(tenant, schedule, occurrence.planned_at).await?)
+    }
+
+    fn job_id(&self, tenant: &Tenant, schedule: &str, planned_at: DateTime<Utc>) -> JobId {
+        let parts = occurrences::job_id_parts(schedule, planned_at);
+        self.queue.derived_job_id(tenant, &parts.each_ref().map(String::as_str))
+    }
+}
+
+impl Duty for Timetable {
+    const NAME: &'static str = "timetable";
+
+    fn every(&self) -> Duration {
+        // The shortest interval of a mailbox is a second.
+        Duration::from_secs(1)
+    }
+
+    async fn step(&mut self) -> Result<Step, DutyError> {
+        let page = self.stores.accounts.every(AllTenants, self.after, PAGE).await?;
+        for account in page.iter().filter(|account| account.is_active()) {
+            self.start(account).await?;
+        }
+        for account in page.iter().filter(|account| !account.is_active()) {
+            // Resumed later, it is read at once.
+            self.started.remove(&account.id);
+        }
+        let step = Step::after(page.len(), PAGE);
+        self.after = if step == Step::More { page.last().map(|account| account.id) } else { None };
+        Ok(step)
+    }
+}
