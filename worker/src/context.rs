@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 use postrider_queue::{Claimed, JobId, Lease, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::clock::Clock;
-use postrider_shared::database::Database;
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
 use postrider_shared::objects::Objects;
-use postrider_shared::outbox::{Outbox, Relay};
+use postrider_shared::outbox::Relay;
 use postrider_shared::products::Products;
 use postrider_shared::quotes::Quotes;
-use postrider_shared::seal::KeyRing;
+use postrider_shared::scopes::{ScopeError, Scopes};
+use postrider_shared::stores::Stores;
 use postrider_shared::tenants::Tenants;
 
 use crate::memory::Memory;
@@ -30,6 +30,7 @@ const MAIL_MEMORY: u32 = 256;
 pub struct Services {
     pub queue: QueueClient,
     pub relay: Relay,
+    pub scopes: Scopes,
     pub tenants: Tenants,
     pub accounts: Accounts,
     pub products: Products,
@@ -43,24 +44,17 @@ pub struct Services {
 }
 
 impl Services {
-    /// All stores over one database.
-    pub fn new(
-        queue: QueueClient,
-        database: &Database,
-        keys: KeyRing,
-        objects: Objects,
-        llm: Llm,
-        clock: Clock,
-    ) -> Self {
-        let (database, time) = (|| database.clone(), || clock.clone());
+    pub fn new(queue: QueueClient, stores: Stores, objects: Objects, llm: Llm, clock: Clock) -> Self {
+        let scopes = Scopes::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone());
         Self {
-            relay: Relay::new(Outbox::new(database(), time()), queue.clone()),
-            tenants: Tenants::new(database(), time()),
-            accounts: Accounts::new(database(), time(), Some(keys)),
-            products: Products::new(database(), time()),
-            mail: Mail::new(database(), time()),
-            quotes: Quotes::new(database(), time()),
-            messages: Messages::new(database(), time()),
+            relay: Relay::new(stores.outbox, queue.clone()),
+            scopes,
+            tenants: stores.tenants,
+            accounts: stores.accounts,
+            products: stores.products,
+            mail: stores.mail,
+            quotes: stores.quotes,
+            messages: stores.messages,
             mail_memory: Memory::new(MAIL_MEMORY),
             llm: Arc::new(llm),
             queue,
@@ -158,9 +152,11 @@ impl Context {
     /// attempts.
     pub async fn pause_account(&self, account: &Account, reason: &str) -> Result<(), Stop> {
         tracing::error!(account.id = %account.id, reason, "mailbox paused");
-        self.accounts.pause(account.tenant_id, account.id, reason).await?;
-        self.queue.pause_scope(&self.job.tenant, &account.scope()).await?;
-        Ok(())
+        let paused = self.accounts.pause(account.tenant_id, account.id, reason).await?;
+        self.scopes.define(&paused).await.map_err(|error| match error {
+            ScopeError::Store(error) => error.into(),
+            ScopeError::Queue(error) => error.into(),
+        })
     }
 
     /// A follow-up of this job's tenant. Its id follows from the parts, so a repeat does not make a second one.

@@ -10,6 +10,7 @@ use postrider_shared::clock::Clock;
 use postrider_shared::config::{Settings, WorkerConfig};
 use postrider_shared::database::Database;
 use postrider_shared::objects::Objects;
+use postrider_shared::stores::Stores;
 use postrider_shared::telemetry;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
@@ -43,7 +44,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let database = Database::connect(&config.database).await?;
     let objects = Objects::open(&config.objects)?;
     let llm = llm(&config, clock.clone())?;
-    let services = Arc::new(Services::new(queue, &database, config.keys.keys.clone(), objects, llm, clock));
+    let stores = Stores::new(&database, &clock, Some(config.keys.keys.clone()));
+    let services = Arc::new(Services::new(queue, stores, objects, llm, clock));
     let runtime = RuntimeConfig {
         queues: config.queues.iter().map(|queue| queue.name()).collect(),
         concurrency: config.concurrency,

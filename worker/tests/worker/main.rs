@@ -1,9 +1,12 @@
-//! The provider clients against servers on real sockets that speak the real protocols and misbehave on demand.
+//! The provider clients, and the handlers that use them, against servers on real sockets that speak the real
+//! protocols and misbehave on demand.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod imap;
 mod llm;
+mod pipeline;
+mod redis;
 mod smtp;
 
 use postrider_sandbox::faults::{Fault, FaultKind, Stage, Target};

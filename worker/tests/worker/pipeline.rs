@@ -1,0 +1,245 @@
+//! From the mail in the mailbox to the quote in the thread, with the worker in this process.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail_parser::{MessageParser, MimeHeaders};
+use postrider_migration::{Migrator, MigratorTrait};
+use postrider_queue::{JobState, NewJob, QueueClient};
+use postrider_sandbox::faults::{FaultKind, Target};
+use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
+use postrider_shared::clock::Clock;
+use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
+use postrider_shared::database::Database;
+use postrider_shared::ids::TenantId;
+use postrider_shared::jobs::PollMailbox;
+use postrider_shared::mail::MailState;
+use postrider_shared::messages::{MessageFilter, MessageState};
+use postrider_shared::objects::Objects;
+use postrider_shared::products::{ProductSettings, ProductState};
+use postrider_shared::quotes::{QuoteFilter, QuoteState};
+use postrider_shared::scopes::Scopes;
+use postrider_shared::seal::KeyRing;
+use postrider_shared::stores::Stores;
+use postrider_shared::tenants::TenantSettings;
+use postrider_shared::time_zone::TimeZone;
+use postrider_worker::context::Services;
+use postrider_worker::jobs;
+use postrider_worker::providers::llm::{Llm, LlmSettings};
+use postrider_worker::runtime::{self, RuntimeConfig};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::redis::Redis;
+use super::{ADDRESS, PASSWORD, Servers};
+
+struct Shop {
+    servers: Servers,
+    queue: QueueClient,
+    stores: Stores,
+    objects: Objects,
+    tenant: TenantId,
+    account: Account,
+    stop: oneshot::Sender<()>,
+    worker: JoinHandle<()>,
+    _folder: TempDir,
+    _redis: Redis,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let redis = Redis::start();
+        let servers = Servers::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+        let clock = Clock::system();
+        let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
+        Migrator::up(database.reader(), None).await.unwrap();
+        let keys = KeyRing::parse("test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
+        let stores = Stores::new(&database, &clock, Some(keys));
+        let objects = Objects::open(&ObjectsConfig::at("memory:///")).unwrap();
+        let queue = redis.client().await;
+        let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
+        stores.products.create(tenant, rollup()).await.unwrap();
+        let account = stores.accounts.create(tenant, account(&servers)).await.unwrap();
+        let scopes = Scopes::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone());
+        scopes.define(&account).await.unwrap();
+        let settings = LlmSettings {
+            base_url: servers.sandbox.addresses.openai_base_url.clone(),
+            api_key: "sandbox".into(),
+            model: "sandbox".into(),
+            timeout: Duration::from_secs(10),
+            requests_per_minute: NonZeroU32::MAX,
+        };
+        let llm = Llm::new(settings, clock.clone()).unwrap();
+        let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock);
+        let queues = ["mail", "extraction", "quotes", "email"].map(|name| name.parse().unwrap()).to_vec();
+        let config = RuntimeConfig { queues, concurrency: 16, grace: Duration::from_secs(5) };
+        let (stop, stopped) = oneshot::channel();
+        let registry = Arc::new(jobs::registry().unwrap());
+        #[expect(clippy::disallowed_methods, reason = "the test awaits it at its end")]
+        let worker = tokio::spawn(async move {
+            let stop = async {
+                let _ = stopped.await;
+            };
+            runtime::run(config, registry, Arc::new(services), stop).await.unwrap();
+        });
+        Self { servers, queue, stores, objects, tenant, account, stop, worker, _folder: folder, _redis: redis }
+    }
+
+    async fn deliver(&self, mail: &str) {
+        self.servers.control.deliver(ADDRESS, mail.replace('\n', "\r\n"), None).await.unwrap();
+    }
+
+    /// Polls and waits for the poll's end.
+    async fn poll(&self) -> serde_json::Value {
+        let job = PollMailbox { account_id: self.account.id, planned_at: None };
+        let id = self.queue.enqueue(NewJob::of(self.tenant.into(), &job).unwrap()).await.unwrap().id();
+        let ended = self.queue.wait(id, Duration::from_secs(20)).await.unwrap().unwrap();
+        assert_eq!(ended.state, JobState::Completed, "{:?}", ended.error);
+        ended.output.unwrap()
+    }
+
+    async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, look: impl Fn() -> F) -> T {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn mails(&self, state: MailState) -> usize {
+        self.stores.mail.list(self.tenant, Some(state), None, 100).await.unwrap().items.len()
+    }
+
+    async fn messages(&self, state: MessageState) -> usize {
+        let filter = MessageFilter { state: Some(state), ..MessageFilter::default() };
+        self.stores.messages.list(self.tenant, filter, None, 100).await.unwrap().items.len()
+    }
+
+    async fn close(self) {
+        let _ = self.stop.send(());
+        tokio::time::timeout(Duration::from_secs(15), self.worker).await.unwrap().unwrap();
+    }
+}
+
+fn rollup() -> ProductSettings {
+    ProductSettings {
+        sku: "ROLLUP".into(),
+        name: "Roll-up".into(),
+        description: "With print".into(),
+        aliases: vec!["roll-up displays".into(), "roll-ups".into()],
+        dimensions: vec![],
+        materials: vec![],
+        unit_label: "pcs".into(),
+        formula: "89.50 * quantity / quantity".into(),
+        min_quantity: 1.into(),
+        max_quantity: Some(100.into()),
+        state: ProductState::Active,
+    }
+}
+
+fn account(servers: &Servers) -> NewAccount {
+    let server = |address: std::net::SocketAddr| MailServer {
+        host: address.ip().to_string(),
+        port: address.port(),
+        security: Security::Plain,
+        username: ADDRESS.into(),
+    };
+    NewAccount {
+        settings: AccountSettings {
+            address: ADDRESS.into(),
+            display_name: "Lindner".into(),
+            imap: server(servers.sandbox.addresses.imap),
+            smtp: server(servers.sandbox.addresses.smtp),
+            daily_cap: 250,
+            time_zone: TimeZone::UTC,
+            poll_interval_seconds: 600,
+        },
+        password: PASSWORD.into(),
+    }
+}
+
+const REQUEST: &str = "From: Anna Berg <anna@example.org>
+To: shop@example.com
+Subject: Quote for displays
+Message-ID: <request-1@example.org>
+References: <before@example.org>
+Content-Type: text/plain; charset=utf-8
+
+Hello,
+
+please quote 3 roll-up displays.
+
+Anna Berg
+";
+
+const NEWSLETTER: &str = "From: News <news@example.net>
+To: shop@example.com
+Subject: 20 % on roll-up displays
+Message-ID: <news-1@example.net>
+List-Id: <news.example.net>
+
+Order 50 roll-up displays now!
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_becomes_a_quote_in_its_thread_once() {
+    let shop = Shop::open().await;
+    shop.deliver(REQUEST).await;
+    shop.deliver(&format!("Received: from elsewhere\n{REQUEST}")).await;
+    shop.deliver(NEWSLETTER).await;
+    shop.deliver("From: x@example.org\nMessage-ID: <empty@example.org>\n\n").await;
+    let output = shop.poll().await;
+    assert_eq!((&output["recorded"], &output["known"], &output["failed"]), (&2.into(), &1.into(), &1.into()));
+    let accepted = shop.servers.control.wait_accepted(1, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(accepted[0].rcpt_to, ["anna@example.org"]);
+    let raw = shop.servers.control.accepted_raw(accepted[0].seq).await.unwrap();
+    let reply = MessageParser::default().parse(&raw).unwrap();
+    assert_eq!(reply.in_reply_to().as_text(), Some("request-1@example.org"));
+    assert_eq!(reply.references().as_text_list().unwrap(), ["before@example.org", "request-1@example.org"]);
+    assert_eq!(reply.subject(), Some("Re: Quote for displays"));
+    assert!(reply.attachment(0).unwrap().contents().starts_with(b"%PDF"));
+    assert_eq!(reply.attachment(0).unwrap().attachment_name(), Some("Quote-Q-00001.pdf"));
+    shop.until("the ledger", || async { (shop.messages(MessageState::Accepted).await == 1).then_some(()) }).await;
+    let quotes = shop.stores.quotes.list(shop.tenant, QuoteFilter::default(), None, 10).await.unwrap().items;
+    assert_eq!(quotes.len(), 1);
+    assert_eq!(quotes[0].state, QuoteState::Sent);
+    assert_eq!(quotes[0].total.unwrap().to_string(), "268.50");
+    shop.until("the newsletter", || async { (shop.mails(MailState::Ignored).await == 1).then_some(()) }).await;
+    assert_eq!(shop.mails(MailState::Failed).await, 1);
+    assert_eq!(shop.poll().await["recorded"], 0);
+    assert_eq!(shop.servers.control.accepted().await.unwrap().len(), 1);
+    assert!(shop.objects.get(quotes[0].pdf_key.as_ref().unwrap()).await.is_ok());
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_stays_in_doubt_and_is_not_sent_again() {
+    let shop = Shop::open().await;
+    shop.servers.order(Target::Smtp, FaultKind::ResetAfterAccept, None).await;
+    shop.deliver(REQUEST).await;
+    shop.poll().await;
+    shop.until("the doubt", || async { (shop.messages(MessageState::Unknown).await == 1).then_some(()) }).await;
+    assert_eq!(shop.servers.control.accepted().await.unwrap().len(), 1);
+    let scope = shop.queue.scope(&shop.tenant.into(), &shop.account.scope()).await.unwrap().unwrap();
+    assert_eq!(scope.caps[0].used + scope.reserved, 1, "doubt stays charged");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_pause_the_mailbox_and_say_why() {
+    let shop = Shop::open().await;
+    let settings = shop.account.settings();
+    shop.stores.accounts.change(shop.tenant, shop.account.id, settings, Some("wrong".into())).await.unwrap();
+    assert!(shop.poll().await["paused"].is_string());
+    let account = shop.stores.accounts.get(shop.tenant, shop.account.id).await.unwrap();
+    assert!(!account.is_active() && account.pause_reason.unwrap().contains("login"));
+    assert_eq!(shop.poll().await["skipped"], "the mailbox is paused");
+    shop.close().await;
+}
