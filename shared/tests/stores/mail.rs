@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use postrider_shared::{
+    database::{AllTenants, StoreError},
+    mail::{Intent, MailState, NewMail, Opened, Reading, Recorded, Settled, dedupe_key},
+};
+
+use crate::scene::{Scene, on_both};
+
+on_both!(
+    a_mail_is_recorded_once_with_its_jobs,
+    copies_that_arrive_together_are_one_record,
+    replies_join_their_thread_in_any_order,
+    a_folder_goes_on_where_it_was_read,
+    a_folder_numbered_anew_replays_nothing,
+    strangers_text_fits_into_both_databases,
+    a_mail_is_settled_once,
+);
+
+async fn a_mail_is_recorded_once_with_its_jobs(scene: Scene) {
+    let account = scene.account().await;
+    let mail = scene.new_mail(&account, 5);
+    let job = scene.extract_job(&mail);
+    scene.stores.mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
+    let first = scene.stores.mail.record(scene.tenant, mail.clone(), vec![job.clone()]).await.unwrap();
+    let Recorded::New { mail: row, outbox } = first else { panic!("{first:?}") };
+    assert_eq!(outbox.len(), 1);
+    assert_eq!(scene.stores.mail.get(scene.tenant, row.id).await.unwrap(), *row);
+
+    // The same mail again under another UID, as after a move between folders.
+    let again = NewMail { uid: 9, ..mail };
+    let second = scene.stores.mail.record(scene.tenant, again, vec![job]).await.unwrap();
+    assert_eq!(second, Recorded::Known(row.clone()));
+    assert_eq!(scene.stores.outbox.waiting(AllTenants, 10).await.unwrap().len(), 1);
+    let cursors = scene.stores.mail.cursors(scene.tenant, account.id).await.unwrap();
+    assert_eq!(cursors[0].last_uid, 9, "the place moves on over what is known");
+    assert!(matches!(scene.stores.mail.get(scene.stranger, row.id).await, Err(StoreError::NotFound { .. })));
+}
+
+async fn copies_that_arrive_together_are_one_record(scene: Scene) {
+    let account = scene.account().await;
+    let mail = NewMail {
+        rfc_message_id: None,
+        dedupe_key: dedupe_key(None, b"Subject: x\n\nbody"),
+        ..scene.new_mail(&account, 5)
+    };
+    let record = || scene.stores.mail.record(scene.tenant, mail.clone(), vec![scene.extract_job(&mail)]);
+    let recorded = futures::future::join_all((0..8).map(|_| record())).await;
+    let new = recorded.iter().filter(|recorded| matches!(recorded, Ok(Recorded::New { .. }))).count();
+    assert_eq!(new, 1);
+    assert!(recorded.iter().all(Result::is_ok), "{recorded:?}");
+    assert_eq!(scene.stores.mail.list(scene.tenant, None, None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(scene.stores.mail.threads(scene.tenant, None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(scene.stores.outbox.waiting(AllTenants, 10).await.unwrap().len(), 1);
+}
+
+async fn replies_join_their_thread_in_any_order(scene: Scene) {
+    let account = scene.account().await;
+    let first = scene.mail(&account, 1).await;
+    let record = |mail: NewMail| scene.stores.mail.record(scene.tenant, mail, Vec::new());
+    let reply = NewMail { in_reply_to: Some("<1@customer.example>".to_owned()), ..scene.new_mail(&account, 2) };
+    assert_eq!(record(reply).await.unwrap().mail().thread_id, first.thread_id);
+    // It names an unknown mail first and a known one further back.
+    let far = NewMail {
+        in_reply_to: Some("lost@customer.example".to_owned()),
+        references: vec!["2@customer.example".to_owned(), "lost@customer.example".to_owned()],
+        ..scene.new_mail(&account, 3)
+    };
+    assert_eq!(record(far).await.unwrap().mail().thread_id, first.thread_id);
+    // The lost one arrives late.
+    let late = NewMail {
+        rfc_message_id: Some("lost@customer.example".to_owned()),
+        dedupe_key: "id:lost@customer.example".to_owned(),
+        ..scene.new_mail(&account, 4)
+    };
+    let late = NewMail { references: vec!["lost@customer.example".to_owned()], ..late };
+    assert_eq!(record(late).await.unwrap().mail().thread_id, first.thread_id);
+    let other = scene.mail(&account, 6).await;
+    assert_ne!(other.thread_id, first.thread_id);
+    assert_eq!(scene.stores.mail.of_thread(scene.tenant, first.thread_id).await.unwrap().len(), 4);
+    assert!(scene.stores.mail.of_thread(scene.stranger, first.thread_id).await.unwrap().is_empty());
+}
+
+async fn a_folder_goes_on_where_it_was_read(scene: Scene) {
+    let account = scene.account().await;
+    let mail = &scene.stores.mail;
+    let open = || mail.open_folder(scene.tenant, account.id, "INBOX", 7);
+    let opened = open().await.unwrap();
+    assert!(matches!(&opened, Opened::First(cursor) if cursor.since == account.connected_at));
+    assert_eq!(open().await.unwrap(), opened, "nothing was read yet");
+    scene.clock.advance(Duration::from_secs(60));
+    mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
+    mail.polled(scene.tenant, account.id, "INBOX", 7, 30).await.unwrap();
+    mail.polled(scene.tenant, account.id, "INBOX", 6, 99).await.unwrap();
+    let opened = open().await.unwrap();
+    let Opened::Continues(cursor) = opened else { panic!("{opened:?}") };
+    assert_eq!((cursor.last_uid, cursor.last_polled_at), (40, Some(scene.now())));
+}
+
+async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {
+    let account = scene.account().await;
+    let mail = &scene.stores.mail;
+    mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
+    scene.clock.advance(Duration::from_secs(7_200));
+    mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
+    let polled_at = scene.now();
+    scene.clock.advance(Duration::from_secs(600));
+    let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
+    let Opened::Reset { before, now } = opened else { panic!("{opened:?}") };
+    assert_eq!((before.uid_validity, before.last_uid), (7, 40));
+    assert_eq!((now.uid_validity, now.last_uid), (8, 0));
+    assert_eq!(now.since, polled_at - TimeDelta::hours(1));
+    // What a crash right after finds.
+    let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
+    assert_eq!(opened.cursor().since, now.since);
+}
+
+async fn strangers_text_fits_into_both_databases(scene: Scene) {
+    let account = scene.account().await;
+    let long = "x".repeat(5_000);
+    let mail = NewMail {
+        subject: format!("a\0b{long}"),
+        text: format!("nul \0 and ümläut 🦀 {}", "y".repeat(600_000)),
+        from_name: Some("\0".to_owned()),
+        rfc_message_id: Some(long.clone()),
+        dedupe_key: dedupe_key(Some(&long), b""),
+        references: vec![long; 500],
+        failure: Some("broken MIME\0".to_owned()),
+        ..scene.new_mail(&account, 1)
+    };
+    let recorded = scene.stores.mail.record(scene.tenant, mail, Vec::new()).await.unwrap();
+    let row = scene.stores.mail.get(scene.tenant, recorded.mail().id).await.unwrap();
+    assert_eq!(row, *recorded.mail());
+    assert_eq!((row.state, row.reason.as_deref()), (MailState::Failed, Some("broken MIME")));
+    assert!(row.subject.starts_with("abx") && row.text.contains("ümläut 🦀"));
+    assert!(row.references.0.len() <= 100);
+}
+
+async fn a_mail_is_settled_once(scene: Scene) {
+    let account = scene.account().await;
+    let mail = scene.mail(&account, 1).await;
+    let reading = Reading { intent: Some(Intent::NotARequest), language: Some("de".to_owned()), confidence: Some(0.9) };
+    let settled = scene.stores.mail.ignored(scene.tenant, mail.id, reading, "a newsletter").await.unwrap();
+    let Settled::Now(row) = settled else { panic!("{settled:?}") };
+    assert_eq!((row.state, row.intent, row.confidence), (MailState::Ignored, Some(Intent::NotARequest), Some(0.9)));
+    let again = scene.stores.mail.failed(scene.tenant, mail.id, "too late").await.unwrap();
+    assert_eq!(again, Settled::Before(row));
+    assert!(scene.stores.mail.failed(scene.stranger, mail.id, "not mine").await.is_err());
+}
