@@ -12,8 +12,12 @@ use sea_orm_migration::{
 #[derive(Parser)]
 #[command(name = "postrider-migrate", version, about = "Applies and rolls back Postrider's database schema")]
 struct Arguments {
-    /// sqlite://path/to/file.db?mode=rwc or postgres://user:password@host/database
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        help = "sqlite://path/to/file.db?mode=rwc or postgres://user:password@host/database",
+        env = "DATABASE_URL",
+        hide_env_values = true
+    )]
     database_url: String,
     #[command(subcommand)]
     command: Command,
@@ -66,16 +70,15 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
         }
         Command::Status => {
             let steps = Migrator::get_migration_with_status(&database).await?;
-            Ok(steps
-                .iter()
-                .map(|step| {
-                    let state = match step.status() {
-                        MigrationStatus::Applied => "applied",
-                        MigrationStatus::Pending => "pending",
-                    };
-                    format!("{state}  {}\n", step.name())
-                })
-                .collect())
+            let mut text = String::new();
+            for step in &steps {
+                let state = match step.status() {
+                    MigrationStatus::Applied => "applied",
+                    MigrationStatus::Pending => "pending",
+                };
+                text.push_str(&[state, "  ", step.name(), "\n"].concat());
+            }
+            Ok(text)
         }
     }
 }

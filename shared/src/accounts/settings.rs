@@ -38,8 +38,8 @@ impl AccountSettings {
         Ok(Self {
             address: address(&self.address)?,
             display_name: check::line("display_name", &self.display_name, 200)?,
-            imap: server("imap", self.imap)?,
-            smtp: server("smtp", self.smtp)?,
+            imap: server("imap", &self.imap)?,
+            smtp: server("smtp", &self.smtp)?,
             ..self
         })
     }
@@ -55,13 +55,14 @@ fn address(text: &str) -> Result<String, StoreError> {
     }
 }
 
-fn server(field: &'static str, server: MailServer) -> Result<MailServer, StoreError> {
+fn server(field: &'static str, server: &MailServer) -> Result<MailServer, StoreError> {
     if server.port == 0 {
         return Err(StoreError::invalid(field, "the port must not be 0"));
     }
     Ok(MailServer {
         host: check::line(field, &server.host, 253)?,
         username: check::line(field, &server.username, 254)?,
-        ..server
+        port: server.port,
+        security: server.security,
     })
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A key in steady use is written to this often, not with every request.
-const LAST_USED_EVERY: Duration = Duration::from_secs(60);
+const LAST_USED_EVERY: Duration = Duration::from_mins(1);
 
 /// The table of keys.
 #[derive(Clone)]

@@ -65,7 +65,7 @@ impl Model {
             payload: self.redrive_payload.clone().unwrap_or_else(|| self.payload.clone()),
             run_at: None,
             max_attempts: u32::try_from(self.max_attempts).unwrap_or(1).max(1),
-            keep: jobs::find(&self.kind).map_or(Duration::from_secs(24 * 60 * 60), |kind| kind.keep),
+            keep: jobs::find(&self.kind).map_or(Duration::from_hours(24), |kind| kind.keep),
             unique_key: self.unique_key.clone().map(UniqueKey),
             idempotency_key: None,
         })

@@ -54,7 +54,7 @@ impl DiagnosticSleep {
 impl Job for DiagnosticSleep {
     const KIND: JobKind = JobKind::new("diagnostic.sleep");
     const QUEUE: QueueName = Queue::Diagnostics.name();
-    const TIMEOUT: Duration = Duration::from_secs(660);
+    const TIMEOUT: Duration = Duration::from_mins(11);
 
     fn lane(&self) -> Lane {
         self.lane.clone().unwrap_or_default()

@@ -18,7 +18,7 @@ impl Job for ExtractRequest {
     const KIND: JobKind = JobKind::new("extract_request");
     const QUEUE: QueueName = Queue::Extraction.name();
     /// Longer than the longest `LLM_TIMEOUT_SECONDS`, which ends a slow answer in an orderly way.
-    const TIMEOUT: Duration = Duration::from_secs(660);
+    const TIMEOUT: Duration = Duration::from_mins(11);
 
     fn unique_key(&self) -> Option<UniqueKey> {
         Some(self.mail_id.to_string().into())

@@ -23,7 +23,7 @@ impl Job for PollMailbox {
     const QUEUE: QueueName = Queue::Mail.name();
     /// The next occurrence comes anyway.
     const MAX_ATTEMPTS: u32 = 3;
-    const TIMEOUT: Duration = Duration::from_secs(300);
+    const TIMEOUT: Duration = Duration::from_mins(5);
 
     /// One run at a time per mailbox.
     fn unique_key(&self) -> Option<UniqueKey> {

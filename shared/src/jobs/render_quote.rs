@@ -19,7 +19,7 @@ pub struct RenderQuote {
 impl Job for RenderQuote {
     const KIND: JobKind = JobKind::new("render_quote");
     const QUEUE: QueueName = Queue::Quotes.name();
-    const TIMEOUT: Duration = Duration::from_secs(120);
+    const TIMEOUT: Duration = Duration::from_mins(2);
 
     fn unique_key(&self) -> Option<UniqueKey> {
         Some(format!("{}:{}", self.quote_id, self.revision).into())

@@ -22,7 +22,7 @@ impl Job for SendEmail {
     const QUEUE: QueueName = Queue::Email.name();
     /// A mail server may be away for hours; with the default back-off this spans more than two.
     const MAX_ATTEMPTS: u32 = 20;
-    const TIMEOUT: Duration = Duration::from_secs(300);
+    const TIMEOUT: Duration = Duration::from_mins(5);
 
     fn lane(&self) -> Lane {
         self.lane.clone()

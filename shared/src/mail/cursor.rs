@@ -121,11 +121,7 @@ pub(super) async fn advance(
 ) -> Result<(), StoreError> {
     let same = place(account, folder).add(Column::UidValidity.eq(i64::from(uid_validity)));
     let later = same.clone().add(Column::LastUid.lt(i64::from(uid)));
-    Entity::update_many()
-        .col_expr(Column::LastUid, Expr::val(i64::from(uid)).into())
-        .filter(later)
-        .exec(connection)
-        .await?;
+    Entity::update_many().col_expr(Column::LastUid, Expr::val(i64::from(uid))).filter(later).exec(connection).await?;
     if let Some(time) = polled_at {
         let changes = ActiveModel { last_polled_at: Set(Some(time)), ..ActiveModel::default() };
         Entity::update_many().set(changes).filter(same).exec(connection).await?;

@@ -45,6 +45,7 @@ mod message {
 
     use crate::ids::{AccountId, TenantId, ThreadId};
 
+    #[expect(clippy::struct_field_names, reason = "they are the table's columns")]
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "thread_messages")]
     pub struct Model {

@@ -27,7 +27,7 @@ pub enum Fence {
     /// It does: the data may start.
     Open,
     /// A later attempt overtook it, or the message is settled: send nothing.
-    Lost(Message),
+    Lost(Box<Message>),
 }
 
 pub(super) async fn begin(
@@ -82,7 +82,7 @@ pub(super) async fn data_starting(
     let holds =
         message.state == MessageState::Sending && message.attempt() == attempt && message.attempt_started_at.is_some();
     if !holds {
-        return Ok(Fence::Lost(message));
+        return Ok(Fence::Lost(Box::new(message)));
     }
     let changes = ActiveModel { data_started_at: Set(Some(now)), updated_at: Set(now), ..ActiveModel::default() };
     update(tx, held(&message), changes).await?;

@@ -27,7 +27,7 @@ impl ProductSettings {
             sku: check::line("sku", &self.sku, 100)?,
             name: check::line("name", &self.name, 200)?,
             description: check::lines("description", &self.description, 4_000)?,
-            aliases: aliases(self.aliases)?,
+            aliases: aliases(&self.aliases)?,
             dimensions: dimensions(self.dimensions)?,
             materials: materials(self.materials)?,
             unit_label: check::line("unit_label", &self.unit_label, 40)?,
@@ -53,7 +53,7 @@ impl ProductSettings {
     }
 }
 
-fn aliases(aliases: Vec<String>) -> Result<Vec<String>, StoreError> {
+fn aliases(aliases: &[String]) -> Result<Vec<String>, StoreError> {
     if aliases.len() > MOST_ALIASES {
         return Err(StoreError::invalid("aliases", format!("at most {MOST_ALIASES} are allowed")));
     }
@@ -71,7 +71,7 @@ fn dimensions(dimensions: Vec<Dimension>) -> Result<Vec<Dimension>, StoreError> 
         checked.push(Dimension {
             name: check::line("dimensions", &dimension.name, 40)?,
             unit: unit.name().to_owned(),
-            aliases: aliases(dimension.aliases)?,
+            aliases: aliases(&dimension.aliases)?,
             ..dimension
         });
     }
@@ -92,7 +92,7 @@ fn materials(materials: Vec<Material>) -> Result<Vec<Material>, StoreError> {
         checked.push(Material {
             code,
             name: check::line("materials", &material.name, 100)?,
-            aliases: aliases(material.aliases)?,
+            aliases: aliases(&material.aliases)?,
             ..material
         });
     }

@@ -105,14 +105,14 @@ pub(super) async fn price(
         return Err(StoreError::invalid("lines", "every line needs exactly one price"));
     }
     for price in priced.lines {
-        let prices = line::ActiveModel {
+        let changes = line::ActiveModel {
             unit_price: Set(Some(Exact(price.unit_price))),
             total: Set(Some(Exact(price.total))),
             explanation: Set(Some(price.explanation)),
             ..line::ActiveModel::default()
         };
         let done = line::Entity::update_many()
-            .set(prices)
+            .set(changes)
             .filter(line::Column::QuoteId.eq(id))
             .filter(line::Column::Position.eq(price.position))
             .exec(tx.connection())
@@ -144,19 +144,16 @@ pub(super) async fn approve(
     if quote.state != QuoteState::NeedsReview {
         return Err(StoreError::conflict("quote", format!("is {}, so there is nothing to approve", quote.state)));
     }
-    match lines {
-        Some(lines) => {
-            let is_complete = |line: &NewLine| line.product_id.is_some() && line.quantity > Decimal::ZERO;
-            if lines.is_empty() || !lines.iter().all(is_complete) {
-                return Err(StoreError::invalid("items", "each must name a product and a quantity above zero"));
-            }
-            line::replace(tx, tenant, id, lines).await?;
+    if let Some(lines) = lines {
+        let is_complete = |line: &NewLine| line.product_id.is_some() && line.quantity > Decimal::ZERO;
+        if lines.is_empty() || !lines.iter().all(is_complete) {
+            return Err(StoreError::invalid("items", "each must name a product and a quantity above zero"));
         }
-        None => {
-            let lines = line::of_quote(tx.connection(), tenant, id).await?;
-            if lines.is_empty() || lines.iter().any(|line| line.product_id.is_none()) {
-                return Err(StoreError::invalid("items", "must be given: the mail's own are not complete"));
-            }
+        line::replace(tx, tenant, id, lines).await?;
+    } else {
+        let lines = line::of_quote(tx.connection(), tenant, id).await?;
+        if lines.is_empty() || lines.iter().any(|line| line.product_id.is_none()) {
+            return Err(StoreError::invalid("items", "must be given: the mail's own are not complete"));
         }
     }
     let changes = ActiveModel {
@@ -221,9 +218,8 @@ pub(crate) async fn follow_message(
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
     let from: &[QuoteState] = match to {
-        QuoteState::Sending => &[QuoteState::Rendered, QuoteState::Sending],
         QuoteState::Sent => &[QuoteState::Rendered, QuoteState::Sending, QuoteState::Failed],
-        QuoteState::Failed => &[QuoteState::Rendered, QuoteState::Sending],
+        QuoteState::Sending | QuoteState::Failed => &[QuoteState::Rendered, QuoteState::Sending],
         QuoteState::Draft | QuoteState::NeedsReview | QuoteState::Priced | QuoteState::Rendered => &[],
     };
     let changes = ActiveModel {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// After this long without an answer, the process that began is taken for dead.
-const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
+const TAKE_OVER_AFTER: Duration = Duration::from_mins(1);
 
 /// The answer to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,7 +95,7 @@ async fn a_letter_is_redriven_once_whatever_crashes(scene: Scene) {
         scene.stores.dead_letters.begin_redrive(scene.tenant, letter.id, None).await.unwrap(),
         BegunRedrive::Underway(_)
     ));
-    scene.clock.advance(Duration::from_secs(60));
+    scene.clock.advance(Duration::from_mins(1));
     assert_eq!(redriver.sweep(scene.now(), 10).await.unwrap(), 1);
     // Meanwhile people press the button again.
     let again = futures::future::join_all((0..6).map(|_| redriver.redrive(scene.tenant, letter.id, None))).await;
@@ -133,7 +133,7 @@ async fn what_is_discarded_is_not_redriven(scene: Scene) {
     let redriven = redriver.redrive(scene.tenant, letter.id, None).await.unwrap();
     assert!(matches!(redriven, Redriven::Discarded(_)));
     assert!(tray.taken.lock().unwrap().is_empty());
-    scene.clock.advance(Duration::from_secs(60));
+    scene.clock.advance(Duration::from_mins(1));
     assert_eq!(letters.prune(AllTenants, scene.now(), 10).await.unwrap(), 1);
 
     let letter = archived(&scene).await;

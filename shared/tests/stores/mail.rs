@@ -89,7 +89,7 @@ async fn a_folder_goes_on_where_it_was_read(scene: Scene) {
     let opened = open().await.unwrap();
     assert!(matches!(&opened, Opened::First(cursor) if cursor.since == account.connected_at));
     assert_eq!(open().await.unwrap(), opened, "nothing was read yet");
-    scene.clock.advance(Duration::from_secs(60));
+    scene.clock.advance(Duration::from_mins(1));
     mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
     mail.polled(scene.tenant, account.id, "INBOX", 7, 30).await.unwrap();
     mail.polled(scene.tenant, account.id, "INBOX", 6, 99).await.unwrap();
@@ -102,10 +102,10 @@ async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {
     let account = scene.account().await;
     let mail = &scene.stores.mail;
     mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
-    scene.clock.advance(Duration::from_secs(7_200));
+    scene.clock.advance(Duration::from_hours(2));
     mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
     let polled_at = scene.now();
-    scene.clock.advance(Duration::from_secs(600));
+    scene.clock.advance(Duration::from_mins(10));
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
     let Opened::Reset { before, now } = opened else { panic!("{opened:?}") };
     assert_eq!((before.uid_validity, before.last_uid), (7, 40));

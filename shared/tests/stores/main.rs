@@ -1,5 +1,8 @@
 //! The stores on both databases: every test runs on a SQLite file and on a private PostgreSQL server.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what was not expected ends it")]
+#![expect(clippy::similar_names, reason = "begin and begun, redriver and redriven: the names are the vocabulary's")]
+
 mod access;
 mod dead_letters;
 mod mail;

@@ -138,7 +138,7 @@ async fn a_crash_after_the_data_is_in_doubt_and_never_sent_again(scene: Scene) {
 
     let messages = &scene.stores.messages;
     assert!(messages.doubtful(AllTenants, scene.now(), 10).await.unwrap().is_empty());
-    scene.clock.advance(Duration::from_secs(7 * 24 * 3_600));
+    scene.clock.advance(Duration::from_hours(7 * 24));
     assert_eq!(messages.doubtful(AllTenants, scene.now(), 10).await.unwrap().len(), 1);
     assert_eq!(messages.give_up(AllTenants, scene.now(), 10).await.unwrap(), 1);
     let message = messages.get(scene.tenant, id).await.unwrap();
@@ -189,7 +189,7 @@ async fn caps_are_seeded_from_the_ledger(scene: Scene) {
     let yesterday = scene.now();
     assert_eq!(used(yesterday).await, 0);
     let attempt = go(&scene, id).await;
-    scene.clock.advance(Duration::from_secs(24 * 3_600));
+    scene.clock.advance(Duration::from_hours(24));
     let today = scene.now();
     assert_eq!(used(today).await, 1, "an open attempt may still be accepted today");
     assert!(data(&scene, id, attempt).await);
