@@ -94,7 +94,7 @@ pub enum RenderError {
     Template(String),
 }
 
-/// Lays the quote out and writes it as PDF. Takes some 30 ms for one page and a second for 1,000 lines of CPU: call it on
+/// Lays the quote out and writes it as PDF. Takes CPU, some 30 ms for one page and a second for 1,000 lines: call it on
 /// a blocking thread. Nothing in it waits, so the only bound it needs is that of its input.
 pub fn pdf(quote: &QuoteDocument) -> Result<Vec<u8>, RenderError> {
     match quote.lines.len() {

@@ -15,15 +15,11 @@ pub struct Currency([u8; 3]);
 pub struct UnknownCurrency(String);
 
 /// Currencies in use whose minor unit is not 1/100. ISO 4217, list one, of 2024-06-25.
-const WITHOUT_MINOR_UNIT: [&str; 16] = [
-    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
-    "VUV", "XAF", "XOF",
-];
+const WITHOUT_MINOR_UNIT: [&str; 16] =
+    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF"];
 const THREE_DIGITS: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
 /// Codes of funds, metals and tests: written like a currency, but nobody can pay in them.
-const NO_MONEY: [&str; 11] = [
-    "XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XPD", "XPT", "XTS", "XXX", "XDR",
-];
+const NO_MONEY: [&str; 11] = ["XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XPD", "XPT", "XTS", "XXX", "XDR"];
 
 impl Currency {
     pub const EUR: Self = Self(*b"EUR");
@@ -47,8 +43,7 @@ impl Currency {
     /// Rounds to the minor unit, half away from zero, and writes all its digits: 2.5 EUR becomes 2.50.
     pub fn round(&self, amount: Decimal) -> Decimal {
         let digits = self.minor_digits();
-        let mut rounded =
-            amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero);
+        let mut rounded = amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero);
         rounded.rescale(digits);
         if rounded.is_zero() {
             rounded.set_sign_positive(true);
@@ -62,9 +57,7 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match *text.as_bytes() {
-            [a, b, c]
-                if [a, b, c].iter().all(u8::is_ascii_uppercase) && !NO_MONEY.contains(&text) =>
-            {
+            [a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) && !NO_MONEY.contains(&text) => {
                 Ok(Self([a, b, c]))
             }
             _ => Err(UnknownCurrency(text.chars().take(16).collect())),

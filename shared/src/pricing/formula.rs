@@ -58,22 +58,15 @@ impl Formula {
     pub fn unit_price(&self, inputs: &Inputs) -> Result<Priced, PricingError> {
         let values = self.variables.values(inputs)?;
         let unit_price = self.evaluate(&values)?;
-        Ok(Priced {
-            unit_price,
-            working: self.tree.working(&values, &self.variables),
-        })
+        Ok(Priced { unit_price, working: self.tree.working(&values, &self.variables) })
     }
 
     fn evaluate(&self, values: &[Decimal]) -> Result<Decimal, PricingError> {
         let result = self.tree.evaluate(values)?;
         if result <= Decimal::ZERO {
-            Err(PricingError::NotPositive {
-                result: result.normalize(),
-            })
+            Err(PricingError::NotPositive { result: result.normalize() })
         } else if result > MAX_UNIT_PRICE {
-            Err(PricingError::Absurd {
-                result: result.round_dp(2),
-            })
+            Err(PricingError::Absurd { result: result.round_dp(2) })
         } else {
             Ok(result.normalize())
         }

@@ -64,20 +64,13 @@ pub fn price_line(
     if quantity <= Decimal::ZERO {
         return Err(PricingError::NoQuantity { quantity });
     }
-    let values = inputs.iter().fold(Inputs::new(), |values, input| {
-        values.with(&input.name, input.value)
-    });
+    let values = inputs.iter().fold(Inputs::new(), |values, input| values.with(&input.name, input.value));
     let priced = formula.unit_price(&values.with("quantity", quantity))?;
     let unit_price = currency.round(priced.unit_price);
     if unit_price.is_zero() {
-        return Err(PricingError::RoundsToZero {
-            exact: priced.unit_price,
-            currency,
-        });
+        return Err(PricingError::RoundsToZero { exact: priced.unit_price, currency });
     }
-    let total = unit_price
-        .checked_mul(quantity)
-        .ok_or(PricingError::TotalTooLarge)?;
+    let total = unit_price.checked_mul(quantity).ok_or(PricingError::TotalTooLarge)?;
     let total = currency.round(total);
     let explanation = Explanation {
         formula: formula.text().to_owned(),
@@ -89,12 +82,7 @@ pub fn price_line(
         total,
         currency,
     };
-    Ok(LinePrice {
-        unit_price,
-        quantity,
-        total,
-        explanation,
-    })
+    Ok(LinePrice { unit_price, quantity, total, explanation })
 }
 
 impl Totals {
@@ -112,12 +100,7 @@ impl Totals {
             .ok_or(too_large.clone())?;
         let tax = currency.round(subtotal.checked_mul(tax_rate).ok_or(too_large.clone())?);
         let total = subtotal.checked_add(tax).ok_or(too_large)?;
-        Ok(Self {
-            subtotal,
-            tax_rate,
-            tax,
-            total,
-        })
+        Ok(Self { subtotal, tax_rate, tax, total })
     }
 }
 
@@ -133,12 +116,7 @@ mod tests {
     }
 
     fn input(name: &str, value: &str) -> ExplainedInput {
-        ExplainedInput {
-            name: name.into(),
-            value: number(value),
-            unit: None,
-            given: None,
-        }
+        ExplainedInput { name: name.into(), value: number(value), unit: None, given: None }
     }
 
     fn window() -> Formula {
@@ -154,74 +132,42 @@ mod tests {
 
     #[test]
     fn a_line_is_priced_and_explained() {
-        let inputs = vec![
-            input("width", "1200"),
-            input("height", "815"),
-            input("material_rate", "0.00012"),
-        ];
+        let inputs = vec![input("width", "1200"), input("height", "815"), input("material_rate", "0.00012")];
         let line = price_line(&window(), inputs, number("12"), Currency::EUR).unwrap();
         assert_eq!(line.unit_price.to_string(), "122.27"); // 122.274
         assert_eq!(line.total.to_string(), "1467.24");
-        assert_eq!(
-            line.explanation.working,
-            "(max(1200 * 815, 250000) * 0.00012 + 18.5) * 0.9"
-        );
+        assert_eq!(line.explanation.working, "(max(1200 * 815, 250000) * 0.00012 + 18.5) * 0.9");
         assert_eq!(line.explanation.exact_unit_price, number("122.274"));
-        let kept: Explanation =
-            serde_json::from_str(&serde_json::to_string(&line.explanation).unwrap()).unwrap();
+        let kept: Explanation = serde_json::from_str(&serde_json::to_string(&line.explanation).unwrap()).unwrap();
         assert_eq!(kept, line.explanation);
     }
 
     #[test]
     fn what_lies_outside_the_declared_ranges_has_no_price() {
         let priced = |width: &str, quantity: &str| {
-            let inputs = vec![
-                input("width", width),
-                input("height", "815"),
-                input("material_rate", "0.00012"),
-            ];
+            let inputs = vec![input("width", width), input("height", "815"), input("material_rate", "0.00012")];
             price_line(&window(), inputs, number(quantity), Currency::EUR)
         };
         assert!(priced("3000", "500").is_ok());
-        assert!(matches!(
-            priced("3001", "1"),
-            Err(PricingError::OutOfRange { .. })
-        ));
-        assert!(matches!(
-            priced("1200", "501"),
-            Err(PricingError::OutOfRange { .. })
-        ));
-        assert!(matches!(
-            priced("1200", "0"),
-            Err(PricingError::NoQuantity { .. })
-        ));
-        assert!(matches!(
-            priced("1200", "-3"),
-            Err(PricingError::NoQuantity { .. })
-        ));
+        assert!(matches!(priced("3001", "1"), Err(PricingError::OutOfRange { .. })));
+        assert!(matches!(priced("1200", "501"), Err(PricingError::OutOfRange { .. })));
+        assert!(matches!(priced("1200", "0"), Err(PricingError::NoQuantity { .. })));
+        assert!(matches!(priced("1200", "-3"), Err(PricingError::NoQuantity { .. })));
     }
 
     #[test]
     fn a_price_below_the_smallest_coin_is_refused() {
-        let variables = FormulaVariables::new()
-            .range("quantity", number("1"), number("9"))
-            .unwrap();
+        let variables = FormulaVariables::new().range("quantity", number("1"), number("9")).unwrap();
         let screw = Formula::parse("0.004", &variables).unwrap();
         let refused = price_line(&screw, vec![], number("1"), Currency::EUR).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "the price of one unit, 0.004, rounds to zero in EUR"
-        );
+        assert_eq!(refused.to_string(), "the price of one unit, 0.004, rounds to zero in EUR");
     }
 
     #[test]
     fn totals_round_the_tax_once() {
         let lines = ["0.05", "0.05", "0.05"].map(number);
         let totals = Totals::of(lines, number("0.19"), Currency::EUR).unwrap();
-        assert_eq!(
-            [totals.subtotal, totals.tax, totals.total].map(|a| a.to_string()),
-            ["0.15", "0.03", "0.18"]
-        );
+        assert_eq!([totals.subtotal, totals.tax, totals.total].map(|a| a.to_string()), ["0.15", "0.03", "0.18"]);
     }
 
     proptest! {

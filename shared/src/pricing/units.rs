@@ -52,12 +52,7 @@ const fn unit(
     factor: (i64, u32),
     aliases: &'static [&'static str],
 ) -> Definition {
-    Definition {
-        name,
-        kind,
-        factor,
-        aliases,
-    }
+    Definition { name, kind, factor, aliases }
 }
 
 #[rustfmt::skip]
@@ -186,8 +181,7 @@ mod tests {
 
     fn convert(value: &str, from: &str, to: &str) -> Result<String, ConversionError> {
         let from: Unit = from.parse()?;
-        from.convert(value.parse().unwrap(), to.parse()?)
-            .map(|value| value.to_string())
+        from.convert(value.parse().unwrap(), to.parse()?).map(|value| value.to_string())
     }
 
     #[test]
@@ -206,18 +200,9 @@ mod tests {
     #[test]
     fn kinds_do_not_mix_and_unknown_units_are_named() {
         let mixed = convert("1", "mm", "kg").unwrap_err();
-        assert_eq!(
-            mixed.to_string(),
-            "mm cannot be converted to kg: one is a length, the other a weight"
-        );
-        assert_eq!(
-            convert("1", "parsec", "m").unwrap_err(),
-            ConversionError::UnknownUnit("parsec".into())
-        );
-        assert!(matches!(
-            convert(&Decimal::MAX.to_string(), "m", "mm"),
-            Err(ConversionError::TooLarge { .. })
-        ));
+        assert_eq!(mixed.to_string(), "mm cannot be converted to kg: one is a length, the other a weight");
+        assert_eq!(convert("1", "parsec", "m").unwrap_err(), ConversionError::UnknownUnit("parsec".into()));
+        assert!(matches!(convert(&Decimal::MAX.to_string(), "m", "mm"), Err(ConversionError::TooLarge { .. })));
     }
 
     #[test]
@@ -226,10 +211,7 @@ mod tests {
         for unit in UNITS {
             for spelling in unit.aliases.iter().chain([&unit.name]) {
                 assert_eq!(*spelling, spelling.to_lowercase(), "aliases are lower case");
-                assert!(
-                    seen.insert(*spelling, unit.name).is_none(),
-                    "{spelling} is written twice"
-                );
+                assert!(seen.insert(*spelling, unit.name).is_none(), "{spelling} is written twice");
             }
         }
     }

@@ -9,6 +9,8 @@ const MAX_TEXT: usize = 1_500;
 const MAX_NAME: usize = 200;
 /// A run without a space longer than this gets places where it may break, or it would leave the page.
 const MAX_RUN: usize = 36;
+/// The same in the column of items, which large amounts make narrow.
+const MAX_NAME_RUN: usize = 18;
 const FALLBACK_COLOR: [u8; 3] = [0x1f, 0x4e, 0x79];
 
 #[derive(Serialize)]
@@ -117,8 +119,8 @@ impl SheetLine {
         let material =
             line.material.iter().map(|material| format!("{} {}", language.labels().material, clean(material, 80)));
         Self {
-            name: clean(&line.name, MAX_NAME),
-            details: sku.chain(dimensions).chain(material).collect(),
+            name: breakable(&plain(&line.name, MAX_NAME), MAX_NAME_RUN),
+            details: sku.chain(dimensions).chain(material).map(|detail| unbroken(&detail)).collect(),
             description: line.description.as_deref().map(|text| clean_lines(text, MAX_TEXT)).filter(|t| !t.is_empty()),
             quantity: numbers::number(line.quantity, language),
             unit: clean(&line.unit_label, 20),
@@ -195,9 +197,12 @@ fn spoken(name: &str) -> String {
 
 /// One line of text from outside: spaces folded, controls and direction overrides removed, bounded, breakable.
 fn clean(text: &str, max: usize) -> String {
+    breakable(&plain(text, max), MAX_RUN)
+}
+
+fn plain(text: &str, max: usize) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
-    let plain: String = words.join(" ").chars().filter(|c| !is_trick(*c)).collect();
-    breakable(&shortened(&plain, max))
+    shortened(&words.join(" ").chars().filter(|c| !is_trick(*c)).collect::<String>(), max)
 }
 
 fn clean_lines(text: &str, max: usize) -> String {
@@ -222,17 +227,32 @@ fn shortened(text: &str, max: usize) -> String {
     short
 }
 
-/// Puts an invisible break into runs without a space.
-fn breakable(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
+/// A short detail stays on one line.
+fn unbroken(text: &str) -> String {
+    if text.chars().count() <= MAX_RUN { text.replace(' ', "\u{a0}") } else { text.to_owned() }
+}
+
+/// Puts invisible breaks into words that would leave their place: after punctuation, else after every `run` characters.
+fn breakable(text: &str, run: usize) -> String {
+    let words = text.split(' ');
+    let words = words.map(|word| if word.chars().count() > run { broken(word, run) } else { word.to_owned() });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn broken(word: &str, at: usize) -> String {
+    let mut result = String::with_capacity(word.len() + 16);
     let mut run = 0;
-    for character in text.chars() {
-        run = if character.is_whitespace() { 0 } else { run + 1 };
-        if run > MAX_RUN {
+    for character in word.chars() {
+        if run == at {
             result.push('\u{200b}');
-            run = 1;
+            run = 0;
         }
         result.push(character);
+        run += 1;
+        if matches!(character, '-' | '_' | '.' | '/' | '@' | '&' | '?') {
+            result.push('\u{200b}');
+            run = 0;
+        }
     }
     result
 }
@@ -245,7 +265,7 @@ mod tests {
     fn text_from_outside_is_tamed() {
         assert_eq!(clean("  a\r\n\tb\u{0}\u{202e}c ", 50), "a bc");
         assert_eq!(clean("abcdef", 4), "abc…");
-        assert_eq!(breakable(&"x".repeat(100)).matches('\u{200b}').count(), 2);
+        assert_eq!(breakable(&"x".repeat(100), 36).matches('\u{200b}').count(), 2);
         assert_eq!(clean_lines("one\n\n\n\ntwo\n", 50), "one\n\ntwo");
         assert_eq!(spoken("leg_length"), "Leg length");
     }

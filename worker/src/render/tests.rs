@@ -1,7 +1,7 @@
 use std::{
     io::Write as _,
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::*;
@@ -76,7 +76,7 @@ fn run(pdf: &[u8], command: &[&str]) -> String {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().replace('\u{a0}', " ").replace('\u{202f}', " ")
+    String::from_utf8(output.stdout).unwrap().replace('\u{200b}', "").replace(['\u{a0}', '\u{202f}'], " ")
 }
 
 fn has_line(text: &str, words: &[&str]) -> bool {
@@ -94,12 +94,13 @@ fn every_amount_is_read_back_exactly() {
         vec!["Gültig bis", "21. Dezember 2026"],
         vec!["Holzfenster, zweiflügelig", "12 Stk.", "1.482,37 €", "17.788,44 €"],
         vec!["Fensterbank", "7,5 Stk.", "64,90 €", "486,75 €"],
-        vec!["FEN-2", "Breite 1.200 mm", "Höhe 815,5 mm", "Material Eiche"],
+        vec!["FEN-2", "Breite 1.200 mm", "Höhe 815,5 mm"],
+        vec!["Material Eiche geölt"],
         vec!["Zwischensumme", "18.275,19 €"],
         vec!["MwSt. 19 %", "3.472,29 €"],
         vec!["Gesamtbetrag", "21.747,48 €"],
         vec!["Margarethe Öztürk"],
-        vec!["margarethe.oeztuerk@"],
+        vec!["margarethe.oeztuerk@hausverwaltung-nord"],
         vec!["Seite 1 von 1"],
     ] {
         assert!(has_line(&text, &words), "{words:?} is not on one line of:\n{text}");
@@ -143,8 +144,7 @@ fn long_quotes_repeat_their_header_and_keep_their_lines() {
     let pages: Vec<_> = text.split('\u{c}').filter(|page| !page.trim().is_empty()).collect();
     assert!(pages.len() > 3);
     for (n, page) in pages.iter().enumerate() {
-        // Only what follows the sums may stand on a page without the header.
-        assert!(page.contains("Einzelpreis") || !page.contains("Artikel"), "page {}", n + 1);
+        assert_eq!(page.contains("Artikel"), page.contains("Einzelpreis"), "page {}", n + 1);
         assert!(page.contains(&format!("Seite {} von {}", n + 1, pages.len())));
     }
     for n in 1..=90 {
@@ -238,8 +238,5 @@ fn the_largest_quote_takes_seconds_not_minutes() {
     let largest = quote(vec![line(&"Fenster ".repeat(25), "1", "1.00"); MAX_LINES]);
     let start = Instant::now();
     pdf(&largest).unwrap();
-    println!("{:?}", start.elapsed());
-    let start = Instant::now();
-    pdf(&small()).unwrap();
-    println!("small {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
 }

@@ -28,11 +28,7 @@ pub enum PricingError {
     #[error("no value for `{name}`")]
     Missing { name: String },
     #[error("`{name}` is {value}, which is outside {allowed}")]
-    OutOfRange {
-        name: String,
-        value: Decimal,
-        allowed: String,
-    },
+    OutOfRange { name: String, value: Decimal, allowed: String },
     #[error("the formula divides by zero ({position})")]
     DivisionByZero { position: Position },
     #[error("a number in the formula becomes too large ({position})")]
@@ -42,10 +38,7 @@ pub enum PricingError {
     #[error("the price of one unit would be {result}, which is beyond reason")]
     Absurd { result: Decimal },
     #[error("the price of one unit, {exact}, rounds to zero in {currency}")]
-    RoundsToZero {
-        exact: Decimal,
-        currency: super::super::Currency,
-    },
+    RoundsToZero { exact: Decimal, currency: super::super::Currency },
     #[error("the quantity {quantity} is not above zero")]
     NoQuantity { quantity: Decimal },
     #[error("the amounts of the quote become too large")]
@@ -70,19 +63,11 @@ impl PricingError {
 
 impl FormulaError {
     pub(super) fn at(position: Position, reason: impl Into<String>) -> Self {
-        Self {
-            position: Some(position),
-            reason: reason.into(),
-            values: Vec::new(),
-        }
+        Self { position: Some(position), reason: reason.into(), values: Vec::new() }
     }
 
     pub(super) fn whole(reason: impl Into<String>) -> Self {
-        Self {
-            position: None,
-            reason: reason.into(),
-            values: Vec::new(),
-        }
+        Self { position: None, reason: reason.into(), values: Vec::new() }
     }
 }
 
@@ -99,11 +84,7 @@ impl fmt::Display for FormulaError {
         }
         f.write_str(&self.reason)?;
         for (n, (name, value)) in self.values.iter().enumerate() {
-            write!(
-                f,
-                "{} {name} = {value}",
-                if n == 0 { ", with" } else { "," }
-            )?;
+            write!(f, "{} {name} = {value}", if n == 0 { ", with" } else { "," })?;
         }
         Ok(())
     }

@@ -61,23 +61,15 @@ impl Number {
             Self::Literal(value) => Ok(*value),
             Self::Variable(index) => Ok(values[*index]),
             Self::Negative(number) => Ok(-number.evaluate(values)?),
-            Self::Arithmetic(operation, sides, position) => operation.apply(
-                sides[0].evaluate(values)?,
-                sides[1].evaluate(values)?,
-                *position,
-            ),
+            Self::Arithmetic(operation, sides, position) => {
+                operation.apply(sides[0].evaluate(values)?, sides[1].evaluate(values)?, *position)
+            }
             Self::Call(function, arguments, position) => {
-                let arguments: Vec<_> = arguments
-                    .iter()
-                    .map(|argument| argument.evaluate(values))
-                    .collect::<Result<_, _>>()?;
-                function.apply(&arguments).ok_or(PricingError::TooLarge {
-                    position: *position,
-                })
+                let arguments: Vec<_> =
+                    arguments.iter().map(|argument| argument.evaluate(values)).collect::<Result<_, _>>()?;
+                function.apply(&arguments).ok_or(PricingError::TooLarge { position: *position })
             }
-            Self::If(condition, branches) => {
-                branches[usize::from(!condition.holds(values)?)].evaluate(values)
-            }
+            Self::If(condition, branches) => branches[usize::from(!condition.holds(values)?)].evaluate(values),
         }
     }
 
@@ -128,11 +120,7 @@ impl Number {
 }
 
 fn write_number(value: Decimal, text: &mut String) {
-    let _ = if value.is_sign_negative() {
-        write!(text, "({value})")
-    } else {
-        write!(text, "{value}")
-    };
+    let _ = if value.is_sign_negative() { write!(text, "({value})") } else { write!(text, "{value}") };
 }
 
 impl Condition {
@@ -164,12 +152,7 @@ impl Condition {
 }
 
 impl Arithmetic {
-    fn apply(
-        self,
-        left: Decimal,
-        right: Decimal,
-        position: Position,
-    ) -> Result<Decimal, PricingError> {
+    fn apply(self, left: Decimal, right: Decimal, position: Position) -> Result<Decimal, PricingError> {
         let result = match self {
             Self::Add => left.checked_add(right),
             Self::Subtract => left.checked_sub(right),

@@ -27,11 +27,7 @@ pub(super) fn try_out(formula: &Formula) -> Result<(), FormulaError> {
         .map(|(index, variable)| {
             let points = points(&variable.values, &notable.literals);
             // What the formula does not mention need not be varied.
-            if notable.variables.contains(&index) {
-                points
-            } else {
-                points.into_iter().take(1).collect()
-            }
+            if notable.variables.contains(&index) { points } else { points.into_iter().take(1).collect() }
         })
         .collect();
     combinations(&points).try_for_each(|values| match formula.evaluate(&values) {
@@ -40,12 +36,7 @@ pub(super) fn try_out(formula: &Formula) -> Result<(), FormulaError> {
     })
 }
 
-fn refusal(
-    formula: &Formula,
-    notable: &Notable,
-    values: &[Decimal],
-    error: &PricingError,
-) -> FormulaError {
+fn refusal(formula: &Formula, notable: &Notable, values: &[Decimal], error: &PricingError) -> FormulaError {
     let named = formula.variables.iter().zip(values).enumerate();
     FormulaError {
         position: error.position(),
@@ -66,13 +57,8 @@ fn points(values: &Values, literals: &[Decimal]) -> Vec<Decimal> {
     match values {
         Values::OneOf(values) => values.clone(),
         Values::Range { min, max } => {
-            let middle = (*max - *min)
-                .checked_div(Decimal::TWO)
-                .map_or(*min, |half| min + half);
-            let between = literals
-                .iter()
-                .copied()
-                .filter(|literal| min < literal && literal < max);
+            let middle = (*max - *min).checked_div(Decimal::TWO).map_or(*min, |half| min + half);
+            let between = literals.iter().copied().filter(|literal| min < literal && literal < max);
             let mut points = vec![*min, *max];
             for point in [middle].into_iter().chain(between) {
                 if points.len() < MAX_POINTS_PER_VARIABLE && !points.contains(&point) {
@@ -90,16 +76,10 @@ fn combinations(points: &[Vec<Decimal>]) -> Box<dyn Iterator<Item = Vec<Decimal>
     if all <= MAX_TRIALS as u128 {
         return Box::new((0..all).map(|n| pick(points, n, usize::MAX)));
     }
-    let corners: u128 = points
-        .iter()
-        .map(|points| points.len().min(2) as u128)
-        .product();
-    let corners = (0..corners)
-        .take(MAX_TRIALS / 2)
-        .map(|n| pick(points, n, 2));
+    let corners: u128 = points.iter().map(|points| points.len().min(2) as u128).product();
+    let corners = (0..corners).take(MAX_TRIALS / 2).map(|n| pick(points, n, 2));
     let step = (all / (MAX_TRIALS as u128 / 2)) | 1; // odd, so that it does not fall in step with pairs of ends
-    let spread =
-        (0..MAX_TRIALS as u128 / 2).map(move |n| pick(points, (n * step) % all, usize::MAX));
+    let spread = (0..MAX_TRIALS as u128 / 2).map(move |n| pick(points, (n * step) % all, usize::MAX));
     Box::new(corners.chain(spread))
 }
 

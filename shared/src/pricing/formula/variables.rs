@@ -38,9 +38,7 @@ impl FormulaVariables {
     /// A number from `min` to `max`, both included.
     pub fn range(self, name: &str, min: Decimal, max: Decimal) -> Result<Self, FormulaError> {
         if min > max {
-            return Err(FormulaError::whole(format!(
-                "the range of `{name}` ends ({max}) below its start ({min})"
-            )));
+            return Err(FormulaError::whole(format!("the range of `{name}` ends ({max}) below its start ({min})")));
         }
         self.with(name, Values::Range { min, max })
     }
@@ -48,9 +46,7 @@ impl FormulaVariables {
     /// One of a list of numbers, such as the rates of a product's materials.
     pub fn one_of(self, name: &str, values: Vec<Decimal>) -> Result<Self, FormulaError> {
         if values.is_empty() {
-            return Err(FormulaError::whole(format!(
-                "`{name}` has no value to choose from"
-            )));
+            return Err(FormulaError::whole(format!("`{name}` has no value to choose from")));
         }
         self.with(name, Values::OneOf(values))
     }
@@ -63,19 +59,12 @@ impl FormulaVariables {
             )));
         }
         if self.0.iter().any(|variable| variable.name == name) {
-            return Err(FormulaError::whole(format!(
-                "two things are called `{name}`"
-            )));
+            return Err(FormulaError::whole(format!("two things are called `{name}`")));
         }
         if self.0.len() == MAX_VARIABLES {
-            return Err(FormulaError::whole(format!(
-                "a formula can use at most {MAX_VARIABLES} names"
-            )));
+            return Err(FormulaError::whole(format!("a formula can use at most {MAX_VARIABLES} names")));
         }
-        self.0.push(Variable {
-            name: name.to_owned(),
-            values,
-        });
+        self.0.push(Variable { name: name.to_owned(), values });
         Ok(self)
     }
 
@@ -89,19 +78,12 @@ impl FormulaVariables {
 
     /// The inputs in the order of the variables, each checked against its declared values.
     pub(super) fn values(&self, inputs: &Inputs) -> Result<Vec<Decimal>, PricingError> {
-        self.0
-            .iter()
-            .map(|variable| variable.check(inputs))
-            .collect()
+        self.0.iter().map(|variable| variable.check(inputs)).collect()
     }
 
     /// The names, for a message: "`width`, `height` and `quantity`".
     pub(super) fn names(&self) -> String {
-        let names: Vec<_> = self
-            .0
-            .iter()
-            .map(|variable| format!("`{}`", variable.name))
-            .collect();
+        let names: Vec<_> = self.0.iter().map(|variable| format!("`{}`", variable.name)).collect();
         match names.split_last() {
             None => "none".to_owned(),
             Some((last, [])) => last.clone(),
@@ -112,26 +94,12 @@ impl FormulaVariables {
 
 impl Variable {
     fn check(&self, inputs: &Inputs) -> Result<Decimal, PricingError> {
-        let value = inputs
-            .get(&self.name)
-            .ok_or_else(|| PricingError::Missing {
-                name: self.name.clone(),
-            })?;
+        let value = inputs.get(&self.name).ok_or_else(|| PricingError::Missing { name: self.name.clone() })?;
         let (fits, allowed) = match &self.values {
-            Values::Range { min, max } => {
-                (*min <= value && value <= *max, format!("{min} to {max}"))
-            }
+            Values::Range { min, max } => (*min <= value && value <= *max, format!("{min} to {max}")),
             Values::OneOf(values) => (values.contains(&value), "the listed values".to_owned()),
         };
-        if fits {
-            Ok(value)
-        } else {
-            Err(PricingError::OutOfRange {
-                name: self.name.clone(),
-                value,
-                allowed,
-            })
-        }
+        if fits { Ok(value) } else { Err(PricingError::OutOfRange { name: self.name.clone(), value, allowed }) }
     }
 }
 
