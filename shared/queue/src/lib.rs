@@ -1,7 +1,55 @@
 //! A durable job queue on Redis: fair lanes, scopes with caps, leases with fencing, and nothing lost.
 //!
-//! The engine knows no business. Jobs have a [`Tenant`], a [`JobKind`], a [`QueueName`], a [`Lane`] and a JSON payload.
-//! [`QueueClient`] enqueues, reads and controls; [`QueueBackend`] feeds an apalis worker.
+//! The engine knows no business. A job has a [`Tenant`], a [`JobKind`], a [`QueueName`], a [`Lane`] and a JSON payload; all
+//! jobs of a tenant are in one shard. [`QueueClient`] enqueues, reads and controls. [`QueueBackend`] feeds an apalis worker and
+//! takes back the outcomes. Whoever calls [`QueueClient::tick`] (every backend does) keeps the queue in order.
+//!
+//! A job's way: [`QueueClient::enqueue`] writes its record and puts its id into a lane; a backend's session claims it, under a
+//! [`Lease`]; the handler returns an [`Outcome`], which a script applies, together with follow-up jobs; its record is kept
+//! for the time its kind says. If the process dies in between, another one takes the job over within seconds, and the
+//! outcome of the first is refused.
+//!
+//! ```no_run
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use apalis::prelude::WorkerBuilder;
+//! use postrider_queue::{
+//!     Claimed, Done, Job, JobKind, NewJob, Outcome, Policy, QueueBackend, QueueClient, QueueConfig, QueueName, Stop, Tenant,
+//!     WorkerConfig,
+//! };
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Greet {
+//!     name: String,
+//! }
+//!
+//! impl Job for Greet {
+//!     const KIND: JobKind = JobKind::new("greet");
+//!     const QUEUE: QueueName = QueueName::new("greetings");
+//! }
+//!
+//! async fn handle(job: Claimed) -> Outcome {
+//!     let greet: Greet = serde_json::from_slice(&job.payload).map_err(Stop::fail)?;
+//!     Ok(Done::with(format!("Hello, {}!", greet.name)))
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = QueueClient::connect(QueueConfig::new("redis://127.0.0.1")).await?;
+//! let greet = Greet { name: "world".into() };
+//! client.enqueue(NewJob::of(Tenant::parse("acme")?, &greet)?).await?;
+//!
+//! let policies = |kind: &str| (kind == Greet::KIND.as_str()).then(Policy::of::<Greet>);
+//! let backend = QueueBackend::new(&client, WorkerConfig::new(vec![Greet::QUEUE], 64), Arc::new(policies));
+//! let session = backend.handle();
+//! WorkerBuilder::new("greeter").backend(backend).build(handle).run_until(tokio::signal::ctrl_c()).await?;
+//! session.close(Duration::from_secs(5)).await?; // what is still held goes back to its lane
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is promised: at least one run per job, one accepted outcome per run, caps never exceeded whatever crashes. A job that
+//! may run twice must be able to: see [`Claimed::epoch`] and the caller's own records.
 #![deny(missing_docs)]
 
 mod backend;

@@ -115,6 +115,34 @@ async fn a_worker_that_was_stopped_learns_that_it_lost_its_job_and_is_not_believ
 }
 
 #[tokio::test]
+async fn an_outcome_without_a_lease_is_refused_and_harms_no_other() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (told, mut started) = mpsc::unbounded_channel();
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&client, config(2), move |claimed| {
+        let _ = told.send(claimed.id);
+        let mut gate = gate.clone();
+        async move {
+            let _ = gate.wait_for(|open| *open).await;
+            done()
+        }
+    });
+    client.enqueue_many((0..2).map(|_| job("acme")).collect()).await.unwrap();
+    let (lost, kept) = (started.recv().await.unwrap(), started.recv().await.unwrap());
+    let mut redis = server.redis().await;
+    let sessions: Vec<Vec<u8>> =
+        redis::cmd("ZRANGE").arg("{pr:0}:1:sessions").arg(0).arg(-1).query_async(&mut redis).await.unwrap();
+    let key = [b"{pr:0}:1:held:", sessions[0].as_slice()].concat();
+    let removed: u32 = redis::cmd("SREM").arg(&key).arg(&lost.as_bytes()[2..]).query_async(&mut redis).await.unwrap();
+    assert_eq!(removed, 1);
+    go.send(true).unwrap();
+    until_state(&client, kept, JobState::Completed).await;
+    worker.stop().await;
+    assert_eq!(client.get(lost).await.unwrap().unwrap().state, JobState::Running, "not the loser's to end");
+}
+
+#[tokio::test]
 async fn lost_answers_lose_no_job_and_run_none_twice() {
     let server = Server::start().await;
     let proxy = Proxy::before(&server).await;
