@@ -7,6 +7,7 @@ mod http;
 mod mails;
 mod replies;
 mod story;
+mod words;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -125,7 +126,7 @@ async fn conclude(
             Ok(true)
         }
         Ending::Ignored { reason } if !sample.wants_reply => {
-            console.ok(&format!("{mail} no request, so nobody was answered {}", console.dim(reason)));
+            console.ok(&format!("{mail} no quote request ({reason}), so nobody was answered"));
             Ok(true)
         }
         Ending::Replied { .. } => {

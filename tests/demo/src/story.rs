@@ -13,10 +13,11 @@ use crate::{
     console::Console,
     http::{DemoError, Server, text},
     mails::Sample,
+    words,
 };
 
 /// Between two looks. A person sees no difference, and the API is not busy with us.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// How it ended for one mail.
 #[derive(Debug, Clone)]
@@ -67,85 +68,66 @@ impl<'a> Story<'a> {
 
     pub async fn follow(&mut self, patience: Duration) -> Result<Vec<Ending>, DemoError> {
         loop {
+            let jobs = self.newest_jobs().await?;
+            // Asked for after the jobs, so that what a job is about is known when it is told.
             let mails = self.api.list("/v1/mails").await?;
             let quotes = self.api.list("/v1/quotes").await?;
-            self.learn_names(&mails, &quotes);
-            self.tell().await?;
+            let messages = self.api.list("/v1/messages").await?;
+            self.learn_names(&mails, &quotes, &messages);
+            self.tell(&jobs);
             let endings = self.endings(&mails, &quotes).await?;
             let open = endings.iter().any(|ending| matches!(ending, Ending::Waiting));
             if !open || self.began.elapsed() > patience {
                 // What ended between the two looks is told, too.
-                self.tell().await?;
+                let jobs = self.newest_jobs().await?;
+                self.tell(&jobs);
                 return Ok(endings);
             }
             sleep(LOOK_EVERY).await;
         }
     }
 
-    fn learn_names(&mut self, mails: &[Value], quotes: &[Value]) {
+    fn learn_names(&mut self, mails: &[Value], quotes: &[Value], messages: &[Value]) {
         self.names.clear();
         for mail in mails {
             let Some(sample) = self.samples.iter().find(|sample| is_about(mail, sample)) else { continue };
             let name = format!("mail {}", sample.number);
-            let id = text(mail, "id").to_owned();
-            for quote in quotes.iter().filter(|quote| text(quote, "mail_id") == id) {
-                self.names.push((text(quote, "id").to_owned(), name.clone()));
+            let mail = text(mail, "id").to_owned();
+            for quote in quotes.iter().filter(|quote| text(quote, "mail_id") == mail) {
+                let quote = text(quote, "id").to_owned();
+                for message in messages.iter().filter(|message| text(message, "quote_id") == quote) {
+                    self.names.push((text(message, "id").to_owned(), name.clone()));
+                }
+                self.names.push((quote, name.clone()));
             }
-            self.names.push((id, name));
+            self.names.push((mail, name));
         }
     }
 
-    async fn tell(&mut self) -> Result<(), DemoError> {
+    /// The tenant's newest jobs, oldest first.
+    async fn newest_jobs(&self) -> Result<Vec<Value>, DemoError> {
         let page = self.api.get("/v1/jobs?limit=200").await?;
         let mut jobs = page["items"].as_array().cloned().unwrap_or_default();
-        jobs.reverse();
+        // A job that ended before another began is told first, whenever we looked.
+        jobs.sort_by(|one, other| when(one).cmp(when(other)));
+        Ok(jobs)
+    }
+
+    fn tell(&mut self, jobs: &[Value]) {
         for job in jobs {
-            let id = text(&job, "id").to_owned();
-            let stage = stage(&job);
+            let id = text(job, "id").to_owned();
+            let stage = stage(job);
             if self.told.get(&id) == Some(&stage) {
                 continue;
             }
-            if let Some(what) = self.words(&job) {
-                self.console.event(self.began.elapsed().as_secs_f64(), &id, &what);
+            if let Some(saying) = words::of(job, self.about(job)) {
+                self.console.event(self.began.elapsed().as_secs_f64(), &id, &saying);
             }
             self.told.insert(id, stage);
         }
-        Ok(())
     }
 
-    /// What a job does, in plain words; none if it is not worth a line.
-    fn words(&self, job: &Value) -> Option<String> {
-        let about = self.about(job);
-        let kind = text(job, "kind");
-        let state = text(job, "state");
-        let doing = match kind {
-            "poll_mailbox" => "looks into the mailbox".to_owned(),
-            "extract_request" => format!("reads {about} with the language model"),
-            "price_quote" => format!("prices the quote for {about}"),
-            "render_quote" => format!("draws the PDF for {about}"),
-            "send_email" => format!("sends the reply to {about}"),
-            other => other.to_owned(),
-        };
-        let saying = match state {
-            "running" => match progress(job) {
-                Some(progress) => format!("{doing}: {progress}"),
-                None => format!("{doing} …"),
-            },
-            "completed" => format!("{doing}: done{}", result(job)),
-            "retryable" => format!("{doing}: failed, tries again: {}", text(job, "error")),
-            "dead" => format!("{doing}: gave up: {}", text(job, "error")),
-            "cancelled" => format!("{doing}: cancelled"),
-            // Waiting is the pause between two lines.
-            _ => return None,
-        };
-        // A mailbox is looked into again and again; only what brought something is a line.
-        if kind == "poll_mailbox" && (state == "running" || job["output"]["new"] == 0) {
-            return None;
-        }
-        Some(saying)
-    }
-
-    /// Which mail a job is about. Its payload, unique key or output names the mail or its quote.
+    /// Which mail a job is about. Its payload, unique key or output names the mail, its quote or the reply.
     fn about(&self, job: &Value) -> &str {
         let whole = job.to_string();
         self.names.iter().find(|(id, _)| whole.contains(id)).map_or("a mail", |(_, name)| name)
@@ -188,25 +170,7 @@ fn stage(job: &Value) -> String {
     format!("{} {} {}", text(job, "state"), job["attempt"], job["progress"])
 }
 
-/// What a running job says about itself.
-fn progress(job: &Value) -> Option<String> {
-    match &job["progress"] {
-        Value::Null => None,
-        Value::String(words) => Some(words.clone()),
-        Value::Object(fields) => {
-            let said = ["step", "stage", "message"].iter().find_map(|name| fields.get(*name)?.as_str());
-            let share = fields.get("done").zip(fields.get("total")).map(|(done, total)| format!("{done} of {total}"));
-            let words: Vec<&str> = said.into_iter().chain(share.as_deref()).collect();
-            (!words.is_empty()).then(|| words.join(" "))
-        }
-        other => Some(other.to_string()),
-    }
-}
-
-/// What a completed job says it did.
-fn result(job: &Value) -> String {
-    match &job["output"] {
-        Value::Null => String::new(),
-        output => format!(" {output}"),
-    }
+/// When the last thing happened to a job; RFC 3339 in UTC, so that text order is time order.
+fn when(job: &Value) -> &str {
+    ["finished_at", "started_at", "enqueued_at"].iter().find_map(|field| job[*field].as_str()).unwrap_or_default()
 }
