@@ -90,7 +90,7 @@ fn for_a_person(error: &LlmError, attempt: u32) -> bool {
 async fn ignore(ctx: &Context, tenant: TenantId, record: &InboundMail, reading: Reading, reason: &str) -> Outcome {
     let intent = reading.intent;
     ctx.mail.ignored(tenant, record.id, reading, reason).await?;
-    Ok(Done::with(json!({ "mail": MailState::Ignored, "intent": intent, "reason": reason })))
+    Ok(Done::with(json!({ "mail_id": record.id, "mail": MailState::Ignored, "intent": intent, "reason": reason })))
 }
 
 /// A draft goes on by itself; anything else waits for somebody or is further already.
