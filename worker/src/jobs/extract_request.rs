@@ -8,7 +8,7 @@ use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::accounts::identity_of;
 use postrider_shared::ids::{QuoteId, TenantId};
 use postrider_shared::jobs::{ExtractRequest, PriceQuote};
-use postrider_shared::mail::{InboundMail, MailState, Reading};
+use postrider_shared::mail::{InboundMail, Intent, MailState, Reading};
 use postrider_shared::quotes::{CreatedQuote, Quote, QuoteState};
 use serde_json::json;
 
@@ -33,7 +33,8 @@ impl Handler for ExtractRequest {
         }
         let mail = parsed(ctx, &record).await?;
         if let Some(reason) = never_answered(ctx, tenant, &record, &mail).await? {
-            return ignore(ctx, tenant, &record, Reading::default(), &reason).await;
+            let reading = Reading { intent: Some(Intent::NotARequest), ..Reading::default() };
+            return ignore(ctx, tenant, &record, reading, &reason).await;
         }
         let material = Material::gather(ctx, tenant, &record, mail).await?;
         let verdict = match ctx.llm.ask(&material.question()).await {
