@@ -107,3 +107,25 @@ fn json(name: &str) -> Value {
     let text = std::fs::read_to_string(folder().join(name)).expect("read the workshop");
     serde_json::from_str(&text).expect("the workshop is JSON")
 }
+
+/// A plain quote request that no other is like.
+#[derive(Debug, Clone)]
+pub struct SimpleRequest {
+    /// Without angle brackets.
+    pub message_id: String,
+    pub from: String,
+    pub raw: Vec<u8>,
+}
+
+/// The request number `number`, for benchmarks and drills that need many; from a sender of its own.
+pub fn simple_request(number: usize, to: &str) -> SimpleRequest {
+    let message_id = format!("request-{number}@drills.example");
+    let from = format!("customer-{number}@drills.example");
+    let raw = format!(
+        "From: Customer {number} <{from}>\r\nTo: {to}\r\nSubject: Banners for event {number}\r\nMessage-ID: <{message_id}>\r\n\
+         Date: Sat, 21 Nov 2026 09:00:00 +0000\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+         Hello,\r\n\r\nplease quote {} vinyl banners, each 3 m wide and 1 m high, in PVC.\r\n\r\nKind regards,\r\nCustomer {number}\r\n",
+        2 + number % 50
+    );
+    SimpleRequest { message_id, from, raw: raw.into_bytes() }
+}

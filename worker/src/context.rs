@@ -21,6 +21,7 @@ use postrider_shared::tenants::Tenants;
 
 use crate::memory::Memory;
 use crate::providers::llm::Llm;
+use crate::run_ledger::RunLedger;
 
 /// Memory that large mails may take up together, in megabytes.
 const MAIL_MEMORY: u32 = 256;
@@ -40,6 +41,7 @@ pub struct Services {
     pub objects: Objects,
     pub mail_memory: Memory,
     pub llm: Arc<Llm>,
+    pub run_ledger: Arc<RunLedger>,
     pub clock: Clock,
 }
 
@@ -57,10 +59,18 @@ impl Services {
             messages: stores.messages,
             mail_memory: Memory::new(MAIL_MEMORY),
             llm: Arc::new(llm),
+            run_ledger: Arc::new(RunLedger::default()),
             queue,
             objects,
             clock,
         }
+    }
+
+    /// Has diagnostic jobs note their runs.
+    #[must_use]
+    pub fn with_run_ledger(mut self, ledger: RunLedger) -> Self {
+        self.run_ledger = Arc::new(ledger);
+        self
     }
 }
 

@@ -13,4 +13,5 @@ pub mod providers;
 pub mod registry;
 pub mod render;
 pub mod reply;
+pub mod run_ledger;
 pub mod runtime;

@@ -15,6 +15,7 @@ use postrider_shared::telemetry;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
+use postrider_worker::run_ledger::RunLedger;
 use postrider_worker::runtime::{self, RuntimeConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,7 +46,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let objects = Objects::open(&config.objects)?;
     let llm = llm(&config, clock.clone())?;
     let stores = Stores::new(&database, &clock, Some(config.keys.keys.clone()));
-    let services = Arc::new(Services::new(queue, stores, objects, llm, clock));
+    let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
+    let services = Services::new(queue, stores, objects, llm, clock);
+    let services = Arc::new(services.with_run_ledger(run_ledger));
     let runtime = RuntimeConfig {
         queues: config.queues.iter().map(|queue| queue.name()).collect(),
         concurrency: config.concurrency,

@@ -48,6 +48,8 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     pub grace: Duration,
     pub llm: LlmConfig,
+    /// Where diagnostic jobs note their runs.
+    pub run_ledger: Option<PathBuf>,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub keys: KeysConfig,
@@ -61,6 +63,7 @@ impl Section for WorkerConfig {
         let concurrency = reader.number("WORKER_CONCURRENCY", 1..=10_000);
         let grace = reader.number("WORKER_GRACE_SECONDS", 0..=3_600).map(Duration::from_secs);
         let llm = LlmConfig::read(reader);
+        let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let keys = KeysConfig::read(reader);
@@ -71,6 +74,7 @@ impl Section for WorkerConfig {
             concurrency: concurrency?,
             grace: grace?,
             llm: llm?,
+            run_ledger,
             database: database?,
             redis: redis?,
             keys: keys?,

@@ -124,6 +124,12 @@ pub const VARIABLES: &[Variable] = &[
         "How long running jobs may finish after a stop signal before they go back to the queue (0 to 3600).",
     ),
     variable(
+        "DIAGNOSTIC_LEDGER",
+        Default::Off,
+        WORKER,
+        "File to which diagnostic jobs append a line for every run; drills compare it with what the queue says.",
+    ),
+    variable(
         "OPENAI_BASE_URL",
         Default::Is("https://api.openai.com/v1"),
         WORKER,

@@ -3,9 +3,11 @@ use postrider_shared::jobs::DiagnosticEcho;
 
 use crate::context::Context;
 use crate::registry::Handler;
+use crate::run_ledger::Step;
 
 impl Handler for DiagnosticEcho {
-    async fn run(self, _: &Context) -> Outcome {
+    async fn run(self, ctx: &Context) -> Outcome {
+        ctx.run_ledger.note(Step::End, &ctx.job);
         Ok(Done::with(self.data))
     }
 }

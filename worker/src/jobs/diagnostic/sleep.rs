@@ -7,12 +7,14 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::registry::Handler;
+use crate::run_ledger::Step;
 
 /// How often a long sleep says how far it is.
 const REPORT: Duration = Duration::from_millis(500);
 
 impl Handler for DiagnosticSleep {
     async fn run(self, ctx: &Context) -> Outcome {
+        ctx.run_ledger.note(Step::Begin, &ctx.job);
         let until = Instant::now() + Duration::from_millis(self.ms);
         while Instant::now() + REPORT < until {
             tokio::select! {
@@ -25,7 +27,10 @@ impl Handler for DiagnosticSleep {
         }
         tokio::select! {
             stop = ctx.interrupted() => Err(stop),
-            () = tokio::time::sleep_until(until) => Ok(Done::with(json!({ "slept_ms": self.ms }))),
+            () = tokio::time::sleep_until(until) => {
+                ctx.run_ledger.note(Step::End, &ctx.job);
+                Ok(Done::with(json!({ "slept_ms": self.ms })))
+            }
         }
     }
 }

@@ -1,0 +1,53 @@
+//! `chaos SCENARIO [--json] [--seed N] [--short]`: kills parts of the product and checks its promises against a witness
+//! that is never killed.
+
+mod caps;
+mod jobs;
+mod pipeline_kill;
+mod redis_kill;
+mod worker_kill;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+/// Breaks the product on purpose, on servers it starts itself, and ends with 0 only if its promise held.
+#[derive(Debug, Parser)]
+#[command(name = "chaos")]
+struct Arguments {
+    scenario: Scenario,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Decides what is killed, and when.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A smaller run, for every test run.
+    #[arg(long)]
+    short: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Scenario {
+    /// One of two workers is killed while it holds jobs.
+    WorkerKill,
+    /// Redis is killed and restarted during a drain.
+    RedisKill,
+    /// Everything but the outside world is killed, again and again, while mail comes in.
+    PipelineKill,
+    /// Several workers, one of them killed, and an account with a small cap.
+    Caps,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let (seed, short) = (arguments.seed, arguments.short);
+    let report = match arguments.scenario {
+        Scenario::WorkerKill => worker_kill::run(seed, short).await,
+        Scenario::RedisKill => redis_kill::run(seed, short).await,
+        Scenario::PipelineKill => pipeline_kill::run(seed, short).await,
+        Scenario::Caps => caps::run(seed, short).await,
+    };
+    report.conclude(arguments.json)
+}

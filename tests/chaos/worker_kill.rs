@@ -1,0 +1,81 @@
+//! Two workers, one killed while it holds jobs: every job ends, and soon.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use postrider_shared::clock::Clock;
+use postrider_tests::runs::{Run, Runs, tally};
+use postrider_tests::{DatabaseKind, Platform, Report, eventually};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+use crate::jobs;
+
+/// Session TTL (6 s) and the 3 s in which its jobs must run again.
+const RECOVERY_S: f64 = 9.0;
+
+pub async fn run(seed: u64, short: bool) -> Report {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let count = if short { 400 } else { 1_000 };
+    let folder = tempfile::tempdir().expect("make a folder");
+    let runs = Runs::at(folder.path().join("runs"));
+    // Little concurrency, so that the jobs are not over before the kill.
+    let platform = Platform::with(DatabaseKind::Sqlite)
+        .workers(2)
+        .schedulers(0)
+        .setting("WORKER_CONCURRENCY", &8)
+        .setting("DIAGNOSTIC_LEDGER", &folder.path().join("runs").display())
+        .start()
+        .await;
+    let client = jobs::client(platform.redis()).await;
+    let accepted = jobs::enqueue_sleeps(&client, count, 50).await;
+
+    let victim = dice.random_range(0..2_usize);
+    let process = platform.worker(victim).pid().expect("a running worker");
+    let kill_after = dice.random_range(count / 10..count / 3);
+    eventually("the worker to be busy", || async {
+        let all = runs.read();
+        (all.iter().filter(|run| run.ended).count() >= kill_after && !held_by(process, &all).is_empty()).then_some(())
+    })
+    .await;
+    platform.worker(victim).kill();
+    let killed_us = Clock::system().now().timestamp_micros();
+    let held = held_by(process, &runs.read());
+    jobs::drained(&client, Duration::from_secs(60)).await;
+
+    let all = runs.read();
+    let elsewhere: Vec<i64> = held
+        .iter()
+        .filter_map(|job| all.iter().find(|run| run.job == *job && run.process != process).map(|run| run.at_us))
+        .collect();
+    let recovery_s = elsewhere.iter().map(|at| seconds(at - killed_us)).fold(0.0, f64::max);
+    let tally = tally(&accepted, &all);
+    platform.abandon("the drill's own jobs belong to no tenant of the API");
+
+    let mut report = Report::new("worker-kill");
+    report
+        .figure("seed", seed)
+        .figure("accepted", accepted.len())
+        .figure("held_by_the_killed", held.len())
+        .decimal("until_they_ran_elsewhere_s", recovery_s)
+        .figure("lost", tally.lost)
+        .figure("repeated", tally.repeated)
+        .must("every job was accepted", accepted.len() == count)
+        .must("the killed worker held jobs", !held.is_empty())
+        .must("its jobs ran elsewhere", elsewhere.len() == held.len())
+        .must("they ran within 3 s of the session's expiry", recovery_s <= RECOVERY_S)
+        .must("nothing is lost", tally.lost == 0);
+    report
+}
+
+/// Jobs that a process began and did not end.
+fn held_by(process: u32, runs: &[Run]) -> HashSet<String> {
+    let of = |ended: bool| {
+        let mine = runs.iter().filter(move |run| run.process == process && run.ended == ended);
+        mine.map(|run| run.job.clone()).collect::<HashSet<_>>()
+    };
+    &of(false) - &of(true)
+}
+
+fn seconds(us: i64) -> f64 {
+    std::time::Duration::from_micros(u64::try_from(us).unwrap_or_default()).as_secs_f64()
+}
