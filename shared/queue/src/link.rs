@@ -50,8 +50,7 @@ impl Link {
 
     /// Runs a plain command.
     pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, QueueError> {
-        let mut connection = self.connection.clone();
-        Ok(command.query_async(&mut connection).await?)
+        Ok(self.ask(command).await?)
     }
 
     /// Calls a script on a shard. Calls made at the same time share round trips.
@@ -61,13 +60,12 @@ impl Link {
         for arg in args {
             command.arg(arg.as_slice());
         }
-        let mut connection = self.connection.clone();
-        match command.query_async(&mut connection).await {
+        match self.ask(&command).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let mut load = redis::cmd("SCRIPT");
                 load.arg("LOAD").arg(&script.text);
-                let _: String = load.query_async(&mut connection).await?;
-                Ok(command.query_async(&mut connection).await?)
+                let _: String = self.ask(&load).await?;
+                Ok(self.ask(&command).await?)
             }
             answer => answer.map_err(|error| {
                 let error = QueueError::from(error);
@@ -76,6 +74,16 @@ impl Link {
                 }
                 error
             }),
+        }
+    }
+
+    /// A restarted server is noticed by the first command that finds its connection broken. That one is asked again on the
+    /// new connection: every command of ours may be carried out twice, because jobs have their ids and turns their numbers.
+    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, redis::RedisError> {
+        let mut connection = self.connection.clone();
+        match command.query_async(&mut connection).await {
+            Err(error) if error.is_connection_dropped() => command.query_async(&mut connection).await,
+            answer => answer,
         }
     }
 }
