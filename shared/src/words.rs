@@ -16,7 +16,7 @@ macro_rules! words {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-            sea_orm::DeriveValueType, utoipa::ToSchema,
+            sea_orm::DeriveValueType,
         )]
         #[sea_orm(value_type = "String")]
         pub enum $name {
@@ -32,6 +32,23 @@ macro_rules! words {
                 match self {
                     $(Self::$variant => $word,)*
                 }
+            }
+        }
+
+        // Not derived: utoipa does not see a `rename` that comes out of a macro, and would document the variants' names.
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::schema::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some(concat!("A ", $what, ".")))
+                    .enum_values(Some([$($word),*]))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                std::borrow::Cow::Borrowed(stringify!($name))
             }
         }
 
@@ -56,3 +73,18 @@ macro_rules! words {
 }
 
 pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema as _;
+
+    use crate::{accounts::Security, api_keys::Role};
+
+    #[test]
+    fn the_documented_words_are_the_ones_on_the_wire() {
+        let schema = serde_json::to_value(Role::schema()).unwrap();
+        assert_eq!(schema["enum"], serde_json::to_value(Role::ALL).unwrap());
+        let schema = serde_json::to_value(Security::schema()).unwrap();
+        assert_eq!(schema["enum"], serde_json::json!(["tls", "starttls", "plain"]));
+    }
+}
