@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use postrider_queue::{CapSpec, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, calendar_days};
 
 use crate::{
-    accounts::{Account, Accounts},
+    accounts::{Account, AccountState, Accounts},
     clock::Clock,
     database::StoreError,
     messages::Messages,
@@ -55,9 +55,12 @@ impl Scopes {
 /// The smallest cap holds, because the provider counts the mailbox once; the oldest connection says where the day begins; it is
 /// paused when all its connections are.
 fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
-    let active: Vec<&Account> = same.iter().filter(|account| account.is_active()).collect();
-    let Some(first) = active.first().copied().or(same.first()) else {
-        return ScopeLimits { caps: Vec::new(), paused: true };
+    let connected: Vec<&Account> =
+        same.iter().filter(|account| account.state != AccountState::Disconnected).collect();
+    let active: Vec<&Account> = connected.iter().copied().filter(|account| account.is_active()).collect();
+    let Some(first) = active.first().or(connected.first()) else {
+        // Nothing can be sent any more. What still stands in the lane runs, finds that out and ends.
+        return ScopeLimits::default();
     };
     let cap = active.iter().map(|account| account.daily_cap).min().unwrap_or(first.daily_cap);
     let windows = calendar_days(first.time_zone.0, now, WINDOW_DAYS);
