@@ -10,6 +10,7 @@ use postrider_shared::dead_letters::Redriver;
 use postrider_shared::ids::{OutboxId, TenantId};
 use postrider_shared::objects::Objects;
 use postrider_shared::outbox::Relay;
+use postrider_shared::scopes::Scopes;
 use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
 use postrider_shared::telemetry::PrometheusHandle;
@@ -28,6 +29,7 @@ struct Built {
     stores: Stores,
     redriver: Redriver,
     relay: Relay,
+    scopes: Scopes,
     tasks: TaskTracker,
 }
 
@@ -56,6 +58,12 @@ impl App {
         Self(Arc::new(Built {
             redriver: Redriver::new(stores.dead_letters.clone(), parts.queue.clone()),
             relay: Relay::new(stores.outbox.clone(), parts.queue.clone()),
+            scopes: Scopes::new(
+                stores.accounts.clone(),
+                stores.messages.clone(),
+                parts.queue.clone(),
+                parts.clock.clone(),
+            ),
             tasks: TaskTracker::new(),
             stores,
             parts,
@@ -70,6 +78,11 @@ impl App {
     /// Enqueues dead letters again.
     pub fn redriver(&self) -> &Redriver {
         &self.0.redriver
+    }
+
+    /// Tells the queue what mailboxes may send.
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
     }
 
     /// Work that goes on when its caller hangs up; awaited when the process stops.

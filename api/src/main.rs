@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 /// How often the figures of `/metrics` are condensed.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// How long work without a waiting client may finish at the end.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
 /// Postrider's HTTP API. Settings come from the environment; deploy/env.example lists them.
 #[derive(Parser)]
 #[command(version)]
@@ -69,6 +72,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     beside.spawn(serve::stop_signal(stopping.clone()));
     tracing::info!(address = %listener.local_addr()?, "ready");
     serve::until_stopped(listener, routes, stopping).await?;
+    // What a client that hung up had begun.
+    app.tasks().close();
+    if tokio::time::timeout(LAST_WORK, app.tasks().wait()).await.is_err() {
+        tracing::warn!(tasks = app.tasks().len(), "unfinished at the end");
+    }
     tracing::info!("stopped");
     Ok(())
 }

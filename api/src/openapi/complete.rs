@@ -68,13 +68,14 @@ fn shared_parameters() -> Value {
         },
         "RequestId": {
             "name": "X-Request-Id", "in": "header", "required": false,
-            "description": "Your name for this request; it comes back in the answer and stands in the log.",
-            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$" }
+            "description": "Your name for this request: up to 128 letters, digits, `.`, `_`, `:` and `-`. It comes back in \
+                the answer and stands in the log; anything else is replaced by a name of ours.",
+            "schema": { "type": "string" }
         },
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "A repeat with the same key and body gets the first answer, for at least 24 hours.",
-            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" }
+            "schema": { "type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$" }
         }
     })
 }

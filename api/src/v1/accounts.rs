@@ -182,7 +182,8 @@ async fn change(
     security(("api_key" = ["tenant_admin"]))
 )]
 async fn disconnect(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<StatusCode> {
-    app.stores().accounts.disconnect(tenant, id).await?;
+    let account = app.stores().accounts.disconnect(tenant, id).await?;
+    limits::define(&app, &account).await;
     skip_planned(&app, tenant, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

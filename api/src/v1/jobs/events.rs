@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
 use postrider_queue::JobId;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,6 +21,16 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the stream in the OpenAPI document; axum writes it")]
+struct JobEvent {
+    /// Always `job`.
+    event: String,
+    /// The job as JSON, as `GET /v1/jobs/{id}` shows it.
+    data: String,
+}
+
 /// Follow a job.
 ///
 /// Server-sent events named `job`, each with the whole job: first as it is, then after every change of state or
@@ -27,7 +38,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 #[utoipa::path(
     get, path = "/jobs/{id}/events", tag = "jobs", operation_id = "follow_job",
     params(("id" = String, Path, description = "The job's id.")),
-    responses((status = 200, description = "The job's life.", body = String, content_type = "text/event-stream")),
+    responses((status = 200, description = "The job's life.", body = JobEvent, content_type = "text/event-stream")),
     security(("api_key" = ["viewer"]))
 )]
 async fn events(

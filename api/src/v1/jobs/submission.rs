@@ -42,7 +42,7 @@ pub struct Submission {
     #[schema(min_length = 1, max_length = 255)]
     pub unique_key: Option<String>,
     /// As the header `Idempotency-Key`; for one job of a batch.
-    #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")]
     pub idempotency_key: Option<String>,
     /// Another queue than the kind's own; `diagnostic.*` only.
     pub queue: Option<String>,
