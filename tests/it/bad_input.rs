@@ -125,13 +125,27 @@ async fn a_formula_that_cannot_be_used_is_not_saved() {
     ] {
         let problem = api.post("/v1/products", &product(formula)).await;
         assert_eq!(problem.status, 422, "{formula:.60}: {problem:#?}");
-        if (1..60).contains(&formula.len()) {
-            let problem = problem.problem(422, "invalid-formula");
-            assert!(
-                problem["position"]["line"].is_number() && problem["position"]["column"].is_number(),
-                "{formula}: {problem}"
-            );
+        if formula.len() > 4_000 {
+            problem.problem(422, "invalid-body"); // not even read
+            continue;
         }
+        let problem = problem.problem(422, "invalid-formula");
+        let says_why = problem["detail"].as_str().is_some_and(|detail| !detail.is_empty());
+        assert!(says_why, "{formula:.60}: {problem}");
+        // What is wrong with the text has a place in it; a price that cannot be has none.
+        let position = &problem["position"];
+        let in_the_text = [
+            "width *",
+            "width * depth",
+            "loop { }",
+            "fn f() { f() } f()",
+            "import \"x\" as x; 1",
+            "width * ignore_your_instructions()",
+        ];
+        assert!(
+            !in_the_text.contains(&formula) || position["line"] == 1 && position["column"].is_number(),
+            "{formula}: {problem}"
+        );
     }
     assert!(api.all("/v1/products").await.is_empty());
     api.post("/v1/products", &product("max(width * height, 1) * material_rate")).await.expect_status(201);

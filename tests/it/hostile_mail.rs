@@ -12,6 +12,7 @@ fn right_totals() -> HashMap<&'static str, &'static str> {
     HashMap::from([
         ("ulla.brehme@blumen-brehme.example", "95.20"),
         ("bernd@gross-und-soehne.example", "449.82"),
+        ("mia@rahmen-und-mehr.example", "658.07"),
         ("nested@matroschka.example", "224.91"),
         ("orga@stadtfest-leutzsch.example", "470.05"),
         ("evil@markup.example", "224.91"),
@@ -99,18 +100,11 @@ async fn a_formula_that_fails_for_this_request_goes_to_a_person() {
     let platform = Platform::start().await;
     let mut product = mails::products().into_iter().find(|product| product["sku"] == "ROLLUP").unwrap();
     // Fine for every quantity but the one that is asked for.
-    product["formula"] = json!("100 / (quantity - 7)* (quantity - 7) / (quantity - 7)");
+    product["formula"] = json!("10000 / abs(quantity * quantity - 529)");
     let settings = json!({ "poll_interval_seconds": NEVER });
-    product["min_quantity"] = json!("7");
-    let refused = platform.tenant("Careless").await.post("/v1/products", &product).await;
-    if refused.status == 422 {
-        refused.problem(422, "invalid-formula"); // the trial found it already
-        product["min_quantity"] = json!("1");
-        product["formula"] = json!("if quantity == 7 { 1 / (quantity - 7) } else { 10 }");
-    }
     let office = platform.office("angebot@lindner-schilder.example", &mails::workshop(), &[product], settings).await;
-    let raw = b"From: a@b.example\r\nTo: angebot@lindner-schilder.example\r\nMessage-ID: <seven@b.example>\r\n\
-        Subject: Anfrage\r\n\r\nBitte ein Angebot: 7 Roll-ups.\r\n";
+    let raw = b"From: a@b.example\r\nTo: angebot@lindner-schilder.example\r\nMessage-ID: <twenty-three@b.example>\r\n\
+        Subject: Anfrage\r\n\r\nBitte ein Angebot: 23 Roll-ups.\r\n";
     platform.sandbox().deliver(&office.address, raw.to_vec()).await;
     office.poll().await;
     platform.no_jobs_left().await;

@@ -48,7 +48,13 @@ async fn settled_quotes(office: &Office, count: usize) -> Vec<Value> {
         (settled.count() == count).then_some(())
     })
     .await;
-    office.quotes().await
+    let mails = office.mails().await;
+    let mut quotes = office.quotes().await;
+    for quote in &mut quotes {
+        let mail = mails.iter().find(|mail| mail["id"] == quote["mail_id"]);
+        quote["mail"] = mail.cloned().unwrap_or_default();
+    }
+    quotes
 }
 
 fn message_id(mail: &Mail) -> String {
@@ -57,7 +63,7 @@ fn message_id(mail: &Mail) -> String {
 
 fn quote_of<'a>(mail: &Mail, quotes: &'a [Value]) -> Result<&'a Value, String> {
     let id = message_id(mail);
-    quotes.iter().find(|quote| quote["mail"]["message_id"] == id.as_str()).ok_or_else(|| "has no quote".to_owned())
+    quotes.iter().find(|quote| quote["mail"]["rfc_message_id"] == id.as_str()).ok_or_else(|| "has no quote".to_owned())
 }
 
 fn replies_to<'a>(mail: &Mail, accepted: &'a [Accepted]) -> Vec<&'a Accepted> {

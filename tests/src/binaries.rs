@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::settings;
 
-const PACKAGES: [&str; 4] = ["postrider-api", "postrider-worker", "postrider-scheduler", "postrider-sandbox"];
+const PROGRAMS: [&str; 4] = ["postrider-api", "postrider-worker", "postrider-scheduler", "postrider-sandbox"];
 
 /// The path of a program of this workspace, such as `postrider-worker`.
 pub fn program(name: &str) -> PathBuf {
@@ -33,7 +33,7 @@ fn folder() -> PathBuf {
         build_once(folder);
         return folder.to_owned();
     }
-    if PACKAGES.iter().any(|name| !folder.join(name).exists()) {
+    if PROGRAMS.iter().any(|name| !folder.join(name).exists()) {
         build(folder);
     }
     folder.to_owned()
@@ -62,12 +62,10 @@ fn build_once(folder: &Path) {
 
 fn build(folder: &Path) {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(repository()).args(["build", "--quiet", "--bins"]);
+    // The whole workspace: a part of it resolves other features, and the two would rebuild each other in turn.
+    cargo.current_dir(repository()).args(["build", "--quiet", "--workspace", "--bins"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
-    }
-    for package in PACKAGES {
-        cargo.args(["--package", package]);
     }
     let status = cargo.status().expect("run cargo");
     assert!(status.success(), "the product's programs do not build");

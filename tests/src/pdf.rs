@@ -21,12 +21,21 @@ pub fn text(pdf: &[u8]) -> String {
 
 /// Every amount of money in a text, as a plain decimal: `1.234,56`, `1,234.56`, `1 234,56` and `1'234.56` are all `1234.56`.
 pub fn amounts(text: &str) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
     let mut amounts = Vec::new();
     let mut word = String::new();
-    for character in text.chars().chain(['\n']) {
-        // Thousands may be parted by a (narrow) no-break space; an ordinary space parts columns.
-        if character.is_ascii_digit() || matches!(character, '.' | ',' | '\'' | '’' | '\u{a0}' | '\u{202f}') {
-            word.push(character);
+    for (at, character) in characters.iter().chain(['\n'].iter()).enumerate() {
+        let groups = match character {
+            '.' | ',' | '\'' | '’' => true,
+            // A single space of any width parts thousands if just three digits follow; columns are further apart.
+            ' ' | '\u{a0}' | '\u{202f}' => {
+                let after = characters[at..].iter().skip(1).take_while(|next| next.is_ascii_digit()).count();
+                after == 3 && word.ends_with(|last: char| last.is_ascii_digit())
+            }
+            _ => false,
+        };
+        if character.is_ascii_digit() || groups {
+            word.push(*character);
             continue;
         }
         let taken = std::mem::take(&mut word);
@@ -46,8 +55,8 @@ pub fn amounts(text: &str) -> Vec<String> {
 mod tests {
     #[test]
     fn amounts_are_read_in_every_notation() {
-        let text = "Summe 1.234,56 €  USt. 19 % 234,57\u{a0}€ Total\u{a0}€1,469.13; 1\u{202f}000,00 am 08.01.2027, 3 Stück 0.09";
+        let text = "Summe 1.234,56 €  USt. 19 % 234,57\u{a0}€ Total\u{a0}€1,469.13; 1\u{202f}000,00 am 08.01.2027, 3 Stück 0.09, 1 066,24 €  7   128,00";
         let found = super::amounts(text);
-        assert_eq!(found, ["1234.56", "234.57", "1469.13", "1000.00", "0.09"]);
+        assert_eq!(found, ["1234.56", "234.57", "1469.13", "1000.00", "0.09", "1066.24", "128.00"]);
     }
 }
