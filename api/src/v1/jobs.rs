@@ -150,7 +150,12 @@ async fn list(
         state: query.state.map(Into::into),
         queue: query.queue.map(|queue| queue.parse()).transpose().map_err(invalid)?,
     };
-    let page = app.queue().list(&tenant.into(), &filter, query.cursor, query.limit.into()).await?;
+    let listed = app.queue().list(&tenant.into(), &filter, query.cursor, query.limit.into()).await;
+    let page = listed.map_err(|error| match error {
+        // All that can be invalid here came in the query.
+        error @ postrider_queue::QueueError::Invalid { .. } => invalid(error),
+        error => error.into(),
+    })?;
     Ok(Json(Page { items: page.items.into_iter().map(Job::from).collect(), next_cursor: page.next }))
 }
 
