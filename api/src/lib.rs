@@ -10,6 +10,7 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod json;
+pub mod leftover;
 pub mod observe;
 pub mod openapi;
 pub mod page;

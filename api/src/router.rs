@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::roles::{Roles, RolesError};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
-use crate::{auth, deadline, headers, health, idempotency, json, observe, problem, request_id, v1};
+use crate::{auth, deadline, headers, health, idempotency, json, leftover, observe, problem, request_id, v1};
 
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,8 @@ pub fn router(app: App) -> Result<Router, RouterError> {
         .layer(middleware::from_fn(observe::layer))
         .layer(middleware::from_fn(headers::layer))
         .layer(middleware::from_fn(problem::report))
-        .layer(middleware::from_fn(request_id::layer)))
+        .layer(middleware::from_fn(request_id::layer))
+        .layer(middleware::from_fn(leftover::layer)))
 }
 
 /// The routes with their description, before the layers.
