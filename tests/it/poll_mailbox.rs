@@ -102,3 +102,46 @@ async fn a_wrong_password_is_reported_and_stops_nothing_else() {
     assert_eq!(office.api.finished(&echo.id).await.state, "completed");
     platform.finish().await;
 }
+
+/// A server that lies or breaks off costs a further look, and no mail.
+#[tokio::test]
+async fn a_lying_or_breaking_imap_server_loses_no_mail() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    let faults = [
+        ("close", "connect"),
+        ("close", "auth"),
+        ("close", "select"),
+        ("reset", "fetch"),
+        ("close", "fetch"),
+        ("garbage_literal", "fetch"),
+        ("missing_fields", "fetch"),
+        ("missing_fields", "select"),
+        ("wrong_uidvalidity", "select"),
+    ];
+    for (number, (kind, stage)) in faults.into_iter().enumerate() {
+        platform.sandbox().fault(json!({ "target": "imap", "kind": kind, "stage": stage, "times": 1 })).await;
+        let raw = format!(
+            "From: Nr {number} <nr{number}@kunden.example>\r\nTo: {}\r\nSubject: Anfrage {number}\r\n\
+             Message-ID: <anfrage-{number}@kunden.example>\r\n\r\nBitte ein Angebot: 2 Roll-ups.\r\n",
+            office.address
+        );
+        platform.sandbox().deliver(&office.address, raw.into_bytes()).await;
+        let body = json!({ "kind": "poll_mailbox", "payload": { "account_id": office.account_id } });
+        postrider_tests::eventually(&format!("the mail after {kind} at {stage}"), || async {
+            let answer = office.api.post("/v1/jobs", &body).await;
+            let holder = answer.body["job_id"].as_str().or(answer.body["id"].as_str()).unwrap().to_owned();
+            // A run that failed waits for its next attempt: let it have it now.
+            let _ = office.api.post(&format!("/v1/jobs/{holder}/retry"), &json!({})).await;
+            let _ = office.api.get(&format!("/v1/jobs/{holder}?wait=1s")).await;
+            (office.mails().await.len() == number + 1).then_some(())
+        })
+        .await;
+        let account = office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok();
+        assert_eq!(account["state"], "active", "after {kind} at {stage}: {account}");
+    }
+    let accepted = platform.sandbox().accepted_at_least(faults.len()).await;
+    platform.no_jobs_left().await;
+    assert_eq!(accepted.len(), faults.len());
+    platform.finish().await;
+}
