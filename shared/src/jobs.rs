@@ -6,7 +6,7 @@
 //!
 //! To add a kind: a file here, one line in [`catalogue`], a handler in the worker, and its registration.
 
-mod diagnostic;
+pub mod diagnostic;
 mod extract_request;
 mod kind;
 mod poll_mailbox;
@@ -17,7 +17,6 @@ mod send_email;
 
 use std::sync::LazyLock;
 
-pub use diagnostic::{DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep};
 pub use extract_request::ExtractRequest;
 pub use kind::{Declared, KindInfo, PayloadError, Submit};
 pub use poll_mailbox::PollMailbox;
@@ -27,17 +26,15 @@ pub use render_quote::RenderQuote;
 pub use send_email::SendEmail;
 
 static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
-    vec![
+    let mut kinds = vec![
         KindInfo::of::<PollMailbox>(),
         KindInfo::of::<ExtractRequest>(),
         KindInfo::of::<PriceQuote>(),
         KindInfo::of::<RenderQuote>(),
         KindInfo::of::<SendEmail>(),
-        KindInfo::of::<DiagnosticEcho>(),
-        KindInfo::of::<DiagnosticSleep>(),
-        KindInfo::of::<DiagnosticFail>(),
-        KindInfo::of::<DiagnosticCrash>(),
-    ]
+    ];
+    kinds.extend(diagnostic::kinds());
+    kinds
 });
 
 /// All kinds, for `GET /v1/kinds` and for the check of submitted payloads.

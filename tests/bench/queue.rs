@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_queue::{NewJob, QueueClient, QueueConfig, Tenant};
-use postrider_shared::jobs::DiagnosticEcho;
+use postrider_shared::jobs::diagnostic::DiagnosticEcho;
 use postrider_tests::RedisServer;
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use postrider_queue::{Enqueued, NewJob, QueueClient, QueueConfig, Tenant};
-use postrider_shared::jobs::{DiagnosticSleep, Queue};
+use postrider_shared::jobs::{Queue, diagnostic::DiagnosticSleep};
 use postrider_tests::wait::within;
 use postrider_tests::RedisServer;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_queue::{NewJob, QueueClient, QueueConfig, Tenant};
-use postrider_shared::jobs::DiagnosticEcho;
+use postrider_shared::jobs::diagnostic::DiagnosticEcho;
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform};
 use serde_json::json;

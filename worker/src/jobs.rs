@@ -7,10 +7,7 @@ mod price_quote;
 mod render_quote;
 mod send_email;
 
-use postrider_shared::jobs::{
-    DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep, ExtractRequest, PollMailbox, PriceQuote,
-    RenderQuote, SendEmail,
-};
+use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail};
 
 use crate::registry::{RegisteredTwice, Registry};
 
@@ -22,10 +19,7 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<PriceQuote>()?;
     registry.add::<RenderQuote>()?;
     registry.add::<SendEmail>()?;
-    registry.add::<DiagnosticEcho>()?;
-    registry.add::<DiagnosticSleep>()?;
-    registry.add::<DiagnosticFail>()?;
-    registry.add::<DiagnosticCrash>()?;
+    diagnostic::register(&mut registry)?;
     Ok(registry)
 }
 

@@ -1,6 +1,6 @@
 use postrider_queue::NewJob;
 use postrider_scheduler::relay::Relay;
-use postrider_shared::jobs::DiagnosticEcho;
+use postrider_shared::jobs::diagnostic::DiagnosticEcho;
 
 use crate::office::{Office, rounds};
 

@@ -1,4 +1,4 @@
-//! Kinds for smoke tests and drills, on every installation.
+//! Kinds for smoke tests and drills, on every installation: their payloads, their part of the catalogue, their wire format.
 
 use std::time::Duration;
 
@@ -7,8 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Declared, Queue, Submit};
+use super::{Declared, KindInfo, Queue, Submit};
 use crate::api_keys::Role;
+
+pub(super) fn kinds() -> Vec<KindInfo> {
+    vec![
+        KindInfo::of::<DiagnosticEcho>(),
+        KindInfo::of::<DiagnosticSleep>(),
+        KindInfo::of::<DiagnosticFail>(),
+        KindInfo::of::<DiagnosticCrash>(),
+    ]
+}
 
 /// Gives its data back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -137,4 +146,31 @@ impl Declared for DiagnosticCrash {
     const SUMMARY: &'static str = "Kills the worker process that runs it. For drills.";
     const SUBMIT: Submit = Submit::By(Role::PlatformAdmin);
     const CHOOSES_LANE: bool = true;
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_queue::{Lane, LaneName, ScopeKey};
+    use serde_json::json;
+
+    use super::{DiagnosticCrash, DiagnosticEcho, DiagnosticFail, DiagnosticSleep};
+    use crate::jobs::tests::payload;
+
+    #[test]
+    fn payloads_on_the_wire() {
+        let scope = ScopeKey::parse("mailbox:sales@example.com").unwrap();
+        let lane = Lane::with_scopes(LaneName::parse("account:1:transactional").unwrap(), vec![scope]);
+        let wire = [
+            payload(&DiagnosticEcho { data: json!({"any": ["json", 1, null]}), lane: None }),
+            payload(&DiagnosticSleep { ms: 50, lane: Some(lane) }),
+            payload(&DiagnosticFail { times: 2, error: "no".to_owned(), permanent: false, lane: None }),
+            payload(&DiagnosticCrash { lane: None }),
+        ];
+        insta::assert_snapshot!(wire.join("\n"), @r#"
+        diagnostic.echo in diagnostics: {"data":{"any":["json",1,null]}}
+        diagnostic.sleep in diagnostics: {"ms":50,"lane":{"name":"account:1:transactional","scopes":["mailbox:sales@example.com"]}}
+        diagnostic.fail in diagnostics: {"times":2,"error":"no","permanent":false}
+        diagnostic.crash in diagnostics: {}
+        "#);
+    }
 }

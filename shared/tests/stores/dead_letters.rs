@@ -4,7 +4,7 @@ use postrider_queue::{JobId, JobKind, JobRecord, JobState, Lane, NewJob};
 use postrider_shared::{
     database::{AllTenants, StoreError},
     dead_letters::{BegunRedrive, DeadLetter, DeadLetterFilter, DeadLetterState, Redriven, Redriver},
-    jobs::DiagnosticFail,
+    jobs::diagnostic::DiagnosticFail,
 };
 
 use crate::{

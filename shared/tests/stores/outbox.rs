@@ -5,7 +5,7 @@ use postrider_queue::{Enqueued, JobId, Lane, NewJob, QueueError, Tenant};
 use postrider_shared::{
     database::AllTenants,
     ids::MailId,
-    jobs::{DiagnosticEcho, ExtractRequest},
+    jobs::{ExtractRequest, diagnostic::DiagnosticEcho},
     outbox::{Enqueue, Relay, Relayed},
 };
 

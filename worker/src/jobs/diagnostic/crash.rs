@@ -1,5 +1,5 @@
 use postrider_queue::Outcome;
-use postrider_shared::jobs::DiagnosticCrash;
+use postrider_shared::jobs::diagnostic::DiagnosticCrash;
 
 use crate::context::Context;
 use crate::registry::Handler;

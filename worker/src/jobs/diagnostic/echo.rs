@@ -1,5 +1,5 @@
 use postrider_queue::{Done, Outcome};
-use postrider_shared::jobs::DiagnosticEcho;
+use postrider_shared::jobs::diagnostic::DiagnosticEcho;
 
 use crate::context::Context;
 use crate::registry::Handler;

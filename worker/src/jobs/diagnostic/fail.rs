@@ -1,5 +1,5 @@
 use postrider_queue::{Done, Outcome, Stop};
-use postrider_shared::jobs::DiagnosticFail;
+use postrider_shared::jobs::diagnostic::DiagnosticFail;
 use serde_json::json;
 
 use crate::context::Context;

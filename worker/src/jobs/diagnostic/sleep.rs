@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use postrider_queue::{Done, Outcome};
-use postrider_shared::jobs::DiagnosticSleep;
+use postrider_shared::jobs::diagnostic::DiagnosticSleep;
 use serde_json::json;
 use tokio::time::Instant;
 
