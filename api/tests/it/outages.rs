@@ -23,7 +23,8 @@ async fn without_redis_jobs_are_refused_at_once_and_taken_again_when_it_is_back(
     problem(api.post(&keys.agent, "/v1/jobs", &echo), "queue-unavailable").await;
     problem(api.post(&keys.agent, "/v1/jobs/batch", &json!([echo])), "queue-unavailable").await;
     problem(api.get(&keys.agent, "/v1/jobs"), "queue-unavailable").await;
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    // The queue client tries for some seconds, because most outages are restarts.
+    assert!(started.elapsed() < Duration::from_secs(30), "three answers took {:?}", started.elapsed());
     let readiness = answer(api.request(Method::GET, "/readyz"), StatusCode::SERVICE_UNAVAILABLE).await;
     assert_eq!(named(&readiness, "redis")["ready"], false);
     assert_eq!(named(&readiness, "database")["ready"], true);
