@@ -55,8 +55,7 @@ impl Scopes {
 /// The smallest cap holds, because the provider counts the mailbox once; the oldest connection says where the day begins; it is
 /// paused when all its connections are.
 fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
-    let connected: Vec<&Account> =
-        same.iter().filter(|account| account.state != AccountState::Disconnected).collect();
+    let connected: Vec<&Account> = same.iter().filter(|account| account.state != AccountState::Disconnected).collect();
     let active: Vec<&Account> = connected.iter().copied().filter(|account| account.is_active()).collect();
     let Some(first) = active.first().or(connected.first()) else {
         // Nothing can be sent any more. What still stands in the lane runs, finds that out and ends.

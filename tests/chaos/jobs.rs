@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use postrider_queue::{Enqueued, NewJob, QueueClient, QueueConfig, Tenant};
 use postrider_shared::jobs::{Queue, diagnostic::DiagnosticSleep};
-use postrider_tests::wait::within;
 use postrider_tests::RedisServer;
+use postrider_tests::wait::within;
 
 pub async fn client(redis: &RedisServer) -> QueueClient {
     QueueClient::connect(QueueConfig::new(redis.url())).await.expect("connect to the queue")

@@ -99,6 +99,11 @@ async fn run(cli: &Cli, console: Console) -> Result<bool, DemoError> {
     console.title("What happens to it");
     let endings = story.follow(PATIENCE).await?;
 
+    if story.is_silent() {
+        console.note("Nothing: an earlier start delivered these mails, and they were dealt with then.");
+        console.note("deploy/up --again delivers fresh copies.");
+    }
+
     console.title("What came of it");
     let mut good = true;
     for (sample, ending) in samples.iter().zip(&endings) {

@@ -39,6 +39,8 @@ pub struct Story<'a> {
     samples: &'a [Sample],
     console: Console,
     began: Instant,
+    /// Whether nothing was worth a line so far.
+    silent: bool,
     /// What was last said of a job.
     told: HashMap<String, String>,
     /// Ids of mails, quotes and accounts, and what a person calls them.
@@ -53,6 +55,7 @@ impl<'a> Story<'a> {
             samples,
             console,
             began: Instant::now(),
+            silent: true,
             told: HashMap::new(),
             names: Vec::new(),
         }
@@ -64,6 +67,11 @@ impl<'a> Story<'a> {
             self.told.insert(text(&job, "id").to_owned(), stage(&job));
         }
         Ok(())
+    }
+
+    /// Whether nothing happened that was worth a line.
+    pub fn is_silent(&self) -> bool {
+        self.silent
     }
 
     pub async fn follow(&mut self, patience: Duration) -> Result<Vec<Ending>, DemoError> {
@@ -121,6 +129,7 @@ impl<'a> Story<'a> {
                 continue;
             }
             if let Some(saying) = words::of(job, self.about(job)) {
+                self.silent = false;
                 self.console.event(self.began.elapsed().as_secs_f64(), &id, &saying);
             }
             self.told.insert(id, stage);
