@@ -71,7 +71,9 @@ async fn hurried(api: &Api, id: &str) -> postrider_tests::Job {
     while let Some(job) = events.next().await {
         if job.state == "retryable" {
             assert_eq!(job.error.as_deref(), Some("the printer is on fire"));
-            api.post(&format!("/v1/jobs/{id}/retry"), &json!({})).await.expect_status(202);
+            // With luck in the jitter it runs already.
+            let answer = api.post(&format!("/v1/jobs/{id}/retry"), &json!({})).await;
+            assert!(matches!(answer.status, 202 | 409), "{answer:#?}");
         }
     }
     api.finished(id).await
