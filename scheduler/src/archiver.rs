@@ -15,7 +15,7 @@ use postrider_shared::{
 use crate::duty::{Duty, DutyError, Step};
 
 /// Dead letters per shard and step.
-const BATCH: u64 = 100;
+const BATCH: u32 = 100;
 /// A redrive takes milliseconds; one that began this long ago has lost its process.
 const REDRIVE_LOST_AFTER: Duration = Duration::from_secs(30);
 
@@ -51,10 +51,10 @@ impl Duty for Archiver {
             let archived = self.letters.archive(AllTenants, &letters).await?;
             self.queue.dead_archived(&archived).await?;
             metrics::counter!("postrider_scheduler_archived_total").increment(archived.len() as u64);
-            step = step.or(Step::after(letters.len(), BATCH));
+            step = step.or(Step::after(letters.len(), BATCH.into()));
         }
         let began_before = self.clock.now() - REDRIVE_LOST_AFTER;
-        let redriven = self.redriver.sweep(began_before, BATCH).await?;
-        Ok(step.or(Step::after(redriven, BATCH)))
+        let redriven = self.redriver.sweep(began_before, BATCH.into()).await?;
+        Ok(step.or(Step::after(redriven, BATCH.into())))
     }
 }

@@ -69,18 +69,18 @@ pub trait Duty: Send + Sync + 'static {
 pub async fn keep<D: Duty>(mut duty: D, stop: CancellationToken) {
     let mut failures: u32 = 0;
     loop {
-        let step = timeout(STEP_LIMIT, AssertUnwindSafe(duty.step()).catch_unwind());
+        let taken = timeout(STEP_LIMIT, AssertUnwindSafe(duty.step()).catch_unwind());
         let outcome = tokio::select! {
-            outcome = step => outcome,
+            outcome = taken => outcome,
             () = cut(&stop) => return,
         };
         let error = match outcome {
-            Ok(Ok(Ok(step))) => {
+            Ok(Ok(Ok(done))) => {
                 if failures > 0 {
                     tracing::info!(duty = D::NAME, failures, "the duty is kept again");
                     failures = 0;
                 }
-                let pause = match step {
+                let pause = match done {
                     Step::Rest => duty.every(),
                     Step::More => Duration::ZERO,
                 };
