@@ -13,7 +13,7 @@ use crate::{error::QueueError, keys, script::Script};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reconnecting is tried at this distance at most, so that a returned server is found within it.
 const RECONNECT_EVERY: Duration = Duration::from_millis(200);
-const RECONNECT_TRIES: usize = 10;
+const RECONNECT_TRIES: usize = 5;
 
 /// Arguments of a script call after its key.
 pub(crate) type Args = Vec<Vec<u8>>;
