@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// In their own tests all crates may also migrate a database and use the harness.
-const TESTS_MAY_ALSO_USE: &[&str] = &[QUEUE, SHARED, MIGRATION, TESTS];
+const TESTS_MAY_ALSO_USE: &[&str] = &[QUEUE, SHARED, MIGRATION, TESTS, SANDBOX];
 
 /// Clients of outside services, and the one process that may hold them (next to the tests).
 const PROVIDER_CLIENTS: &[&str] = &["async-imap", "async-openai", "lettre"];

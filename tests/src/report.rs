@@ -1,5 +1,6 @@
 //! What a benchmark or a drill found: named figures, and whether its property held.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -57,10 +58,10 @@ impl Report {
         let mut text = format!("{}\n", self.scenario);
         for (name, value) in &self.figures {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            text += &format!("  {name:<width$}  {value}\n");
+            let _ = writeln!(text, "  {name:<width$}  {value}");
         }
         for property in &self.broken {
-            text += &format!("  BROKEN: {property}\n");
+            let _ = writeln!(text, "  BROKEN: {property}");
         }
         text += if self.held() { "  held\n" } else { "  did not hold\n" };
         text
