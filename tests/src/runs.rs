@@ -1,6 +1,7 @@
 //! The run ledger that workers write with `DIAGNOSTIC_LEDGER`: the outside witness of which diagnostic jobs ran.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 /// One line: a step of a run.
@@ -34,7 +35,7 @@ impl Runs {
 
     /// How many runs ended, without parsing them.
     pub fn lines(&self) -> usize {
-        std::fs::read(&self.0).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+        std::fs::read(&self.0).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count().saturating_sub(1))
     }
 }
 
@@ -55,7 +56,7 @@ pub struct Tally {
 }
 
 /// Compares the ids of accepted jobs with the runs that ended.
-pub fn tally(accepted: &HashSet<String>, runs: &[Run]) -> Tally {
+pub fn tally<S: BuildHasher>(accepted: &HashSet<String, S>, runs: &[Run]) -> Tally {
     let mut ends: HashMap<&str, usize> = HashMap::new();
     for run in runs.iter().filter(|run| run.ended) {
         *ends.entry(&run.job).or_default() += 1;

@@ -40,7 +40,7 @@ pub struct QuoteDocument {
     pub subject: Option<String>,
     pub lines: Vec<QuoteLine>,
     pub totals: Totals,
-    /// The tenant's word for the tax: "MwSt.", "VAT".
+    /// The tenant's word for the tax: `MwSt.`, `VAT`.
     pub tax_label: String,
     pub notes: Option<String>,
 }
