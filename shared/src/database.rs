@@ -25,12 +25,17 @@ use sea_orm::{
     TransactionTrait,
 };
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::{Instant, sleep},
+};
 
 use crate::config::DatabaseConfig;
 
 /// How long a SQLite writer waits for one in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a process that starts waits for its database.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A pool of connections. Clones share it.
 #[derive(Clone)]
@@ -63,7 +68,15 @@ impl Database {
                     .busy_timeout(BUSY_TIMEOUT)
                     .foreign_keys(true)
             });
-        let connection = sea_orm::Database::connect(options).await?;
+        // While another process opens or closes the same SQLite file, it may be locked in a way that no busy time-out covers;
+        // and a PostgreSQL that starts at the same time as we do is not yet there.
+        let until = Instant::now() + START_PATIENCE;
+        let connection = loop {
+            match sea_orm::Database::connect(options.clone()).await.map_err(StoreError::from) {
+                Err(StoreError::Unavailable(_)) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+                answer => break answer?,
+            }
+        };
         let writer = (connection.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Mutex::new(())));
         Ok(Self { connection, writer })
     }

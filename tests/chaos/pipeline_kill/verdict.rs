@@ -49,7 +49,9 @@ pub async fn judge(platform: &Platform, office: &Office, requests: &[SimpleReque
         }
     }
     let quotes = office.api.all("/v1/quotes").await.len();
-    let dead = office.api.all("/v1/dead-letters").await.len();
+    let letters = office.api.all("/v1/dead-letters").await;
+    let dead = letters.len();
+    let causes: Vec<String> = letters.iter().map(|letter| format!("{}: {}", letter["kind"], letter["error"])).collect();
     report
         .figure("requests", requests.len())
         .figure("quotes", quotes)
@@ -59,6 +61,7 @@ pub async fn judge(platform: &Platform, office: &Office, requests: &[SimpleReque
         .figure("not_answered_and_unknown", missing_unknown)
         .figure("unknown_in_all", unknown)
         .figure("dead_letters", dead)
+        .figure("dead_letter_causes", causes)
         .must("every request was handled", unhandled == 0 && quotes == requests.len())
         .must("nobody got two replies", twice == 0)
         .must("each missing reply is `unknown`", missing == missing_unknown)

@@ -5,7 +5,9 @@
 local HEAD, HEAD_LEN, VERSION = '>BBBBHI4HHHBI4I6I6I6I6', 45, 1
 local SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, BURIED = 115, 97, 114, 116, 99, 120, 100
 local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPUT = 1, 2, 4, 8, 16, 32, 64
-local SUSPECT_FROM = 2
+-- From SUSPECT_FROM crashes on a job runs as the only suspect of its session; the crash that makes it POISON_FROM buries it.
+-- The distance between the two is what an innocent job survives when somebody kills processes again and again.
+local SUSPECT_FROM, POISON_FROM = 2, 6
 
 local function open_record(raw)
   local r, pos = {}, nil

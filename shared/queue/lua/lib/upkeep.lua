@@ -41,7 +41,7 @@ local function rescue(session, most)
       if lane then count(lane.queue, 'r', -1) end
       r.crashes = math.min(r.crashes + 1, 255)
       charged[#charged + 1] = id
-      if id == suspect and r.crashes > SUSPECT_FROM then
+      if id == suspect and r.crashes >= POISON_FROM then
         settle(r, '?', now)
         r.error = 'poison: its process crashed ' .. r.crashes .. ' times while it ran'
         end_record(id, r, BURIED)
