@@ -23,7 +23,7 @@ use crate::{
     claim::Claimed,
     client::QueueClient,
     error::QueueError,
-    outcome::{Done, Stop},
+    outcome::{CapUse, Done, Stop},
     policy::Policies,
     session::{Command, Run, Session, SessionHandle, Settling},
     worker::WorkerConfig,
@@ -32,7 +32,7 @@ use crate::{
 /// A source of jobs for `apalis::WorkerBuilder`, with acknowledgement built in.
 ///
 /// It yields tasks of [`Claimed`]. Handlers return [`Done`] or an error: a [`Stop`] is taken by its word, any other error (a panic
-/// caught by a layer, a time-out) is a retry. Outcomes are recorded outside of all layers of the worker, in groups, and
+/// caught by a layer, a time-out) is a retry whose cap units stay charged. Outcomes are recorded outside of all layers of the worker, in groups, and
 /// without making the handler's slot wait.
 ///
 /// It never ends its worker: not when Redis goes away, not for a job that cannot be read, not for an outcome that came too
@@ -147,10 +147,15 @@ impl Acknowledge<Done> for Acknowledgement {
         if let (Some(lease), Some(run)) = (ctx.data().get::<crate::Lease>(), ctx.data().get::<Run>()) {
             let outcome = match result {
                 Ok(done) => Ok(done.clone()),
-                Err(error) => Err(error.downcast_ref::<Stop>().cloned().unwrap_or_else(|| Stop::retry(error))),
+                Err(error) => Err(error.downcast_ref::<Stop>().cloned().unwrap_or_else(|| interrupted(error))),
             };
             lease.0.settle(|id, epoch, token| Settling::of(run, outcome, id, epoch, token));
         }
         ready(Ok(()))
     }
+}
+
+/// The handler did not end by itself, so it may have used its cap units.
+fn interrupted(error: &BoxDynError) -> Stop {
+    Stop::retry(error).with_cap(CapUse::Unknown)
 }

@@ -34,6 +34,14 @@ const READING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("la
 const SCOPING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
 const MOVING: &[&str] =
     &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes"), fragment!("ending")];
+const CLOSING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("scopes"),
+    fragment!("ending"),
+    fragment!("holdings"),
+];
 const CREATING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("creation")];
 const TURNING: &[&str] = &[
     fragment!("keys"),
@@ -53,6 +61,7 @@ const UPKEEP: &[&str] = &[
     fragment!("scopes"),
     fragment!("creation"),
     fragment!("ending"),
+    fragment!("holdings"),
     fragment!("upkeep"),
 ];
 
@@ -89,7 +98,7 @@ script!(INSTALL, "install", Grows, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(TURN, "turn", Settles, TURNING);
 script!(RENEW, "renew", Settles, READING);
-script!(CLOSE, "close", Settles, MOVING);
+script!(CLOSE, "close", Settles, CLOSING);
 script!(PROGRESS, "progress", Settles, READING);
 script!(CANCEL, "cancel", Settles, MOVING);
 script!(PROMOTE, "promote", Settles, READING);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use postrider_queue::{JobKind, Outcome, Stop};
+use postrider_queue::{CapUse, JobKind, Outcome, Stop};
 use tokio::task::JoinError;
 use tracing::instrument::Instrumented;
 
@@ -24,7 +24,9 @@ pub(super) async fn keep(limit: Duration, kind: &JobKind, run: Instrumented<BoxF
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(error)) if error.is_panic() => Err(panicked(error)),
                 Ok(Err(_aborted)) => {
-                    Err(Stop::retry(format_args!("not done within its deadline of {} s", limit.as_secs_f64())))
+                    let error = format_args!("not done within its deadline of {} s", limit.as_secs_f64());
+                    // It may have been in the middle of a send.
+                    Err(Stop::retry(error).with_cap(CapUse::Unknown))
                 }
                 Err(_elapsed) => {
                     tracing::error!(job.kind = %kind, "a handler ignores its deadline; the process ends before its job is released");
@@ -41,7 +43,7 @@ fn panicked(error: JoinError) -> Stop {
     };
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into());
-    Stop::retry(format_args!("the handler panicked: {text}"))
+    Stop::retry(format_args!("the handler panicked: {text}")).with_cap(CapUse::Unknown)
 }
 
 #[cfg(test)]
@@ -49,7 +51,7 @@ mod tests {
     use std::time::Duration;
 
     use futures::future::BoxFuture;
-    use postrider_queue::{Done, JobKind, Outcome, Stop};
+    use postrider_queue::{CapUse, Done, JobKind, Outcome, Stop};
     use tracing::Instrument;
 
     use super::keep;
@@ -58,7 +60,7 @@ mod tests {
         let run: BoxFuture<'static, Outcome> = Box::pin(run);
         match keep(limit, &JobKind::new("test"), run.in_current_span()).await {
             Ok(_) => "done".into(),
-            Err(stop @ Stop::Retry { .. }) => stop.to_string(),
+            Err(stop @ Stop::Retry { cap: CapUse::Unknown, .. }) => stop.to_string(),
             Err(other) => panic!("{other}"),
         }
     }

@@ -28,7 +28,10 @@ local function apply_outcomes(session, items, lane_names, kind_names)
       if r.crashes >= SUSPECT_FROM and call('HGET', SUSPECT_OF, session) == id then
         call('HDEL', SUSPECT_OF, session)
       end
-      if r.cancel and (verb == 'R' or verb == 'S' or verb == 'L') then verb = 'X' end
+      if r.cancel and (verb == 'R' or verb == 'S' or verb == 'L') then
+        if verb == 'L' then use = '?' end -- nobody said what its run did
+        verb = 'X'
+      end
       if verb ~= 'L' then settle(r, use, used_at) end
       if error ~= '' then r.error = error end
       if verb == 'D' then

@@ -27,49 +27,24 @@ local function promote_due(ids)
 end
 
 -- Takes back what a dead session held. Each of its jobs is charged with the crash; a suspect that ran when its process
--- died again is buried. A redelivery keeps its reservation and burns no attempt.
+-- died again is buried.
 local function rescue(session, most)
   call('ZADD', SESSIONS, 0, session) -- from now on it cannot come back under this name
-  local held = k_held(session)
-  local suspect = call('HGET', SUSPECT_OF, session)
-  local ids = call('SPOP', held, most)
-  local raws, records, jobs, charged, poisoned = get_records(ids), {}, {}, {}, 0
-  for i, id in ipairs(ids) do
-    local r = raws[i] and open_record(raws[i])
-    if r and r.state == RUNNING then
-      local lane = lane_of(r.lane)
-      if lane then count(lane.queue, 'r', -1) end
-      r.crashes = math.min(r.crashes + 1, 255)
-      charged[#charged + 1] = id
-      if id == suspect and r.crashes >= POISON_FROM then
-        settle(r, '?', now)
-        r.error = 'poison: its process crashed ' .. r.crashes .. ' times while it ran'
-        end_record(id, r, BURIED)
-        poisoned = poisoned + 1
-      elseif r.cancel then
-        settle(r, '?', now)
-        end_record(id, r, CANCELLED)
-      else
-        r.state, r.run, r.attempt = AVAILABLE, now, math.max(r.attempt - 1, 0)
-        jobs[#jobs + 1] = { id, r }
-        changes(id)
-      end
-      records[#records + 1] = id
-      records[#records + 1] = seal_record(r)
+  local suspect, charged, poisoned = call('HGET', SUSPECT_OF, session), {}, 0
+  local taken, more = take_back(session, most, function(id, r)
+    r.crashes = math.min(r.crashes + 1, 255)
+    charged[#charged + 1] = id
+    if id == suspect and r.crashes >= POISON_FROM then
+      poisoned = poisoned + 1
+      return 'poison: its process crashed ' .. r.crashes .. ' times while it ran'
     end
-  end
-  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  end)
   if #charged > 0 then
     call_many('RPUSH', k_charged(session), charged, 256)
     call('PEXPIRE', k_charged(session), 3600000)
   end
-  write_endings()
-  make_available(jobs, true)
-  if call('EXISTS', held) == 1 then return #ids, poisoned, 1 end
-  call('ZREM', SESSIONS, session)
-  call('HDEL', ANSWERS, session)
-  call('HDEL', SUSPECT_OF, session)
-  return #ids, poisoned, 0
+  if not more then forget_session(session) end
+  return taken, poisoned, more and 1 or 0
 end
 
 -- Removes records whose time to be kept is over. Each keep class is a list in order of time.

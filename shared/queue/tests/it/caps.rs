@@ -10,11 +10,11 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{
-    CapSpec, CapUse, Done, JobState, Lane, LaneName, NewJob, QueueClient, ScopeKey, ScopeLimits, ScopeState, Stop,
-    Window,
+    Cancelled, CapSpec, CapUse, Done, JobId, JobState, Lane, LaneName, NewJob, QueueClient, ScopeKey, ScopeLimits,
+    ScopeState, Stop, Window,
 };
 
-use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
+use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_state, work};
 
 fn scope() -> ScopeKey {
     ScopeKey::parse("mailbox:a@b").unwrap()
@@ -177,6 +177,45 @@ async fn a_redelivery_inherits_the_reservation() {
     let seen = state(&client).await;
     assert_eq!((seen.caps[0].used, seen.reserved), (1, 0));
     second.stop().await;
+}
+
+/// A worker that holds a job, perhaps with a message under way, and is told to cancel it.
+async fn holding_a_cancelled_job(client: &QueueClient) -> (JobId, crate::server::Worker) {
+    define(client, &limits(1, 0)).await;
+    let id = client.enqueue(limited()).await.unwrap().id();
+    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let worker = work(client, config(4), move |_| {
+        let _ = told.send(());
+        std::future::pending()
+    });
+    started.recv().await.unwrap();
+    assert_eq!(client.cancel(id).await.unwrap(), Cancelled::Requested);
+    (id, worker)
+}
+
+async fn until_charged(client: &QueueClient, id: JobId) {
+    until_state(client, id, JobState::Cancelled).await;
+    let seen = state(client).await;
+    assert_eq!((seen.caps[0].used, seen.reserved), (1, 0), "nobody knows whether the unit was used");
+}
+
+#[tokio::test]
+async fn a_cancelled_job_that_a_stopping_worker_still_held_stays_charged() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (id, worker) = holding_a_cancelled_job(&client).await;
+    worker.handle.close(PATIENCE).await.unwrap();
+    until_charged(&client, id).await;
+    worker.abort().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_whose_handler_was_dropped_stays_charged() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (id, worker) = holding_a_cancelled_job(&client).await;
+    worker.abort().await;
+    until_charged(&client, id).await;
 }
 
 #[tokio::test]
