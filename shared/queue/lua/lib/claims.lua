@@ -1,5 +1,7 @@
 -- Takes jobs for a session: round-robin over tenants, then over a tenant's lanes.
 local MOST_VISITS = 256
+-- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs.
+local MOST_IN_A_VISIT = 16
 
 local taken = { ids = {}, records = {}, reply = {}, lanes = {}, kinds = {} }
 
@@ -108,7 +110,7 @@ local function claim_suspect(session, queue)
 end
 
 -- Takes up to `want` jobs of a queue. Each tenant in the ring gets an even share of the call, each of its lanes an even
--- share of that; what one cannot use goes to the next.
+-- share of that, but at least a few jobs as long as four lanes get their turn; what one cannot use goes to the next.
 local function claim_queue(session, queue, want)
   if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
   local got, visits = claim_suspect(session, queue), 0
@@ -120,7 +122,7 @@ local function claim_queue(session, queue, want)
     local share = math.min(want - got, math.max(1, math.floor(want / math.max(tenants, 1))))
     local key = k_tenant(queue, tenant)
     local standing = call('LLEN', key)
-    local lane_share = math.max(1, math.floor(share / math.max(standing, 1)))
+    local lane_share = math.max(1, math.floor(share / math.max(standing, 1)), math.min(MOST_IN_A_VISIT, math.floor(share / 4)))
     local left, seen = share, 0
     while left > 0 and seen < standing and visits < MOST_VISITS do
       local number = call('LPOP', key)
