@@ -32,6 +32,7 @@ mod hostile_mail;
 mod jobs;
 mod kill_redis;
 mod kill_worker;
+mod live;
 mod openapi;
 mod pipeline;
 mod poll_mailbox;

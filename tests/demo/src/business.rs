@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     console::Console,
     http::{DemoError, Server, text},
+    live,
 };
 
 /// Where a mailbox of the sandbox is.
@@ -44,11 +45,14 @@ pub async fn settle(
 ) -> Result<Business, DemoError> {
     let wanted = read_json(folder, "tenant.json")?;
     let name = text(&wanted, "name").to_owned();
+    if sandbox.is_none() {
+        live::only(platform, &name, text(&live::mailbox(folder)?, "address")).await?;
+    }
     let (tenant, found) = match find(platform, "/v1/tenants", "name", &name).await? {
         Some(tenant) => (tenant, true),
         None => (platform.post("/v1/tenants", &wanted, &format!("demo tenant {name}")).await?, false),
     };
-    console.ok(&format!("{name}, a business that quotes in {} {}", text(&tenant, "currency"), again(found)));
+    console.ok(&format!("{name}, a business that quotes in {}{}", text(&tenant, "currency"), again(found)));
 
     let api = platform.for_tenant(text(&tenant, "id"));
     products(&api, folder, console).await?;
@@ -69,7 +73,7 @@ async fn products(api: &Server, folder: &Path, console: Console) -> Result<(), D
             made += 1;
         }
     }
-    console.ok(&format!("{} products with price formulas: {} {}", names.len(), names.join(", "), again(made == 0)));
+    console.ok(&format!("{} products with price formulas: {}{}", names.len(), names.join(", "), again(made == 0)));
     Ok(())
 }
 
@@ -81,34 +85,28 @@ async fn mailbox(
 ) -> Result<String, DemoError> {
     let mut wanted = read_json(folder, "mailbox.json")?;
     let address = text(&wanted, "address").to_owned();
-    let mut changes = json!({});
     if let Some(sandbox) = sandbox {
-        changes = json!({ "imap_port": sandbox.imap, "smtp_port": sandbox.smtp, "password": sandbox.password });
-        merge(&mut wanted, &changes);
-    } else if text(&wanted, "password").is_empty() {
-        return Err(DemoError::Other(format!("mailbox.json has no password for {address}")));
+        let there = json!({ "imap_port": sandbox.imap, "smtp_port": sandbox.smtp, "password": sandbox.password });
+        merge(&mut wanted, &there);
     }
     let found = find(api, "/v1/accounts", "address", &address).await?;
-    match &found {
-        None => {
-            api.post("/v1/accounts", &wanted, &format!("demo mailbox {address}")).await?;
+    let account = match &found {
+        None => api.post("/v1/accounts", &wanted, &format!("demo mailbox {address}")).await?,
+        // A real mailbox is the one that was named, whatever an earlier start had; the sandbox's ports may have changed.
+        Some(account)
+            if sandbox.is_none() || ["imap_port", "smtp_port"].iter().any(|port| account[port] != wanted[port]) =>
+        {
+            api.patch(&format!("/v1/accounts/{}", text(account, "id")), &wanted).await?
         }
-        Some(account) if ["imap_port", "smtp_port"].iter().any(|port| moved(account, &changes, port)) => {
-            api.patch(&format!("/v1/accounts/{}", text(account, "id")), &changes).await?;
-        }
-        Some(_) => {}
-    }
-    let cap = &wanted["daily_cap"];
-    let interval = &wanted["poll_interval_seconds"];
+        Some(account) => account.clone(),
+    };
+    let cap = &account["daily_cap"];
+    let interval = &account["poll_interval_seconds"];
     console.ok(&format!(
-        "Mailbox {address}, read every {interval} s, at most {cap} mails a day {}",
+        "Mailbox {address}, read every {interval} s, at most {cap} mails a day{}",
         again(found.is_some())
     ));
     Ok(address)
-}
-
-fn moved(account: &Value, changes: &Value, port: &str) -> bool {
-    !changes[port].is_null() && account[port] != changes[port]
 }
 
 fn merge(into: &mut Value, changes: &Value) {
@@ -122,5 +120,5 @@ async fn find(server: &Server, list: &str, field: &str, value: &str) -> Result<O
 }
 
 fn again(found: bool) -> &'static str {
-    if found { "(found again)" } else { "" }
+    if found { " (found again)" } else { "" }
 }

@@ -4,6 +4,7 @@
 mod business;
 mod console;
 mod http;
+mod live;
 mod mails;
 mod replies;
 mod story;
@@ -11,7 +12,7 @@ mod words;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{Args, Parser};
 
 use crate::{
     business::SandboxPorts,
@@ -26,7 +27,15 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Shows Postrider's main job.
 #[derive(Debug, Parser)]
-struct Cli {
+enum Cli {
+    /// Names the real accounts that `deploy/up --live` is about to use.
+    Accounts(live::Accounts),
+    /// Sets up a business in a started installation and shows what it does.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+struct Show {
     /// The API's address, such as <http://127.0.0.1:8080>.
     #[arg(long)]
     api: String,
@@ -57,7 +66,11 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     // Only plain HTTP on loopback is spoken; the provider is what reqwest asks for before it makes any client.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run(&cli, console).await {
+    let outcome = match &cli {
+        Cli::Accounts(accounts) => accounts.name(console).map(|()| true),
+        Cli::Show(show) => run(show, console).await,
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -68,7 +81,7 @@ async fn main() -> ExitCode {
 }
 
 /// Whether everything came out as it should.
-async fn run(cli: &Cli, console: Console) -> Result<bool, DemoError> {
+async fn run(cli: &Show, console: Console) -> Result<bool, DemoError> {
     let key = std::fs::read_to_string(&cli.key_file)
         .map_err(|error| DemoError::File { path: cli.key_file.display().to_string(), error: error.to_string() })?;
     let key = key.trim().to_owned();
@@ -77,7 +90,7 @@ async fn run(cli: &Cli, console: Console) -> Result<bool, DemoError> {
     console.title("The business");
     let (Some(sandbox), Some(imap), Some(smtp)) = (&cli.sandbox, cli.imap_port, cli.smtp_port) else {
         let business = business::settle(&platform, &cli.folder, None, console).await?;
-        console.ok(&format!("{} is watched from now on; mail that was there before is left alone", business.address));
+        console.ok(&format!("Mail that is in {} already is left alone", business.address));
         where_to_look(cli, &key, console);
         return Ok(true);
     };
@@ -118,7 +131,7 @@ async fn conclude(
     sandbox: &Server,
     sample: &Sample,
     ending: &Ending,
-    cli: &Cli,
+    cli: &Show,
     console: Console,
 ) -> Result<bool, DemoError> {
     let mail = format!("mail {}, {}:", sample.number, sample.subject);
@@ -131,7 +144,7 @@ async fn conclude(
             Ok(true)
         }
         Ending::Ignored { reason } if !sample.wants_reply => {
-            console.ok(&format!("{mail} no quote request ({reason}), so nobody was answered"));
+            console.ok(&format!("{mail} no quote request, {reason}; nobody was answered"));
             Ok(true)
         }
         Ending::Replied { .. } => {
@@ -149,9 +162,11 @@ async fn conclude(
     }
 }
 
-fn where_to_look(cli: &Cli, key: &str, console: Console) {
+fn where_to_look(cli: &Show, key: &str, console: Console) {
     console.title("Where to look");
     console.line(&format!("  API   {}   (described at {}/docs)", cli.api, cli.api));
     console.line(&format!("  key   {key}"));
-    console.line(&console.dim(&format!("        curl -H 'Authorization: Bearer {key}' {}/v1/tenants", cli.api)));
+    let file = cli.key_file.display();
+    console.line(&console.dim(&format!("        curl -H \"Authorization: Bearer $(cat {file})\" \\")));
+    console.line(&console.dim(&format!("             {}/v1/tenants", cli.api)));
 }

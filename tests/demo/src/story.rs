@@ -116,7 +116,8 @@ impl<'a> Story<'a> {
     async fn newest_jobs(&self) -> Result<Vec<Value>, DemoError> {
         let page = self.api.get("/v1/jobs?limit=200").await?;
         let mut jobs = page["items"].as_array().cloned().unwrap_or_default();
-        // A job that ended before another began is told first, whenever we looked.
+        // A job that ended before another began is told first, whenever we looked; at the same instant, the one enqueued first.
+        jobs.reverse();
         jobs.sort_by(|one, other| when(one).cmp(when(other)));
         Ok(jobs)
     }
