@@ -25,7 +25,7 @@ struct Shared {
     link: Link,
     hub: Hub,
     shards: u16,
-    enqueuers: enqueue::Enqueuers,
+    enqueuers: Arc<enqueue::Enqueuers>,
     tasks: TaskTracker,
 }
 

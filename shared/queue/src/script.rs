@@ -96,6 +96,7 @@ macro_rules! script {
 
 script!(INSTALL, "install", Grows, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
+script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING);
 script!(TURN, "turn", Settles, TURNING);
 script!(RENEW, "renew", Settles, READING);
 script!(CLOSE, "close", Settles, CLOSING);

@@ -14,9 +14,11 @@ use crate::{
 };
 
 mod answer;
+mod plain;
 mod record;
 
 pub(crate) use answer::{bytes, fields, integer, list, text};
+pub(crate) use plain::{Plain, plain};
 pub(crate) use record::{Names, decode, epoch};
 
 const HAS_UNIQUE: u8 = 4;
@@ -129,6 +131,12 @@ pub(crate) fn check(job: &NewJob, shard: u16) -> Result<(), QueueError> {
     Ok(())
 }
 
+fn keep_class(job: &NewJob) -> u8 {
+    let seconds = job.keep.as_secs() + u64::from(job.keep.subsec_nanos() > 0);
+    let keep = KEEP_SECONDS.iter().position(|class| *class >= seconds).unwrap_or(KEEP_SECONDS.len() - 1);
+    u8::try_from(keep).unwrap_or_default()
+}
+
 /// A job as an item: id 14, flags B, keep class B, lane H, kind H, max attempts H, run at I6, then unique key, idempotency
 /// key and fingerprint with their lengths H, then the payload.
 pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
@@ -145,11 +153,9 @@ pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
     if !key.is_empty() {
         flags |= HAS_IDEMPOTENCY;
     }
-    let seconds = job.keep.as_secs() + u64::from(job.keep.subsec_nanos() > 0);
-    let keep = KEEP_SECONDS.iter().position(|class| *class >= seconds).unwrap_or(KEEP_SECONDS.len() - 1);
     out.extend_from_slice(id.tail());
     out.push(flags);
-    out.push(u8::try_from(keep).unwrap_or_default());
+    out.push(keep_class(job));
     put_u16(&mut out, tables.lane(job));
     put_u16(&mut out, tables.kind(&job.kind));
     put_u16(&mut out, usize::try_from(job.max_attempts).unwrap_or(usize::MAX));

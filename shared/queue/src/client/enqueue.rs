@@ -2,13 +2,14 @@
 //!
 //! Every job has its id before it is sent, so an unanswered call is simply repeated.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::QueueClient;
@@ -16,9 +17,9 @@ use crate::{
     error::QueueError,
     id::JobId,
     job::{Enqueued, NewJob},
-    link::Link,
-    script::{self, MAX_BATCH_BYTES, MAX_ITEMS},
-    wire::{self, Tables},
+    link::{Args, Link},
+    script::{self, MAX_BATCH_BYTES, MAX_ITEMS, Script},
+    wire::{self, Plain, Tables},
 };
 
 /// How long an unanswered enqueue is repeated before the caller is told.
@@ -38,38 +39,122 @@ struct Ready {
 
 type Answer = Result<Enqueued, QueueError>;
 
-/// One group-commit loop per shard.
-#[derive(Debug)]
-pub(super) struct Enqueuers(Vec<mpsc::Sender<(Ready, oneshot::Sender<Answer>)>>);
+/// Calls of one shard on their way at the same time: while Redis carries one out, the next is written.
+const GROUPS: usize = 2;
+/// A second call is worth its fixed cost from so many jobs on; fewer wait for the first.
+const WORTH_A_CALL: usize = 16;
 
-impl Enqueuers {
-    pub(super) fn start(link: &Link, shards: u16, tasks: &TaskTracker) -> Self {
-        let start_one = |shard| {
-            let (sender, receiver) = mpsc::channel(4 * MAX_ITEMS);
-            tasks.spawn(commit_groups(link.clone(), shard, receiver));
-            sender
-        };
-        Self((0..shards).map(start_one).collect())
+/// Group commit, per shard.
+#[derive(Debug)]
+pub(super) struct Enqueuers {
+    link: Link,
+    tasks: TaskTracker,
+    gates: Vec<Mutex<Gate>>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    /// Calls on their way.
+    calls: usize,
+    waiting: VecDeque<(Ready, oneshot::Sender<Answer>)>,
+}
+
+impl Gate {
+    /// The jobs of the next call, if it is time for one.
+    fn next_group(&mut self) -> Vec<(Ready, oneshot::Sender<Answer>)> {
+        let due = self.calls == 0 || (self.calls < GROUPS && self.waiting.len() >= WORTH_A_CALL);
+        let (mut bytes, mut many) = (0, 0);
+        if due {
+            for (ready, _) in self.waiting.iter().take(MAX_ITEMS) {
+                bytes += weight(&ready.job);
+                if many > 0 && bytes > MAX_BATCH_BYTES {
+                    break;
+                }
+                many += 1;
+            }
+        }
+        self.calls += usize::from(many > 0);
+        self.waiting.drain(..many).collect()
     }
 }
 
-/// Whatever arrives while a call is on its way goes together in the next one.
-async fn commit_groups(link: Link, shard: u16, mut receiver: mpsc::Receiver<(Ready, oneshot::Sender<Answer>)>) {
-    let mut group = Vec::with_capacity(MAX_ITEMS);
-    while receiver.recv_many(&mut group, MAX_ITEMS).await > 0 {
-        let (jobs, waiting): (Vec<_>, Vec<_>) = group.drain(..).unzip();
-        let mut waiting = waiting.into_iter();
-        for chunk in chunks(jobs) {
-            let answer = send(&link, shard, &chunk).await;
-            for place in 0..chunk.len() {
-                let Some(caller) = waiting.next() else { break };
-                let _ = caller.send(match &answer {
-                    Ok(answers) => answers.get(place).copied().ok_or(QueueError::Closed),
-                    Err(error) => Err(error.copy()),
-                });
+/// A call on its way. However it ends, also when its caller stops waiting, those who queued behind it go on.
+struct Call<'a>(&'a Arc<Enqueuers>, u16);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let Self(enqueuers, shard) = self;
+        enqueuers.gate(*shard).calls -= 1;
+        enqueuers.go_on(*shard);
+    }
+}
+
+impl Enqueuers {
+    pub(super) fn start(link: &Link, shards: u16, tasks: &TaskTracker) -> Arc<Self> {
+        let gates = (0..shards).map(|_| Mutex::default()).collect();
+        Arc::new(Self { link: link.clone(), tasks: tasks.clone(), gates })
+    }
+
+    fn gate(&self, shard: u16) -> MutexGuard<'_, Gate> {
+        self.gates[usize::from(shard)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody is on the way: the caller's own task makes the call, so that an idle queue costs no hand-over. Whatever arrives
+    /// while calls are on their way goes together in the next one.
+    async fn enqueue(self: &Arc<Self>, job: Ready) -> Answer {
+        let shard = job.id.shard();
+        let first = {
+            let mut gate = self.gate(shard);
+            if gate.calls == 0 && gate.waiting.is_empty() {
+                gate.calls = 1;
+                Ok(job)
+            } else {
+                let (caller, answer) = oneshot::channel();
+                gate.waiting.push_back((job, caller));
+                Err(answer)
+            }
+        };
+        match first {
+            Ok(job) => {
+                let call = Call(self, shard);
+                let answers = send(&self.link, shard, &[job]).await;
+                drop(call);
+                answers?.pop().ok_or(QueueError::Closed)
+            }
+            Err(answer) => {
+                self.go_on(shard);
+                answer.await.map_err(|_| QueueError::Closed)?
             }
         }
     }
+
+    /// Sends those who wait on their way, if it is time.
+    fn go_on(self: &Arc<Self>, shard: u16) {
+        loop {
+            let group = self.gate(shard).next_group();
+            if group.is_empty() {
+                return;
+            }
+            let enqueuers = Arc::clone(self);
+            self.tasks.spawn(async move {
+                let call = Call(&enqueuers, shard);
+                let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+                let answers = send(&enqueuers.link, shard, &jobs).await;
+                drop(call);
+                for (place, caller) in callers.into_iter().enumerate() {
+                    let _ = caller.send(match &answers {
+                        Ok(answers) => answers.get(place).copied().ok_or(QueueError::Closed),
+                        Err(error) => Err(error.copy()),
+                    });
+                }
+            });
+        }
+    }
+}
+
+/// How many bytes a job adds to a call.
+fn weight(job: &NewJob) -> usize {
+    job.payload.len() + 64
 }
 
 /// Cuts jobs of one shard into calls of bounded size.
@@ -77,11 +162,11 @@ fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
     let mut chunks: Vec<Vec<Ready>> = Vec::with_capacity(jobs.len() / MAX_ITEMS + 1);
     let mut bytes = 0;
     for job in jobs {
-        bytes += job.job.payload.len() + 64;
+        bytes += weight(&job.job);
         match chunks.last_mut() {
             Some(chunk) if chunk.len() < MAX_ITEMS && bytes <= MAX_BATCH_BYTES => chunk.push(job),
             _ => {
-                bytes = job.job.payload.len() + 64;
+                bytes = weight(&job.job);
                 chunks.push(vec![job]);
             }
         }
@@ -91,52 +176,69 @@ fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
 
 /// Sends one call, again if the answer was lost.
 async fn send(link: &Link, shard: u16, jobs: &[Ready]) -> Result<Vec<Enqueued>, QueueError> {
+    if let Some(plain) = wire::plain(jobs.iter().map(|ready| (&ready.job, ready.id))) {
+        return send_plain(link, shard, jobs, plain).await;
+    }
     let mut tables = Tables::default();
     let items: Vec<_> = jobs.iter().map(|ready| wire::item(&ready.job, ready.id, &mut tables)).collect();
     let mut args = Vec::with_capacity(items.len() + 8);
     tables.append_to(&mut args);
     args.extend(items);
-    let deadline = Instant::now() + REPEAT_FOR;
-    let mut repeated = false;
-    let letters = loop {
-        match link.call(&script::ENQUEUE, shard, &args).await {
-            Ok(answer) => break wire::bytes(answer)?,
-            Err(QueueError::Unreachable(_)) if Instant::now() < deadline => {
-                repeated = true;
-                tokio::time::sleep(REPEAT_EVERY).await;
-            }
-            Err(error) => return Err(error),
-        }
-    };
+    let (letters, repeated) = call(link, &script::ENQUEUE, shard, &args).await?;
     if letters.len() != 15 * jobs.len() {
         return Err(QueueError::Corrupt(format!("{} bytes for {} jobs", letters.len(), jobs.len())));
     }
     letters
         .chunks_exact(15)
         .zip(jobs)
-        .map(|(answer, ready)| {
-            let id = JobId::from_tail(shard, &answer[1..])?;
-            match answer[0] {
-                b'C' => Ok(Enqueued::Created(id)),
-                b'E' if repeated && ready.own_id && id == ready.id => Ok(Enqueued::Created(id)),
-                b'E' => Ok(Enqueued::Exists(id)),
-                b'U' => Ok(Enqueued::UniqueTaken(id)),
-                b'I' => Ok(Enqueued::IdempotencyConflict(id)),
-                other => Err(QueueError::Corrupt(format!("answer {other} to an enqueue"))),
-            }
-        })
+        .map(|(answer, ready)| read(answer[0], JobId::from_tail(shard, &answer[1..])?, ready, repeated))
         .collect()
+}
+
+async fn send_plain(link: &Link, shard: u16, jobs: &[Ready], plain: Plain) -> Result<Vec<Enqueued>, QueueError> {
+    let (letters, repeated) = call(link, &script::ENQUEUE_PLAIN, shard, &plain.args).await?;
+    if letters.len() != jobs.len() {
+        return Err(QueueError::Corrupt(format!("{} answers for {} jobs", letters.len(), jobs.len())));
+    }
+    let mut in_order = vec![0; jobs.len()];
+    for (place, letter) in plain.places.into_iter().zip(letters) {
+        in_order[place] = letter;
+    }
+    in_order.into_iter().zip(jobs).map(|(letter, ready)| read(letter, ready.id, ready, repeated)).collect()
+}
+
+fn read(letter: u8, id: JobId, ready: &Ready, repeated: bool) -> Result<Enqueued, QueueError> {
+    match letter {
+        b'C' => Ok(Enqueued::Created(id)),
+        b'E' if repeated && ready.own_id && id == ready.id => Ok(Enqueued::Created(id)),
+        b'E' => Ok(Enqueued::Exists(id)),
+        b'U' => Ok(Enqueued::UniqueTaken(id)),
+        b'I' => Ok(Enqueued::IdempotencyConflict(id)),
+        other => Err(QueueError::Corrupt(format!("answer {other} to an enqueue"))),
+    }
+}
+
+/// Calls until it is answered or the time is over. Tells whether it was repeated.
+async fn call(link: &Link, script: &Script, shard: u16, args: &Args) -> Result<(Vec<u8>, bool), QueueError> {
+    let deadline = Instant::now() + REPEAT_FOR;
+    let mut repeated = false;
+    loop {
+        match link.call(script, shard, args).await {
+            Ok(answer) => return Ok((wire::bytes(answer)?, repeated)),
+            Err(QueueError::Unreachable(_)) if Instant::now() < deadline => {
+                repeated = true;
+                tokio::time::sleep(REPEAT_EVERY).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 impl QueueClient {
     /// Enqueues a job. When this returns, it is in Redis and, under `appendfsync always`, on disk. Concurrent calls share
     /// round trips. A lost answer is repeated for 3 seconds before the caller is told.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, QueueError> {
-        let ready = self.ready(job)?;
-        let (answer, receiver) = oneshot::channel();
-        let sender = &self.0.enqueuers.0[usize::from(ready.id.shard())];
-        sender.send((ready, answer)).await.map_err(|_| QueueError::Closed)?;
-        receiver.await.map_err(|_| QueueError::Closed)?
+        self.0.enqueuers.enqueue(self.ready(job)?).await
     }
 
     /// Enqueues any number of jobs, in bounded chunks; answers in the same order. Nothing is sent if one of them is malformed.

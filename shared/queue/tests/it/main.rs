@@ -5,6 +5,7 @@
 mod bounds;
 mod caps;
 mod crash;
+mod enqueueing;
 mod fairness;
 mod first_job;
 mod keys;

@@ -1,0 +1,61 @@
+//! Group commit: calls made at the same time travel together, and nobody waits for somebody who gave up.
+
+use std::time::Duration;
+
+use futures::{FutureExt, future};
+use postrider_queue::{Enqueued, JobKind};
+
+use crate::server::{Server, job, tenant};
+
+#[tokio::test]
+async fn answers_come_in_order_whatever_the_jobs_have_in_common() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let known = client.enqueue(job("acme").with_id(client.job_id(&tenant("acme")))).await.unwrap().id();
+    let mut jobs = Vec::new();
+    for place in 0..40 {
+        let mut one = job(["acme", "else"][place % 2]);
+        one.kind = [JobKind::new("one"), JobKind::new("two"), JobKind::new("three")][place % 3].clone();
+        one.payload = place.to_string().into_bytes();
+        jobs.push(one);
+    }
+    jobs[7] = job("acme").with_id(known);
+    let answers = client.enqueue_many(jobs.clone()).await.unwrap();
+    for (place, answer) in answers.iter().enumerate() {
+        if place == 7 {
+            assert_eq!(*answer, Enqueued::Exists(known));
+            continue;
+        }
+        let Enqueued::Created(id) = *answer else { panic!("{place}: {answer:?}") };
+        let record = client.get(id).await.unwrap().unwrap();
+        assert_eq!(record.payload, place.to_string().into_bytes());
+        assert_eq!((&record.kind, &record.tenant), (&jobs[place].kind, &jobs[place].tenant));
+    }
+}
+
+#[tokio::test]
+async fn concurrent_calls_share_round_trips() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(&mut redis).await.unwrap();
+    let answers = future::join_all((0..1000).map(|_| client.enqueue(job("acme")))).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(Enqueued::Created(_)))));
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut redis).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+    let calls: u32 = calls.split(',').next().unwrap().parse().unwrap();
+    assert!(calls < 20, "{calls} calls for 1,000 jobs");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_caller_who_gave_up() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut leader = Box::pin(client.enqueue(job("acme")));
+    assert!(leader.as_mut().now_or_never().is_none(), "its call is on the way");
+    let mut behind = Box::pin(client.enqueue(job("acme")));
+    assert!(behind.as_mut().now_or_never().is_none());
+    drop(leader);
+    let answer = tokio::time::timeout(Duration::from_secs(2), behind).await.expect("it goes on").unwrap();
+    assert!(matches!(answer, Enqueued::Created(_)));
+}
