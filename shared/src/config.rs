@@ -6,6 +6,7 @@
 
 mod connections;
 mod observability;
+mod outgoing;
 mod processes;
 mod section;
 mod settings;
@@ -13,6 +14,7 @@ mod variables;
 
 pub use connections::{ConnectionUrl, DatabaseConfig, KeysConfig, ObjectsConfig, RedisConfig};
 pub use observability::{LogFormat, TelemetryConfig};
+pub use outgoing::OutgoingConfig;
 pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};
 pub use section::{ConfigErrors, Reader, Section};
 pub use settings::Settings;

@@ -21,6 +21,7 @@ use postrider_shared::tenants::Tenants;
 
 use crate::memory::Memory;
 use crate::providers::llm::Llm;
+use crate::providers::transport::Dialer;
 use crate::run_ledger::RunLedger;
 
 /// Memory that large mails may take up together, in megabytes.
@@ -41,6 +42,8 @@ pub struct Services {
     pub objects: Objects,
     pub mail_memory: Memory,
     pub llm: Arc<Llm>,
+    /// How mail servers are met.
+    pub dialer: Dialer,
     pub run_ledger: Arc<RunLedger>,
     pub clock: Clock,
 }
@@ -59,11 +62,19 @@ impl Services {
             messages: stores.messages,
             mail_memory: Memory::new(MAIL_MEMORY),
             llm: Arc::new(llm),
+            dialer: Dialer::default(),
             run_ledger: Arc::new(RunLedger::default()),
             queue,
             objects,
             clock,
         }
+    }
+
+    /// Another trust in mail servers, or another patience with them, than the default.
+    #[must_use]
+    pub fn with_dialer(mut self, dialer: Dialer) -> Self {
+        self.dialer = dialer;
+        self
     }
 
     /// Has diagnostic jobs note their runs.

@@ -15,6 +15,7 @@ use postrider_shared::telemetry;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
+use postrider_worker::providers::transport::{Dialer, Limits, Trust};
 use postrider_worker::run_ledger::RunLedger;
 use postrider_worker::runtime::{self, RuntimeConfig};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,11 +45,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let queue = QueueClient::connect(queue).await?;
     let database = Database::connect(&config.database).await?;
     let objects = Objects::open(&config.objects)?;
-    let llm = llm(&config, clock.clone())?;
+    let trust = match &config.outgoing.extra_ca_certs {
+        Some(file) => Trust::with_authorities(file)?,
+        None => Trust::default(),
+    };
+    let llm = llm(&config, trust.clone(), clock.clone())?;
+    let limits = Limits::new(config.outgoing.mail_timeout, config.outgoing.smtp_answer_timeout);
     let stores = Stores::new(&database, &clock, Some(config.keys.keys.clone()));
     let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
     let services = Services::new(queue, stores, objects, llm, clock);
-    let services = Arc::new(services.with_run_ledger(run_ledger));
+    let services = Arc::new(services.with_dialer(Dialer { trust, limits }).with_run_ledger(run_ledger));
     let runtime = RuntimeConfig {
         queues: config.queues.iter().map(|queue| queue.name()).collect(),
         concurrency: config.concurrency,
@@ -76,13 +82,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn llm(config: &WorkerConfig, clock: Clock) -> Result<Llm, Box<dyn Error>> {
+fn llm(config: &WorkerConfig, trust: Trust, clock: Clock) -> Result<Llm, Box<dyn Error>> {
     let settings = LlmSettings {
         base_url: config.llm.base_url.clone(),
         api_key: config.llm.api_key.clone(),
         model: config.llm.model.clone(),
         timeout: config.llm.timeout,
         requests_per_minute: LLM_REQUESTS_PER_MINUTE,
+        trust,
     };
     Ok(Llm::new(settings, clock)?)
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{DatabaseConfig, KeysConfig, ObjectsConfig, Reader, RedisConfig, Section, TelemetryConfig};
+use super::{DatabaseConfig, KeysConfig, ObjectsConfig, OutgoingConfig, Reader, RedisConfig, Section, TelemetryConfig};
 use crate::jobs::Queue;
 
 /// `postrider-api`.
@@ -48,6 +48,7 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     pub grace: Duration,
     pub llm: LlmConfig,
+    pub outgoing: OutgoingConfig,
     /// Where diagnostic jobs note their runs.
     pub run_ledger: Option<PathBuf>,
     pub database: DatabaseConfig,
@@ -63,6 +64,7 @@ impl Section for WorkerConfig {
         let concurrency = reader.number("WORKER_CONCURRENCY", 1..=10_000);
         let grace = reader.number("WORKER_GRACE_SECONDS", 0..=3_600).map(Duration::from_secs);
         let llm = LlmConfig::read(reader);
+        let outgoing = OutgoingConfig::read(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
@@ -74,6 +76,7 @@ impl Section for WorkerConfig {
             concurrency: concurrency?,
             grace: grace?,
             llm: llm?,
+            outgoing: outgoing?,
             run_ledger,
             database: database?,
             redis: redis?,

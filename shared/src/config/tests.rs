@@ -22,6 +22,8 @@ fn a_complete_environment_gives_the_documented_defaults() {
     assert_eq!(worker.grace.as_secs(), 20);
     assert_eq!(worker.redis.shards, 16);
     assert_eq!(worker.llm.model, "gpt-4.1-mini");
+    assert_eq!(worker.outgoing.extra_ca_certs, None);
+    assert_eq!((worker.outgoing.mail_timeout.as_secs(), worker.outgoing.smtp_answer_timeout.as_secs()), (30, 120));
     let api: ApiConfig = Settings::of(complete()).read().unwrap();
     assert_eq!(api.bind.to_string(), "127.0.0.1:8080");
     let scheduler: SchedulerConfig = Settings::of(complete()).read().unwrap();
@@ -42,6 +44,8 @@ fn all_problems_are_told_at_once() {
         ("WORKER_QUEUES", "mail,typo"),
         ("WORKER_CONCURRENCY", "0"),
         ("SECRET_KEYS", "k1:tooshort"),
+        ("EXTRA_CA_CERTS", "/nowhere/authorities.pem"),
+        ("SMTP_ANSWER_TIMEOUT_SECONDS", "300"),
         ("LOG_FORMAT", "xml"),
         ("METRICS_BIND", "9090"),
     ]);
@@ -54,6 +58,8 @@ fn all_problems_are_told_at_once() {
             "WORKER_QUEUES",
             "WORKER_CONCURRENCY",
             "OPENAI_API_KEY",
+            "EXTRA_CA_CERTS",
+            "SMTP_ANSWER_TIMEOUT_SECONDS",
             "DATABASE_URL",
             "REDIS_URL",
             "SECRET_KEYS",

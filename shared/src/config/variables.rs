@@ -144,6 +144,24 @@ pub const VARIABLES: &[Variable] = &[
         "How long one answer of that endpoint may take (1 to 600).",
     ),
     variable(
+        "EXTRA_CA_CERTS",
+        Default::Off,
+        WORKER,
+        "PEM file with certificate authorities that are trusted besides the system's: for mail servers and a model's endpoint of one's own.",
+    ),
+    variable(
+        "MAIL_TIMEOUT_SECONDS",
+        Default::Is("30"),
+        WORKER,
+        "How long a mail server may take to answer one command (1 to 120). Connecting may take 10 seconds of it at most.",
+    ),
+    variable(
+        "SMTP_ANSWER_TIMEOUT_SECONDS",
+        Default::Is("120"),
+        WORKER,
+        "How long a mail server may take to confirm a message that it has whole (1 to 240). Giving up leaves that message in doubt.",
+    ),
+    variable(
         "SCHEDULER_TICK_MS",
         Default::Is("200"),
         &["scheduler"],

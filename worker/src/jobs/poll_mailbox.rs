@@ -32,6 +32,11 @@ impl Handler for PollMailbox {
                 ctx.pause_account(&account, &error.to_string()).await?;
                 Ok(Done::with(json!({ "paused": error.to_string() })))
             }
+            // A certificate may be renewed a minute later; one that stays wrong needs a person.
+            Err(Trouble::Imap(error @ ImapError::Insecure { .. })) if ctx.job.attempt >= ctx.job.max_attempts => {
+                ctx.pause_account(&account, &error.to_string()).await?;
+                Ok(Done::with(json!({ "paused": error.to_string() })))
+            }
             Err(Trouble::Imap(error)) => Err(error.into()),
         }
     }
@@ -63,5 +68,10 @@ impl From<StoreError> for Trouble {
 
 fn login(ctx: &Context, account: &Account) -> Result<Login, Stop> {
     let server = account.imap();
-    Ok(Login { endpoint: server.clone().into(), username: server.username, password: ctx.accounts.password(account)? })
+    Ok(Login {
+        endpoint: server.clone().into(),
+        username: server.username,
+        password: ctx.accounts.password(account)?,
+        dialer: ctx.dialer.clone(),
+    })
 }

@@ -15,12 +15,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::error::{ImapError, Stage};
 pub use self::listing::{Listed, Since};
-use super::transport::{Budget, Duplex, Endpoint, Metered, Security, dial, wrap_tls};
+use super::transport::{Budget, Dialer, Duplex, Endpoint, Limits, Metered, Security, certificate_refused, dial};
 
 type Stream = Metered<Box<dyn Duplex>>;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes a greeting, a login or a SELECT may answer with.
 const SMALL_ANSWER: u64 = 256 * 1024;
 
@@ -30,6 +28,7 @@ pub struct Login {
     pub endpoint: Endpoint,
     pub username: String,
     pub password: SecretString,
+    pub dialer: Dialer,
 }
 
 /// What SELECT said. Servers may omit both numbers.
@@ -44,6 +43,7 @@ pub struct Selected {
 pub struct Session {
     inner: async_imap::Session<Stream>,
     budget: Budget,
+    limits: Limits,
 }
 
 impl Session {
@@ -51,20 +51,21 @@ impl Session {
     pub async fn open(login: &Login) -> Result<Self, ImapError> {
         let budget = Budget::default();
         budget.allow(SMALL_ANSWER);
-        let client = within(Stage::Connect, CONNECT_LIMIT, connect(&login.endpoint, &budget)).await?;
+        let limits = login.dialer.limits;
+        let client = within(Stage::Connect, limits.connect, connect(login, &budget)).await?;
         let attempt = client.login(&login.username, login.password.expose_secret());
-        let inner = within(Stage::Login, COMMAND_LIMIT, async {
+        let inner = within(Stage::Login, limits.command, async {
             attempt.await.map_err(|(error, _client)| ImapError::of(Stage::Login, error))
         })
         .await?;
-        Ok(Self { inner, budget })
+        Ok(Self { inner, budget, limits })
     }
 
     /// Opens a folder. Nothing in it is marked as read, since messages are fetched with `BODY.PEEK`.
     pub async fn select(&mut self, folder: &str) -> Result<Selected, ImapError> {
         let mut selected = Selected::default();
         let command = format!("SELECT {}", quoted(folder));
-        self.command(Stage::Select, &command, COMMAND_LIMIT, SMALL_ANSWER, |response| match response {
+        self.command(Stage::Select, &command, self.limits.command, SMALL_ANSWER, |response| match response {
             Response::Data { status: Status::Ok, outcome } => match outcome.code {
                 Some(ResponseCode::UidValidity(number)) => selected.uid_validity = Some(number),
                 Some(ResponseCode::UidNext(number)) => selected.uid_next = Some(number),
@@ -84,11 +85,12 @@ impl Session {
     }
 }
 
-async fn connect(endpoint: &Endpoint, budget: &Budget) -> Result<async_imap::Client<Stream>, ImapError> {
+async fn connect(login: &Login, budget: &Budget) -> Result<async_imap::Client<Stream>, ImapError> {
+    let endpoint = &login.endpoint;
     let socket = dial(endpoint).await.map_err(|error| ImapError::io(Stage::Connect, &error))?;
     let mut stream: Box<dyn Duplex> = Box::new(socket);
     if endpoint.security == Security::Tls {
-        stream = tls(endpoint, stream).await?;
+        stream = tls(login, stream).await?;
     }
     let mut client = async_imap::Client::new(Metered::new(stream, budget.clone()));
     greeting(&mut client).await?;
@@ -96,14 +98,18 @@ async fn connect(endpoint: &Endpoint, budget: &Budget) -> Result<async_imap::Cli
         let upgrade = client.run_command_and_check_ok("STARTTLS", None).await;
         upgrade.map_err(|error| ImapError::of(Stage::Tls, error))?;
         // What a man in the middle may have put behind the answer is dropped with the old client's buffer.
-        let stream = tls(endpoint, client.into_inner().into_inner()).await?;
+        let stream = tls(login, client.into_inner().into_inner()).await?;
         client = async_imap::Client::new(Metered::new(stream, budget.clone()));
     }
     Ok(client)
 }
 
-async fn tls(endpoint: &Endpoint, stream: Box<dyn Duplex>) -> Result<Box<dyn Duplex>, ImapError> {
-    wrap_tls(&endpoint.host, stream).await.map_err(|error| ImapError::Tls { detail: error.to_string() })
+async fn tls(login: &Login, stream: Box<dyn Duplex>) -> Result<Box<dyn Duplex>, ImapError> {
+    let session = login.dialer.wrap_tls(&login.endpoint.host, stream).await;
+    session.map_err(|error| match certificate_refused(&error) {
+        Some(detail) => ImapError::Insecure { detail },
+        None => ImapError::Tls { detail: error.to_string() },
+    })
 }
 
 async fn greeting(client: &mut async_imap::Client<Stream>) -> Result<(), ImapError> {

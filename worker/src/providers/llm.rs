@@ -26,6 +26,7 @@ pub use self::error::LlmError;
 use self::gate::Gate;
 pub use self::request::{Earlier, KnownDimension, KnownMaterial, KnownProduct, MailText, Question};
 use self::transport::{HttpFailure, Transport};
+use super::transport::Trust;
 
 /// What the model is told. The mail is data in the user's message and never part of this text.
 const INSTRUCTIONS: &str = include_str!("llm/instructions.md");
@@ -42,6 +43,7 @@ pub struct LlmSettings {
     pub timeout: Duration,
     /// Over all jobs of this process.
     pub requests_per_minute: NonZeroU32,
+    pub trust: Trust,
 }
 
 /// The model, shared by all jobs of the process.
@@ -57,7 +59,7 @@ impl Llm {
     /// Fails only if the HTTP client cannot be built.
     pub fn new(settings: LlmSettings, clock: Clock) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured((*super::transport::client_config()).clone())
+            .tls_backend_preconfigured((*settings.trust.client_config()).clone())
             .connect_timeout(Duration::from_secs(10))
             .timeout(settings.timeout)
             .redirect(reqwest::redirect::Policy::none())

@@ -11,6 +11,7 @@ impl From<ImapError> for Stop {
         match error {
             ImapError::Unreachable { .. }
             | ImapError::Tls { .. }
+            | ImapError::Insecure { .. }
             | ImapError::Timeout { .. }
             | ImapError::Closed { .. }
             | ImapError::LoginRefused { .. }
@@ -32,6 +33,7 @@ impl From<SmtpError> for Stop {
             | SmtpError::Timeout { .. }
             | SmtpError::Deferred { .. }
             | SmtpError::LoginRefused { .. }
+            | SmtpError::Insecure { .. }
             | SmtpError::Overtaken
             | SmtpError::DailyLimit { .. } => Self::retry(error),
             SmtpError::Refused { .. } | SmtpError::Unsendable { .. } => Self::fail(error),

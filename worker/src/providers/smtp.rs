@@ -11,19 +11,15 @@ use std::time::Duration;
 
 use lettre::address::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::error::{SmtpError, Stage};
 pub use self::message::{Attachment, Draft, MessageError};
-use super::transport::{Endpoint, Security};
+use super::transport::{Dialer, Endpoint, Security};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
-/// How long the answer to the final dot is waited for. Long, because giving up here is what makes doubt.
-const ANSWER_LIMIT: Duration = Duration::from_mins(2);
 /// The slowest server worth handing a message to.
 const BYTES_PER_SECOND: u64 = 64 * 1024;
 const CHUNK: usize = 64 * 1024;
@@ -34,6 +30,7 @@ pub struct Login {
     pub endpoint: Endpoint,
     pub username: String,
     pub password: SecretString,
+    pub dialer: Dialer,
 }
 
 /// A message ready for the wire: one sender, exactly one recipient.
@@ -59,7 +56,7 @@ pub async fn submit(
     submission: &Submission,
     may_start: impl Future<Output = bool> + Send,
 ) -> Result<Receipt, SmtpError> {
-    let mut connection = connect(&login.endpoint).await?;
+    let mut connection = connect(login).await?;
     let sent = converse(&mut connection, login, submission, may_start).await;
     // Politeness only: whatever QUIT answers changes nothing about the message.
     let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
@@ -72,39 +69,39 @@ async fn converse(
     submission: &Submission,
     may_start: impl Future<Output = bool> + Send,
 ) -> Result<Receipt, SmtpError> {
+    let limit = login.dialer.limits.command;
     authenticate(connection, login).await?;
     if !submission.raw.is_ascii() {
         return Err(SmtpError::Unsendable { detail: "the message holds bytes outside ASCII".into() });
     }
     let mail = Mail::new(Some(submission.from.clone()), vec![]);
-    step(Stage::Mail, COMMAND_LIMIT, connection.command(mail)).await?;
+    step(Stage::Mail, limit, connection.command(mail)).await?;
     let recipient = Rcpt::new(submission.to.clone(), vec![]);
-    step(Stage::Recipient, COMMAND_LIMIT, connection.command(recipient)).await?;
+    step(Stage::Recipient, limit, connection.command(recipient)).await?;
     if !may_start.await {
         return Err(SmtpError::Overtaken);
     }
-    step(Stage::Data, COMMAND_LIMIT, connection.command(Data)).await?;
-    content(connection, &submission.raw).await
+    step(Stage::Data, limit, connection.command(Data)).await?;
+    content(connection, &submission.raw, login.dialer.limits.answer).await
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<AsyncSmtpConnection, SmtpError> {
+async fn connect(login: &Login) -> Result<AsyncSmtpConnection, SmtpError> {
+    let (endpoint, limits) = (&login.endpoint, login.dialer.limits);
+    let tls_parameters =
+        || login.dialer.trust.smtp_parameters(&endpoint.host).map_err(|error| SmtpError::of(Stage::Tls, &error));
     let address = (endpoint.host.as_str(), endpoint.port);
     let hello = ClientId::default();
     let wrapped = match endpoint.security {
-        Security::Tls => Some(tls_parameters(endpoint)?),
+        Security::Tls => Some(tls_parameters()?),
         Security::Starttls | Security::Plain => None,
     };
-    let opening = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_LIMIT), &hello, wrapped, None);
-    let mut connection = step(Stage::Connect, CONNECT_LIMIT + COMMAND_LIMIT, opening).await?;
+    let opening = AsyncSmtpConnection::connect_tokio1(address, Some(limits.connect), &hello, wrapped, None);
+    let mut connection = step(Stage::Connect, limits.connect + limits.command, opening).await?;
     if endpoint.security == Security::Starttls {
-        let upgrade = connection.starttls(tls_parameters(endpoint)?, &hello);
-        step(Stage::Tls, COMMAND_LIMIT, upgrade).await?;
+        let upgrade = connection.starttls(tls_parameters()?, &hello);
+        step(Stage::Tls, limits.command, upgrade).await?;
     }
     Ok(connection)
-}
-
-fn tls_parameters(endpoint: &Endpoint) -> Result<TlsParameters, SmtpError> {
-    TlsParameters::new(endpoint.host.clone()).map_err(|error| SmtpError::of(Stage::Tls, &error))
 }
 
 /// A server that offers no AUTH at all (a local relay) is used without; one that offers it must accept.
@@ -114,14 +111,18 @@ async fn authenticate(connection: &mut AsyncSmtpConnection, login: &Login) -> Re
         return Ok(());
     }
     let credentials = Credentials::new(login.username.clone(), login.password.expose_secret().to_owned());
-    step(Stage::Login, COMMAND_LIMIT, connection.auth(&mechanisms, &credentials)).await?;
+    step(Stage::Login, login.dialer.limits.command, connection.auth(&mechanisms, &credentials)).await?;
     Ok(())
 }
 
 /// Writes the message and the final dot. lettre asks for the next chunk only after the last was written, so the
 /// iterator's end marks the moment from which the server may have the whole message.
-async fn content(connection: &mut AsyncSmtpConnection, raw: &[u8]) -> Result<Receipt, SmtpError> {
-    let limit = ANSWER_LIMIT + Duration::from_secs(raw.len() as u64 / BYTES_PER_SECOND);
+async fn content(
+    connection: &mut AsyncSmtpConnection,
+    raw: &[u8],
+    answer_limit: Duration,
+) -> Result<Receipt, SmtpError> {
+    let limit = answer_limit + Duration::from_secs(raw.len() as u64 / BYTES_PER_SECOND);
     let mut ended = false;
     let mut chunks = raw.chunks(CHUNK);
     let parts = std::iter::from_fn(|| {

@@ -2,11 +2,17 @@ use chrono::Days;
 use postrider_sandbox::faults::{FaultKind, Stage as At, Target};
 use postrider_shared::clock::Clock;
 use postrider_worker::providers::imap::{ImapError, Login, Session, Since, Stage};
+use postrider_worker::providers::transport::Dialer;
 
 use super::{ADDRESS, PASSWORD, Servers, plain};
 
 fn login(servers: &Servers) -> Login {
-    Login { endpoint: plain(servers.sandbox.addresses.imap), username: ADDRESS.into(), password: PASSWORD.into() }
+    Login {
+        endpoint: plain(servers.sandbox.addresses.imap),
+        username: ADDRESS.into(),
+        password: PASSWORD.into(),
+        dialer: Dialer::default(),
+    }
 }
 
 fn mail(subject: &str) -> String {

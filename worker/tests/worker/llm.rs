@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use postrider_sandbox::faults::{Fault, FaultKind, Target};
 use postrider_shared::clock::Clock;
 use postrider_worker::providers::llm::{Intent, KnownProduct, Llm, LlmError, LlmSettings, MailText, Question};
+use postrider_worker::providers::transport::Trust;
 
 use super::{Servers, fault};
 
@@ -15,6 +16,7 @@ fn llm(servers: &Servers, per_minute: u32) -> Llm {
         model: "sandbox".into(),
         timeout: Duration::from_secs(2),
         requests_per_minute: NonZeroU32::new(per_minute).unwrap(),
+        trust: Trust::default(),
     };
     Llm::new(settings, Clock::system()).unwrap()
 }

@@ -27,6 +27,7 @@ use postrider_shared::time_zone::TimeZone;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
+use postrider_worker::providers::transport::Trust;
 use postrider_worker::runtime::{self, RuntimeConfig};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -72,6 +73,7 @@ impl Shop {
             model: "sandbox".into(),
             timeout: Duration::from_secs(10),
             requests_per_minute: NonZeroU32::MAX,
+            trust: Trust::default(),
         };
         let llm = Llm::new(settings, clock.clone()).unwrap();
         let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock);

@@ -2,11 +2,17 @@ use std::time::Duration;
 
 use postrider_sandbox::faults::{FaultKind, Stage as At, Target};
 use postrider_worker::providers::smtp::{Login, SmtpError, Stage, Submission, submit};
+use postrider_worker::providers::transport::Dialer;
 
 use super::{ADDRESS, PASSWORD, Servers, plain};
 
 fn login(servers: &Servers) -> Login {
-    Login { endpoint: plain(servers.sandbox.addresses.smtp), username: ADDRESS.into(), password: PASSWORD.into() }
+    Login {
+        endpoint: plain(servers.sandbox.addresses.smtp),
+        username: ADDRESS.into(),
+        password: PASSWORD.into(),
+        dialer: Dialer::default(),
+    }
 }
 
 fn submission(id: &str) -> Submission {
@@ -92,8 +98,12 @@ async fn a_job_that_lost_its_lease_does_not_reach_data() {
 async fn a_server_that_hangs_is_left_in_time() {
     // A listener that takes the connection and never speaks; time is paused, so nothing is waited for.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let login =
-        Login { endpoint: plain(silent.local_addr().unwrap()), username: ADDRESS.into(), password: PASSWORD.into() };
+    let login = Login {
+        endpoint: plain(silent.local_addr().unwrap()),
+        username: ADDRESS.into(),
+        password: PASSWORD.into(),
+        dialer: Dialer::default(),
+    };
     let error = submit(&login, &submission("h@x"), std::future::ready(true)).await.unwrap_err();
     assert!(matches!(error, SmtpError::Timeout { stage: Stage::Connect, .. } | SmtpError::Network { .. }), "{error:?}");
 }

@@ -134,6 +134,7 @@ fn blamed(ctx: &Context, error: &ImapError) -> Option<String> {
         | ImapError::Refused { .. }
         | ImapError::Unreachable { .. }
         | ImapError::Tls { .. }
+        | ImapError::Insecure { .. }
         | ImapError::Timeout { .. }
         | ImapError::Closed { .. }
         | ImapError::LoginRefused { .. }

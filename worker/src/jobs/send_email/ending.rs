@@ -17,6 +17,8 @@ use crate::providers::smtp::{Receipt, SmtpError};
 /// The truth about a sent message is worth some patience with the database: each try waits twice as long.
 const SETTLE_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How often a connection that cannot be trusted is tried before the mailbox is paused: as often as a poll does.
+const INSECURE_TRIES: u32 = 3;
 
 /// An open attempt at a message.
 pub(super) struct Attempt<'a> {
@@ -43,7 +45,10 @@ impl Attempt<'_> {
                 metrics::counter!("postrider_messages_in_doubt_total").increment(1);
                 Ok(settled(&self.settle(Verdict::Unknown { reason: detail }).await?).cap(CapUse::Unknown))
             }
-            Err(error @ SmtpError::LoginRefused { .. }) => {
+            Err(error @ SmtpError::Insecure { .. }) if self.ctx.job.attempt < INSECURE_TRIES => {
+                self.end(refused(&error), Err(error.into())).await
+            }
+            Err(error @ (SmtpError::LoginRefused { .. } | SmtpError::Insecure { .. })) => {
                 self.ctx.pause_account(self.account, &error.to_string()).await?;
                 let stop = Stop::snooze(now + super::PAUSED, &error).with_cap(CapUse::NotUsed);
                 self.end(refused(&error), Err(stop)).await

@@ -29,7 +29,11 @@ pub(super) async fn of(ctx: &Context, account: &Account, message: &Message) -> R
         attachment,
     };
     let server = account.smtp();
-    let login =
-        Login { endpoint: server.clone().into(), username: server.username, password: ctx.accounts.password(account)? };
+    let login = Login {
+        endpoint: server.clone().into(),
+        username: server.username,
+        password: ctx.accounts.password(account)?,
+        dialer: ctx.dialer.clone(),
+    };
     Ok((login, draft.submission()?))
 }

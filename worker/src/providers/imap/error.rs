@@ -37,6 +37,9 @@ pub enum ImapError {
     Unreachable { detail: String },
     #[error("no TLS with the IMAP server: {detail}")]
     Tls { detail: String },
+    /// Its certificate is not to be trusted, or it refuses STARTTLS: the password is not shown to it.
+    #[error("no trustworthy connection to the IMAP server: {detail}")]
+    Insecure { detail: String },
     #[error("the IMAP server did not answer {stage} within {} s", limit.as_secs())]
     Timeout { stage: Stage, limit: Duration },
     #[error("the IMAP server closed the connection during {stage}")]
@@ -65,6 +68,9 @@ impl ImapError {
             Error::ConnectionLost => Self::Closed { stage },
             Error::Validate(_) => Self::Unsendable,
             Error::No(detail) if stage == Stage::Login => login_refused(&detail),
+            Error::No(detail) | Error::Bad(detail) if stage == Stage::Tls => {
+                Self::Insecure { detail: format!("it refuses STARTTLS: {}", short(&detail)) }
+            }
             Error::No(detail) => Self::Refused { stage, detail: short(&detail) },
             Error::Bad(detail) => Self::Protocol { stage, detail: short(&detail) },
             // Parse and Append errors, and whatever upstream adds to its open enum: a broken conversation.

@@ -7,7 +7,7 @@ use async_imap::imap_proto::{AttributeValue, MailboxDatum, MessageSection, Respo
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{COMMAND_LIMIT, ImapError, Session, Stage};
+use super::{ImapError, Session, Stage};
 
 /// Bytes a listing may take: about 150,000 messages.
 const LISTING: u64 = 16 * 1024 * 1024;
@@ -60,7 +60,7 @@ impl Session {
     async fn listed(&mut self, set: &str, first: u32, limit: usize) -> Result<Vec<Listed>, ImapError> {
         let mut found = BTreeMap::new();
         let command = format!("UID FETCH {set} (UID RFC822.SIZE INTERNALDATE)");
-        self.command(Stage::List, &command, COMMAND_LIMIT, LISTING, |response| {
+        self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
             if let Response::Fetch(_, attributes) = response
                 && let Some(listed) = listed(attributes)
                 && listed.uid >= first
@@ -80,7 +80,7 @@ impl Session {
         let mut uids = Vec::new();
         let command = format!("UID SEARCH SINCE {}", day.format("%-d-%b-%Y"));
         let answer = self
-            .command(Stage::List, &command, COMMAND_LIMIT, LISTING, |response| {
+            .command(Stage::List, &command, self.limits.command, LISTING, |response| {
                 if let Response::MailboxData(MailboxDatum::Search(found)) = response {
                     uids.extend_from_slice(found);
                 }
@@ -103,7 +103,7 @@ impl Session {
     pub async fn fetch_header(&mut self, uid: u32) -> Result<Option<Bytes>, ImapError> {
         let mut header = None;
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[HEADER])");
-        self.command(Stage::Fetch, &command, COMMAND_LIMIT, HEADER, |response| {
+        self.command(Stage::Fetch, &command, self.limits.command, HEADER, |response| {
             if let Response::Fetch(_, attributes) = response
                 && let Some(data) = attributes.iter().find_map(header_of)
             {
@@ -119,7 +119,7 @@ impl Session {
     pub async fn fetch(&mut self, uid: u32, max_bytes: u64) -> Result<Option<Bytes>, ImapError> {
         let mut body = None;
         let mut mentioned = false;
-        let limit = COMMAND_LIMIT + Duration::from_secs(max_bytes / BYTES_PER_SECOND);
+        let limit = self.limits.command + Duration::from_secs(max_bytes / BYTES_PER_SECOND);
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[])");
         self.command(Stage::Fetch, &command, limit, max_bytes.saturating_add(64 * 1024), |response| {
             if let Response::Fetch(_, attributes) = response

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use lettre::transport::smtp::response::Code;
 
+use crate::providers::transport::certificate_refused;
+
 /// Which step of the conversation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -39,6 +41,9 @@ pub enum SmtpError {
     Network { stage: Stage, detail: String },
     #[error("the SMTP server did not answer {stage} within {} s", limit.as_secs())]
     Timeout { stage: Stage, limit: Duration },
+    /// Its certificate is not to be trusted, or it offers no STARTTLS: neither password nor message is shown to it.
+    #[error("no trustworthy connection to the SMTP server: {detail}")]
+    Insecure { detail: String },
     /// 4xx: the server asks for another try.
     #[error("the SMTP server deferred {stage}: {code} {detail}")]
     Deferred { stage: Stage, code: u16, detail: String },
@@ -63,11 +68,15 @@ pub enum SmtpError {
 impl SmtpError {
     pub(super) fn of(stage: Stage, error: &lettre::transport::smtp::Error) -> Self {
         let detail = detail(error);
+        if let Some(detail) = certificate_refused(error) {
+            return Self::Insecure { detail };
+        }
         let Some(code) = error.status() else {
             // Before the final dot nothing but a client-side refusal is final; AUTH counts those as a login
             // problem, since a server's challenge that a mechanism does not know arrives as one.
             return match (error.is_client(), stage) {
                 (true, Stage::Login) => Self::LoginRefused { detail },
+                (true, Stage::Tls) => Self::Insecure { detail },
                 (true, _) => Self::Unsendable { detail },
                 (false, _) => Self::Network { stage, detail },
             };

@@ -1,0 +1,28 @@
+//! How the worker meets outside servers: whom it trusts, and how long it waits.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{Reader, Section};
+
+/// Trust and patience towards outside servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingConfig {
+    /// PEM file of certificate authorities that are trusted besides the system's. Whether it holds any is found out when it is read.
+    pub extra_ca_certs: Option<PathBuf>,
+    /// For one command of a mail protocol.
+    pub mail_timeout: Duration,
+    /// For the answer to a message that was handed over whole.
+    pub smtp_answer_timeout: Duration,
+}
+
+impl Section for OutgoingConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let extra_ca_certs = reader.text("EXTRA_CA_CERTS").map(PathBuf::from);
+        if extra_ca_certs.as_deref().is_some_and(|path| !path.is_file()) {
+            reader.problem("EXTRA_CA_CERTS", "there is no such file");
+        }
+        let mail_timeout = reader.number("MAIL_TIMEOUT_SECONDS", 1..=120).map(Duration::from_secs);
+        let smtp_answer_timeout = reader.number("SMTP_ANSWER_TIMEOUT_SECONDS", 1..=240).map(Duration::from_secs);
+        Some(Self { extra_ca_certs, mail_timeout: mail_timeout?, smtp_answer_timeout: smtp_answer_timeout? })
+    }
+}
