@@ -48,7 +48,7 @@ need() {
     note "installing ${missing[*]} …"
     local log
     log=$(mktemp)
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    if ! (install_programs "${missing[@]}") >"$log" 2>&1 </dev/null; then
         tail -n 15 "$log" >&2
         die "apt-get could not install ${missing[*]}; its whole output is in $log"
     fi
@@ -56,8 +56,26 @@ need() {
     ok "Installed ${missing[*]}"
 }
 
-# Debian's redis-server package starts a server of its own on 6379 when it is installed; ours never uses that port
-# or its data, so it is left alone.
+# `install_programs PACKAGE …`: installs programs, not services: what Debian's packages would start now or at the next boot (a
+# mail server on port 25, a Redis on 6379) stays off. Services that were there before are not touched. Runs in a subshell.
+install_programs() {
+    local policy=/usr/sbin/policy-rc.d before new
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" || return 1
+        # shellcheck disable=SC2064 # the path as it is now
+        trap "rm -f '$policy'" EXIT
+        trap 'exit 1' INT TERM
+    fi
+    before=$(enabled_services)
+    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@" || return 1
+    command -v systemctl >/dev/null 2>&1 || return 0
+    for new in $(comm -13 <(printf '%s\n' "$before") <(enabled_services)); do
+        systemctl disable "$new" || return 1
+    done
+}
+
+enabled_services() { find /etc/systemd/system -path '*.wants/*' -name '*.service' -printf '%f\n' 2>/dev/null | sort -u; }
+
 need_rust() {
     command -v cargo >/dev/null 2>&1 || die "Rust is missing." "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" "and open a new terminal."
     need cc=build-essential

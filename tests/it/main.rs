@@ -33,6 +33,7 @@ mod jobs;
 mod kill_redis;
 mod kill_worker;
 mod live;
+mod mail_servers;
 mod openapi;
 mod pipeline;
 mod poll_mailbox;

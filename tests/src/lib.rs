@@ -20,12 +20,15 @@
 #![allow(clippy::missing_panics_doc, reason = "a harness reports by panicking: that is what fails the test")]
 
 pub mod binaries;
+pub mod certificate;
 pub mod client;
 pub mod database;
+pub mod dovecot;
 pub mod mails;
 pub mod pdf;
 pub mod platform;
 pub mod ports;
+pub mod postfix;
 pub mod postgres;
 pub mod process;
 pub mod redis_server;
@@ -35,9 +38,12 @@ pub mod sandbox;
 pub mod settings;
 pub mod wait;
 
+pub use certificate::Authority;
 pub use client::{Api, Job, Submitted};
 pub use database::{DatabaseKind, TestDatabase};
+pub use dovecot::Dovecot;
 pub use platform::{Builder, Platform};
+pub use postfix::Postfix;
 pub use process::Process;
 pub use redis_server::RedisServer;
 pub use report::Report;

@@ -145,6 +145,18 @@ impl Process {
         within(grace, &format!("{} to end after SIGTERM", self.recipe.name), || async { self.exit_status() }).await
     }
 
+    /// SIGTERM, and waits a few seconds for the end: for servers with children of their own, which end along with them, while
+    /// SIGKILL would leave the children to find out.
+    pub fn end_gently(&self) {
+        self.signal(Signal::TERM);
+        for _ in 0..500 {
+            if !self.is_running() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// SIGSTOP: the process stands still and looks hung to the others.
     pub fn pause(&self) {
         self.signal(Signal::STOP);

@@ -1,0 +1,211 @@
+//! A private Dovecot: the IMAP server most mailboxes of the world stand on. It needs no privileges; as root it runs as `nobody`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::certificate::{Certificate, run};
+use crate::ports::Port;
+use crate::process::{Process, Recipe};
+
+/// The user by whom the harness looks whether the server is there.
+const OURS: (&str, &str) = ("harness@localhost", "harness");
+
+/// Ends when dropped.
+#[derive(Debug)]
+pub struct Dovecot {
+    // In the order in which they must go.
+    process: Process,
+    starttls: Port,
+    tls: Port,
+    users: Vec<(String, String)>,
+    data: TempDir,
+}
+
+impl Dovecot {
+    /// With these users (name and password), whose mail lies in Maildirs. Its log is in `log_folder`.
+    pub async fn start(log_folder: &Path, users: &[(&str, &str)], certificate: &Certificate) -> Self {
+        let data = tempfile::Builder::new().prefix("postrider-dovecot-").tempdir().expect("make Dovecot's folder");
+        let (starttls, tls) = (Port::reserve(), Port::reserve());
+        let path = data.path();
+        let write = |name: &str, text: &str| std::fs::write(path.join(name), text).expect("write Dovecot's settings");
+        for folder in ["mail", "home", "state"] {
+            std::fs::create_dir(path.join(folder)).expect("make Dovecot's folders");
+        }
+        std::fs::copy(&certificate.file, path.join("server.pem")).expect("copy the certificate");
+        std::fs::copy(&certificate.key, path.join("server.key")).expect("copy the certificate's key");
+        let users: Vec<(String, String)> =
+            users.iter().chain([&OURS]).map(|(name, password)| ((*name).to_owned(), (*password).to_owned())).collect();
+        let passwords: Vec<String> =
+            users.iter().map(|(name, password)| format!("{name}:{{PLAIN}}{password}")).collect();
+        write("users", &passwords.join("\n"));
+        let user = user();
+        write("dovecot.conf", &configuration(path, &user, starttls.number(), tls.number()));
+        let mut privileges = Vec::new();
+        if rustix::process::getuid().is_root() {
+            // Postfix, which is another user, reaches the socket for passwords and delivers into the Maildirs.
+            run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.name, user.group)).arg(path));
+            run(Command::new("chmod").arg("0755").arg(path));
+            privileges =
+                vec![format!("--reuid={}", user.name), format!("--regid={}", user.group), "--clear-groups".to_owned()];
+        }
+        let process = Process::spawn(Recipe {
+            name: "dovecot".to_owned(),
+            program: "/usr/sbin/dovecot".into(),
+            arguments: vec!["-F".to_owned(), "-c".to_owned(), path.join("dovecot.conf").display().to_string()],
+            environment: Vec::new(),
+            privileges,
+            log: log_folder.join("dovecot.log"),
+            ready: "starting up".to_owned(),
+        });
+        process.ready().await;
+        let server = Self { process, starttls, tls, users, data };
+        // A session of our own shows that the processes behind the port are there.
+        server.session(OURS.0, &["NOOP"]).await;
+        server
+    }
+
+    /// Plain connections, on which STARTTLS is offered.
+    pub const fn starttls_port(&self) -> u16 {
+        self.starttls.number()
+    }
+
+    /// TLS from the first byte.
+    pub const fn tls_port(&self) -> u16 {
+        self.tls.number()
+    }
+
+    /// Where other servers have passwords checked.
+    pub fn password_socket(&self) -> PathBuf {
+        self.data.path().join("run/passwords")
+    }
+
+    /// The folder with one Maildir per user.
+    pub fn mail_folder(&self) -> PathBuf {
+        self.data.path().join("mail")
+    }
+
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// What it logged since its start.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Logs a user in, opens the INBOX and gives these commands; returns all untagged lines of their answers.
+    ///
+    /// # Panics
+    /// When a command is refused.
+    pub async fn session(&self, user: &str, commands: &[&str]) -> Vec<String> {
+        let password = &self.users.iter().find(|(name, _)| name == user).expect("a user of this server").1;
+        let stream = TcpStream::connect(("127.0.0.1", self.starttls_port())).await.expect("connect to Dovecot");
+        let mut stream = BufReader::new(stream);
+        let login = format!("LOGIN \"{user}\" \"{password}\"");
+        let mut lines = Vec::new();
+        for (number, command) in [login.as_str(), "SELECT INBOX"].iter().chain(commands).enumerate() {
+            let tag = format!("t{number} ");
+            stream.write_all(format!("{tag}{command}\r\n").as_bytes()).await.expect("ask Dovecot");
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).await.expect("read from Dovecot");
+                assert!(!line.is_empty(), "Dovecot closed the connection: {}", self.process.log_tail(20));
+                if let Some(status) = line.strip_prefix(&tag) {
+                    assert!(status.starts_with("OK"), "{command}: {status}");
+                    break;
+                }
+                if number > 1 {
+                    lines.push(line.trim_end().to_owned());
+                }
+            }
+        }
+        lines
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        self.process.end_gently();
+    }
+}
+
+struct User {
+    name: String,
+    group: String,
+}
+
+/// Who runs it: `nobody`, or whoever runs the test.
+fn user() -> User {
+    if rustix::process::getuid().is_root() {
+        return User { name: "nobody".to_owned(), group: "nogroup".to_owned() };
+    }
+    let ask = |option: &str| {
+        let output = Command::new("id").arg(option).output().expect("run id");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    User { name: ask("-un"), group: ask("-gn") }
+}
+
+fn configuration(folder: &Path, user: &User, starttls: u16, tls: u16) -> String {
+    let folder = folder.display();
+    let User { name, group } = user;
+    format!(
+        "base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = /dev/stderr
+protocols = imap
+listen = 127.0.0.1
+default_internal_user = {name}
+default_internal_group = {group}
+default_login_user = {name}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = maildir:{folder}/mail/%u
+mail_max_userip_connections = 100
+ssl = yes
+ssl_cert = <{folder}/server.pem
+ssl_key = <{folder}/server.key
+# Loopback only; whether a password crosses it in the clear is the client's decision, which is what is tested.
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {starttls}
+  }}
+  inet_listener imaps {{
+    port = {tls}
+    ssl = yes
+  }}
+}}
+service auth {{
+  user = {name}
+  unix_listener passwords {{
+    mode = 0666
+  }}
+}}
+service auth-worker {{
+  user = {name}
+}}
+passdb {{
+  driver = passwd-file
+  args = username_format=%u {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={name} gid={group} home={folder}/home/%u
+}}
+"
+    )
+}
