@@ -74,7 +74,10 @@ impl Timetable {
             Enqueued::UniqueTaken(id) => {
                 tracing::info!(job_id = %id, account_id = %account, "skipped: the mailbox's last run has not ended");
             }
-            Enqueued::Exists(_) | Enqueued::IdempotencyConflict(_) => {}
+            Enqueued::Exists(_)
+            | Enqueued::IdempotencyConflict(_)
+            | Enqueued::Replaced(_)
+            | Enqueued::BatchClosed(_) => {}
         }
         let (tenant, schedule) = (occurrence.tenant_id, &occurrence.schedule);
         Ok(self.stores.occurrences.enqueued(tenant, schedule, occurrence.planned_at).await?)

@@ -39,7 +39,11 @@ pub async fn run(jobs: usize, concurrency: usize, appendfsync: Option<&str>) -> 
         .iter()
         .filter_map(|answer| match answer {
             Enqueued::Created(id) => Some(id.to_string()),
-            Enqueued::Exists(_) | Enqueued::UniqueTaken(_) | Enqueued::IdempotencyConflict(_) => None,
+            Enqueued::Exists(_)
+            | Enqueued::UniqueTaken(_)
+            | Enqueued::IdempotencyConflict(_)
+            | Enqueued::Replaced(_)
+            | Enqueued::BatchClosed(_) => None,
         })
         .collect();
 

@@ -25,7 +25,11 @@ pub async fn enqueue_sleeps(client: &QueueClient, count: usize, ms: u64) -> Hash
         .into_iter()
         .filter_map(|answer| match answer {
             Enqueued::Created(id) => Some(id.to_string()),
-            Enqueued::Exists(_) | Enqueued::UniqueTaken(_) | Enqueued::IdempotencyConflict(_) => None,
+            Enqueued::Exists(_)
+            | Enqueued::UniqueTaken(_)
+            | Enqueued::IdempotencyConflict(_)
+            | Enqueued::Replaced(_)
+            | Enqueued::BatchClosed(_) => None,
         })
         .collect()
 }

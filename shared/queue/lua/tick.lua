@@ -2,7 +2,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 grace in ms given to all sessions after an outage
 -- result  {promoted, rescued, poisoned, unparked, pruned, 1 if more is due, ms until the next job is due or -1}
--- bounds  n <= 96 rescued, 160 promoted, 64 unparked, 96 pruned
+-- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 unparked, 96 pruned
 local GAP, EVERY = 2000, 500
 local more = 0
 
@@ -21,6 +21,7 @@ if now >= grace then
   if session then rescued, poisoned, more = rescue(session, 96) end
 end
 
+if open_bucket(160) == 160 then more = 1 end
 local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 160)
 if #due == 160 then more = 1 end
 promote_due(due)
@@ -31,10 +32,13 @@ for _, number in ipairs(lanes_due) do unpark(number) end
 
 local pruned, unfinished = prune(96)
 if unfinished then more = 1 end
+if free_keys(96) == 96 then more = 1 end
 wake_waiters()
 finish()
 
 local wait = -1
 local head = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
 if head[2] then wait = math.max(0, tonumber(head[2]) - now) end
+local bucket = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
+if bucket[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(bucket[2]) - now)) end
 return { #due, rescued, poisoned, #lanes_due, pruned, more, wait }

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     error::QueueError,
     id::JobId,
+    job::Links,
     lane::Lane,
     name::{JobKind, QueueName, Tenant},
     session::Hold,
@@ -40,6 +41,8 @@ pub struct Claimed {
     pub snoozes: u32,
     /// Process crashes while its handler ran. From 2 on it is a suspect: a session runs one suspect at a time.
     pub crashes: u32,
+    /// How it belongs together with others.
+    pub links: Links,
     /// When it was created.
     pub enqueued_at: DateTime<Utc>,
     /// When this claim was made, by Redis's clock.
@@ -90,6 +93,15 @@ impl Lease {
     /// How much longer the lease is certainly held; zero if it may be lost.
     pub fn remaining(&self) -> Duration {
         self.expires_at().saturating_duration_since(Instant::now())
+    }
+
+    /// Longest line of a job's log, in bytes; longer ones are cut.
+    pub const MAX_LINE_BYTES: usize = 1024;
+
+    /// Writes lines into the job's log, at most 64 a call. The newest 200 of all attempts are kept, as long as the job's record.
+    /// Refused if the lease is lost.
+    pub async fn log<L: Into<String>>(&self, lines: impl IntoIterator<Item = L>) -> Result<(), QueueError> {
+        self.0.log(lines.into_iter().map(Into::into).collect()).await
     }
 
     /// Reports progress into the record, for whoever watches. Refused if the lease is lost.

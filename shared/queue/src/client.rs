@@ -7,8 +7,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::{config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, settings};
 
+mod batches;
 mod control;
 mod enqueue;
+mod logs;
 mod reading;
 mod scopes;
 mod upkeep;

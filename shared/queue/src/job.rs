@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    batch::BatchId,
     error::QueueError,
     id::JobId,
     lane::Lane,
@@ -41,6 +42,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn unique_key(&self) -> Option<UniqueKey> {
         None
     }
+
+    /// How long the unique key keeps others out.
+    fn unique_for(&self) -> UniqueFor {
+        UniqueFor::default()
+    }
 }
 
 /// Says which other job would be "the same". Compared within one tenant and kind, held while the job waits or runs.
@@ -50,6 +56,45 @@ pub struct UniqueKey(pub String);
 impl<T: Into<String>> From<T> for UniqueKey {
     fn from(text: T) -> Self {
         Self(text.into())
+    }
+}
+
+/// How long a [`UniqueKey`] keeps out other jobs like its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UniqueFor {
+    /// While the job waits or runs.
+    #[default]
+    WaitingOrRunning,
+    /// While it waits: once it runs, the next one may wait.
+    Waiting,
+    /// While it waits, and the newer job is not refused but put in its place (debounce): its payload, time, attempts and time
+    /// to be kept replace those of the waiting one, which keeps its id, lane and links.
+    Replace,
+    /// From the enqueue on for this long, whatever becomes of the job meanwhile.
+    Period(Duration),
+}
+
+/// How a job belongs together with others of its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Links {
+    /// The batch it is counted in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
+    /// The job that started it. Follow-ups of a completion have it by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+    /// The dead job in whose place it runs. It may take over the unique key that this one still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redriven_from: Option<JobId>,
+    /// The batch at whose end it was enqueued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completes: Option<BatchId>,
+}
+
+impl Links {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -96,9 +141,15 @@ pub struct NewJob {
     /// See [`UniqueKey`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<UniqueKey>,
+    /// How long the unique key keeps others out.
+    #[serde(default)]
+    pub unique_for: UniqueFor,
     /// See [`IdempotencyKey`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKey>,
+    /// See [`Links`].
+    #[serde(default, skip_serializing_if = "Links::is_none")]
+    pub links: Links,
 }
 
 impl NewJob {
@@ -116,7 +167,9 @@ impl NewJob {
             max_attempts: J::MAX_ATTEMPTS,
             keep: J::KEEP,
             unique_key: job.unique_key(),
+            unique_for: job.unique_for(),
             idempotency_key: None,
+            links: Links::default(),
         })
     }
 
@@ -162,6 +215,27 @@ impl NewJob {
         self
     }
 
+    /// How long the unique key keeps others out.
+    #[must_use]
+    pub fn unique_for(mut self, held: UniqueFor) -> Self {
+        self.unique_for = held;
+        self
+    }
+
+    /// Counts it in this batch.
+    #[must_use]
+    pub fn in_batch(mut self, batch: BatchId) -> Self {
+        self.links.batch = Some(batch);
+        self
+    }
+
+    /// Names the job that started it.
+    #[must_use]
+    pub fn child_of(mut self, parent: JobId) -> Self {
+        self.links.parent = Some(parent);
+        self
+    }
+
     /// See [`IdempotencyKey`].
     #[must_use]
     pub fn idempotency_key(mut self, key: IdempotencyKey) -> Self {
@@ -181,13 +255,22 @@ pub enum Enqueued {
     UniqueTaken(JobId),
     /// The idempotency key was used for another request, which became this job.
     IdempotencyConflict(JobId),
+    /// It was put in the place of this one, which waits under the same unique key: see [`UniqueFor::Replace`].
+    Replaced(JobId),
+    /// It was refused, under this id: the batch it names does not exist or has ended.
+    BatchClosed(JobId),
 }
 
 impl Enqueued {
     /// The id of the job that stands for the request.
     pub fn id(&self) -> JobId {
         match self {
-            Self::Created(id) | Self::Exists(id) | Self::UniqueTaken(id) | Self::IdempotencyConflict(id) => *id,
+            Self::Created(id)
+            | Self::Exists(id)
+            | Self::UniqueTaken(id)
+            | Self::IdempotencyConflict(id)
+            | Self::Replaced(id)
+            | Self::BatchClosed(id) => *id,
         }
     }
 }

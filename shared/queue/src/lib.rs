@@ -53,6 +53,7 @@
 #![deny(missing_docs)]
 
 mod backend;
+mod batch;
 mod claim;
 mod client;
 mod config;
@@ -76,17 +77,18 @@ mod wire;
 mod worker;
 
 pub use backend::{Acknowledgement, QueueBackend};
+pub use batch::{Batch, BatchId};
 pub use claim::{Claimed, Interrupt, Lease};
 pub use client::{QueueClient, Ticked};
 pub use config::QueueConfig;
 pub use error::QueueError;
 pub use id::JobId;
-pub use job::{Enqueued, IdempotencyKey, Job, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, NewJob, UniqueKey};
+pub use job::{Enqueued, IdempotencyKey, Job, Links, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, NewJob, UniqueFor, UniqueKey};
 pub use lane::Lane;
 pub use name::{JobKind, LaneName, QueueName, ScopeKey, Tenant};
 pub use outcome::{CapUse, Done, Outcome, Stop};
 pub use policy::{Backoff, Policies, Policy, RetryPolicy};
-pub use record::{Cancelled, DeadLetter, JobRecord, JobState, ListFilter, Page, Promoted};
+pub use record::{Attempt, Cancelled, DeadLetter, JobRecord, JobState, ListFilter, LogLine, Page, Promoted};
 pub use scope::{CapSpec, CapState, ScopeLimits, ScopeState, WINDOW_DAYS, Window, calendar_days};
 pub use session::SessionHandle;
 pub use stats::QueueStats;

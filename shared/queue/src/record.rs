@@ -1,6 +1,6 @@
 //! What is known of a job: its record.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     error::QueueError,
     id::JobId,
-    job::UniqueKey,
+    job::{Links, UniqueFor, UniqueKey},
     lane::Lane,
     name::{JobKind, QueueName, Tenant},
 };
@@ -129,6 +129,54 @@ pub struct JobRecord {
     pub finished_at: Option<DateTime<Utc>>,
     /// The unique key it holds or held.
     pub unique_key: Option<UniqueKey>,
+    /// How it holds it.
+    #[serde(default)]
+    pub unique_for: UniqueFor,
+    /// How it belongs together with others.
+    #[serde(default)]
+    pub links: Links,
+    /// Its newest attempts that failed, at most 10, oldest first. Gone once it is completed.
+    #[serde(default)]
+    pub history: Vec<Attempt>,
+    /// Lines that its handlers wrote into its log, in all; the newest 200 are kept.
+    #[serde(default)]
+    pub log_lines: u32,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it was claimed.
+    pub started_at: DateTime<Utc>,
+    /// How long it took.
+    #[serde(rename = "duration_ms", with = "millis")]
+    pub duration: Duration,
+    /// Why it failed, its first 300 bytes.
+    pub error: String,
+}
+
+/// A line of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written, by Redis's clock.
+    pub at: DateTime<Utc>,
+    /// What the handler said.
+    pub text: String,
+}
+
+/// A duration as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
 }
 
 /// A job that failed for good and waits in Redis for its row in a database.

@@ -32,20 +32,31 @@ macro_rules! fragment {
 const KEYS: &[&str] = &[fragment!("keys")];
 const READING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("describe")];
 const SCOPING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
-const MOVING: &[&str] =
-    &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes"), fragment!("ending")];
+const MOVING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("later"),
+    fragment!("lanes"),
+    fragment!("scopes"),
+    fragment!("creation"),
+    fragment!("ending"),
+];
 const CLOSING: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
+    fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
+    fragment!("creation"),
     fragment!("ending"),
     fragment!("holdings"),
 ];
-const CREATING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("creation")];
+const CREATING: &[&str] =
+    &[fragment!("keys"), fragment!("record"), fragment!("later"), fragment!("lanes"), fragment!("creation")];
 const TURNING: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
+    fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
     fragment!("creation"),
@@ -57,6 +68,7 @@ const TURNING: &[&str] = &[
 const UPKEEP: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
+    fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
     fragment!("creation"),
@@ -100,6 +112,11 @@ script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING);
 script!(TURN, "turn", Settles, TURNING);
 script!(RENEW, "renew", Settles, READING);
 script!(CLOSE, "close", Settles, CLOSING);
+script!(BATCH, "batch", Grows, MOVING);
+script!(READ_BATCH, "read_batch", Reads, READING);
+script!(CHILDREN, "children", Reads, READING);
+script!(LOG, "log", Settles, READING);
+script!(READ_LOG, "read_log", Reads, KEYS);
 script!(PROGRESS, "progress", Settles, READING);
 script!(CANCEL, "cancel", Settles, MOVING);
 script!(PROMOTE, "promote", Settles, READING);

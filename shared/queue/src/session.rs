@@ -35,6 +35,9 @@ mod turn;
 pub use close::SessionHandle;
 pub(crate) use settling::{Run, Settling};
 
+/// Most lines of a log in one call.
+const MAX_LINES: usize = 64;
+
 /// Name of a session in one shard.
 pub(crate) type Token = [u8; 8];
 
@@ -252,6 +255,23 @@ impl Hold {
         }
         let args = vec![self.token.to_vec(), self.id.tail().to_vec(), self.epoch.to_string().into_bytes(), text];
         let answer = self.session.client.link().call(&script::PROGRESS, self.id.shard(), &args).await?;
+        if wire::integer(&answer)? == 0 {
+            self.lose();
+            return Err(QueueError::LeaseLost);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn log(&self, lines: Vec<String>) -> Result<(), QueueError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if lines.len() > MAX_LINES {
+            return Err(QueueError::invalid("log", format!("{} lines, at most {MAX_LINES} a call", lines.len())));
+        }
+        let mut args = vec![self.token.to_vec(), self.id.tail().to_vec(), self.epoch.to_string().into_bytes()];
+        args.extend(lines.into_iter().map(|line| settling::cut_to(Lease::MAX_LINE_BYTES, line).into_bytes()));
+        let answer = self.session.client.link().call(&script::LOG, self.id.shard(), &args).await?;
         if wire::integer(&answer)? == 0 {
             self.lose();
             return Err(QueueError::LeaseLost);

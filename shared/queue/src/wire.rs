@@ -1,16 +1,17 @@
 //! The bytes that travel between Rust and the scripts. `lua/lib/record.lua` describes records; items are described here.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 
 use crate::{
+    batch::BatchId,
     error::QueueError,
     id::JobId,
-    job::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, NewJob, UniqueKey},
+    job::{Links, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, NewJob, UniqueFor, UniqueKey},
     lane::Lane,
     name::{JobKind, LaneName, QueueName, ScopeKey, Tenant},
-    record::{JobRecord, JobState},
+    record::{Attempt, JobRecord, JobState},
 };
 
 mod answer;
@@ -23,6 +24,7 @@ pub(crate) use record::{Names, decode, epoch};
 
 const HAS_UNIQUE: u8 = 4;
 const HAS_IDEMPOTENCY: u8 = 8;
+const HAS_MORE: u8 = 128;
 /// Times on the wire have 6 bytes: milliseconds since 1970, up to the year 10889.
 const MAX_MILLIS: i64 = (1 << 48) - 1;
 
@@ -98,6 +100,9 @@ impl Tables {
     }
 }
 
+/// Longest a unique key can be held by the clock.
+const LONGEST_PERIOD: Duration = Duration::from_hours(366 * 24);
+
 /// Refuses what scripts must never see.
 pub(crate) fn check(job: &NewJob, shard: u16) -> Result<(), QueueError> {
     job.lane.check()?;
@@ -128,6 +133,17 @@ pub(crate) fn check(job: &NewJob, shard: u16) -> Result<(), QueueError> {
     if job.id.is_some_and(|id| id.shard() != shard) {
         return Err(QueueError::invalid("job id", "it belongs to another shard than its tenant"));
     }
+    let Links { batch, parent, redriven_from, completes } = job.links;
+    let linked = [batch.map(|batch| batch.0), parent, redriven_from, completes.map(|batch| batch.0)];
+    if linked.into_iter().flatten().any(|id| id.shard() != shard) {
+        return Err(QueueError::invalid("link", "it names something of another shard than its tenant's"));
+    }
+    if job.unique_key.is_none() && job.unique_for != UniqueFor::default() {
+        return Err(QueueError::invalid("unique key", "it is missing, but how long to hold it is given"));
+    }
+    if matches!(job.unique_for, UniqueFor::Period(period) if period.is_zero() || period > LONGEST_PERIOD) {
+        return Err(QueueError::invalid("unique period", "expected up to 366 days, and not nothing"));
+    }
     Ok(())
 }
 
@@ -138,7 +154,8 @@ fn keep_class(job: &NewJob) -> u8 {
 }
 
 /// A job as an item: id 14, flags B, keep class B, lane H, kind H, max attempts H, run at I6, then unique key, idempotency
-/// key and fingerprint with their lengths H, then the payload.
+/// key and fingerprint with their lengths H, then, if its flag says so, the section `more` of the record with its length I4,
+/// then the payload.
 pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
     let mut out = Vec::with_capacity(40 + job.payload.len());
     let (key, fingerprint) = job
@@ -153,6 +170,10 @@ pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
     if !key.is_empty() {
         flags |= HAS_IDEMPOTENCY;
     }
+    let more = more(job);
+    if !more.is_empty() {
+        flags |= HAS_MORE;
+    }
     out.extend_from_slice(id.tail());
     out.push(flags);
     out.push(keep_class(job));
@@ -163,6 +184,50 @@ pub(crate) fn item(job: &NewJob, id: JobId, tables: &mut Tables) -> Vec<u8> {
     put_short(&mut out, unique);
     put_short(&mut out, key);
     put_short(&mut out, fingerprint);
+    if !more.is_empty() {
+        out.extend_from_slice(&u32::try_from(more.len()).unwrap_or_default().to_be_bytes());
+        out.extend_from_slice(&more);
+    }
     out.extend_from_slice(&job.payload);
     out
+}
+
+/// The fields that few jobs have; `lua/lib/record.lua` lists them.
+fn more(job: &NewJob) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut put = |letter: u8, value: &[u8]| {
+        out.push(letter);
+        put_u16(&mut out, value.len());
+        out.extend_from_slice(value);
+    };
+    let Links { batch, parent, redriven_from, completes } = job.links;
+    let links = [
+        (b'b', batch.map(|batch| batch.0)),
+        (b'p', parent),
+        (b'o', redriven_from),
+        (b'f', completes.map(|batch| batch.0)),
+    ];
+    for (letter, id) in links {
+        if let Some(id) = id {
+            put(letter, id.tail());
+        }
+    }
+    match job.unique_for {
+        UniqueFor::WaitingOrRunning => {}
+        UniqueFor::Waiting => put(b'u', b"w"),
+        UniqueFor::Replace => put(b'u', b"r"),
+        UniqueFor::Period(period) => {
+            let mut value = vec![b'p'];
+            put_u48(&mut value, u64::try_from(period.as_millis()).unwrap_or_default());
+            put(b'u', &value);
+        }
+    }
+    out
+}
+
+/// A job by itself: its item, its lane and its kind.
+pub(crate) fn alone(job: &NewJob, id: JobId) -> [Vec<u8>; 3] {
+    let mut tables = Tables::default();
+    let item = item(job, id, &mut tables);
+    [item, tables.lanes.pop().unwrap_or_default(), job.kind.as_str().as_bytes().to_vec()]
 }

@@ -72,9 +72,13 @@ impl<Q: Enqueue> Redriver<Q> {
             Err(error) => return Err(error.into()),
         };
         match enqueued.first() {
-            Some(Enqueued::Created(job) | Enqueued::Exists(job) | Enqueued::IdempotencyConflict(job)) => {
-                Ok(Redriven::Enqueued { job: *job, letter: self.letters.redriven(tenant, id, *job).await? })
-            }
+            Some(Enqueued::BatchClosed(_)) => self.refuse(&letter, "its batch has ended").await,
+            Some(
+                Enqueued::Created(job)
+                | Enqueued::Exists(job)
+                | Enqueued::IdempotencyConflict(job)
+                | Enqueued::Replaced(job),
+            ) => Ok(Redriven::Enqueued { job: *job, letter: self.letters.redriven(tenant, id, *job).await? }),
             Some(Enqueued::UniqueTaken(holder)) => {
                 let reason = format!("a job like this one is in the queue already: {holder}");
                 let letter = self.letters.redrive_refused(tenant, id, &reason).await?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{JobId, JobKind, Lane, NewJob, QueueName, UniqueKey};
+use postrider_queue::{JobId, JobKind, Lane, Links, NewJob, QueueName, UniqueFor, UniqueKey};
 use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
@@ -67,7 +67,9 @@ impl Model {
             max_attempts: u32::try_from(self.max_attempts).unwrap_or(1).max(1),
             keep: jobs::find(&self.kind).map_or(Duration::from_hours(24), |kind| kind.keep),
             unique_key: self.unique_key.clone().map(UniqueKey),
+            unique_for: UniqueFor::default(),
             idempotency_key: None,
+            links: Links { redriven_from: Some(old), ..Links::default() },
         })
     }
 }

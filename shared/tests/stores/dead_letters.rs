@@ -44,6 +44,10 @@ fn letter(scene: &Scene, death_number: u64) -> postrider_queue::DeadLetter {
         started_at: None,
         finished_at: None,
         unique_key: None,
+        unique_for: postrider_queue::UniqueFor::default(),
+        links: postrider_queue::Links::default(),
+        history: Vec::new(),
+        log_lines: 0,
     };
     postrider_queue::DeadLetter {
         record,

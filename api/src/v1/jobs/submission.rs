@@ -163,7 +163,10 @@ pub(super) fn shown_unique_key(key: &str, kind: &str) -> String {
 pub(super) fn accepted(enqueued: Enqueued) -> Answer<Accepted> {
     match enqueued {
         Enqueued::Created(id) => Ok(Accepted { id: id.to_string(), existed: false }),
-        Enqueued::Exists(id) => Ok(Accepted { id: id.to_string(), existed: true }),
+        Enqueued::Exists(id) | Enqueued::Replaced(id) => Ok(Accepted { id: id.to_string(), existed: true }),
+        Enqueued::BatchClosed(_) => {
+            Err(Problem::new(ProblemType::StateConflict, "The batch does not exist, or it has ended."))
+        }
         Enqueued::UniqueTaken(id) => {
             Err(Problem::new(ProblemType::UniqueKeyTaken, format!("Job {id} holds this unique key.")).about_job(id))
         }

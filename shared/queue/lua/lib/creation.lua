@@ -17,9 +17,8 @@ local function numbers_of(names, by_name, by_number, counter)
   return numbers
 end
 
--- An index lives a month longer than the records that its newest entries name can.
-local function extend_index(tenant, kind, ids, most, till)
-  local key = k_index(tenant, kind)
+-- A list of ids, newest first, lives a month longer than the records that its newest entries name can.
+local function extend_list(key, ids, most, till)
   local length = call_many('LPUSH', key, ids, 256)
   if length > most then call('LTRIM', key, 0, most - 1) end
   if length == #ids then call('PEXPIREAT', key, till) else call('PEXPIREAT', key, till, 'GT') end
@@ -28,19 +27,76 @@ end
 local KEEP_SECONDS = { [0] = 1, 10, 60, 300, 900, 3600, 21600, 86400, 259200, 604800, 2592000, 7776000, 31536000 }
 local MONTH = 30 * 86400000
 
--- items: see wire.rs. Returns for each item a letter and an id: C created, E exists, U unique key taken, I idempotency conflict.
+-- How a unique key is held: `u` in the section `more` of a job. The field of `unique` holds an id, and I6 the end of a period.
+--   absent  while the job waits or runs
+--   w       while it waits: whoever starts lets it go
+--   r       while it waits; a job like it takes its place there: payload, time and attempts become those of the newer one
+--   p I6    for so many ms from now on, whatever becomes of the job
+local function waits(raw)
+  local state = raw and string.byte(raw, 2)
+  return state == AVAILABLE or state == SCHEDULED or state == RETRYABLE
+end
+
+-- Who keeps this job from its unique key: nothing, or an id and U (taken) or R (it waits and is to be replaced: its record).
+-- The third result without an id is the end of a period that this job inherits from the dead one it was redriven from.
+local function holder_of(field, policy, origin)
+  local value = call('HGET', UNIQUE, field)
+  if not value then return end
+  local holder, till = sub(value, 1, 14), #value == 20 and unpack_from('>I6', value, 15)
+  if till and till <= now then return end
+  if holder == origin then return nil, nil, till end
+  if till then return holder, 'U' end
+  if policy == 'w' or policy == 'r' then
+    local raw = call('HGET', JOBS, holder)
+    if not waits(raw) then return end
+    if policy == 'r' then return holder, 'R', raw end
+  end
+  return holder, 'U'
+end
+
+-- Puts what a newer job says into a job that waits. It keeps its id, lane and links.
+local function replace(id, raw, item, records, due)
+  local r = open_record(raw)
+  local lane = lane_of(r.lane)
+  if lane then count(lane.queue, string.char(r.state), -1) end
+  local was, run = r.state, item[7]
+  r.keep, r.max, r.attempt, r.snoozes, r.error, r.progress = item[3], item[6], 0, 0, nil, nil
+  r.more = with_field(with_field(r.more, 'h', nil), 'u', field_of(item.more, 'u'))
+  r.payload = item.payload
+  if run > now then
+    r.state, r.run = SCHEDULED, run
+    due[#due + 1] = run
+    due[#due + 1] = id
+    if lane then count(lane.queue, 's', 1) end
+  else
+    r.state, r.run = AVAILABLE, now
+    if was == AVAILABLE then
+      if lane then count(lane.queue, 'a', 1) end
+    else
+      call('ZREM', DUE, id)
+      make_available({ { id, r } }, false)
+    end
+  end
+  records[#records + 1] = id
+  records[#records + 1] = seal_record(r)
+  changes(id)
+end
+
+-- items: see wire.rs. Returns for each item a letter and an id: C created, E exists, U unique key taken, I idempotency
+-- conflict, R put in the place of a job that waits, B its batch is unknown or has ended.
 local function create(items, lane_names, kind_names)
   local parsed, ids = {}, {}
   for i = 1, #items do
     local item = { unpack_from('>c14BBHHHI6Hc0Hc0Hc0', items[i]) }
+    if item[2] >= HAS_MORE then item.more, item.payload_at = unpack_from('>I4c0', items[i], item[11]) end
     parsed[i], ids[i] = item, item[1]
   end
   local existing, answers, fresh = get_records(ids), {}, {}
-  local seen, taken, marked = {}, {}, {}
+  local seen, taken, marked, replaced, members, till_of = {}, {}, {}, {}, {}, {}
   for i, item in ipairs(parsed) do
     local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]
     local lane = read_lane(lane_names[item[4] + 1])
-    local holder, unique_field, mark_key
+    local holder, unique_field, mark_key, way, till, raw, batch
     if existing[i] or seen[id] then
       answers[i] = 'E' .. id
     else
@@ -51,28 +107,62 @@ local function create(items, lane_names, kind_names)
           answers[i] = (sub(holder, 15) == fingerprint and 'E' or 'I') .. sub(holder, 1, 14)
         end
       end
+      if not holder and item.more then
+        batch = field_of(item.more, 'b')
+        local counted_in = batch and members[batch]
+        if batch and not counted_in then
+          local fields = call('HMGET', k_batch(batch), 'tenant', 'ended')
+          counted_in = { open = fields[1] == lane.tenant and not fields[2], jobs = 0 }
+          members[batch] = counted_in
+        end
+        if batch and not counted_in.open then holder, answers[i] = id, 'B' .. id end
+      end
       if not holder and unique ~= '' then
         unique_field = lane.tenant .. '\0' .. kind_names[item[5] + 1] .. '\0' .. unique
-        holder = taken[unique_field] or call('HGET', UNIQUE, unique_field)
-        if holder then answers[i] = 'U' .. holder end
+        local policy = field_of(item.more, 'u')
+        local letter = policy and sub(policy, 1, 1)
+        local first = taken[unique_field]
+        if first then
+          holder, way, raw = first, letter == 'r' and 'R' or 'U', seen[first]
+        else
+          holder, way, raw = holder_of(unique_field, letter, field_of(item.more, 'o'))
+          if not holder then till, raw = raw, nil end
+        end
+        if letter == 'p' then till = now + unpack_from('>I6', policy, 2) end
+        if holder then answers[i] = way .. holder end
+        if way == 'R' then
+          item.payload = sub(items[i], item.payload_at)
+          replaced[holder] = { raw, item }
+          if mark_key then marked[mark_key] = holder .. fingerprint end
+        end
       end
       if not holder then
-        seen[id] = true
+        seen[id] = i
         if mark_key then marked[mark_key] = id .. fingerprint end
-        if unique_field then taken[unique_field] = id end
+        if unique_field then taken[unique_field], till_of[unique_field] = id, till end
+        if batch then members[batch].jobs = members[batch].jobs + 1 end
         answers[i] = 'C' .. id
         fresh[#fresh + 1] = i
       end
     end
   end
-  if #fresh == 0 then return answers end
 
   -- From here on only writes.
+  if #fresh == 0 and not next(replaced) then return answers end
   local lane_numbers = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
   local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
   local records, due, by_lane, refs, by_kind = {}, {}, {}, {}, {}
   for _, i in ipairs(fresh) do
-    local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i])
+    local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i], 1, 11)
+    local body = items[i]
+    local newer = replaced[id]
+    if newer then -- a job of the same call takes its place
+      local item = newer[2]
+      keep, max, run, replaced[id] = item[3], item[6], item[7], nil
+      local more = with_field(parsed[i].more, 'u', field_of(item.more, 'u'))
+      flags = bit.bor(flags, HAS_MORE)
+      body, pos = pack('>I4c0', #more, more) .. item.payload, 1
+    end
     local number, kind = lane_numbers[lane_at + 1], kind_numbers[kind_at + 1]
     local lane = lane_of(number)
     local sections = ''
@@ -92,7 +182,7 @@ local function create(items, lane_names, kind_names)
     end
     records[#records + 1] = id
     records[#records + 1] = pack(HEAD, VERSION, state, flags, keep, kind, number, 0, max, 0, 0, 0, now, run, 0, 0)
-      .. sections .. sub(items[i], pos)
+      .. sections .. sub(body, pos)
     refs[number] = (refs[number] or 0) + 1
     local index = by_kind[lane.tenant]
     if not index then index = { all = {}, till = 0, kinds = {} }; by_kind[lane.tenant] = index end
@@ -101,16 +191,26 @@ local function create(items, lane_names, kind_names)
     of_kind[#of_kind + 1] = id
     index.all[#index.all + 1] = id
     index.till = math.max(index.till, run + KEEP_SECONDS[keep] * 1000 + MONTH)
+    local parent = field_of(parsed[i].more, 'p')
+    if parent then extend_list(k_children(parent), { id }, 1000, index.till) end
     changes(id)
   end
+  for holder, newer in pairs(replaced) do replace(holder, newer[1], newer[2], records, due) end
   call_many('HSET', JOBS, records, 400)
-  if #due > 0 then call_many('ZADD', DUE, due, 400) end
+  if #due > 0 then schedule(due) end
   for number, by in pairs(refs) do call('HINCRBY', LANE_REFS, number, by) end
-  for field, id in pairs(taken) do call('HSET', UNIQUE, field, id) end
+  for field, id in pairs(taken) do
+    local till = till_of[field]
+    call('HSET', UNIQUE, field, till and (id .. pack('>I6', till)) or id)
+    if till then call('ZADD', UNIQUE_TILL, till, field) end
+  end
   for key, value in pairs(marked) do call('SET', key, value) end
+  for batch, counted_in in pairs(members) do
+    if counted_in.jobs > 0 then call('HINCRBY', k_batch(batch), 'total', counted_in.jobs) end
+  end
   for tenant, index in pairs(by_kind) do
-    for kind, list in pairs(index.kinds) do extend_index(tenant, kind, list, 1000, index.till) end
-    extend_index(tenant, '*', index.all, 10000, index.till)
+    for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
+    extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
   end
   for number, waiting in pairs(by_lane) do
     count(lane_of(number).queue, 'a', #waiting)
@@ -172,8 +272,8 @@ local function create_plain(at, lane_names, kind_names)
   end
   if #records > 0 then call_many('HSET', JOBS, records, 400) end
   for tenant, index in pairs(indexes) do
-    for kind, list in pairs(index.kinds) do extend_index(tenant, kind, list, 1000, index.till) end
-    extend_index(tenant, '*', index.all, 10000, index.till)
+    for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
+    extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
   end
   return concat(letters)
 end

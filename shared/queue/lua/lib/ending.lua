@@ -1,5 +1,5 @@
 -- Ends jobs: completed, cancelled or dead.
-local ended = { refs = {}, by_class = {} }
+local ended = { refs = {}, by_class = {}, batches = {} }
 
 -- Changes a record into its final form; the caller writes it. A completed job keeps its status and drops its payload.
 local function end_record(id, r, state)
@@ -21,6 +21,13 @@ local function end_record(id, r, state)
     r.unique = nil
     r.error = nil
     r.progress = nil
+    if r.more then r.more = with_field(with_field(r.more, 'h', nil), 'u', nil) end
+  end
+  local batch = r.more and field_of(r.more, 'b')
+  if batch then
+    local counts = ended.batches[batch]
+    if not counts then counts = {}; ended.batches[batch] = counts end
+    counts[state] = (counts[state] or 0) + 1
   end
   if state == BURIED then
     call('ZADD', DEAD, call('HINCRBY', META, 'deaths', 1), id)
@@ -33,6 +40,29 @@ local function end_record(id, r, state)
   changes(id)
 end
 
+local BATCH_KEPT = 7 * 86400000
+
+-- Ends a batch that is sealed and whose jobs have all ended, and enqueues its completion job: once, because `ended` is set
+-- in the same call and nothing is done for a batch that has it.
+local function close_batch(key)
+  local total, completed, cancelled, dead, sealed, over, item, lane, kind = unpack(
+    call('HMGET', key, 'total', 'c', 'x', 'd', 'sealed', 'ended', 'item', 'lane', 'kind'))
+  if not sealed or over then return end
+  if tonumber(total or 0) > tonumber(completed or 0) + tonumber(cancelled or 0) + tonumber(dead or 0) then return end
+  call('HSET', key, 'ended', now)
+  call('HDEL', key, 'item')
+  call('PEXPIRE', key, BATCH_KEPT)
+  if item then create({ item }, { lane }, { kind }) end
+end
+
+-- After the follow-ups of what ended were created, so that they may belong to a batch whose last job that was.
 local function write_endings()
   for class, list in pairs(ended.by_class) do call_many('RPUSH', k_finished(class), list, 256) end
+  for batch, counts in pairs(ended.batches) do
+    local key = k_batch(batch)
+    if call('EXISTS', key) == 1 then
+      for state, jobs in pairs(counts) do call('HINCRBY', key, string.char(state), jobs) end
+      close_batch(key)
+    end
+  end
 end

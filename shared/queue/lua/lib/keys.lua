@@ -14,13 +14,16 @@
 --   dead        zset   id by death number                  finished:C list   id and time, of keep class C
 --   index:T:K   list   newest ids of tenant and kind       counts     hash   queue and state -> jobs
 --   paused      set    queues                              cancelling set    running ids asked to stop
+--   later       zset   bucket by the time to open it    later:B    list   ids that become due in the time of bucket B
+--   unique_till zset   unique keys by the time they end batch:B    hash   a batch: counts and completion job
+--   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
 --   meta        hash   counters, last tick, end of grace
 local P = string.sub(KEYS[1], 1, -5)
 local JOBS, DUE, LANES, LANE_IDS, LANE_REFS = KEYS[1], P .. 'due', P .. 'lanes', P .. 'lane_ids', P .. 'lane_refs'
 local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. 'parked', P .. 'parked_on'
 local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
-local SUSPECT_OF = P .. 'suspect_of'
+local SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspect_of', P .. 'later', P .. 'unique_till'
 local function k_lane(number) return P .. 'lane:' .. number end
 local function k_ring(queue) return P .. 'ring:' .. queue end
 local function k_tenant(queue, tenant) return P .. 'tenant:' .. queue .. ':' .. tenant end
@@ -32,6 +35,10 @@ local function k_charged(session) return P .. 'charged:' .. session end
 local function k_idem(tenant, key) return P .. 'idem:' .. tenant .. ':' .. key end
 local function k_finished(class) return P .. 'finished:' .. class end
 local function k_index(tenant, kind) return P .. 'index:' .. tenant .. ':' .. kind end
+local function k_later(bucket) return P .. 'later:' .. bucket end
+local function k_batch(batch) return P .. 'batch:' .. batch end
+local function k_children(id) return P .. 'children:' .. id end
+local function k_log(id) return P .. 'log:' .. id end
 -- Channels: `pr:3:events` tells ids that changed, `pr:wake:Q` a shard with new work in Q, `pr:cancel` an id to stop.
 local SPACE, SHARD = string.match(P, '^{([^:}]*):(%d+)}')
 local function channel_events() return SPACE .. ':' .. SHARD .. ':events' end

@@ -34,6 +34,7 @@ local function apply_outcomes(session, items, lane_names, kind_names)
       end
       if verb ~= 'L' then settle(r, use, used_at) end
       if error ~= '' then r.error = error end
+      if verb == 'R' or verb == 'B' then note_attempt(r, error) end
       if verb == 'D' then
         if output ~= '' then r.output = output end
         end_record(id, r, COMPLETED)
@@ -65,8 +66,7 @@ local function apply_outcomes(session, items, lane_names, kind_names)
   if #dropped > 0 then
     call_many('SREM', k_held(session), dropped, 256)
     call_many('HSET', JOBS, records, 400)
-    write_endings()
-    if #due > 0 then call_many('ZADD', DUE, due, 400) end
+    if #due > 0 then schedule(due) end
     local at_head, at_tail = {}, {}
     for _, job in ipairs(released) do
       local list = job[3] and at_head or at_tail
@@ -79,6 +79,7 @@ local function apply_outcomes(session, items, lane_names, kind_names)
       for n = first, math.min(first + 255, #follow_ups) do part[#part + 1] = follow_ups[n] end
       create(part, lane_names, kind_names)
     end
+    write_endings()
   end
   return concat(answers)
 end

@@ -4,7 +4,12 @@
 -- The lane and the kind are numbers, resolved once per call, so that a record with 200 bytes of payload fits 256 bytes.
 local HEAD, HEAD_LEN, VERSION = '>BBBBHI4HHHBI4I6I6I6I6', 45, 1
 local SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, BURIED = 115, 97, 114, 116, 99, 120, 100
-local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPUT = 1, 2, 4, 8, 16, 32, 64
+local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPUT, HAS_MORE = 1, 2, 4, 8, 16, 32, 64, 128
+-- What few jobs have stands in one section `more`: its length I4, then fields of a letter, a length H and bytes. A letter
+-- that a program does not know is kept as it is.
+--   h  attempts that failed, oldest first: started I6, duration I4 (ms), error H     l  lines of log ever written, I4
+--   b  batch, c14       f  batch whose end it was enqueued for, c14
+--   p  parent, c14      o  the dead job it was redriven from, c14      u  how its unique key is held (creation.lua)
 -- From SUSPECT_FROM crashes on a job runs as the only suspect of its session; the crash that makes it POISON_FROM buries it.
 -- The distance between the two is what an innocent job survives when somebody kills processes again and again.
 local SUSPECT_FROM, POISON_FROM = 2, 6
@@ -22,6 +27,7 @@ local function open_record(raw)
     if bit.band(flags, HAS_ERROR) ~= 0 then r.error, pos = unpack_from('>Hc0', raw, pos) end
     if bit.band(flags, HAS_PROGRESS) ~= 0 then r.progress, pos = unpack_from('>I4c0', raw, pos) end
     if bit.band(flags, HAS_OUTPUT) ~= 0 then r.output, pos = unpack_from('>I4c0', raw, pos) end
+    if flags >= HAS_MORE then r.more, pos = unpack_from('>I4c0', raw, pos) end
   end
   r.payload = sub(raw, pos)
   return r
@@ -36,9 +42,50 @@ local function seal_record(r)
   if r.error then flags, sections = flags + HAS_ERROR, sections .. pack('>Hc0', #r.error, r.error) end
   if r.progress then flags, sections = flags + HAS_PROGRESS, sections .. pack('>I4c0', #r.progress, r.progress) end
   if r.output then flags, sections = flags + HAS_OUTPUT, sections .. pack('>I4c0', #r.output, r.output) end
+  if r.more and r.more ~= '' then flags, sections = flags + HAS_MORE, sections .. pack('>I4c0', #r.more, r.more) end
   r.flags = flags
   return pack(HEAD, VERSION, r.state, flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch,
     r.enqueued, r.run, r.started, r.finished) .. sections .. r.payload
+end
+
+-- A field of the section `more`, or nil.
+local function field_of(more, letter)
+  local pos, found, value = 1, nil, nil
+  while more and pos <= #more do
+    found, value, pos = unpack_from('>c1Hc0', more, pos)
+    if found == letter then return value end
+  end
+end
+
+-- The section `more` with this field set, or without it if the value is nil.
+local function with_field(more, letter, value)
+  local kept, from, pos = {}, 1, 1
+  while more and pos <= #more do
+    local found, _
+    from = pos
+    found, _, pos = unpack_from('>c1Hc0', more, pos)
+    if found ~= letter then kept[#kept + 1] = sub(more, from, pos - 1) end
+  end
+  if value then kept[#kept + 1] = pack('>c1Hc0', letter, #value, value) end
+  return concat(kept)
+end
+
+-- Notes an attempt that failed now. The newest MOST_ATTEMPTS are kept, with MOST_ERROR bytes of their errors.
+local MOST_ATTEMPTS, MOST_ERROR = 10, 300
+local function note_attempt(r, error)
+  local history, entries, pos = field_of(r.more, 'h') or '', {}, 1
+  while pos <= #history do
+    local from, _ = pos, nil
+    _, _, _, pos = unpack_from('>I6I4Hc0', history, pos)
+    entries[#entries + 1] = sub(history, from, pos - 1)
+  end
+  if #error > MOST_ERROR then
+    local last = MOST_ERROR
+    while last > 0 and bit.band(string.byte(error, last + 1), 0xC0) == 0x80 do last = last - 1 end
+    error = sub(error, 1, last)
+  end
+  entries[#entries + 1] = pack('>I6I4Hc0', r.started, math.min(math.max(now - r.started, 0), 0xFFFFFFFF), #error, error)
+  r.more = with_field(r.more, 'h', concat(entries, '', math.max(1, #entries - MOST_ATTEMPTS + 1)))
 end
 
 -- Calls a command with many arguments in steps of at most `step` (even), because Lua cannot unpack an unbounded list.

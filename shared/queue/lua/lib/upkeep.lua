@@ -67,6 +67,7 @@ local function prune(most)
           local r = raws[i] and open_record(raws[i])
           if r and r.finished == unpack_from('>I6', entries[i], 15) and r.finished > 0 then
             gone[#gone + 1] = id
+            if r.more and field_of(r.more, 'l') then call('UNLINK', k_log(id)) end
             refs[r.lane] = (refs[r.lane] or 0) + 1
             local lane = lane_of(r.lane)
             if lane then
@@ -90,4 +91,15 @@ local function prune(most)
   if #gone > 0 then call_many('HDEL', JOBS, gone, 256) end
   drop_lane_refs(refs)
   return pruned, unfinished
+end
+
+-- Frees unique keys whose period is over.
+local function free_keys(most)
+  local fields = call('ZRANGEBYSCORE', UNIQUE_TILL, '-inf', now, 'LIMIT', 0, most)
+  if #fields == 0 then return 0 end
+  for i, value in ipairs(call('HMGET', UNIQUE, unpack(fields))) do
+    if value and #value == 20 and unpack_from('>I6', value, 15) <= now then call('HDEL', UNIQUE, fields[i]) end
+  end
+  call('ZREM', UNIQUE_TILL, unpack(fields))
+  return #fields
 end

@@ -214,6 +214,8 @@ fn read(letter: u8, id: JobId, ready: &Ready, repeated: bool) -> Result<Enqueued
         b'E' => Ok(Enqueued::Exists(id)),
         b'U' => Ok(Enqueued::UniqueTaken(id)),
         b'I' => Ok(Enqueued::IdempotencyConflict(id)),
+        b'R' => Ok(Enqueued::Replaced(id)),
+        b'B' => Ok(Enqueued::BatchClosed(id)),
         other => Err(QueueError::Corrupt(format!("answer {other} to an enqueue"))),
     }
 }

@@ -184,6 +184,16 @@ impl QueueClient {
         })
     }
 
+    /// The newest children of a job, newest first: at most 256, as far as their records are kept.
+    pub async fn children(&self, id: JobId) -> Result<Vec<JobRecord>, QueueError> {
+        if id.shard() >= self.shards() {
+            return Ok(Vec::new());
+        }
+        let answer = self.link().call(&script::CHILDREN, id.shard(), &vec![id.tail().to_vec()]).await?;
+        let [entries, lanes, kinds] = wire::fields(answer)?;
+        Ok(records(id.shard(), entries, lanes, kinds)?.into_iter().filter_map(|(_, record)| record).collect())
+    }
+
     /// Dead letters of a shard that have not been archived, oldest first, at most `limit` (and at most 256).
     pub async fn dead(&self, shard: u16, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         if limit == 0 || shard >= self.shards() {

@@ -246,6 +246,7 @@ impl Driver {
                 max_attempts: record.max_attempts,
                 snoozes: record.snoozes,
                 crashes: record.crashes,
+                links: record.links,
                 enqueued_at: record.enqueued_at,
                 claimed_at: record.started_at.unwrap_or(now),
                 lease,

@@ -121,6 +121,7 @@ impl Settling {
             // Derived, so that a repeat of this job after a lost completion creates nothing twice.
             let derive = || JobId::derived(plain.id.shard(), &["then", &plain.id.to_string(), &place.to_string()]);
             job.id = Some(job.id.unwrap_or_else(derive));
+            job.links.parent = job.links.parent.or(Some(plain.id));
         }
         let mut output = done.output.map(|value| value.to_string().into_bytes()).unwrap_or_default();
         if output.len() > Done::MAX_OUTPUT_BYTES {
@@ -207,10 +208,15 @@ fn unused(cap: CapUse) -> (u8, u64) {
     }
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_ERROR_BYTES {
-        let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+/// A text of at most so many bytes.
+pub(super) fn cut_to(most: usize, mut text: String) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
     }
     text
+}
+
+fn cut(error: String) -> String {
+    cut_to(MAX_ERROR_BYTES, error)
 }

@@ -6,7 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Tables, keep_class, put_u16};
-use crate::{id::JobId, job::NewJob};
+use crate::{
+    id::JobId,
+    job::{Links, NewJob},
+};
 
 /// What the jobs of a group share: keep class B, lane H, kind H, max attempts H.
 type Head = [u8; 7];
@@ -71,9 +74,11 @@ fn is_plain(job: &NewJob) -> bool {
         max_attempts: _,
         keep: _,
         unique_key,
+        unique_for: _,
         idempotency_key,
+        links,
     } = job;
-    run_at.is_none() && unique_key.is_none() && idempotency_key.is_none()
+    run_at.is_none() && unique_key.is_none() && idempotency_key.is_none() && *links == Links::default()
 }
 
 #[cfg(test)]
@@ -97,7 +102,9 @@ mod tests {
             max_attempts: 3,
             keep: std::time::Duration::from_secs(1),
             unique_key: None,
+            unique_for: crate::job::UniqueFor::default(),
             idempotency_key: None,
+            links: Links::default(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Decoding records.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use redis::Value;
 
 use super::{
-    DateTime, JobId, JobKind, JobRecord, JobState, Lane, LaneName, QueueError, QueueName, ScopeKey, Tenant, UniqueKey,
-    Utc, bytes, integer, list, time,
+    Attempt, BatchId, DateTime, JobId, JobKind, JobRecord, JobState, Lane, LaneName, Links, QueueError, QueueName,
+    ScopeKey, Tenant, UniqueFor, UniqueKey, Utc, bytes, integer, list, time,
 };
 use crate::script::PROTOCOL;
 
@@ -17,6 +17,7 @@ const HAS_IDEMPOTENCY: u8 = 8;
 const HAS_ERROR: u8 = 16;
 const HAS_PROGRESS: u8 = 32;
 const HAS_OUTPUT: u8 = 64;
+const HAS_MORE: u8 = 128;
 
 /// A lane's place in the whole: what its number stands for.
 #[derive(Debug, Clone)]
@@ -154,6 +155,10 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
     };
     let progress = has(HAS_PROGRESS).then(|| cursor.long(4)).transpose()?.map(json);
     let output = has(HAS_OUTPUT).then(|| cursor.long(4)).transpose()?.map(json);
+    let more = has(HAS_MORE)
+        .then(|| cursor.long(4))
+        .transpose()?
+        .map_or_else(|| Ok(More::default()), |raw| more(id.shard(), raw))?;
     Ok(JobRecord {
         id,
         tenant: place.tenant,
@@ -176,5 +181,58 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
         started_at,
         finished_at,
         unique_key,
+        unique_for: more.unique_for,
+        links: more.links,
+        history: more.history,
+        log_lines: more.log_lines,
     })
+}
+
+/// What few records have.
+#[derive(Debug, Default)]
+struct More {
+    unique_for: UniqueFor,
+    links: Links,
+    history: Vec<Attempt>,
+    log_lines: u32,
+}
+
+fn more(shard: u16, raw: &[u8]) -> Result<More, QueueError> {
+    let (mut cursor, mut more) = (Cursor(raw), More::default());
+    while !cursor.0.is_empty() {
+        let letter = cursor.take(1)?[0];
+        let value = cursor.long(2)?;
+        let id = || JobId::from_tail(shard, value);
+        match letter {
+            b'b' => more.links.batch = Some(BatchId(id()?)),
+            b'p' => more.links.parent = Some(id()?),
+            b'o' => more.links.redriven_from = Some(id()?),
+            b'f' => more.links.completes = Some(BatchId(id()?)),
+            b'h' => more.history = history(value)?,
+            b'l' => more.log_lines = Cursor(value).small(4)?,
+            b'u' => {
+                let mut held = Cursor(value);
+                more.unique_for = match held.take(1)?[0] {
+                    b'w' => UniqueFor::Waiting,
+                    b'r' => UniqueFor::Replace,
+                    b'p' => UniqueFor::Period(Duration::from_millis(held.number(6)?)),
+                    _ => UniqueFor::default(),
+                };
+            }
+            _ => {} // of a newer version
+        }
+    }
+    Ok(more)
+}
+
+fn history(raw: &[u8]) -> Result<Vec<Attempt>, QueueError> {
+    let (mut cursor, mut attempts) = (Cursor(raw), Vec::new());
+    while !cursor.0.is_empty() {
+        attempts.push(Attempt {
+            started_at: cursor.time()?.unwrap_or_default(),
+            duration: Duration::from_millis(cursor.number(4)?),
+            error: cursor.short_text()?,
+        });
+    }
+    Ok(attempts)
 }

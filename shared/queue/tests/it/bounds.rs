@@ -23,16 +23,16 @@ async fn a_hundred_thousand_due_jobs_are_no_obstacle() {
     let server = Server::start().await;
     let client = server.client().await;
     let mut redis = server.redis().await;
-    let soon = redis::cmd("TIME").query_async::<(i64, i64)>(&mut redis).await.unwrap().0 + 86_400;
+    let soon = redis::cmd("TIME").query_async::<(i64, i64)>(&mut redis).await.unwrap().0 + 3_600;
     let soon = chrono::DateTime::from_timestamp(soon, 0).unwrap();
     client.enqueue_many((0..MANY).map(|_| job("acme").run_at(soon)).collect()).await.unwrap();
     assert_eq!(client.queue(&WORK).await.unwrap().scheduled, MANY);
     // Their time comes at once for all of them.
-    let _: () = redis::cmd("RENAME").arg("{pr:0}:1:due").arg("{pr:0}:1:later").query_async(&mut redis).await.unwrap();
+    let _: () = redis::cmd("RENAME").arg("{pr:0}:1:due").arg("{pr:0}:1:aside").query_async(&mut redis).await.unwrap();
     let _: () = redis::cmd("ZUNIONSTORE")
         .arg("{pr:0}:1:due")
         .arg(1)
-        .arg("{pr:0}:1:later")
+        .arg("{pr:0}:1:aside")
         .arg("WEIGHTS")
         .arg("0.001")
         .query_async(&mut redis)

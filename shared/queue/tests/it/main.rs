@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod batches;
 mod bounds;
 mod caps;
 mod crash;
@@ -9,8 +10,10 @@ mod enqueueing;
 mod fairness;
 mod first_job;
 mod keys;
+mod later;
 mod lifecycle;
 mod picture;
 mod proxy;
 mod reading;
 mod server;
+mod unique;

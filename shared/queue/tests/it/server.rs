@@ -163,7 +163,9 @@ pub(crate) fn job(of: &str) -> NewJob {
         max_attempts: 3,
         keep: Duration::from_hours(1),
         unique_key: None,
+        unique_for: postrider_queue::UniqueFor::default(),
         idempotency_key: None,
+        links: postrider_queue::Links::default(),
     }
 }
 
