@@ -104,7 +104,7 @@ mod tests {
             unique_key: None,
             unique_for: crate::job::UniqueFor::default(),
             idempotency_key: None,
-            links: Links::default(),
+            links: crate::job::Links::default(),
         }
     }
 
