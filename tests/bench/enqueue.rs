@@ -1,47 +1,42 @@
-//! How fast one client can hand jobs over; each is on disk when the client hears of it, as `appendfsync` says.
+//! How fast one client can hand jobs over; each is in the log when the client hears of it, as `appendfsync` says.
 
-use std::time::Instant;
-
-use futures::{StreamExt as _, stream};
 use postrider_tests::Report;
 
-use crate::queue::{Bed, echo, rate};
+use crate::bed::{Bed, rate};
+use crate::contestant::Contestant;
+use crate::driver::Driver;
+use crate::limit;
 
-pub async fn one(jobs: usize, appendfsync: Option<&str>) -> Report {
+/// `one` after the other, or `concurrent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    One,
+    Concurrent { in_flight: usize },
+}
+
+/// Jobs enqueued a second.
+pub async fn measure(contestant: Contestant, way: Way, jobs: usize, appendfsync: Option<&str>) -> f64 {
     let bed = Bed::start(appendfsync).await;
-    let client = bed.client().await;
-    let started = Instant::now();
-    for number in 0..jobs {
-        client.enqueue(echo(number)).await.expect("enqueue");
+    let (role, in_flight) = match way {
+        Way::One => ("one", 1),
+        Way::Concurrent { in_flight } => ("concurrent", in_flight),
+    };
+    if contestant == Contestant::Limit {
+        return match way {
+            Way::One => limit::one(&bed, jobs).await,
+            Way::Concurrent { .. } => limit::concurrent(&bed, jobs).await,
+        };
     }
-    finish("enqueue-one", jobs, started)
+    let producer = Driver::start(contestant, role, &bed, &[("jobs", jobs), ("in-flight", in_flight)]).await;
+    let took = producer.measure().await;
+    let waiting = contestant.gauge(&bed).await.waiting().await;
+    assert_eq!(waiting, jobs, "{}: every accepted job must wait", contestant.name());
+    rate(jobs, took)
 }
 
-pub async fn concurrent(jobs: usize, appendfsync: Option<&str>) -> Report {
-    let bed = Bed::start(appendfsync).await;
-    let client = bed.client().await;
-    let started = Instant::now();
-    let mut answers = stream::iter(0..jobs).map(|number| client.enqueue(echo(number))).buffer_unordered(64);
-    while let Some(answer) = answers.next().await {
-        answer.expect("enqueue");
-    }
-    finish("enqueue-concurrent", jobs, started)
-}
-
-pub async fn bulk(jobs: usize, appendfsync: Option<&str>) -> Report {
-    let bed = Bed::start(appendfsync).await;
-    let client = bed.client().await;
-    let batch = (0..jobs).map(echo).collect();
-    let started = Instant::now();
-    let answers = client.enqueue_many(batch).await.expect("enqueue");
-    let mut report = finish("enqueue-bulk", jobs, started);
-    report.must("every job is answered", answers.len() == jobs);
-    report
-}
-
-fn finish(scenario: &str, jobs: usize, started: Instant) -> Report {
-    let took = started.elapsed();
-    let mut report = Report::new(scenario);
-    report.figure("jobs", jobs).decimal("jobs_per_s", rate(jobs, took)).decimal("took_s", took.as_secs_f64());
+pub async fn run(contestant: Contestant, way: Way, jobs: usize, appendfsync: Option<&str>) -> Report {
+    let per_s = measure(contestant, way, jobs, appendfsync).await;
+    let mut report = Report::new(if way == Way::One { "enqueue-one" } else { "enqueue-concurrent" });
+    report.figure("contestant", contestant.name()).figure("jobs", jobs).decimal("jobs_per_s", per_s);
     report
 }

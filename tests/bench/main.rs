@@ -1,14 +1,29 @@
-//! `bench SCENARIO [--json] [options]`: how fast the product is, on servers of its own.
+//! `bench SCENARIO [--json] [options]`: how fast the product is, on servers of its own; `bench table` is all of it at once,
+//! next to what Redis can do at most and to what one would use instead.
 
-mod drain;
+mod backlog;
+mod bed;
+mod contestant;
+mod drive;
+mod driver;
 mod enqueue;
+mod lanes;
+mod latency;
+mod lifecycle;
 mod limit;
+mod parcel;
+mod peers;
 mod pipeline;
-mod queue;
+mod product;
+mod profile;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use contestant::Contestant;
+use enqueue::Way;
+use lifecycle::{Life, Plan};
+use postrider_tests::Report;
 
 /// Measures the product on servers it starts itself. Build with --release for figures that mean something.
 #[derive(Debug, Parser)]
@@ -35,28 +50,70 @@ enum Scenario {
     EnqueueOne {
         #[arg(long, default_value_t = 10_000)]
         jobs: usize,
+        #[arg(long, default_value = "engine")]
+        contestant: Contestant,
     },
     /// One client with 64 enqueues in flight.
     EnqueueConcurrent {
         #[arg(long, default_value_t = 50_000)]
         jobs: usize,
+        #[arg(long, default_value_t = 64)]
+        in_flight: usize,
+        #[arg(long, default_value = "engine")]
+        contestant: Contestant,
     },
-    /// One client that hands over all jobs at once.
-    EnqueueBulk {
+    /// One client that hands over all jobs at once; then bare workers until the last acknowledgement; and the memory that
+    /// both leave. With a profile of what Redis did, per job.
+    #[command(visible_aliases = ["enqueue-bulk", "memory"])]
+    Life {
         #[arg(long, default_value_t = 100_000)]
         jobs: usize,
+        #[arg(long, default_value_t = 512)]
+        concurrency: usize,
+        #[arg(long, default_value_t = 1)]
+        processes: usize,
+        #[arg(long, default_value_t = 1)]
+        tenants: usize,
+        #[arg(long, default_value = "engine")]
+        contestant: Contestant,
     },
-    /// Bulk enqueue, then one worker process until the last acknowledgement.
+    /// The product: bulk enqueue, then one worker process of it until the last acknowledgement.
     Drain {
         #[arg(long, default_value_t = 100_000)]
         jobs: usize,
         #[arg(long, default_value_t = 512)]
         concurrency: usize,
     },
+    /// The drain at the head of many waiting jobs, against that of 10,000.
+    Backlog {
+        #[arg(long, default_value_t = 1_000_000)]
+        waiting: usize,
+    },
+    /// Many lanes with caps against one lane without.
+    Lanes {
+        #[arg(long, default_value_t = 10_000)]
+        lanes: usize,
+        #[arg(long, default_value_t = 100_000)]
+        jobs: usize,
+    },
+    /// Idle, one job every 20 ms: from the enqueue to the start of its handler in another process.
+    Latency {
+        #[arg(long, default_value_t = 500)]
+        jobs: usize,
+        #[arg(long, default_value = "engine")]
+        contestant: Contestant,
+    },
     /// From the delivered mail to the accepted reply, through all processes.
     Pipeline {
         #[arg(long, default_value_t = 50)]
         mails: usize,
+    },
+    /// Plays a contestant in a process of its own.
+    #[command(hide = true)]
+    Drive {
+        contestant: Contestant,
+        #[command(flatten)]
+        order: drive::Order,
     },
 }
 
@@ -64,13 +121,32 @@ enum Scenario {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let sync = arguments.appendfsync.as_deref();
-    let report = match arguments.scenario {
+    match measure(arguments.scenario, sync).await {
+        Some(report) => report.conclude(arguments.json),
+        None => ExitCode::SUCCESS,
+    }
+}
+
+async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
+    let report = match scenario {
         Scenario::Limit { jobs } => limit::run(jobs, sync).await,
-        Scenario::EnqueueOne { jobs } => enqueue::one(jobs, sync).await,
-        Scenario::EnqueueConcurrent { jobs } => enqueue::concurrent(jobs, sync).await,
-        Scenario::EnqueueBulk { jobs } => enqueue::bulk(jobs, sync).await,
-        Scenario::Drain { jobs, concurrency } => drain::run(jobs, concurrency, sync).await,
+        Scenario::EnqueueOne { jobs, contestant } => enqueue::run(contestant, Way::One, jobs, sync).await,
+        Scenario::EnqueueConcurrent { jobs, in_flight, contestant } => {
+            enqueue::run(contestant, Way::Concurrent { in_flight }, jobs, sync).await
+        }
+        Scenario::Life { jobs, concurrency, processes, tenants, contestant } => {
+            let plan = Plan { processes, concurrency, tenants, ..Plan::new(contestant, jobs) };
+            Life::live(plan, sync).await.report("life", plan)
+        }
+        Scenario::Drain { jobs, concurrency } => product::run(jobs, concurrency, sync).await,
+        Scenario::Backlog { waiting } => backlog::run(waiting, sync).await,
+        Scenario::Lanes { lanes, jobs } => lanes::run(lanes, jobs, sync).await,
+        Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
+        Scenario::Drive { contestant, order } => {
+            drive::run(contestant, order).await;
+            return None;
+        }
     };
-    report.conclude(arguments.json)
+    Some(report)
 }

@@ -1,15 +1,16 @@
-//! Bulk enqueue of echo jobs, then the real worker, one process, until the queue has acknowledged the last.
+//! The product's `drain`: bulk enqueue of echo jobs, then the real worker, one process, until the queue has acknowledged the last.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use postrider_queue::{Enqueued, QueueClient, QueueConfig};
+use postrider_queue::{Enqueued, NewJob, QueueClient, QueueConfig, Tenant};
 use postrider_shared::jobs::Queue;
+use postrider_shared::jobs::diagnostic::DiagnosticEcho;
 use postrider_tests::runs::{Runs, tally};
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, Report};
 
-use crate::queue::{echo, rate};
+use crate::bed::rate;
 
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -73,4 +74,13 @@ pub async fn run(jobs: usize, concurrency: usize, appendfsync: Option<&str>) -> 
         .must("nothing is lost", tally.lost == 0)
         .must("nothing ran twice", tally.repeated == 0);
     report
+}
+
+/// About 200 bytes of JSON.
+const TEXT: &str = "A quote request of some length: two banners, three metres by one, and a sign of stainless steel, \
+                    brushed, 400 by 300 millimetres, to be delivered before the end of the month if possible.";
+
+fn echo(number: usize) -> NewJob {
+    let job = DiagnosticEcho { data: serde_json::json!({ "number": number, "text": TEXT }), lane: None };
+    NewJob::of(Tenant::parse("bench").expect("a tenant's name"), &job).expect("a job")
 }

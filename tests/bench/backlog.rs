@@ -1,0 +1,65 @@
+//! Does a claim at the head of a long queue cost more? The same drain in front of many and of few waiting jobs.
+
+use std::time::{Duration, Instant};
+
+use postrider_queue::Job as _;
+use postrider_tests::Report;
+
+use crate::bed::{Bed, rate};
+use crate::contestant::{Contestant, Gauge};
+use crate::driver::Driver;
+use crate::parcel::Parcel;
+
+/// Every round drains so much of the waiting jobs and never all: a drain's end is slower whatever waited before it.
+const ROUNDS: usize = 5;
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What a drain at the head of `waiting` jobs does a second.
+pub async fn measure(waiting: usize, appendfsync: Option<&str>) -> f64 {
+    let bed = Bed::start(appendfsync).await;
+    let client = bed.client().await;
+    let gauge = Gauge::Engine(client.clone());
+    client.pause(&Parcel::QUEUE).await.expect("pause the queue");
+    let mut worker = Driver::start(Contestant::Engine, "work", &bed, &[("concurrency", 512)]).await;
+    worker.go().await;
+    let share = waiting.min(10_000) * 4 / 5;
+    let (mut first, mut took) = (0, Duration::ZERO);
+    for _ in 0..ROUNDS {
+        let missing = waiting - gauge.waiting().await;
+        let flags = [("jobs", missing), ("first", first)];
+        Driver::start(Contestant::Engine, "bulk", &bed, &flags).await.measure().await;
+        first += missing;
+        bed.quiet().await;
+        let before = gauge.finished().await;
+        let started = Instant::now();
+        client.resume(&Parcel::QUEUE).await.expect("resume the queue");
+        let mut finished = before;
+        while finished < before + share {
+            assert!(started.elapsed() < Duration::from_mins(2), "a drain that ends");
+            tokio::time::sleep(LOOK).await;
+            finished = gauge.finished().await;
+        }
+        took += started.elapsed().mul_f64(crate::bed::number(share) / crate::bed::number(finished - before));
+        client.pause(&Parcel::QUEUE).await.expect("pause the queue");
+        let still = || async { (client.queue(&Parcel::QUEUE).await.ok()?.running == 0).then_some(()) };
+        postrider_tests::eventually("the claimed jobs to end", still).await;
+    }
+    let runs = worker.stop().await;
+    let finished = gauge.finished().await;
+    let mut numbers: Vec<u32> = runs.iter().map(|run| run.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!((numbers.len(), runs.len()), (finished, finished), "each finished job ran once");
+    rate(ROUNDS * share, took)
+}
+
+pub async fn run(waiting: usize, appendfsync: Option<&str>) -> Report {
+    let (few, many) = (measure(10_000, appendfsync).await, measure(waiting, appendfsync).await);
+    let mut report = Report::new("backlog");
+    report
+        .figure("waiting", waiting)
+        .decimal("drained_per_s_of_10000", few)
+        .decimal("drained_per_s_of_many", many)
+        .decimal("ratio", many / few);
+    report
+}
