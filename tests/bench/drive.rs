@@ -104,7 +104,7 @@ impl Console {
     }
 
     /// The last line.
-    pub fn finish(self, started: Instant) {
+    pub fn finish(started: Instant) {
         Self::say(&serde_json::json!({ "seconds": started.elapsed().as_secs_f64() }).to_string());
     }
 }

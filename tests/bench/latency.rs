@@ -15,9 +15,9 @@ const EVERY: Duration = Duration::from_millis(20);
 /// Quantiles in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Latency {
-    pub p50_ms: f64,
-    pub p99_ms: f64,
-    pub max_ms: f64,
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
 }
 
 impl Latency {
@@ -28,7 +28,7 @@ impl Latency {
             let found = microseconds.get(rank - 1).and_then(|us| i32::try_from(*us).ok());
             found.map_or(f64::INFINITY, |us| f64::from(us) / 1000.0)
         };
-        Self { p50_ms: at(50), p99_ms: at(99), max_ms: at(100) }
+        Self { p50: at(50), p99: at(99), max: at(100) }
     }
 }
 
@@ -56,9 +56,9 @@ pub async fn run(contestant: Contestant, jobs: usize, appendfsync: Option<&str>)
     report
         .figure("contestant", contestant.name())
         .figure("jobs", jobs)
-        .decimal("p50_ms", latency.p50_ms)
-        .decimal("p99_ms", latency.p99_ms)
-        .decimal("max_ms", latency.max_ms)
+        .decimal("p50_ms", latency.p50)
+        .decimal("p99_ms", latency.p99)
+        .decimal("max_ms", latency.max)
         .figure("lost", lost)
         .figure("repeated", repeated)
         .must("nothing is lost", lost == 0)

@@ -16,6 +16,7 @@ mod peers;
 mod pipeline;
 mod product;
 mod profile;
+mod table;
 
 use std::process::ExitCode;
 
@@ -108,6 +109,8 @@ enum Scenario {
         #[arg(long, default_value_t = 50)]
         mails: usize,
     },
+    /// All of it: every scenario with every contestant in rotation, medians, ratios, promises.
+    Table(table::Options),
     /// Plays a contestant in a process of its own.
     #[command(hide = true)]
     Drive {
@@ -121,6 +124,9 @@ enum Scenario {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let sync = arguments.appendfsync.as_deref();
+    if let Scenario::Table(options) = arguments.scenario {
+        return table::run(options, arguments.json).await;
+    }
     match measure(arguments.scenario, sync).await {
         Some(report) => report.conclude(arguments.json),
         None => ExitCode::SUCCESS,
@@ -147,6 +153,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
             drive::run(contestant, order).await;
             return None;
         }
+        Scenario::Table(_) => return None, // has pages of its own
     };
     Some(report)
 }

@@ -24,6 +24,7 @@ mod architecture;
 mod backlog;
 mod bad_input;
 mod batches;
+mod bench;
 mod configuration;
 mod dead_letters;
 mod extract_request;

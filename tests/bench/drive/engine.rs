@@ -49,7 +49,7 @@ pub async fn run(order: Order, mut console: Console) {
         }
         Role::Work => {}
     }
-    console.finish(started);
+    Console::finish(started);
 }
 
 /// Names of the lane and the scope of a job in the `lanes` scenario.
@@ -100,5 +100,5 @@ async fn work(client: &QueueClient, order: &Order, mut console: Console) {
     if let Some(path) = &order.runs {
         write_runs(path, &runs.lock().unwrap_or_else(PoisonError::into_inner));
     }
-    console.finish(started);
+    Console::finish(started);
 }

@@ -57,7 +57,7 @@ pub async fn run(order: Order, mut console: Console) {
         }
         Role::Work => {}
     }
-    console.finish(started);
+    Console::finish(started);
 }
 
 async fn work(storage: RedisStorage<Parcel>, order: &Order, mut console: Console) {
@@ -79,5 +79,5 @@ async fn work(storage: RedisStorage<Parcel>, order: &Order, mut console: Console
     if let Some(path) = &order.runs {
         write_runs(path, &runs.lock().unwrap_or_else(PoisonError::into_inner));
     }
-    console.finish(started);
+    Console::finish(started);
 }
