@@ -34,6 +34,7 @@ local pruned, unfinished = prune(96)
 if unfinished then more = 1 end
 if free_keys(96) == 96 then more = 1 end
 wake_waiters()
+rouse()
 finish()
 
 local wait = -1

@@ -1,12 +1,13 @@
 -- A session's turn: applies the outcomes of runs that ended, with their follow-up jobs, then claims new ones.
 -- KEYS  1 jobs
--- ARGV  1 session, 2 sequence number, 3 jobs wanted, number of queues, then the queues; number of lanes, the lanes; number
---       of kinds, the kinds (both for follow-ups); then outcomes, each followed by its follow-ups (wire.rs)
+-- ARGV  1 session, 2 sequence number, 3 jobs wanted, 4 worker to be told of work if a queue has none now, or empty; number
+--       of queues, then the queues; number of lanes, the lanes; number of kinds, the kinds (both for follow-ups); then
+--       outcomes, each followed by its follow-ups (wire.rs)
 -- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (id and record each),
---       lane numbers and lanes, kind numbers and kinds, 1 if work may remain, now}
+--       lane numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
 -- bounds  n <= 256 outcomes, n <= 256 claims, 256 visits of lanes. Repeated with the same number it answers the same.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
-local at = 4
+local worker, at = ARGV[4], 5
 local function names()
   local list = {}
   for i = 1, tonumber(ARGV[at]) do list[i] = ARGV[at + i] end
@@ -49,7 +50,17 @@ end
 
 local more = 0
 for _, queue in ipairs(queues) do
-  if more == 0 and call('EXISTS', k_ring(queue)) == 1 and call('SISMEMBER', PAUSED, queue) == 0 then more = 1 end
+  if call('EXISTS', k_ring(queue)) == 0 then
+    if worker ~= '' and #taken.reply < tonumber(ARGV[3]) then
+      call('ZADD', IDLE, 0, queue .. '\0' .. worker)
+      call('PEXPIRE', IDLE, 60000)
+    elseif worker ~= '' then
+      more = 1 -- it has no room to be told of more: it asks again when it has
+    end
+  elseif call('SISMEMBER', PAUSED, queue) == 0 then
+    more = 1
+    woken[queue] = true -- enough for two
+  end
 end
 
 local lane_table, kind_table = resolve(taken.lanes, LANES), resolve(taken.kinds, KINDS)

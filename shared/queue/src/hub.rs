@@ -114,10 +114,11 @@ impl Hub {
         Waiter { id, number, notify, hub: self.clone() }
     }
 
-    /// Signals for a session that serves these queues.
-    pub(crate) async fn session(&self, queues: &[String]) -> mpsc::UnboundedReceiver<Signal> {
+    /// Signals for the session of this worker, which serves these queues.
+    pub(crate) async fn session(&self, worker: &str, queues: &[String]) -> mpsc::UnboundedReceiver<Signal> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let channels: HashSet<String> = queues.iter().map(|queue| keys::wake_channel(queue)).collect();
+        let mut channels: HashSet<String> = queues.iter().map(|queue| keys::wake_channel(queue)).collect();
+        channels.insert(keys::worker_channel(worker));
         self.0.state().sessions.push((channels.clone(), sender));
         for channel in channels {
             self.subscribe(channel).await;

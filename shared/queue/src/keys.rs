@@ -20,7 +20,12 @@ pub(crate) fn shard_of_events_channel(channel: &str) -> Option<u16> {
     channel.strip_prefix(SPACE)?.strip_prefix(':')?.strip_suffix(":events")?.parse().ok()
 }
 
-/// Tells a shard in which a queue that was empty has work.
+/// Tells a worker a shard with work for it.
+pub(crate) fn worker_channel(worker: &str) -> String {
+    format!("{SPACE}:worker:{worker}")
+}
+
+/// Tells everybody a shard in which a queue was resumed.
 pub(crate) fn wake_channel(queue: &str) -> String {
     format!("{SPACE}:wake:{queue}")
 }

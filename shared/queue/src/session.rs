@@ -66,6 +66,8 @@ pub(crate) struct Session {
     /// Asks for a heartbeat at once.
     pub(crate) beat: Notify,
     pub(crate) running: AtomicUsize,
+    /// Under which idle workers are told of work: 16 characters.
+    pub(crate) worker: String,
     shards: Vec<ShardSession>,
     holds: Mutex<HashMap<JobId, Weak<Hold>>>,
     started: Instant,
@@ -106,6 +108,7 @@ impl Session {
             stop: CancellationToken::new(),
             beat: Notify::new(),
             running: AtomicUsize::new(0),
+            worker: format!("{:016x}", rand::random::<u64>()),
             shards: (0..client.shards()).map(shard).collect(),
             holds: Mutex::default(),
             started: Instant::now(),

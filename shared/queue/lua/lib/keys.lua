@@ -18,12 +18,14 @@
 --   unique_till zset   unique keys by the time they end batch:B    hash   a batch: counts and completion job
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
 --   meta        hash   counters, last tick, end of grace
+--   idle        zset   queue, zero byte, worker: who found nothing there and wants to be told
 local P = string.sub(KEYS[1], 1, -5)
 local JOBS, DUE, LANES, LANE_IDS, LANE_REFS = KEYS[1], P .. 'due', P .. 'lanes', P .. 'lane_ids', P .. 'lane_refs'
 local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. 'parked', P .. 'parked_on'
 local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
 local SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspect_of', P .. 'later', P .. 'unique_till'
+local IDLE = P .. 'idle'
 local function k_lane(number) return P .. 'lane:' .. number end
 local function k_ring(queue) return P .. 'ring:' .. queue end
 local function k_tenant(queue, tenant) return P .. 'tenant:' .. queue .. ':' .. tenant end
@@ -39,9 +41,11 @@ local function k_later(bucket) return P .. 'later:' .. bucket end
 local function k_batch(batch) return P .. 'batch:' .. batch end
 local function k_children(id) return P .. 'children:' .. id end
 local function k_log(id) return P .. 'log:' .. id end
--- Channels: `pr:3:events` tells ids that changed, `pr:wake:Q` a shard with new work in Q, `pr:cancel` an id to stop.
+-- Channels: `pr:3:events` tells ids that changed, `pr:worker:W` worker W a shard with work for it, `pr:wake:Q` everybody a
+-- shard in which Q was resumed, `pr:cancel` an id to stop.
 local SPACE, SHARD = string.match(P, '^{([^:}]*):(%d+)}')
 local function channel_events() return SPACE .. ':' .. SHARD .. ':events' end
+local function channel_worker(worker) return SPACE .. ':worker:' .. worker end
 local function channel_wake(queue) return SPACE .. ':wake:' .. queue end
 local function channel_cancel() return SPACE .. ':cancel' end
 

@@ -41,6 +41,16 @@ local function load_lanes(numbers)
 end
 
 local woken = {}
+-- Tells one idle worker of a queue that there is work. Who is not there to hear it is passed over.
+local function wake(queue)
+  for _ = 1, 16 do
+    local entry = call('ZRANGEBYLEX', IDLE, '[' .. queue .. '\0', '(' .. queue .. '\1', 'LIMIT', 0, 1)[1]
+    if not entry then return end
+    call('ZREM', IDLE, entry)
+    if call('PUBLISH', channel_worker(sub(entry, -16)), SHARD) > 0 then return end
+  end
+end
+
 local function enter_ring(number, lane)
   if call('RPUSH', k_tenant(lane.queue, lane.tenant), number) == 1 then
     if call('RPUSH', k_ring(lane.queue), lane.tenant) == 1 then woken[lane.queue] = true end
@@ -119,6 +129,6 @@ local function finish()
   for field, by in pairs(counted) do
     if by ~= 0 then call('HINCRBY', COUNTS, field, by) end
   end
-  for queue in pairs(woken) do call('PUBLISH', channel_wake(queue), SHARD) end
+  for queue in pairs(woken) do wake(queue) end
   if #changed > 0 then call('PUBLISH', channel_events(), concat(changed)) end
 end

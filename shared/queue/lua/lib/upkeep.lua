@@ -103,3 +103,16 @@ local function free_keys(most)
   call('ZREM', UNIQUE_TILL, unpack(fields))
   return #fields
 end
+
+-- Work stands although somebody is idle: whoever was told of it does not react (it is stopped, or its connection is dead and
+-- nobody has noticed yet). The next one is told.
+local function rouse()
+  local from = '-'
+  for _ = 1, 64 do
+    local entry = call('ZRANGEBYLEX', IDLE, from, '+', 'LIMIT', 0, 1)[1]
+    if not entry then return end
+    local queue = sub(entry, 1, -18)
+    if call('EXISTS', k_ring(queue), k_suspects(queue)) > 0 and call('SISMEMBER', PAUSED, queue) == 0 then wake(queue) end
+    from = '[' .. queue .. '\1'
+  end
+end

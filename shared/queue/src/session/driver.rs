@@ -21,14 +21,16 @@ use crate::{
     script::{MAX_BATCH_BYTES, MAX_ITEMS},
 };
 
-/// All shards are asked at this distance even if nobody called, should a message be lost.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// All shards are asked at this distance even if nobody called. A message that went to somebody else in vain is noticed by the
+/// maintenance long before; this is for the case that Redis has forgotten who is idle.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A kind that nobody here knows may be known by a newer worker that is starting: asked again at this distance…
 const UNKNOWN_KIND_SNOOZE: TimeDelta = TimeDelta::seconds(10);
 /// …so many times.
 const UNKNOWN_KIND_SNOOZES: u32 = 60;
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, not one state")]
 struct Shard {
     outcomes: VecDeque<Settling>,
     in_flight: bool,
@@ -36,6 +38,8 @@ struct Shard {
     ready: bool,
     /// It was called while a turn was on its way, whose answer may be older than the call.
     called: bool,
+    /// It has work, but this process no room: somebody else should be told.
+    pass_on: bool,
     sequence: u64,
 }
 
@@ -61,7 +65,7 @@ pub(super) async fn drive(
     claims: mpsc::UnboundedSender<Vec<Claimed>>,
 ) {
     let queues: Vec<String> = session.config.queues.iter().map(|queue| queue.as_str().to_owned()).collect();
-    let mut signals = session.client.hub().session(&queues).await;
+    let mut signals = session.client.hub().session(&session.worker, &queues).await;
     let mut driver = Driver {
         shards: (0..session.client.shards()).map(|_| Shard::default()).collect(),
         session,
@@ -110,6 +114,11 @@ pub(super) async fn drive(
 }
 
 impl Driver {
+    /// Jobs that this process has room for.
+    fn free(&self) -> usize {
+        self.session.config.concurrency.saturating_sub(self.running + self.wanted)
+    }
+
     fn is_idle(&self) -> bool {
         self.turns.is_empty() && self.shards.iter().all(|shard| shard.outcomes.is_empty())
     }
@@ -144,7 +153,9 @@ impl Driver {
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Work(shard) => {
+                let has_room = self.claiming && self.free() > 0;
                 if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
+                    shard.pass_on = !has_room;
                     shard.ready = true;
                     shard.called = true;
                 }
@@ -170,7 +181,7 @@ impl Driver {
             let Ok(number) = u16::try_from(place) else {
                 continue;
             };
-            let free = self.session.config.concurrency.saturating_sub(self.running + self.wanted);
+            let free = self.free();
             let shard = &mut self.shards[place];
             if shard.in_flight || !self.session.is_open(number) {
                 continue;
@@ -180,12 +191,13 @@ impl Driver {
                 want = free.div_ceil(claimable.max(1)).min(MAX_ITEMS);
                 claimable = claimable.saturating_sub(1);
             }
-            if want == 0 && shard.outcomes.is_empty() {
+            if want == 0 && shard.outcomes.is_empty() && !shard.pass_on {
                 continue;
             }
             let outcomes = batch(&mut shard.outcomes);
             shard.in_flight = true;
             shard.called = false;
+            shard.pass_on = false;
             shard.sequence += 1;
             self.wanted += want;
             let turn =

@@ -49,6 +49,8 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
     args.push(turn.token.to_vec());
     args.push(turn.sequence.to_string().into_bytes());
     args.push(turn.want.to_string().into_bytes());
+    let idle = if turn.want > 0 { session.worker.as_str() } else { "" };
+    args.push(idle.into());
     args.push(queues.len().to_string().into_bytes());
     args.extend(queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
     let (mut tables, mut items) = (Tables::default(), Vec::new());

@@ -17,3 +17,4 @@ mod proxy;
 mod reading;
 mod server;
 mod unique;
+mod waking;
