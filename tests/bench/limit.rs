@@ -19,6 +19,15 @@ const POP: &str = "return redis.call('LPOP', KEYS[1], ARGV[1])";
 /// The same job by job, as anything must that looks at each.
 const PUSH_EACH: &str = "for i = 1, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end";
 const POP_EACH: &str = "local all = {} for i = 1, ARGV[1] do all[i] = redis.call('LPOP', KEYS[1]) end return all";
+/// The least that a queue with a status record of every job must do at its end, again job by job: take its number, read
+/// the record, write another in its place.
+const FILL: &str = "for i = 2, #ARGV do \
+                      redis.call('HSET', KEYS[2], ARGV[1] + i, ARGV[i]) redis.call('RPUSH', KEYS[1], ARGV[1] + i) \
+                    end";
+const END_EACH: &str = "local all = {} for i = 1, ARGV[1] do \
+                          local id = redis.call('LPOP', KEYS[1]) all[i] = redis.call('HGET', KEYS[2], id) \
+                          redis.call('HSET', KEYS[2], id, 'done') \
+                        end return all";
 
 fn payload(number: u32) -> String {
     serde_json::to_string(&Parcel::new(number, 0)).expect("JSON")
@@ -31,6 +40,7 @@ pub async fn run(jobs: usize, appendfsync: Option<&str>) -> Report {
     let (push, pop) = bulk_and_drain(&bed, jobs).await;
     report.decimal("lua_push_per_s", push).decimal("lua_pop_per_s", pop);
     let (push, pop) = push_and_pop(&bed, PUSH, POP, jobs).await;
+    report.decimal("lua_pop_with_status_per_s", drain_with_status(&bed, jobs).await);
     report.decimal("lua_push_of_a_list_per_s", push).decimal("lua_pop_of_a_list_per_s", pop);
     report
 }
@@ -64,6 +74,22 @@ pub async fn concurrent(bed: &Bed, jobs: usize) -> f64 {
 /// Pushes and pops a second, by a script that goes from job to job, a batch a call.
 pub async fn bulk_and_drain(bed: &Bed, jobs: usize) -> (f64, f64) {
     push_and_pop(bed, PUSH_EACH, POP_EACH, jobs).await
+}
+
+/// Jobs a second that a script takes, reads and marks as done, a batch a call.
+pub async fn drain_with_status(bed: &Bed, jobs: usize) -> f64 {
+    let redis = bed.redis.connection().await;
+    let batches = jobs.div_ceil(BATCH);
+    let payloads: Vec<String> = (0..256).map(payload).collect();
+    for batch in 0..batches {
+        let mut filling = redis::cmd("EVAL");
+        filling.arg(FILL).arg(2).arg("numbers").arg("records").arg(batch * BATCH).arg(&payloads);
+        calls(&redis, &filling, 1).await;
+    }
+    bed.quiet().await;
+    let mut ending = redis::cmd("EVAL");
+    ending.arg(END_EACH).arg(2).arg("numbers").arg("records").arg(BATCH);
+    rate(batches * BATCH, calls(&redis, &ending, batches).await)
 }
 
 async fn push_and_pop(bed: &Bed, push: &str, pop: &str, jobs: usize) -> (f64, f64) {

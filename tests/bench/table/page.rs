@@ -135,7 +135,8 @@ impl Page<'_> {
         text += "\n## Figures\n\nJobs a second, unless the name says memory (bytes a job), latency (ms) or s.\n\n";
         text += &markdown(&["figure", "contestant", "everysec", "always"], &self.figure_rows());
         text += "\n`limit` is what this Redis can do at most with the same bytes: a SET awaited, SETs with 64 in flight, a Lua \
-                 script that pushes and one that pops 256 jobs one by one.\n";
+                 script that pushes and one that pops 256 jobs one by one. `limit with status` takes a number off the \
+                 list, reads the job's record and writes a status in its place, and nothing else.\n";
         text
     }
 

@@ -179,8 +179,14 @@ impl Task {
             Self::Life(Contestant::Limit, _) => {
                 let bed = bed::Bed::start(name).await;
                 let (push, pop) = limit::bulk_and_drain(&bed, sizes.life).await;
+                let with_status = limit::drain_with_status(&bed, sizes.life).await;
                 let who = || Contestant::Limit.name().to_owned();
-                Found { figures: vec![("enqueue-bulk", who(), push), ("drain", who(), pop)], ..Found::default() }
+                let figures = vec![
+                    ("enqueue-bulk", who(), push),
+                    ("drain", who(), pop),
+                    ("drain", format!("{} with status", who()), with_status),
+                ];
+                Found { figures, ..Found::default() }
             }
             Self::Life(who, processes) => {
                 let plan = Plan { processes, ..tuned.plan(who, sizes.life_of(who)) };
