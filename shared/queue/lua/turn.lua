@@ -3,7 +3,7 @@
 -- ARGV  1 session, 2 sequence number, 3 jobs wanted, 4 worker to be told of work if a queue has none now, or empty; number
 --       of queues, then the queues; number of lanes, the lanes; number of kinds, the kinds (both for follow-ups); then
 --       outcomes, each followed by its follow-ups (wire.rs)
--- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (id and record each),
+-- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (ids and records in turn),
 --       lane numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
 -- bounds  n <= 256 outcomes, n <= 256 claims, 256 visits of lanes. Repeated with the same number it answers the same.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
@@ -30,9 +30,9 @@ if last and unpack_from('>I6', last) == sequence then
   local raws = get_records(ids)
   for i, id in ipairs(ids) do
     if raws[i] and string.byte(raws[i], 2) == RUNNING and call('SISMEMBER', k_held(session), id) == 1 then
-      local n = #taken.reply + 1
+      local n = #taken.reply
       local r = open_record(raws[i])
-      taken.reply[n] = id .. raws[i]
+      taken.reply[n + 1], taken.reply[n + 2] = id, raws[i]
       taken.lanes[r.lane], taken.kinds[r.kind] = true, true
     end
   end
@@ -51,7 +51,7 @@ end
 local more = 0
 for _, queue in ipairs(queues) do
   if call('EXISTS', k_ring(queue)) == 0 then
-    if worker ~= '' and #taken.reply < tonumber(ARGV[3]) then
+    if worker ~= '' and #taken.reply / 2 < tonumber(ARGV[3]) then
       call('ZADD', IDLE, 0, queue .. '\0' .. worker)
       call('PEXPIRE', IDLE, 60000)
     elseif worker ~= '' then

@@ -22,7 +22,7 @@ local function take_record(id, raw, number, scoped)
   local n = #taken.ids + 1
   taken.ids[n] = id
   taken.records[2 * n - 1], taken.records[2 * n] = id, updated
-  taken.reply[n] = id .. updated
+  taken.reply[2 * n - 1], taken.reply[2 * n] = id, updated
   taken.lanes[lane], taken.kinds[kind] = true, true
   changes(id)
   return true

@@ -29,7 +29,7 @@ local function open_record(raw)
     if bit.band(flags, HAS_OUTPUT) ~= 0 then r.output, pos = unpack_from('>I4c0', raw, pos) end
     if flags >= HAS_MORE then r.more, pos = unpack_from('>I4c0', raw, pos) end
   end
-  r.payload = sub(raw, pos)
+  r.raw, r.body = raw, pos -- the payload is cut out when it is needed: Redis's Lua reads every byte of a string it makes
   return r
 end
 
@@ -45,7 +45,7 @@ local function seal_record(r)
   if r.more and r.more ~= '' then flags, sections = flags + HAS_MORE, sections .. pack('>I4c0', #r.more, r.more) end
   r.flags = flags
   return pack(HEAD, VERSION, r.state, flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch,
-    r.enqueued, r.run, r.started, r.finished) .. sections .. r.payload
+    r.enqueued, r.run, r.started, r.finished) .. sections .. (r.payload or sub(r.raw, r.body))
 end
 
 -- A field of the section `more`, or nil.

@@ -87,13 +87,13 @@ fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {
         values.try_into().map_err(|_| QueueError::Corrupt("a turn with an answer of another shape".to_owned()))?;
     let names = Names::read(lanes, kinds)?;
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-    for job in wire::list(jobs)? {
-        let job = wire::bytes(job)?;
-        let (tail, raw) = job.split_at_checked(14).unwrap_or((&[], &[]));
-        let id = JobId::from_tail(shard, tail)?;
-        match wire::decode(id, raw, &names) {
+    let mut jobs = wire::list(jobs)?.into_iter();
+    while let (Some(id), Some(raw)) = (jobs.next(), jobs.next()) {
+        let id = JobId::from_tail(shard, &wire::bytes(id)?)?;
+        let raw = wire::bytes(raw)?;
+        match wire::decode(id, &raw, &names) {
             Ok(record) => claimed.push(record),
-            Err(error) => unreadable.push((id, wire::epoch(raw), error.to_string())),
+            Err(error) => unreadable.push((id, wire::epoch(&raw), error.to_string())),
         }
     }
     Ok(Answer::Taken {
