@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod batches;
 pub mod dead_letters;
 pub mod jobs;
 pub mod kinds;
@@ -22,6 +23,7 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(kinds::router())
         .merge(jobs::router())
+        .merge(batches::router())
         .merge(queues::router())
         .merge(dead_letters::router())
         .merge(tenants::router())

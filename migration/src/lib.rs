@@ -15,6 +15,7 @@ mod m20261121_000005_quotes;
 mod m20261121_000006_messages;
 mod m20261121_000007_queue_bookkeeping;
 mod m20261121_000008_idempotent_requests;
+mod m20261121_000009_dead_letter_groups;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_messages::Migration),
             Box::new(m20261121_000007_queue_bookkeeping::Migration),
             Box::new(m20261121_000008_idempotent_requests::Migration),
+            Box::new(m20261121_000009_dead_letter_groups::Migration),
         ]
     }
 }

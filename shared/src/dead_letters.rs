@@ -4,14 +4,19 @@
 //! (`dead → redriving → redriven`) and an enqueue under an id derived from the death, so it happens once, whatever crashes.
 
 mod archive;
+mod bulk;
+mod filter;
+mod group;
 mod redrive;
 mod row;
 mod store;
 
+pub use bulk::{BulkStep, Place};
+pub use filter::{DeadLetterFilter, DeadLetterGroup};
 pub use redrive::{Redriven, Redriver};
 pub use row::Model as DeadLetter;
 pub(crate) use row::{ActiveModel, Column, Entity};
-pub use store::{BegunRedrive, DeadLetterFilter, DeadLetters};
+pub use store::{BegunRedrive, DeadLetters};
 
 use crate::words::words;
 

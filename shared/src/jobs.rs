@@ -14,6 +14,7 @@ mod price_quote;
 mod queue;
 mod render_quote;
 mod send_email;
+mod settle_dead_letters;
 
 use std::sync::LazyLock;
 
@@ -24,6 +25,7 @@ pub use price_quote::PriceQuote;
 pub use queue::Queue;
 pub use render_quote::RenderQuote;
 pub use send_email::SendEmail;
+pub use settle_dead_letters::{DeadLetterAction, SettleDeadLetters};
 
 static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
     let mut kinds = vec![
@@ -32,6 +34,7 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<PriceQuote>(),
         KindInfo::of::<RenderQuote>(),
         KindInfo::of::<SendEmail>(),
+        KindInfo::of::<SettleDeadLetters>(),
     ];
     kinds.extend(diagnostic::kinds());
     kinds

@@ -3,7 +3,11 @@
 use postrider_tests::{Api, DatabaseKind, Platform, eventually};
 use serde_json::{Value, json};
 
-on_both_databases!(a_dead_job_is_kept_and_redriven_once, a_discarded_dead_letter_stays_discarded);
+on_both_databases!(
+    a_dead_job_is_kept_and_redriven_once,
+    a_discarded_dead_letter_stays_discarded,
+    many_dead_letters_are_settled_by_a_job
+);
 
 async fn letter_of(api: &Api, job: &str) -> Value {
     eventually("the job's dead letter", || async {
@@ -58,5 +62,47 @@ async fn a_discarded_dead_letter_stays_discarded(database: DatabaseKind) {
     api.post(&format!("{path}/discard"), &json!({})).await.ok();
     assert_eq!(api.get(&path).await.ok()["state"], "discarded");
     api.post(&format!("{path}/redrive"), &json!({})).await.problem(409, "state-conflict");
+    platform.finish().await;
+}
+
+async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let api = platform.tenant("Morgue").await;
+    for n in 0..6 {
+        let error = if n < 4 { format!("no answer after {n} s") } else { format!("street {n} is closed") };
+        api.submit("diagnostic.fail", &json!({ "times": 1, "error": error, "permanent": true })).await;
+    }
+    let groups = eventually("both groups of letters", || async {
+        let groups = api.get("/v1/dead-letters/groups").await.ok()["items"].as_array().unwrap().clone();
+        (groups.len() == 2 && groups[0]["count"] == 4 && groups[1]["count"] == 2).then_some(groups)
+    })
+    .await;
+    let (group, other) = (groups[0]["group"].as_str().unwrap(), groups[1]["group"].as_str().unwrap());
+    let letters = api.all(&format!("/v1/dead-letters?group={group}")).await;
+    assert_eq!(letters.len(), 4);
+    let attempt = &letters[0]["history"][0];
+    assert!(attempt["error"].as_str().unwrap().starts_with("no answer after"), "{attempt}");
+
+    let wrong = json!({ "group": group, "kind": "diagnostic.fail", "payload": { "tims": 0 } });
+    api.post("/v1/dead-letters/redrive", &wrong).await.problem(422, "invalid-payload");
+    api.post("/v1/dead-letters/redrive", &json!({ "payload": {} })).await.expect_status(422);
+
+    // Three of the four, with a payload that does not fail.
+    let selection = json!({ "group": group, "kind": "diagnostic.fail", "limit": 3, "payload": { "times": 0 } });
+    let job = api.post("/v1/dead-letters/redrive", &selection).await.expect_status(202).body;
+    let done = api.finished(job["id"].as_str().unwrap()).await;
+    assert_eq!(done.output, Some(json!({ "settled": 3, "refused": 0 })));
+    let redriven = api.all(&format!("/v1/dead-letters?state=redriven&group={group}")).await;
+    assert_eq!(redriven.len(), 3);
+    for letter in redriven {
+        let again = api.finished(letter["redriven_job_id"].as_str().unwrap()).await;
+        assert_eq!(again.state, "completed", "{letter}");
+    }
+
+    let discard = json!({ "group": other });
+    let job = api.post("/v1/dead-letters/discard", &discard).await.expect_status(202).body;
+    let done = api.finished(job["id"].as_str().unwrap()).await;
+    assert_eq!(done.output, Some(json!({ "settled": 2, "refused": 0 })));
+    assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 1);
     platform.finish().await;
 }

@@ -30,6 +30,7 @@ mod dead_letters;
 mod extract_request;
 mod harness;
 mod hostile_mail;
+mod job_batches;
 mod jobs;
 mod kill_pipeline;
 mod kill_redis;

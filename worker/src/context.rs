@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use postrider_queue::{Claimed, JobId, Lease, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::clock::Clock;
+use postrider_shared::dead_letters::{DeadLetters, Redriver};
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
@@ -39,6 +40,8 @@ pub struct Services {
     pub mail: Mail,
     pub quotes: Quotes,
     pub messages: Messages,
+    pub dead_letters: DeadLetters,
+    pub redriver: Redriver,
     pub objects: Objects,
     pub mail_memory: Memory,
     pub llm: Arc<Llm>,
@@ -60,6 +63,8 @@ impl Services {
             mail: stores.mail,
             quotes: stores.quotes,
             messages: stores.messages,
+            redriver: Redriver::new(stores.dead_letters.clone(), queue.clone()),
+            dead_letters: stores.dead_letters,
             mail_memory: Memory::new(MAIL_MEMORY),
             llm: Arc::new(llm),
             dialer: Dialer::default(),
@@ -166,6 +171,13 @@ impl Context {
     pub async fn progress(&self, progress: serde_json::Value) {
         if let Err(error) = self.job.lease.progress(progress).await {
             tracing::debug!(%error, "progress was not reported");
+        }
+    }
+
+    /// Writes a line into the job's log, for whoever looks at the job. Nothing depends on it, so a failure is only noted.
+    pub async fn log(&self, line: impl Into<String>) {
+        if let Err(error) = self.job.lease.log([line]).await {
+            tracing::debug!(%error, "the job's log was not written");
         }
     }
 

@@ -6,8 +6,9 @@ mod poll_mailbox;
 mod price_quote;
 mod render_quote;
 mod send_email;
+mod settle_dead_letters;
 
-use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail};
+use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail, SettleDeadLetters};
 
 use crate::registry::{RegisteredTwice, Registry};
 
@@ -19,6 +20,7 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<PriceQuote>()?;
     registry.add::<RenderQuote>()?;
     registry.add::<SendEmail>()?;
+    registry.add::<SettleDeadLetters>()?;
     diagnostic::register(&mut registry)?;
     Ok(registry)
 }

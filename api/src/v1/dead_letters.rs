@@ -1,5 +1,8 @@
 //! Dead letters: jobs that failed for good, kept until a person redrives or discards them.
 
+mod bulk;
+mod groups;
+
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use postrider_queue::MAX_PAYLOAD_BYTES;
@@ -18,10 +21,17 @@ use crate::json::Json;
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
+use crate::v1::jobs::Attempt;
 
 /// The operations on dead letters.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(redrive)).routes(routes!(discard))
+    OpenApiRouter::new()
+        .merge(bulk::router())
+        .merge(groups::router())
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(redrive))
+        .routes(routes!(discard))
 }
 
 /// A job that failed for good.
@@ -43,6 +53,10 @@ pub struct DeadLetter {
     attempts: i32,
     /// How its last attempt failed.
     error: String,
+    /// Letters of one group died of the same thing: see `GET /v1/dead-letters/groups`.
+    group: String,
+    /// The newest attempts that failed, at most ten, oldest first.
+    history: Vec<Attempt>,
     /// When it died.
     died_at: DateTime<Utc>,
     /// Where the letter is.
@@ -57,6 +71,8 @@ pub struct DeadLetter {
 
 impl From<dead_letters::DeadLetter> for DeadLetter {
     fn from(row: dead_letters::DeadLetter) -> Self {
+        // An id that cannot be read is shown by its absence.
+        let redriven_job_id = row.successor().ok().flatten().map(|job| job.to_string());
         let payload = serde_json::from_slice(&row.payload)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&row.payload).into_owned()));
         Self {
@@ -68,9 +84,11 @@ impl From<dead_letters::DeadLetter> for DeadLetter {
             payload,
             attempts: row.attempts,
             error: row.error,
+            group: row.error_group,
+            history: serde_json::from_str(&row.history).unwrap_or_default(),
             died_at: row.died_at,
             state: row.state,
-            redriven_job_id: row.redriven_job_id,
+            redriven_job_id,
             note: row.note,
             updated_at: row.updated_at,
         }
@@ -87,6 +105,12 @@ struct DeadLettersQuery {
     kind: Option<String>,
     /// Only letters of this queue.
     queue: Option<String>,
+    /// Only letters of this group of errors.
+    group: Option<String>,
+    /// Only letters that died at this time or later.
+    died_after: Option<DateTime<Utc>>,
+    /// Only letters that died before this time.
+    died_before: Option<DateTime<Utc>>,
     /// `next_cursor` of the page before; absent for the first page.
     cursor: Option<String>,
     /// Most items in the answer.
@@ -108,7 +132,14 @@ async fn list(
     Query(query): Query<DeadLettersQuery>,
 ) -> Answer<Json<Page<DeadLetter>>> {
     let cursor = place(query.cursor.as_deref())?;
-    let filter = DeadLetterFilter { state: query.state, kind: query.kind, queue: query.queue };
+    let filter = DeadLetterFilter {
+        state: query.state,
+        kind: query.kind,
+        queue: query.queue,
+        group: query.group,
+        died_after: query.died_after,
+        died_before: query.died_before,
+    };
     let page = app.stores().dead_letters.list(tenant, &filter, cursor, query.limit.into()).await?;
     Ok(Json(Page::of(page)))
 }
@@ -182,10 +213,15 @@ async fn discard(
     Ok(Json(app.stores().dead_letters.discard(tenant, id).await?.into()))
 }
 
-/// The payload, if it fits the letter's kind; a kind that this version does not know cannot be checked.
+/// The payload, if it fits the letter's kind.
 async fn corrected(app: &App, tenant: TenantId, id: DeadLetterId, payload: Value) -> Answer<Vec<u8>> {
     let letter = app.stores().dead_letters.get(tenant, id).await?;
-    let payload = match jobs::find(&letter.kind) {
+    fitting(tenant, &letter.kind, payload)
+}
+
+/// The payload, if it fits the kind; a kind that this version does not know cannot be checked.
+fn fitting(tenant: TenantId, kind: &str, payload: Value) -> Answer<Vec<u8>> {
+    let payload = match jobs::find(kind) {
         Some(kind) => {
             let job = kind.new_job(tenant.into(), payload);
             job.map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?.payload

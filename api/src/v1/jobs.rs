@@ -2,6 +2,7 @@
 
 mod batch;
 mod events;
+mod family;
 mod submission;
 mod view;
 mod wait;
@@ -24,8 +25,9 @@ use crate::page::{Limit, Page};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
 
-pub use submission::Submission;
-pub use view::{Job, JobState};
+pub(super) use submission::accepted;
+pub use submission::{Submission, UniqueHold};
+pub use view::{Attempt, Job, JobState};
 use wait::Wait;
 
 /// The operations on jobs.
@@ -37,6 +39,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(retry))
         .merge(events::router())
         .merge(batch::router())
+        .merge(family::router())
 }
 
 /// What became of a submission.
@@ -45,8 +48,10 @@ pub struct Accepted {
     /// The job that does, or already did, what was asked.
     #[schema(example = "job_000G40R40M30E209185GR38E1W")]
     pub id: String,
-    /// Whether an earlier submission with the same idempotency key made this job.
+    /// Whether an earlier submission made this job: one with the same idempotency key, or the one that was replaced.
     pub existed: bool,
+    /// Whether the waiting job got the payload and time of this submission: see `unique_for`.
+    pub replaced: bool,
 }
 
 /// Submit a job.

@@ -17,7 +17,7 @@ fn complete() -> Vec<(&'static str, &'static str)> {
 #[test]
 fn a_complete_environment_gives_the_documented_defaults() {
     let worker: WorkerConfig = Settings::of(complete()).read().unwrap();
-    assert_eq!(worker.queues.len(), 5);
+    assert_eq!(worker.queues.len(), 6);
     assert_eq!(worker.concurrency, 64);
     assert_eq!(worker.grace.as_secs(), 20);
     assert_eq!(worker.redis.shards, 16);

@@ -107,7 +107,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable(
         "WORKER_QUEUES",
-        Default::Is("mail,extraction,quotes,email,diagnostics"),
+        Default::Is("mail,extraction,quotes,email,upkeep,diagnostics"),
         WORKER,
         "The queues this worker takes jobs from, separated by commas.",
     ),

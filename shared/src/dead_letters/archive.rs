@@ -3,7 +3,7 @@ use postrider_queue::JobId;
 use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use uuid::Uuid;
 
-use super::{Column, DeadLetter, DeadLetterState, Entity};
+use super::{Column, DeadLetter, DeadLetterState, Entity, group};
 use crate::{
     database::{StoreError, Transaction},
     ids::{DeadLetterId, TenantId},
@@ -50,5 +50,7 @@ fn row(now: DateTime<Utc>, letter: &postrider_queue::DeadLetter) -> Result<DeadL
         redriven_job_id: None,
         note: None,
         updated_at: now,
+        error_group: group::fingerprint(record.kind.as_str(), &letter.error),
+        history: serde_json::to_string(&record.history).map_err(invalid)?.replace("\\u0000", ""),
     })
 }

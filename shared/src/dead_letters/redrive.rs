@@ -42,8 +42,8 @@ impl<Q: Enqueue> Redriver<Q> {
     ) -> Result<Redriven, RelayError> {
         match self.letters.begin_redrive(tenant, id, payload).await? {
             BegunRedrive::Begun(letter) | BegunRedrive::Underway(letter) => self.enqueue(letter).await,
-            BegunRedrive::Settled(letter) => Ok(match &letter.redriven_job_id {
-                Some(job) => Redriven::Enqueued { job: job.parse()?, letter },
+            BegunRedrive::Settled(letter) => Ok(match letter.successor()? {
+                Some(job) => Redriven::Enqueued { job, letter },
                 None => Redriven::Discarded(letter),
             }),
         }
@@ -59,7 +59,15 @@ impl<Q: Enqueue> Redriver<Q> {
         Ok(count)
     }
 
-    async fn enqueue(&self, letter: DeadLetter) -> Result<Redriven, RelayError> {
+    pub(super) fn letters(&self) -> &DeadLetters {
+        &self.letters
+    }
+
+    pub(super) fn queue(&self) -> &Q {
+        &self.queue
+    }
+
+    pub(super) async fn enqueue(&self, letter: DeadLetter) -> Result<Redriven, RelayError> {
         let (tenant, id) = (letter.tenant_id, letter.id);
         let job = match letter.redrive_job() {
             Ok(job) => job,

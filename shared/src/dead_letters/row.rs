@@ -41,6 +41,10 @@ pub struct Model {
     /// Why a redrive did not come about.
     pub note: Option<String>,
     pub updated_at: DateTime<Utc>,
+    /// Which letters died of the same thing.
+    pub error_group: String,
+    /// The attempts that failed, as JSON.
+    pub history: String,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -49,16 +53,34 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
+    /// The job in the place of this one, once it was redriven.
+    pub fn successor(&self) -> Result<Option<JobId>, StoreError> {
+        let unreadable = |error: postrider_queue::QueueError| StoreError::Unreadable {
+            what: "dead letter",
+            reason: error.to_string(),
+        };
+        match (&self.redriven_job_id, self.state) {
+            (Some(job), _) => job.parse().map(Some).map_err(unreadable),
+            // Redriven together with others: its id follows from the letter.
+            (None, DeadLetterState::Redriven) => self.successor_id().map(Some).map_err(unreadable),
+            (None, DeadLetterState::Dead | DeadLetterState::Redriving | DeadLetterState::Discarded) => Ok(None),
+        }
+    }
+
+    fn successor_id(&self) -> Result<JobId, postrider_queue::QueueError> {
+        let old: JobId = self.job_id.parse()?;
+        Ok(JobId::derived(old.shard(), &["redrive", &self.job_id, &self.death_number.to_string()]))
+    }
+
     /// The job that takes the place of this one: the same for every call, so that it is enqueued once.
     pub fn redrive_job(&self) -> Result<NewJob, StoreError> {
         let unreadable = |reason: String| StoreError::Unreadable { what: "dead letter", reason };
         let name = |error: postrider_queue::QueueError| unreadable(error.to_string());
         let old: JobId = self.job_id.parse().map_err(name)?;
         let lane: Lane = serde_json::from_str(&self.lane).map_err(|error| unreadable(error.to_string()))?;
-        let death = self.death_number.to_string();
         Ok(NewJob {
             tenant: self.tenant_id.into(),
-            id: Some(JobId::derived(old.shard(), &["redrive", &self.job_id, &death])),
+            id: Some(self.successor_id().map_err(name)?),
             kind: JobKind::parse(self.kind.as_str()).map_err(name)?,
             queue: QueueName::parse(self.queue.as_str()).map_err(name)?,
             lane,

@@ -1,23 +1,16 @@
 use chrono::{DateTime, Utc};
 use postrider_queue::JobId;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
-use super::{ActiveModel, Column, DeadLetter, DeadLetterState, Entity, archive};
+use super::{ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, archive};
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError, page::newest_first},
     ids::{DeadLetterId, TenantId},
 };
-
-/// Which dead letters to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeadLetterFilter {
-    pub state: Option<DeadLetterState>,
-    pub kind: Option<String>,
-    pub queue: Option<String>,
-}
 
 /// Whether this call may enqueue the job again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +33,18 @@ pub struct DeadLetters {
 impl DeadLetters {
     pub fn new(database: Database, clock: Clock) -> Self {
         Self { database, clock }
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(super) fn reader(&self) -> &DatabaseConnection {
+        self.database.reader()
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Takes over dead letters from the queue. The answer is what to tell the queue: these have their row now. Repeats change nothing.
@@ -66,16 +71,7 @@ impl DeadLetters {
         cursor: Option<Cursor>,
         limit: u64,
     ) -> Result<Page<DeadLetter>, StoreError> {
-        let mut select = Entity::find().filter(Column::TenantId.eq(tenant));
-        if let Some(state) = filter.state {
-            select = select.filter(Column::State.eq(state));
-        }
-        if let Some(kind) = &filter.kind {
-            select = select.filter(Column::Kind.eq(kind.as_str()));
-        }
-        if let Some(queue) = &filter.queue {
-            select = select.filter(Column::Queue.eq(queue.as_str()));
-        }
+        let select = Entity::find().filter(filter.condition(tenant));
         let key = |row: &DeadLetter| Cursor::after(row.died_at, row.id.0);
         let order = (Column::DiedAt, Column::Id);
         Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)

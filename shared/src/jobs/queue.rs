@@ -14,6 +14,8 @@ words! {
         Quotes = "quotes",
         /// Sending e-mail.
         Email = "email",
+        /// What operators ask for and takes its time.
+        Upkeep = "upkeep",
         /// Smoke tests and drills.
         Diagnostics = "diagnostics",
     }

@@ -30,6 +30,12 @@ fn payloads_on_the_wire() {
         payload(&ExtractRequest { mail_id: MailId(id(2)) }),
         payload(&PriceQuote { quote_id: QuoteId(id(3)) }),
         payload(&RenderQuote { quote_id: QuoteId(id(3)), revision: 1 }),
+        payload(&SettleDeadLetters {
+            action: DeadLetterAction::Redrive,
+            filter: crate::dead_letters::DeadLetterFilter { kind: Some("send_email".to_owned()), ..Default::default() },
+            limit: 1000,
+            payload: None,
+        }),
         payload(&SendEmail { message_id: MessageId(id(4)), lane }),
     ];
     insta::assert_snapshot!(wire.join("\n"));

@@ -1,7 +1,11 @@
 //! A job as a client submits it, and what the queue said to it.
 
-use chrono::{DateTime, Duration, Utc};
-use postrider_queue::{Enqueued, IdempotencyKey, Lane, LaneName, MAX_PAYLOAD_BYTES, NewJob, QueueName};
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, Utc};
+use postrider_queue::{
+    BatchId, Enqueued, IdempotencyKey, Lane, LaneName, MAX_PAYLOAD_BYTES, NewJob, QueueName, UniqueFor,
+};
 use postrider_shared::ids::TenantId;
 use postrider_shared::jobs::{self, KindInfo, Submit};
 use serde::{Deserialize, Serialize};
@@ -15,8 +19,10 @@ use crate::auth::Caller;
 use crate::idempotency;
 use crate::problem::{Answer, Problem, ProblemType};
 
-/// Longest a job may be scheduled ahead.
-const LONGEST_AHEAD: Duration = Duration::days(366);
+/// Longest a unique key may be held by the clock, in seconds: 366 days.
+const LONGEST_PERIOD: u64 = 366 * 86_400;
+/// The last one that four digits can name.
+const LAST_YEAR: i32 = 9999;
 const MAX_ATTEMPTS: u32 = 100;
 const MAX_UNIQUE_KEY: usize = 255;
 /// Keeps clients' unique keys apart from those the product gives its own jobs.
@@ -33,14 +39,24 @@ pub struct Submission {
     #[serde(default = "nothing")]
     #[schema(value_type = Object)]
     pub payload: Value,
-    /// Not before this time; at most 366 days ahead.
+    /// Not before this time, up to the year 9999; at once if it is past.
     pub run_at: Option<DateTime<Utc>>,
     /// After so many failed attempts the job is dead; the kind's own number if absent.
     #[schema(minimum = 1, maximum = 100)]
     pub max_attempts: Option<u32>,
-    /// Refuse the job (409) while another one with this key waits or runs.
+    /// Refuse the job (409) while another one of its kind holds this key; `unique_for` says how long that is.
     #[schema(min_length = 1, max_length = 255)]
     pub unique_key: Option<String>,
+    /// How long the unique key keeps others out; `waiting_or_running` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_for: Option<UniqueHold>,
+    /// For `unique_for: period`: its length in seconds, at most 366 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 31_622_400)]
+    pub unique_seconds: Option<u64>,
+    /// The batch the job is counted in: see `POST /v1/batches`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
     /// As the header `Idempotency-Key`; for one job of a batch.
     #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")]
     pub idempotency_key: Option<String>,
@@ -50,18 +66,40 @@ pub struct Submission {
     pub lane: Option<String>,
 }
 
+/// How long a unique key keeps others out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UniqueHold {
+    /// While its job waits or runs.
+    WaitingOrRunning,
+    /// While its job waits.
+    Waiting,
+    /// While its job waits; a newer one is not refused but put in its place, with its payload and time.
+    Replace,
+    /// For `unique_seconds` from now on, whatever becomes of the job.
+    Period,
+}
+
 fn nothing() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
 impl Submission {
     /// The job, if the kind, the caller's role and all values allow it.
-    pub(super) fn into_job(self, app: &App, caller: Caller, tenant: TenantId, key: Option<String>) -> Answer<NewJob> {
+    pub(in crate::v1) fn into_job(
+        self,
+        app: &App,
+        caller: Caller,
+        tenant: TenantId,
+        key: Option<String>,
+    ) -> Answer<NewJob> {
         let kind = self.kind(caller)?;
-        self.check_times(app)?;
+        self.check_times()?;
         let key = self.idempotency_key(key)?;
         let (queue, lane) = self.place(kind)?;
         let unique_key = self.unique_key(kind)?;
+        let unique_for = self.unique_for()?;
+        let batch = self.batch(app, tenant)?;
         let mut job = kind
             .new_job(tenant.into(), self.payload)
             .map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?;
@@ -70,6 +108,7 @@ impl Submission {
             return Err(Problem::new(ProblemType::PayloadTooLarge, detail));
         }
         job.run_at = self.run_at;
+        job.links.batch = batch;
         job.idempotency_key = key;
         job.max_attempts = self.max_attempts.unwrap_or(job.max_attempts);
         if let Some(queue) = queue {
@@ -83,7 +122,7 @@ impl Submission {
                 let detail = format!("Jobs of kind {} have a unique key of their own.", kind.kind);
                 Err(Problem::field("/unique_key", detail))
             }
-            (Some(key), None) => Ok(job.unique_key(key)),
+            (Some(key), None) => Ok(job.unique_key(key).unique_for(unique_for)),
             (None, _) => Ok(job),
         }
     }
@@ -103,10 +142,9 @@ impl Submission {
         }
     }
 
-    fn check_times(&self, app: &App) -> Answer<()> {
-        if self.run_at.is_some_and(|at| at > app.clock().now() + LONGEST_AHEAD) {
-            let detail = format!("run_at may be at most {} days ahead.", LONGEST_AHEAD.num_days());
-            return Err(Problem::field("/run_at", detail));
+    fn check_times(&self) -> Answer<()> {
+        if self.run_at.is_some_and(|at| at.year() > LAST_YEAR) {
+            return Err(Problem::field("/run_at", format!("run_at may be at most in the year {LAST_YEAR}.")));
         }
         if self.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
             return Err(Problem::field("/max_attempts", format!("max_attempts must be 1 to {MAX_ATTEMPTS}.")));
@@ -142,6 +180,36 @@ impl Submission {
         ))
     }
 
+    fn unique_for(&self) -> Answer<UniqueFor> {
+        if self.unique_key.is_none() && (self.unique_for.is_some() || self.unique_seconds.is_some()) {
+            return Err(Problem::field(
+                "/unique_key",
+                "unique_for says how long to hold a unique_key, but there is none.",
+            ));
+        }
+        let hold = self.unique_for.unwrap_or(UniqueHold::WaitingOrRunning);
+        match (hold, self.unique_seconds) {
+            (UniqueHold::Period, Some(seconds)) if (1..=LONGEST_PERIOD).contains(&seconds) => {
+                Ok(UniqueFor::Period(Duration::from_secs(seconds)))
+            }
+            (UniqueHold::Period, _) => {
+                let detail = format!("A period needs unique_seconds from 1 to {LONGEST_PERIOD}.");
+                Err(Problem::field("/unique_seconds", detail))
+            }
+            (_, Some(_)) => Err(Problem::field("/unique_seconds", "Only unique_for \"period\" has a length.")),
+            (UniqueHold::WaitingOrRunning, None) => Ok(UniqueFor::WaitingOrRunning),
+            (UniqueHold::Waiting, None) => Ok(UniqueFor::Waiting),
+            (UniqueHold::Replace, None) => Ok(UniqueFor::Replace),
+        }
+    }
+
+    /// An id of another shard is none of this tenant's batches.
+    fn batch(&self, app: &App, tenant: TenantId) -> Answer<Option<BatchId>> {
+        let Some(text) = &self.batch_id else { return Ok(None) };
+        let batch: BatchId = text.parse().map_err(|_| Problem::field("/batch_id", "This is no id of a batch."))?;
+        if batch.shard() == app.queue().shard_of(&tenant.into()) { Ok(Some(batch)) } else { Err(closed()) }
+    }
+
     fn unique_key(&self, kind: &KindInfo) -> Answer<Option<String>> {
         let Some(key) = &self.unique_key else { return Ok(None) };
         if key.is_empty() || key.len() > MAX_UNIQUE_KEY || key.chars().any(char::is_control) {
@@ -160,13 +228,12 @@ pub(super) fn shown_unique_key(key: &str, kind: &str) -> String {
 }
 
 /// What the queue said, as an answer.
-pub(super) fn accepted(enqueued: Enqueued) -> Answer<Accepted> {
+pub(in crate::v1) fn accepted(enqueued: Enqueued) -> Answer<Accepted> {
     match enqueued {
-        Enqueued::Created(id) => Ok(Accepted { id: id.to_string(), existed: false }),
-        Enqueued::Exists(id) | Enqueued::Replaced(id) => Ok(Accepted { id: id.to_string(), existed: true }),
-        Enqueued::BatchClosed(_) => {
-            Err(Problem::new(ProblemType::StateConflict, "The batch does not exist, or it has ended."))
-        }
+        Enqueued::Created(id) => Ok(Accepted { id: id.to_string(), existed: false, replaced: false }),
+        Enqueued::Exists(id) => Ok(Accepted { id: id.to_string(), existed: true, replaced: false }),
+        Enqueued::Replaced(id) => Ok(Accepted { id: id.to_string(), existed: true, replaced: true }),
+        Enqueued::BatchClosed(_) => Err(closed()),
         Enqueued::UniqueTaken(id) => {
             Err(Problem::new(ProblemType::UniqueKeyTaken, format!("Job {id} holds this unique key.")).about_job(id))
         }
@@ -175,6 +242,10 @@ pub(super) fn accepted(enqueued: Enqueued) -> Answer<Accepted> {
             Err(Problem::new(ProblemType::IdempotencyKeyReused, detail).about_job(id))
         }
     }
+}
+
+fn closed() -> Problem {
+    Problem::new(ProblemType::StateConflict, "The batch does not exist, or it has ended.")
 }
 
 fn shortened(text: &str) -> String {

@@ -38,8 +38,18 @@ pub struct Job {
     pub progress: Option<Value>,
     /// How its last attempt failed.
     pub error: Option<String>,
-    /// No second job with this key may wait or run.
+    /// No second job may have this key for a time: see the submission's `unique_for`.
     pub unique_key: Option<String>,
+    /// The batch it is counted in.
+    pub batch_id: Option<String>,
+    /// The job that started it.
+    pub parent_id: Option<String>,
+    /// The dead job in whose place it runs.
+    pub redriven_from: Option<String>,
+    /// Its newest attempts that failed, at most ten, oldest first; none once it is completed.
+    pub history: Vec<Attempt>,
+    /// Lines in its log: see `GET /v1/jobs/{id}/log`.
+    pub log_lines: u32,
     /// When it was accepted.
     pub enqueued_at: DateTime<Utc>,
     /// When it may run, or might have.
@@ -48,6 +58,27 @@ pub struct Job {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Why it failed, its first 300 bytes.
+    pub error: String,
+}
+
+impl From<postrider_queue::Attempt> for Attempt {
+    fn from(attempt: postrider_queue::Attempt) -> Self {
+        Self {
+            started_at: attempt.started_at,
+            duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+            error: attempt.error,
+        }
+    }
 }
 
 /// Where a job is in its life.
@@ -119,6 +150,11 @@ impl From<JobRecord> for Job {
             progress: record.progress,
             error: record.error,
             unique_key: record.unique_key.map(|key| submission::shown_unique_key(&key.0, record.kind.as_str())),
+            batch_id: record.links.batch.map(|batch| batch.to_string()),
+            parent_id: record.links.parent.map(|parent| parent.to_string()),
+            redriven_from: record.links.redriven_from.map(|job| job.to_string()),
+            history: record.history.into_iter().map(Attempt::from).collect(),
+            log_lines: record.log_lines,
             enqueued_at: record.enqueued_at,
             run_at: record.run_at,
             started_at: record.started_at,

@@ -15,6 +15,7 @@ const REPORT: Duration = Duration::from_millis(500);
 impl Handler for DiagnosticSleep {
     async fn run(self, ctx: &Context) -> Outcome {
         ctx.run_ledger.note(Step::Begin, &ctx.job);
+        ctx.log(format!("attempt {}: sleeping for {} ms", ctx.job.attempt, self.ms)).await;
         let until = Instant::now() + Duration::from_millis(self.ms);
         while Instant::now() + REPORT < until {
             tokio::select! {

@@ -1,0 +1,138 @@
+//! Many dead letters at once. The API only enqueues: a job does it, and shows how far it is.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use postrider_queue::NewJob;
+use postrider_shared::dead_letters::DeadLetterFilter;
+use postrider_shared::ids::TenantId;
+use postrider_shared::jobs::{DeadLetterAction, SettleDeadLetters};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::jobs::{self, Accepted};
+use super::fitting;
+use crate::app::App;
+use crate::auth::Tenant;
+use crate::json::Json;
+use crate::problem::{Answer, Problem, ProblemType};
+
+/// Most letters of one request.
+const MOST: u64 = 1_000_000;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(redrive_many)).routes(routes!(discard_many))
+}
+
+/// Which dead letters. What died after the request is never among them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLetterSelection {
+    /// Only letters of this kind of job.
+    kind: Option<String>,
+    /// Only letters of this queue.
+    queue: Option<String>,
+    /// Only letters of this group of errors.
+    group: Option<String>,
+    /// Only letters that died at this time or later.
+    died_after: Option<DateTime<Utc>>,
+    /// Only letters that died before this time.
+    died_before: Option<DateTime<Utc>>,
+    /// At most so many, the oldest first; 1,000,000 if absent.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    limit: Option<u64>,
+    /// For a redrive of one kind: this payload for all of them, instead of those they died with.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Value>,
+}
+
+impl DeadLetterSelection {
+    fn into_job(self, app: &App, tenant: TenantId, action: DeadLetterAction) -> Answer<SettleDeadLetters> {
+        let limit = self.limit.unwrap_or(MOST);
+        if !(1..=MOST).contains(&limit) {
+            return Err(Problem::field("/limit", format!("limit must be 1 to {MOST}.")));
+        }
+        let now = app.clock().now();
+        if let Some(payload) = &self.payload {
+            if action == DeadLetterAction::Discard {
+                return Err(Problem::field("/payload", "What is discarded needs no payload."));
+            }
+            let Some(kind) = &self.kind else {
+                return Err(Problem::field("/payload", "A payload fits one kind only: name it."));
+            };
+            fitting(tenant, kind, payload.clone())?;
+        }
+        Ok(SettleDeadLetters {
+            action,
+            limit,
+            payload: self.payload,
+            filter: DeadLetterFilter {
+                state: None,
+                kind: self.kind,
+                queue: self.queue,
+                group: self.group,
+                died_after: self.died_after,
+                died_before: Some(self.died_before.map_or(now, |before| before.min(now))),
+            },
+        })
+    }
+}
+
+/// Redrive all dead letters of a selection.
+///
+/// The job in the answer does it, each letter once, and shows its progress: `settled` were enqueued again, `refused` stay
+/// dead, each with a note.
+#[utoipa::path(
+    post, path = "/dead-letters/redrive", tag = "dead letters", operation_id = "redrive_dead_letters",
+    request_body = DeadLetterSelection,
+    responses((
+        status = 202, description = "The job that does it.", body = Accepted,
+        headers(("Location" = String, description = "Where the job can be followed."))
+    )),
+    security(("api_key" = ["agent"]))
+)]
+async fn redrive_many(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Json(selection): Json<DeadLetterSelection>,
+) -> Answer<Response> {
+    start(&app, tenant, selection, DeadLetterAction::Redrive).await
+}
+
+/// Discard all dead letters of a selection. The job in the answer does it.
+#[utoipa::path(
+    post, path = "/dead-letters/discard", tag = "dead letters", operation_id = "discard_dead_letters",
+    request_body = DeadLetterSelection,
+    responses((
+        status = 202, description = "The job that does it.", body = Accepted,
+        headers(("Location" = String, description = "Where the job can be followed."))
+    )),
+    security(("api_key" = ["agent"]))
+)]
+async fn discard_many(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Json(selection): Json<DeadLetterSelection>,
+) -> Answer<Response> {
+    start(&app, tenant, selection, DeadLetterAction::Discard).await
+}
+
+async fn start(
+    app: &App,
+    tenant: TenantId,
+    selection: DeadLetterSelection,
+    action: DeadLetterAction,
+) -> Answer<Response> {
+    let job = selection.into_job(app, tenant, action)?;
+    let job = NewJob::of(tenant.into(), &job)
+        .map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?;
+    let accepted = jobs::accepted(app.queue().enqueue(job).await?)?;
+    let location = format!("/v1/jobs/{}", accepted.id);
+    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);
+    Ok(response)
+}
