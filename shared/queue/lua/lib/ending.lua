@@ -1,5 +1,5 @@
 -- Ends jobs: completed, cancelled or dead.
-local ended = { refs = {}, by_class = {}, batches = {} }
+local ended = { by_class = {}, batches = {}, dead = {} }
 
 -- Changes a record into its final form; the caller writes it. A completed job keeps its status and drops its payload.
 local function end_record(id, r, state)
@@ -30,7 +30,7 @@ local function end_record(id, r, state)
     counts[state] = (counts[state] or 0) + 1
   end
   if state == BURIED then
-    call('ZADD', DEAD, call('HINCRBY', META, 'deaths', 1), id)
+    ended.dead[#ended.dead + 1] = id
   else
     local list = ended.by_class[r.keep]
     if not list then list = {}; ended.by_class[r.keep] = list end
@@ -58,6 +58,13 @@ end
 -- After the follow-ups of what ended were created, so that they may belong to a batch whose last job that was.
 local function write_endings()
   for class, list in pairs(ended.by_class) do call_many('RPUSH', k_finished(class), list, 256) end
+  local dead, numbered = ended.dead, {}
+  if #dead > 0 then
+    local first = call('HINCRBY', META, 'deaths', #dead) - #dead
+    for i, id in ipairs(dead) do numbered[2 * i - 1], numbered[2 * i] = first + i, id end
+    call_many('ZADD', DEAD, numbered, 400)
+    ended.dead = {}
+  end
   for batch, counts in pairs(ended.batches) do
     local key = k_batch(batch)
     if call('EXISTS', key) == 1 then
