@@ -35,13 +35,13 @@ async fn deliver(platform: &Platform, office: &Office, name: &str) {
 
 /// Whoever writes the row of such a quote waits for a lock that the test holds.
 async fn hold_writes(database: &DatabaseConnection) {
-    let mut conditions = String::new();
-    for (name, state) in INSIDE {
-        conditions.push_str(&format!(
+    let conditions = INSIDE.map(|(name, state)| {
+        format!(
             "IF NEW.state = '{state}' AND OLD.state <> '{state}' AND NEW.customer_address = '{name}@kunden.example' \
-             THEN PERFORM pg_advisory_xact_lock_shared(4711); END IF; "
-        ));
-    }
+             THEN PERFORM pg_advisory_xact_lock_shared(4711); END IF;"
+        )
+    });
+    let conditions = conditions.join(" ");
     let function =
         format!("CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {conditions} RETURN NEW; END $$");
     database.execute_unprepared(&function).await.unwrap();
