@@ -3,8 +3,8 @@
 //! The API defines the scope when a mailbox is connected or changed; the scheduler defines all of them again and again, because
 //! days move on and a Redis that lost its data must learn what was sent before. Both do it here, so they agree.
 
-use chrono::{DateTime, Utc};
-use postrider_queue::{CapSpec, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, calendar_days};
+use chrono::{DateTime, TimeDelta, Utc};
+use postrider_queue::{CapSpec, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, Window, calendar_days};
 
 use crate::{
     accounts::{Account, AccountState, Accounts},
@@ -41,10 +41,8 @@ impl Scopes {
         let scope = account.scope();
         let same = self.accounts.of_identity(account.tenant_id, &account.identity).await?;
         let mut limits = limits(&same, self.clock.now());
-        for cap in &mut limits.caps {
-            if let Some(today) = cap.windows.first_mut() {
-                today.used_before = self.messages.used(account.tenant_id, &scope, today.starts_at).await?;
-            }
+        if let Some(today) = limits.caps.first_mut().and_then(|daily| daily.windows.first_mut()) {
+            today.used_before = self.messages.used(account.tenant_id, &scope, today.starts_at).await?;
         }
         Ok(self.queue.define_scope(&account.tenant_id.into(), &scope, &limits).await?)
     }
@@ -53,7 +51,7 @@ impl Scopes {
 /// The limits for a mailbox that is connected once or several times, oldest connection first.
 ///
 /// The smallest cap holds, because the provider counts the mailbox once; the oldest connection says where the day begins; it is
-/// paused when all its connections are.
+/// paused when all its connections are; and what the provider said to one of them holds for all.
 fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
     let connected: Vec<&Account> = same.iter().filter(|account| account.state != AccountState::Disconnected).collect();
     let active: Vec<&Account> = connected.iter().copied().filter(|account| account.is_active()).collect();
@@ -64,5 +62,15 @@ fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
     let cap = active.iter().map(|account| account.daily_cap).min().unwrap_or(first.daily_cap);
     let windows = calendar_days(first.time_zone.0, now, WINDOW_DAYS);
     let cap = CapSpec { limit: u64::try_from(cap).unwrap_or_default(), windows };
-    ScopeLimits { caps: vec![cap], paused: active.is_empty() }
+    let mut caps = vec![cap];
+    if let Some(until) = same.iter().filter_map(|account| account.limited_until).max().filter(|until| *until > now) {
+        caps.push(nothing_before(until));
+    }
+    ScopeLimits { caps, paused: active.is_empty() }
+}
+
+/// A cap without a bound that opens then: until it does, its lanes are parked, and nothing of them is tried.
+fn nothing_before(until: DateTime<Utc>) -> CapSpec {
+    let window = Window { starts_at: until, ends_at: until + TimeDelta::days(WINDOW_DAYS.into()), used_before: 0 };
+    CapSpec { limit: u64::MAX, windows: vec![window] }
 }

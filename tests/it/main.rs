@@ -40,6 +40,7 @@ mod mail_servers;
 mod openapi;
 mod pipeline;
 mod poll_mailbox;
+mod provider_limits;
 mod quotes;
 mod send_email;
 mod silent_servers;

@@ -71,6 +71,9 @@ pub struct Account {
     state: AccountState,
     /// Why it is paused.
     pause_reason: Option<String>,
+    /// Its provider's own sending limit was reached: mail is read, and nothing is sent before this time. Resuming the account
+    /// tries again at once. A time that has passed means nothing.
+    limited_until: Option<DateTime<Utc>>,
     /// Mail from before is not read.
     connected_at: DateTime<Utc>,
     /// When it was added.
@@ -99,6 +102,7 @@ impl From<accounts::Account> for Account {
             poll_interval_seconds: row.poll_interval_seconds,
             state: row.state,
             pause_reason: row.pause_reason,
+            limited_until: row.limited_until,
             connected_at: row.connected_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -218,7 +222,7 @@ async fn pause(
     Ok(Json(account.into()))
 }
 
-/// Resume a paused account.
+/// Resume an account that was paused, or that waits for the end of its provider's sending limit.
 #[utoipa::path(
     post, path = "/accounts/{id}/resume", tag = "accounts", operation_id = "resume_account",
     params(("id" = AccountId, Path, description = "The account's id.")),

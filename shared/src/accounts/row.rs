@@ -34,6 +34,8 @@ pub struct Model {
     pub poll_interval_seconds: i32,
     pub state: AccountState,
     pub pause_reason: Option<String>,
+    /// The provider's own limit was reached: before this nothing more is handed to it. In the past it means nothing.
+    pub limited_until: Option<DateTime<Utc>>,
     /// Mail from before is not read.
     pub connected_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
@@ -59,6 +60,7 @@ impl Accounts {
             poll_interval_seconds: check::number("poll_interval_seconds", settings.poll_interval_seconds, 1, 86_400)?,
             state: AccountState::Active,
             pause_reason: None,
+            limited_until: None,
             connected_at: now,
             created_at: now,
             updated_at: now,
@@ -154,10 +156,19 @@ impl Accounts {
         self.set(tenant, id, changes).await
     }
 
-    /// Reads and sends again.
+    /// Sends nothing until then, because the provider takes no more; mail is read all the same.
+    pub async fn limit(&self, tenant: TenantId, id: AccountId, until: DateTime<Utc>) -> Result<Account, StoreError> {
+        self.set(tenant, id, ActiveModel { limited_until: Set(Some(until)), ..ActiveModel::default() }).await
+    }
+
+    /// Reads and sends again, also where the provider's limit was waited for.
     pub async fn resume(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
-        let changes =
-            ActiveModel { state: Set(AccountState::Active), pause_reason: Set(None), ..ActiveModel::default() };
+        let changes = ActiveModel {
+            state: Set(AccountState::Active),
+            pause_reason: Set(None),
+            limited_until: Set(None),
+            ..ActiveModel::default()
+        };
         self.set(tenant, id, changes).await
     }
 

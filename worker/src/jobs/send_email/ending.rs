@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{CapUse, Outcome, Stop, calendar_days};
+use chrono::TimeDelta;
+use postrider_queue::{CapUse, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::ids::TenantId;
@@ -17,6 +17,8 @@ use crate::providers::smtp::{Receipt, SmtpError};
 /// The truth about a sent message is worth some patience with the database: each try waits twice as long.
 const SETTLE_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Providers count sends over a moving day and do not say when it is over.
+const PROVIDER_LIMIT: TimeDelta = TimeDelta::hours(24);
 /// How often a connection that cannot be trusted is tried before the mailbox is paused: as often as a poll does.
 const INSECURE_TRIES: u32 = 3;
 
@@ -54,8 +56,11 @@ impl Attempt<'_> {
                 self.end(refused(&error), Err(stop)).await
             }
             Err(error @ SmtpError::DailyLimit { .. }) => {
-                let stop = Stop::snooze(self.next_day(now), &error).with_cap(CapUse::NotUsed);
-                self.end(refused(&error), Err(stop)).await
+                // The ledger first: the message was refused, whatever becomes of the scope.
+                self.settle(refused(&error)).await?;
+                self.ctx.limit_account(self.account, now + PROVIDER_LIMIT, &error.to_string()).await?;
+                // Back into its lane, which is parked now with all the others.
+                Err(Stop::snooze(now, &error).with_cap(CapUse::NotUsed))
             }
             Err(error @ (SmtpError::Refused { .. } | SmtpError::Unsendable { .. })) => {
                 self.end(Verdict::Failed { reason: error.to_string() }, Err(error.into())).await
@@ -98,14 +103,6 @@ impl Attempt<'_> {
         match self.ctx.messages.settle(self.tenant, self.message.id, self.number, verdict).await? {
             Settled::Now(message) | Settled::Before(message) => Ok(message),
         }
-    }
-
-    /// When the account's cap window ends, spread over some minutes so that not all messages wake at once.
-    fn next_day(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let today = calendar_days(self.account.time_zone.0, now, 1);
-        let end = today.first().map_or(now + TimeDelta::hours(24), |window| window.ends_at);
-        let spread = self.message.id.0.as_u128() % 600;
-        end + TimeDelta::seconds(i64::try_from(spread).unwrap_or_default())
     }
 }
 
