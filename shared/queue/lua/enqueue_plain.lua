@@ -1,6 +1,6 @@
 -- Creates up to 256 plain jobs of one shard, each if absent: no unique key, no idempotency key, no time.
 -- KEYS  1 jobs
--- ARGV  1 number of lanes, then the lanes; number of kinds, then the kinds; then groups of jobs (lib/creation.lua)
+-- ARGV  1 number of lanes, then the lanes; number of kinds, then the kinds; then groups of jobs (lib/plain.lua)
 -- result  one letter per job: C created, E exists
 -- bounds  n <= 256 jobs; nothing is written unless all of it is well formed
 local at = 1

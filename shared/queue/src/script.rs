@@ -38,6 +38,7 @@ const MOVING: &[&str] = &[
     fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
+    fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
 ];
@@ -47,18 +48,28 @@ const CLOSING: &[&str] = &[
     fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
+    fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
     fragment!("holdings"),
 ];
-const CREATING: &[&str] =
-    &[fragment!("keys"), fragment!("record"), fragment!("later"), fragment!("lanes"), fragment!("creation")];
+const CREATING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("later"),
+    fragment!("lanes"),
+    fragment!("naming"),
+    fragment!("creation"),
+];
+const CREATING_PLAIN: &[&str] =
+    &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("naming"), fragment!("plain")];
 const TURNING: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
+    fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
     fragment!("outcomes"),
@@ -71,6 +82,7 @@ const UPKEEP: &[&str] = &[
     fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
+    fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
     fragment!("holdings"),
@@ -108,7 +120,7 @@ macro_rules! script {
 
 script!(INSTALL, "install", Grows, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
-script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING);
+script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);
 script!(TURN, "turn", Settles, TURNING);
 script!(RENEW, "renew", Settles, READING);
 script!(CLOSE, "close", Settles, CLOSING);

@@ -28,7 +28,7 @@ const HAS_MORE: u8 = 128;
 /// Times on the wire have 6 bytes: milliseconds since 1970, up to the year 10889.
 const MAX_MILLIS: i64 = (1 << 48) - 1;
 
-/// How long finished records are kept: the first class that is long enough. `lua/lib/creation.lua` has the same list.
+/// How long finished records are kept: the first class that is long enough. `lua/lib/naming.lua` has the same list.
 const KEEP_SECONDS: [u64; 13] =
     [1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000, 7_776_000, 31_536_000];
 

@@ -81,7 +81,8 @@ impl QueueClient {
         Ok(records(id.shard(), entries, lanes, kinds)?.pop().and_then(|(_, record)| record))
     }
 
-    /// A tenant's newest jobs, newest first. The index is bounded: of each kind the newest 1,000, of all kinds together 10,000.
+    /// A tenant's newest jobs, newest first. The index is bounded: at least the newest 1,000 of each
+    /// kind and 10,000 of all kinds together.
     /// A page may have fewer items than asked for, even none, and still have a successor: a call looks at a bounded number.
     pub async fn list(
         &self,

@@ -1,0 +1,28 @@
+-- What every creation of jobs needs: numbers for names, and the lists of newest ids.
+-- A table of lanes and one of kinds travel with the batch, so that each name is resolved once.
+local function numbers_of(names, by_name, by_number, counter)
+  local numbers = {}
+  for from = 1, #names, 256 do
+    local part = call('HMGET', by_name, unpack(names, from, math.min(from + 255, #names)))
+    for i = 1, #part do numbers[from + i - 1] = part[i] and tonumber(part[i]) end
+  end
+  for i = 1, #names do
+    if not numbers[i] then
+      local number = call('HINCRBY', META, counter, 1)
+      call('HSET', by_name, names[i], number)
+      call('HSET', by_number, number, names[i])
+      numbers[i] = number
+    end
+  end
+  return numbers
+end
+
+-- A list of ids, newest first, lives a month longer than the records that its newest entries name can.
+local function extend_list(key, ids, most, till)
+  local length = call_many('LPUSH', key, ids, 256)
+  if length > most + 63 then call('LTRIM', key, 0, most - 1) end -- not for every single one
+  if length == #ids then call('PEXPIREAT', key, till) else call('PEXPIREAT', key, till, 'GT') end
+end
+
+local KEEP_SECONDS = { [0] = 1, 10, 60, 300, 900, 3600, 21600, 86400, 259200, 604800, 2592000, 7776000, 31536000 }
+local MONTH = 30 * 86400000

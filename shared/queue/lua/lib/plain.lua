@@ -1,0 +1,59 @@
+-- Creates the common jobs, with little code: a single enqueue spends as long on loading it as on its commands.
+-- Creates plain jobs: without unique key, idempotency key or time. They come in groups that share everything but id and
+-- payload, so that one head serves a whole group: ARGV from `at` on is, per group, keep class B, lane H, kind H, max attempts H
+-- and number of jobs H, then the ids, then the payloads. No id comes twice in a call. Returns a letter per job: C or E.
+local function create_plain(at, lane_names, kind_names)
+  local groups, ids, letters = {}, {}, {}
+  while at <= #ARGV do
+    local keep, lane_at, kind_at, max, many = unpack_from('>BHHHH', ARGV[at])
+    groups[#groups + 1] = { keep, lane_at + 1, kind_at + 1, max, many, at }
+    for i = at + 1, at + many do ids[#ids + 1] = ARGV[i] end
+    at = at + 1 + 2 * many
+  end
+  local alone = #ids == 1
+  local existing = alone and {} or get_records(ids)
+
+  -- From here on only writes.
+  local lane_numbers = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
+  local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
+  local records, indexes, done = {}, {}, 0
+  for _, group in ipairs(groups) do
+    local keep, lane_at, kind_at, max, many, from = unpack(group)
+    local number, kind = lane_numbers[lane_at], kind_numbers[kind_at]
+    local head = pack(HEAD, VERSION, AVAILABLE, 0, keep, kind, number, 0, max, 0, 0, 0, now, now, 0, 0)
+    local fresh, n = {}, 0
+    for i = 1, many do
+      local id, record = ARGV[from + i], nil
+      if not existing[done + i] then
+        record = head .. ARGV[from + many + i]
+        if alone and call('HSETNX', JOBS, id, record) == 0 then record = nil end
+      end
+      if record then
+        n = n + 1
+        fresh[n] = id
+        if not alone then records[#records + 1], records[#records + 2] = id, record end
+      end
+      letters[done + i] = record and 'C' or 'E'
+    end
+    done = done + many
+    if n > 0 then
+      if not lanes[number] then lanes[number] = read_lane(lane_names[lane_at]) end
+      local lane = lanes[number]
+      local index = indexes[lane.tenant]
+      if not index then index = { all = {}, till = 0, kinds = {} }; indexes[lane.tenant] = index end
+      index.kinds[kind] = index.kinds[kind] or {}
+      index.till = math.max(index.till, now + KEEP_SECONDS[keep] * 1000 + MONTH)
+      local all, of_kind = index.all, index.kinds[kind]
+      for i = 1, n do all[#all + 1], of_kind[#of_kind + 1] = fresh[i], fresh[i] end
+      call('HINCRBY', LANE_REFS, number, n)
+      count(lane.queue, 'a', n)
+      push(number, fresh, false)
+    end
+  end
+  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  for tenant, index in pairs(indexes) do
+    for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
+    extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
+  end
+  return concat(letters)
+end
