@@ -4,6 +4,8 @@
 //! the database and given again. The fingerprint is keyed by the caller's API key text, which is nowhere at rest, so that
 //! the table cannot be used to guess a mailbox password out of a request's hash.
 
+mod once;
+
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -20,6 +22,8 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::json;
 use crate::problem::{Answer, Problem, ProblemType};
+
+pub use once::Once;
 
 /// The client's name for a request.
 pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -74,7 +78,8 @@ pub async fn layer(State(app): State<App>, caller: Caller, request: Request, nex
         }
         Begun::Conflict => return Err(Problem::new(ProblemType::IdempotencyKeyReused, "")),
     };
-    let request = Request::from_parts(parts, Body::from(body));
+    let mut request = Request::from_parts(parts, Body::from(body));
+    request.extensions_mut().insert(Once::of(ticket.seed()));
     // A task of its own: a client that hangs up must not stop the work between its end and the note that it was done.
     let work = app.clone().tasks().spawn(
         async move {

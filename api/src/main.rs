@@ -71,7 +71,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     });
     beside.spawn(serve::stop_signal(stopping.clone()));
     tracing::info!(address = %listener.local_addr()?, "ready");
-    serve::until_stopped(listener, routes, stopping).await?;
+    serve::until_stopped(listener, routes, stopping).await;
     // What a client that hung up had begun.
     app.tasks().close();
     if tokio::time::timeout(LAST_WORK, app.tasks().wait()).await.is_err() {

@@ -17,6 +17,7 @@ mod m20261121_000007_queue_bookkeeping;
 mod m20261121_000008_idempotent_requests;
 mod m20261121_000009_dead_letter_groups;
 mod m20261121_000010_provider_limits;
+mod m20261121_000011_request_seeds;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_idempotent_requests::Migration),
             Box::new(m20261121_000009_dead_letter_groups::Migration),
             Box::new(m20261121_000010_provider_limits::Migration),
+            Box::new(m20261121_000011_request_seeds::Migration),
         ]
     }
 }

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Tenant;
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::page::{MAX_LIMIT, Page, PageQuery};
 use crate::parameters::{Path, Query};
@@ -120,11 +121,13 @@ impl From<accounts::Account> for Account {
 async fn create(
     State(app): State<App>,
     Tenant(tenant): Tenant,
+    once: Once,
     Json(new): Json<NewAccount>,
 ) -> Answer<(StatusCode, Json<Account>)> {
     let (settings, password) = new.into_parts(default_zone(&app, tenant).await?);
     let password = given(password)?;
-    let account = app.stores().accounts.create(tenant, NewRow { settings, password }).await?;
+    let id = once.id(AccountId::derived, AccountId::random);
+    let account = app.stores().accounts.create_as(tenant, id, NewRow { settings, password }).await?;
     limits::define(&app, &account).await;
     Ok((StatusCode::CREATED, Json(account.into())))
 }

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
-use crate::idempotency::KeptBody;
+use crate::idempotency::{KeptBody, Once};
 use crate::json::Json;
 use crate::page::{Page, PageQuery};
 use crate::parameters::{Path, Query};
@@ -92,10 +92,12 @@ async fn create(
     State(app): State<App>,
     caller: Caller,
     Tenant(tenant): Tenant,
+    once: Once,
     Json(new): Json<NewApiKey>,
 ) -> Answer<Response> {
     caller.must_be(new.role)?;
-    let issued = app.stores().api_keys.issue(tenant, &new.name, new.role).await?;
+    let id = once.id(ApiKeyId::derived, ApiKeyId::random);
+    let issued = app.stores().api_keys.issue_as(tenant, id, &new.name, new.role).await?;
     let mut answer = IssuedApiKey { description: issued.key.into(), key: None };
     let kept = serde_json::to_vec(&answer).map_err(Problem::internal)?;
     answer.key = Some(issued.text.expose_secret().to_owned());

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::Tenant;
 use crate::decimal::DecimalText;
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::page::{Page, PageQuery};
 use crate::parameters::{Path, Query};
@@ -94,9 +95,11 @@ impl From<products::Product> for Product {
 async fn create(
     State(app): State<App>,
     Tenant(tenant): Tenant,
+    once: Once,
     Json(new): Json<NewProduct>,
 ) -> Answer<(StatusCode, Json<Product>)> {
-    let product = app.stores().products.create(tenant, new.into()).await?;
+    let id = once.id(ProductId::derived, ProductId::random);
+    let product = app.stores().products.create_as(tenant, id, new.into()).await?;
     Ok((StatusCode::CREATED, Json(product.into())))
 }
 

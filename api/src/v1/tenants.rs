@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::decimal::DecimalText;
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::page::{Page, PageQuery};
 use crate::parameters::{Path, Query};
@@ -196,8 +197,9 @@ impl From<NewTenant> for TenantSettings {
     responses((status = 201, description = "The tenant, active at once.", body = Tenant)),
     security(("api_key" = ["platform_admin"]))
 )]
-async fn create(State(app): State<App>, Json(new): Json<NewTenant>) -> Answer<(StatusCode, Json<Tenant>)> {
-    let tenant = app.stores().tenants.create(new.into()).await?;
+async fn create(State(app): State<App>, once: Once, Json(new): Json<NewTenant>) -> Answer<(StatusCode, Json<Tenant>)> {
+    let id = once.id(TenantId::derived, TenantId::random);
+    let tenant = app.stores().tenants.create_as(id, new.into()).await?;
     Ok((StatusCode::CREATED, Json(tenant.into())))
 }
 

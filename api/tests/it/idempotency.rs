@@ -3,6 +3,8 @@
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::json;
 
+use sea_orm::ConnectionTrait as _;
+
 use crate::api::{Api, answer, problem};
 
 fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
@@ -95,4 +97,47 @@ async fn a_client_that_hangs_up_does_not_stop_the_work() {
     assert_eq!(made, StatusCode::CREATED);
     let all = answer(api.get(&api.platform_key, "/v1/tenants"), StatusCode::OK).await;
     assert_eq!(all["items"].as_array().unwrap().len(), 1);
+}
+
+/// The process ended between the commit and the note of its answer, more than a minute ago.
+async fn forget_answers(api: &Api) {
+    let lost = "UPDATE idempotent_requests SET status = NULL, headers = NULL, body = NULL, \
+                created_at = '2020-01-01 00:00:00+00:00'";
+    let done = api.app.database().reader().execute_unprepared(lost).await.unwrap();
+    assert!(done.rows_affected() > 0);
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_lost_answer_finds_what_was_made() {
+    let api = Api::start().await;
+    let keys = api.tenant("Crash").await;
+    let product = crate::resources::window();
+    let mailbox = crate::resources::mailbox("crash@example.com");
+    let new_key = json!({ "name": "shop", "role": "viewer" });
+    let cases = [
+        (&api.platform_key, "/v1/tenants", json!({ "name": "Once only" })),
+        (&keys.admin, "/v1/products", product),
+        (&keys.admin, "/v1/accounts", mailbox),
+        (&keys.admin, "/v1/api-keys", new_key),
+    ];
+    for (key, path, body) in cases {
+        let post = || keyed(api.post(key, path, &body), "crash");
+        let count = async || answer(api.get(key, path), StatusCode::OK).await["items"].as_array().unwrap().len();
+        let before = count().await;
+        let first = answer(post(), StatusCode::CREATED).await;
+        forget_answers(&api).await;
+        let second = answer(post(), StatusCode::CREATED).await;
+        assert_eq!(second["id"], first["id"], "{path}");
+        assert_eq!(count().await, before + 1, "{path}");
+        if let Some(text) = second["key"].as_str() {
+            // The first text was never shown to anybody; the second opens.
+            answer(api.get(text, "/v1/products"), StatusCode::OK).await;
+        }
+        // A later request under the same key, after the first was forgotten, is another request.
+        if path == "/v1/tenants" {
+            api.app.database().reader().execute_unprepared("DELETE FROM idempotent_requests").await.unwrap();
+            let third = answer(post(), StatusCode::CREATED).await;
+            assert_ne!(third["id"], first["id"]);
+        }
+    }
 }

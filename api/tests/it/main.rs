@@ -9,3 +9,4 @@ mod idempotency;
 mod jobs;
 mod outages;
 mod resources;
+mod slow;

@@ -21,6 +21,7 @@ async fn without_redis_jobs_are_refused_at_once_and_taken_again_when_it_is_back(
     let echo = json!({ "kind": "diagnostic.echo" });
     let started = Instant::now();
     problem(api.post(&keys.agent, "/v1/jobs", &echo), "queue-unavailable").await;
+    assert!(started.elapsed() < Duration::from_secs(2), "refused only after {:?}", started.elapsed());
     problem(api.post(&keys.agent, "/v1/jobs/batch", &json!([echo])), "queue-unavailable").await;
     problem(api.get(&keys.agent, "/v1/jobs"), "queue-unavailable").await;
     // The queue client tries for some seconds, because most outages are restarts.

@@ -166,6 +166,11 @@ async fn a_product_is_kept_exactly() {
         (&changed["name"], &changed["max_quantity"], &changed["sku"]),
         (&json!("Big window"), &json!("50"), &json!("WIN"))
     );
+    // What is left out stays; null takes the limit away.
+    let changed = answer(change(json!({ "name": "Window" })), StatusCode::OK).await;
+    assert_eq!(changed["max_quantity"], "50");
+    let changed = answer(change(json!({ "max_quantity": null })), StatusCode::OK).await;
+    assert_eq!(changed["max_quantity"], Value::Null);
     problem(change(json!({ "formula": "nonsense(" })), "invalid-formula").await;
     problem(change(json!({ "min_quantity": 1 })), "invalid-body").await;
     problem(api.post(&keys.admin, "/v1/products", &window()), "already-exists").await;

@@ -37,8 +37,12 @@ impl Accounts {
 
     /// Connects a mailbox: active at once, reading mail from now on.
     pub async fn create(&self, tenant: TenantId, new: NewAccount) -> Result<Account, StoreError> {
+        self.create_as(tenant, AccountId::random(), new).await
+    }
+
+    /// [`create`](Self::create) under this id. One that has it already was made by the same request and is returned.
+    pub async fn create_as(&self, tenant: TenantId, id: AccountId, new: NewAccount) -> Result<Account, StoreError> {
         let settings = new.settings.checked()?;
-        let id = AccountId::random();
         let now = self.clock.now();
         let account = Account {
             id,
@@ -66,6 +70,9 @@ impl Accounts {
             updated_at: now,
         };
         let tx = self.database.write().await?;
+        if let Some(made) = Entity::find().filter(own(tenant, id)).one(tx.connection()).await? {
+            return Ok(made);
+        }
         Entity::insert(account.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         tx.commit().await?;
         Ok(account)

@@ -41,11 +41,25 @@ impl ApiKeys {
 
     /// Makes a key for a tenant. Its role is below the platform's.
     pub async fn issue(&self, tenant: TenantId, name: &str, role: Role) -> Result<IssuedKey, StoreError> {
+        self.issue_as(tenant, ApiKeyId::random(), name, role).await
+    }
+
+    /// [`issue`](Self::issue) under this id. One that has it already was made by the same request, whose answer was never given: nobody
+    /// knows its text, so it gets a new one.
+    pub async fn issue_as(
+        &self,
+        tenant: TenantId,
+        id: ApiKeyId,
+        name: &str,
+        role: Role,
+    ) -> Result<IssuedKey, StoreError> {
         if role == Role::PlatformAdmin {
             return Err(StoreError::invalid("role", "a tenant's key cannot run the platform"));
         }
-        let issued = self.new_key(ApiKeyId::random(), Some(tenant), name, role)?;
+        let issued = self.new_key(id, Some(tenant), name, role)?;
         let tx = self.database.write().await?;
+        let own = Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant));
+        Entity::delete_many().filter(own).exec(tx.connection()).await?;
         Entity::insert(issued.key.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         tx.commit().await?;
         Ok(issued)

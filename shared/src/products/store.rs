@@ -27,10 +27,20 @@ impl Products {
 
     /// Adds a product, after trying out its formula.
     pub async fn create(&self, tenant: TenantId, settings: ProductSettings) -> Result<Product, StoreError> {
+        self.create_as(tenant, ProductId::random(), settings).await
+    }
+
+    /// [`create`](Self::create) under this id. One that has it already was made by the same request and is returned.
+    pub async fn create_as(
+        &self,
+        tenant: TenantId,
+        id: ProductId,
+        settings: ProductSettings,
+    ) -> Result<Product, StoreError> {
         let settings = settings.checked()?;
         let now = self.clock.now();
         let product = Product {
-            id: ProductId::random(),
+            id,
             tenant_id: tenant,
             sku: settings.sku,
             name: settings.name,
@@ -47,6 +57,9 @@ impl Products {
             updated_at: now,
         };
         let tx = self.database.write().await?;
+        if let Some(made) = Entity::find().filter(own(tenant, id)).one(tx.connection()).await? {
+            return Ok(made);
+        }
         Entity::insert(product.clone().into_active_model())
             .exec_without_returning(tx.connection())
             .await

@@ -23,6 +23,8 @@ pub struct Model {
     pub headers: Option<String>,
     pub body: Option<Vec<u8>>,
     pub created_at: DateTime<Utc>,
+    /// What the ids of things it makes derive from; it outlives a change of the holder.
+    pub seed: Option<Uuid>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -33,6 +33,15 @@ pub struct Ticket {
     scope: String,
     key: String,
     holder: Uuid,
+    seed: Uuid,
+}
+
+impl Ticket {
+    /// What the ids of things that the request makes derive from: the same for a repeat whose first process ended before it could
+    /// store the answer, and another one for every other request, also a later one under the same key.
+    pub fn seed(&self) -> Uuid {
+        self.seed
+    }
 }
 
 /// What to do with a request.
@@ -71,7 +80,8 @@ impl Requests {
     ) -> Result<Begun, StoreError> {
         let now = self.clock.now();
         let whose = tenant.map_or_else(|| "platform".to_owned(), |tenant| tenant.to_string());
-        let ticket = Ticket { scope: format!("{whose} {operation}"), key: key.to_owned(), holder: Uuid::new_v4() };
+        let holder = Uuid::new_v4();
+        let mut ticket = Ticket { scope: format!("{whose} {operation}"), key: key.to_owned(), holder, seed: holder };
         let request = Request {
             scope: ticket.scope.clone(),
             key: ticket.key.clone(),
@@ -81,6 +91,7 @@ impl Requests {
             headers: None,
             body: None,
             created_at: now,
+            seed: Some(ticket.seed),
         };
         let tx = self.database.write().await?;
         let inserted = Entity::insert(request.into_active_model())
@@ -102,7 +113,13 @@ impl Requests {
         if now < found.created_at + TAKE_OVER_AFTER {
             return Ok(Begun::InProgress);
         }
-        let changes = ActiveModel { holder: Set(ticket.holder), created_at: Set(now), ..ActiveModel::default() };
+        ticket.seed = found.seed.unwrap_or(found.holder);
+        let changes = ActiveModel {
+            holder: Set(ticket.holder),
+            seed: Set(Some(ticket.seed)),
+            created_at: Set(now),
+            ..ActiveModel::default()
+        };
         let stale = same(&ticket).add(Column::Holder.eq(found.holder));
         Entity::update_many().set(changes).filter(stale).exec(tx.connection()).await?;
         tx.commit().await?;

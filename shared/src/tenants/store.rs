@@ -24,10 +24,15 @@ impl Tenants {
 
     /// Adds a tenant, active at once, whose quotes count from 1.
     pub async fn create(&self, settings: TenantSettings) -> Result<Tenant, StoreError> {
+        self.create_as(TenantId::random(), settings).await
+    }
+
+    /// [`create`](Self::create) under this id. One that has it already was made by the same request and is returned.
+    pub async fn create_as(&self, id: TenantId, settings: TenantSettings) -> Result<Tenant, StoreError> {
         let settings = settings.checked()?;
         let now = self.clock.now();
         let tenant = Tenant {
-            id: TenantId::random(),
+            id,
             name: settings.name,
             currency: settings.currency,
             tax_rate: Exact(settings.tax_rate),
@@ -45,6 +50,9 @@ impl Tenants {
             updated_at: now,
         };
         let tx = self.database.write().await?;
+        if let Some(made) = Entity::find_by_id(id).one(tx.connection()).await? {
+            return Ok(made);
+        }
         Entity::insert(tenant.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         tx.commit().await?;
         Ok(tenant)

@@ -2,7 +2,7 @@
 
 use postrider_shared::products::{self, ProductSettings, ProductState};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::decimal::DecimalText;
@@ -147,10 +147,17 @@ pub struct ProductChange {
     formula: Option<String>,
     /// Least that is sold at once.
     min_quantity: Option<DecimalText>,
-    /// Most that is sold at once.
-    max_quantity: Option<DecimalText>,
+    /// Most that is sold at once; null for no limit.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DecimalText>)]
+    max_quantity: Option<Option<DecimalText>>,
     /// Whether it is offered.
     state: Option<ProductState>,
+}
+
+/// A field that is there, be it null.
+fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<DecimalText>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 impl ProductChange {
@@ -166,7 +173,7 @@ impl ProductChange {
             unit_label: self.unit_label.unwrap_or(old.unit_label),
             formula: self.formula.unwrap_or(old.formula),
             min_quantity: self.min_quantity.map_or(old.min_quantity, |least| least.0),
-            max_quantity: self.max_quantity.map(|most| most.0).or(old.max_quantity),
+            max_quantity: self.max_quantity.map_or(old.max_quantity, |most| most.map(|most| most.0)),
             state: self.state.unwrap_or(old.state),
         }
     }

@@ -22,8 +22,9 @@ use crate::{
     wire::{self, Plain, Tables},
 };
 
-/// How long an unanswered enqueue is repeated before the caller is told.
-const REPEAT_FOR: Duration = Duration::from_secs(3);
+/// How long an unanswered enqueue is repeated before the caller is told. The last try may take a second more, and an API's
+/// caller should not wait longer than two seconds for a refusal.
+const REPEAT_FOR: Duration = Duration::from_millis(700);
 const REPEAT_EVERY: Duration = Duration::from_millis(100);
 /// Bulk calls on their way at the same time: one is executed, the others travel.
 const BULK_CALLS: usize = 4;
