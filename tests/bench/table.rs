@@ -13,7 +13,7 @@ mod verdict;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures::FutureExt as _;
@@ -41,6 +41,9 @@ pub struct Options {
     #[arg(long)]
     write: bool,
 }
+
+/// A measurement that takes longer hangs, and is given up, so that the table ends.
+const LONGEST: Duration = Duration::from_mins(4);
 
 /// Progress, for whoever waits.
 fn tell(line: &str) {
@@ -83,10 +86,11 @@ pub async fn run(options: Options, json: bool) -> ExitCode {
                     run + 1,
                     sync.name()
                 ));
-                let measured = AssertUnwindSafe(task.measure(*sync, sizes, &tuned)).catch_unwind().await;
-                match measured {
-                    Ok(found) => figures.add(*sync, found),
-                    Err(_) => figures.broken(format!("{scenario} ({}): {task:?} failed", sync.name())),
+                let measuring = AssertUnwindSafe(task.measure(*sync, sizes, &tuned)).catch_unwind();
+                match tokio::time::timeout(LONGEST, measuring).await {
+                    Ok(Ok(found)) => figures.add(*sync, found),
+                    Ok(Err(_)) => figures.broken(format!("{scenario} ({}): {task:?} failed", sync.name())),
+                    Err(_) => figures.broken(format!("{scenario} ({}): {task:?} hung", sync.name())),
                 }
             }
         }
