@@ -1,4 +1,4 @@
-//! A private Redis with `deploy/redis.conf`.
+//! A private Redis with `deploy/redis.conf`, or several.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,12 +13,18 @@ use crate::contestant::connect;
 
 pub struct Bed {
     pub redis: RedisServer,
+    /// Further servers, over which the engine spreads its shards.
+    others: Vec<RedisServer>,
     folder: TempDir,
 }
 
 impl Bed {
     /// `appendfsync` as given, or as `deploy/redis.conf` says.
     pub async fn start(appendfsync: Option<&str>) -> Self {
+        Self::of_servers(1, appendfsync).await
+    }
+
+    pub async fn of_servers(servers: usize, appendfsync: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("make a folder");
         // A backlog of a million must fit in, with any contestant.
         let mut settings = vec!["--maxmemory", "4gb"];
@@ -26,7 +32,18 @@ impl Bed {
             settings.extend(["--appendfsync", sync]);
         }
         let redis = RedisServer::start_with(folder.path(), None, &settings).await;
-        Self { redis, folder }
+        let mut others = Vec::new();
+        for number in 1..servers {
+            let place = folder.path().join(number.to_string());
+            others.push(RedisServer::start_with(&place, None, &settings).await);
+        }
+        Self { redis, others, folder }
+    }
+
+    /// The addresses of all servers, as the engine takes them.
+    pub fn url(&self) -> String {
+        let urls: Vec<String> = std::iter::once(&self.redis).chain(&self.others).map(RedisServer::url).collect();
+        urls.join(",")
     }
 
     pub fn folder(&self) -> &Path {
@@ -34,7 +51,7 @@ impl Bed {
     }
 
     pub async fn client(&self) -> QueueClient {
-        connect(&self.redis.url()).await
+        connect(&self.url()).await
     }
 
     /// Waits until no rewrite of the log goes on in the background: a measurement starts in quiet.

@@ -26,7 +26,7 @@ impl Driver {
     pub async fn start(contestant: Contestant, role: &str, bed: &Bed, flags: &[(&str, usize)]) -> Self {
         let runs = bed.folder().join(format!("runs-{:016x}", rand::random::<u64>()));
         let mut command = contestant.driver();
-        command.arg(role).arg("--url").arg(bed.redis.url()).arg("--runs").arg(&runs);
+        command.arg(role).arg("--url").arg(bed.url()).arg("--runs").arg(&runs);
         for (name, value) in flags {
             command.arg(format!("--{name}")).arg(value.to_string());
         }

@@ -16,6 +16,7 @@ mod peers;
 mod pipeline;
 mod product;
 mod profile;
+mod shards;
 mod table;
 
 use std::process::ExitCode;
@@ -97,6 +98,13 @@ enum Scenario {
         #[arg(long, default_value_t = 100_000)]
         jobs: usize,
     },
+    /// Shards on several Redis servers against one.
+    Shards {
+        #[arg(long, default_value_t = 2)]
+        servers: usize,
+        #[arg(long, default_value_t = 200_000)]
+        jobs: usize,
+    },
     /// Idle, one job every 20 ms: from the enqueue to the start of its handler in another process.
     Latency {
         #[arg(long, default_value_t = 500)]
@@ -147,6 +155,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Drain { jobs, concurrency } => product::run(jobs, concurrency, sync).await,
         Scenario::Backlog { waiting } => backlog::run(waiting, sync).await,
         Scenario::Lanes { lanes, jobs } => lanes::run(lanes, jobs, sync).await,
+        Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
         Scenario::Drive { contestant, order } => {

@@ -20,7 +20,7 @@ use futures::FutureExt as _;
 use postrider_tests::binaries::repository;
 
 use crate::contestant::Contestant;
-use crate::peers;
+use crate::{peers, shards};
 use figures::Figures;
 use machine::Machine;
 use page::Page;
@@ -74,7 +74,9 @@ pub async fn run(options: Options, json: bool) -> ExitCode {
     tell("finding each peer's best settings");
     let tuned = if options.tiny { Tuned::default() } else { task::tune(&contestants, sizes).await };
     let mut figures = Figures::default();
-    let plan = task::plan(&contestants, options.quick || options.tiny);
+    let no_servers = shards::missing().await;
+    remarks.extend(no_servers.iter().map(|reason| format!("shards on two servers were left out: {reason}")));
+    let plan = task::plan(&contestants, options.quick || options.tiny, no_servers.is_none());
     for run in 0..options.runs.max(1) {
         for (scenario, sync, tasks) in &plan {
             let tasks: Vec<Task> = tasks.iter().copied().filter(|task| run == 0 || !task.once()).collect();

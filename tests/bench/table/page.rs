@@ -131,7 +131,8 @@ impl Page<'_> {
         }
         text += "\n## Promises\n\n";
         text += &markdown(&["promise", "found", "asked", ""], &self.verdict_rows());
-        text += "\nShards spread over two Redis servers are not measured.\n";
+        text +=
+            "\nShards on two servers can be faster only where the machine has cores for both and for the workers.\n";
         text += "\n## Figures\n\nJobs a second, unless the name says memory (bytes a job), latency (ms) or s.\n\n";
         text += &markdown(&["figure", "contestant", "everysec", "always"], &self.figure_rows());
         text += "\n`limit` is what this Redis can do at most with the same bytes: a SET awaited, SETs with 64 in flight, a Lua \

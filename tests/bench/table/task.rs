@@ -5,7 +5,7 @@ use crate::enqueue::{self, Way};
 use crate::latency;
 use crate::lifecycle::{Life, Plan};
 use crate::table::figures::{Found, Sync};
-use crate::{backlog, bed, lanes, limit, pipeline, product};
+use crate::{backlog, bed, lanes, limit, pipeline, product, shards};
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
@@ -123,13 +123,14 @@ pub enum Task {
     Life(Contestant, usize),
     Backlog { many: bool },
     Lanes { many: bool },
+    Shards { servers: usize },
     Latency(Contestant),
     Product,
     Pipeline,
 }
 
 /// All tasks, by scenario and setting of the log. Within a scenario they rotate.
-pub fn plan(contestants: &[Contestant], short: bool) -> Vec<(&'static str, Sync, Vec<Task>)> {
+pub fn plan(contestants: &[Contestant], short: bool, servers: bool) -> Vec<(&'static str, Sync, Vec<Task>)> {
     let mut plan = Vec::new();
     for sync in [Sync::Everysec, Sync::Always] {
         let few = short && sync == Sync::Always;
@@ -145,6 +146,9 @@ pub fn plan(contestants: &[Contestant], short: bool) -> Vec<(&'static str, Sync,
         if !few {
             plan.push(("backlog", sync, vec![Task::Backlog { many: false }, Task::Backlog { many: true }]));
             plan.push(("lanes", sync, vec![Task::Lanes { many: false }, Task::Lanes { many: true }]));
+        }
+        if servers && !few {
+            plan.push(("shards", sync, vec![Task::Shards { servers: 1 }, Task::Shards { servers: 2 }]));
         }
         // Stock looks for work now and then only: its idle latency is many seconds by design.
         let latencies = here.iter().filter(|who| **who != Contestant::Stock);
@@ -201,6 +205,13 @@ impl Task {
                 let (life, _) = lanes::measure(count, sizes.life / 2, name).await;
                 let found = Found::one("lanes", who, life.drain_per_s);
                 Found { lost: life.lost, repeated: life.repeated, ..found }
+            }
+            Self::Shards { servers } => {
+                let who = || format!("on {servers} Redis");
+                let (life, _) = shards::measure(servers, sizes.life, name).await;
+                let figures =
+                    vec![("shards, bulk", who(), life.bulk_per_s), ("shards, drain", who(), life.drain_per_s)];
+                Found { figures, lost: life.lost, repeated: life.repeated, ..Found::default() }
             }
             Self::Latency(who) => {
                 let (latency, lost, repeated) = latency::measure(who, sizes.latency, name).await;

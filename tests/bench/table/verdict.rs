@@ -42,6 +42,8 @@ const RATIOS: &[(&str, &str, f64, &str)] = &[
     ("drain", "engine × 4", 0.97, "engine"),
     ("backlog", "many", 0.9, "10,000"),
     ("lanes", "many, limited", 0.9, "one, free"),
+    // Where the machine has the cores.
+    ("shards, drain", "on 2 Redis", 1.5, "on 1 Redis"),
 ];
 
 const BOUNDS: &[(&str, f64, &str)] = &[
