@@ -61,6 +61,33 @@ async fn a_batch_ends_once_however_its_jobs_end() {
 }
 
 #[tokio::test]
+async fn the_last_job_of_a_sealed_batch_may_add_another() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let acme = tenant("acme");
+    let batch = client.batch_id(&acme);
+    client.open_batch(&acme, batch, Some(completion())).await.unwrap();
+    let first = client.enqueue(job("acme").in_batch(batch)).await.unwrap().id();
+    client.seal_batch(&acme, batch).await.unwrap();
+    let worker = work(&client, config(1), move |claimed| async move {
+        if claimed.links.batch.is_some() && claimed.links.parent.is_none() {
+            Done::empty().then(job("acme").in_batch(batch)).into()
+        } else {
+            done()
+        }
+    });
+    let ended = until("the batch ends", || async {
+        client.batch(batch).await.unwrap().filter(|batch| batch.ended_at.is_some())
+    })
+    .await;
+    assert_eq!((ended.total, ended.completed), (2, 2));
+    let child = client.children(first).await.unwrap().pop().unwrap();
+    let last = until_state(&client, ended.completion.unwrap(), JobState::Completed).await;
+    assert!(last.enqueued_at >= child.finished_at.unwrap());
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn an_empty_batch_ends_when_it_is_sealed_and_a_strangers_never() {
     let server = Server::start().await;
     let client = server.client().await;
