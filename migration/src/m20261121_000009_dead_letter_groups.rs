@@ -19,18 +19,19 @@ impl MigrationTrait for Migration {
         manager
             .create_index(
                 Index::create()
-                    .name("dead_letters_by_group")
+                    .name("dead_letters_by_age")
                     .table("dead_letters")
                     .col("tenant_id")
                     .col("state")
-                    .col("error_group")
+                    .col("died_at")
+                    .col("id")
                     .take(),
             )
             .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_index(Index::drop().name("dead_letters_by_group").table("dead_letters").to_owned()).await?;
+        manager.drop_index(Index::drop().name("dead_letters_by_age").table("dead_letters").to_owned()).await?;
         for column in ["history", "error_group"] {
             manager.alter_table(Table::alter().table("dead_letters").drop_column(Alias::new(column)).take()).await?;
         }

@@ -47,7 +47,10 @@ impl DeadLetters {
         let mut select = Entity::find().filter(dead.condition(tenant));
         if let Some((at, id)) = after {
             let same_time = Condition::all().add(Column::DiedAt.eq(at)).add(Column::Id.gt(id));
-            select = select.filter(Condition::any().add(Column::DiedAt.gt(at)).add(same_time));
+            // The first condition says nothing new, but lets the index begin there instead of at the oldest letter.
+            select = select
+                .filter(Column::DiedAt.gte(at))
+                .filter(Condition::any().add(Column::DiedAt.gt(at)).add(same_time));
         }
         let tx = self.database().write().await?;
         let taken = select
