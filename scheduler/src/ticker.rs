@@ -22,9 +22,8 @@ impl Duty for Ticker {
 
     async fn step(&mut self) -> Result<Step, DutyError> {
         let ticked = self.queue.tick().await?;
-        if ticked.rescued > 0 || ticked.poisoned > 0 {
-            let (rescued, poisoned) = (ticked.rescued, ticked.poisoned);
-            tracing::info!(rescued, poisoned, "took jobs back from workers that are gone");
+        if ticked.rescued > 0 {
+            tracing::info!(rescued = ticked.rescued, "took jobs back from workers that are gone");
         }
         Ok(if ticked.more { Step::More } else { Step::Rest })
     }

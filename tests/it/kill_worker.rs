@@ -36,23 +36,27 @@ async fn jobs_of_a_killed_worker_run_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_job_that_kills_its_worker_ends_and_harms_no_other() {
+async fn a_job_that_kills_its_worker_is_buried_by_its_third_crash_and_harms_no_other() {
     let platform = Platform::with(DatabaseKind::Sqlite).workers(1).start().await;
     let api = platform.tenant("Bomb Disposal").await;
     let bystander = api.submit("diagnostic.sleep", &json!({ "ms": 2_000 })).await;
     let bomb = api.submit_body(&json!({ "kind": "diagnostic.crash", "max_attempts": 2 })).await;
     // What a supervisor does, until the bomb is dead.
+    let mut crashes = 0;
     loop {
         let job = api.job(&bomb.id).await;
         if job.has_ended() {
             assert_eq!(job.state, "dead", "{job:?}");
+            assert!(job.error.as_deref().is_some_and(|error| error.starts_with("poison: ")), "{job:?}");
             break;
         }
         if !platform.worker(0).is_running() {
+            crashes += 1;
             platform.worker(0).kill_and_restart().await;
         }
         let _ = api.get(&format!("/v1/jobs/{}?wait=500ms", bomb.id)).await;
     }
+    assert_eq!(crashes, 2, "the third crash is that of a process in which it was alone");
     let job = api.finished(&bystander.id).await;
     assert_eq!(job.state, "completed", "{job:?}");
     platform.finish().await;

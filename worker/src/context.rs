@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{Claimed, JobId, Lease, NewJob, QueueClient, Stop, Tenant};
+use postrider_queue::{Claimed, JobId, JobKind, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::clock::Clock;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
@@ -20,6 +20,7 @@ use postrider_shared::scopes::{ScopeError, Scopes};
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::Tenants;
 
+use crate::lease::JobLease;
 use crate::memory::Memory;
 use crate::providers::llm::Llm;
 use crate::providers::transport::Dialer;
@@ -95,13 +96,15 @@ impl Services {
 pub struct JobContext {
     pub id: JobId,
     pub tenant: Tenant,
+    pub kind: JobKind,
     /// The first attempt is 1.
     pub attempt: u32,
     pub max_attempts: u32,
     /// How often it put itself off.
     pub snoozes: u32,
     pub enqueued_at: DateTime<Utc>,
-    lease: Lease,
+    pub claimed_at: DateTime<Utc>,
+    pub(crate) lease: JobLease,
 }
 
 impl JobContext {
@@ -109,11 +112,13 @@ impl JobContext {
         Self {
             id: claimed.id,
             tenant: claimed.tenant.clone(),
+            kind: claimed.kind.clone(),
             attempt: claimed.attempt,
             max_attempts: claimed.max_attempts,
             snoozes: claimed.snoozes,
             enqueued_at: claimed.enqueued_at,
-            lease: claimed.lease.clone(),
+            claimed_at: claimed.claimed_at,
+            lease: JobLease::Own(claimed.lease.clone()),
         }
     }
 }
@@ -163,15 +168,13 @@ impl Context {
 
     /// Ends when the job was cancelled or lost, with what the handler should end with.
     pub async fn interrupted(&self) -> Stop {
-        self.job.lease.lost_or_cancelled().await;
+        self.job.lease.interrupted().await;
         self.go_on().err().unwrap_or(Stop::Cancelled)
     }
 
     /// Tells whoever watches the job how far it is. Nothing depends on it, so a failure is only noted.
     pub async fn progress(&self, progress: serde_json::Value) {
-        if let Err(error) = self.job.lease.progress(progress).await {
-            tracing::debug!(%error, "progress was not reported");
-        }
+        self.job.lease.progress(progress).await;
     }
 
     /// Writes a line into the job's log, for whoever looks at the job. Nothing depends on it, so a failure is only noted.

@@ -13,11 +13,14 @@ use apalis::prelude::{BoxDynError, Task};
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use postrider_queue::{Claimed, Done, Outcome, Stop};
+use tokio::sync::watch;
 use tower::Service;
 
+pub(crate) use self::deadline::{STUBBORN, asked, overdue};
 use self::report::Report;
 use crate::context::{Context, JobContext, Services};
-use crate::registry::Registry;
+use crate::quarantine;
+use crate::registry::{Registered, Registry};
 
 /// How often a job of a kind nobody here knows is put off before it is buried: over an hour, enough for an upgrade.
 const UNKNOWN_SNOOZES: u32 = 20;
@@ -27,23 +30,29 @@ const UNKNOWN_SNOOZES: u32 = 20;
 pub struct Dispatch {
     registry: Arc<Registry>,
     services: Arc<Services>,
+    cut: watch::Sender<bool>,
 }
 
 impl Dispatch {
     pub fn new(registry: Arc<Registry>, services: Arc<Services>) -> Self {
-        Self { registry, services }
+        Self { registry, services, cut: watch::Sender::new(false) }
+    }
+
+    /// Ends all runs where they are, so that none goes on here while its job, given back, runs elsewhere.
+    pub fn cut(&self) {
+        self.cut.send_replace(true);
     }
 
     async fn run(self, claimed: Claimed) -> Outcome {
         let Some(registered) = self.registry.find(claimed.kind.as_str()) else {
             return Err(self.unknown(&claimed));
         };
-        let report = Report::begin(&claimed);
         let job = JobContext::of(&claimed);
-        let run = (registered.run)(claimed.payload, Context::new(job, self.services));
-        let outcome = deadline::keep(registered.policy.timeout, &registered.kind, report.instrument(run)).await;
-        report.end(&outcome);
-        outcome
+        let cut = self.cut.subscribe();
+        if claimed.is_suspect() {
+            return quarantine::run(job, claimed.payload, registered.policy.timeout, claimed.crashes, cut).await;
+        }
+        run(registered, job, claimed.payload, self.services, cut).await
     }
 
     fn unknown(&self, claimed: &Claimed) -> Stop {
@@ -56,6 +65,26 @@ impl Dispatch {
         tracing::warn!(job.id = %claimed.id, job.kind = %kind, "put off: this worker does not know the kind");
         Stop::snooze(self.services.clock.now() + wait, format_args!("this worker does not know the kind {kind}"))
     }
+}
+
+/// Runs a job in this process.
+pub(crate) async fn run(
+    registered: &Registered,
+    job: JobContext,
+    payload: Vec<u8>,
+    services: Arc<Services>,
+    cut: watch::Receiver<bool>,
+) -> Outcome {
+    let report = Report::begin(&job);
+    let lease = job.lease.clone();
+    let run = (registered.run)(payload, Context::new(job, services));
+    let kept = deadline::keep(registered.policy.timeout, &registered.kind, report.instrument(run), cut).await;
+    let outcome = kept.unwrap_or_else(|| {
+        lease.release();
+        Err(Stop::retry("the worker is stopping"))
+    });
+    report.end(&outcome);
+    outcome
 }
 
 impl Service<Task<Claimed>> for Dispatch {

@@ -16,6 +16,7 @@ use postrider_worker::context::Services;
 use postrider_worker::jobs;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
 use postrider_worker::providers::transport::{Dialer, Limits, Trust};
+use postrider_worker::quarantine;
 use postrider_worker::run_ledger::RunLedger;
 use postrider_worker::runtime::{self, RuntimeConfig};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +26,7 @@ const LLM_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is 
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    match run(quarantine::is_child()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the worker ends");
@@ -36,8 +37,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let config: WorkerConfig = Settings::load().read()?;
+/// As a worker, or as the child of one that runs a single suspect.
+async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
+    let mut config: WorkerConfig = Settings::load().read()?;
+    if is_child {
+        config.telemetry.metrics_bind = None; // the parent has it
+    }
     let (_telemetry, exporter) = telemetry::start(&config.telemetry, "worker")?;
     let registry = Arc::new(jobs::registry()?);
     let clock = Clock::system();
@@ -55,6 +60,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
     let services = Services::new(queue, stores, objects, llm, clock);
     let services = Arc::new(services.with_dialer(Dialer { trust, limits }).with_run_ledger(run_ledger));
+    if is_child {
+        return Ok(quarantine::serve(registry, services).await?);
+    }
     let runtime = RuntimeConfig {
         queues: config.queues.iter().map(|queue| queue.name()).collect(),
         concurrency: config.concurrency,

@@ -7,7 +7,7 @@ use apalis::prelude::{Monitor, MonitorError, WorkerBuilder};
 use postrider_queue::{QueueBackend, QueueClient, QueueName, SessionHandle, WorkerConfig};
 
 use crate::context::Services;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, STUBBORN};
 use crate::registry::Registry;
 
 /// How often due jobs are promoted and dead sessions looked for. Every worker does it; none needs another.
@@ -36,13 +36,13 @@ pub async fn run(
     let session: Arc<Mutex<Option<SessionHandle>>> = Arc::default();
     let dispatch = Dispatch::new(Arc::clone(&registry), services);
     let monitor = {
-        let (queue, session, config) = (queue.clone(), Arc::clone(&session), config.clone());
+        let (queue, session, config, runs) = (queue.clone(), Arc::clone(&session), config.clone(), dispatch.clone());
         Monitor::new().register(move |_restarts| {
             let policies = Arc::clone(&registry);
-            let worker = WorkerConfig::new(config.queues.clone(), config.concurrency);
+            let worker = WorkerConfig::new(config.queues.clone(), config.concurrency).take_suspects();
             let backend = QueueBackend::new(&queue, worker, policies);
             *session.lock().unwrap_or_else(PoisonError::into_inner) = Some(backend.handle());
-            WorkerBuilder::new("postrider-worker").backend(backend).build(dispatch.clone())
+            WorkerBuilder::new("postrider-worker").backend(backend).build(runs.clone())
         })
     };
     let control = monitor.context();
@@ -50,7 +50,7 @@ pub async fn run(
         stop.await;
         let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(session) = session {
-            end(&session, config.grace).await;
+            end(&session, &dispatch, config.grace).await;
         }
         if let Err(error) = control.shutdown() {
             tracing::warn!(%error, "the worker did not take the stop");
@@ -63,19 +63,23 @@ pub async fn run(
     }
 }
 
-async fn end(session: &SessionHandle, grace: Duration) {
+async fn end(session: &SessionHandle, dispatch: &Dispatch, grace: Duration) {
     session.stop_claiming();
     tracing::info!(running = session.running(), grace_seconds = grace.as_secs(), "stopping");
-    let idle = async {
-        while session.running() > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let _ = tokio::time::timeout(grace, idle).await;
+    let _ = tokio::time::timeout(grace, idle(session)).await;
     let returned = session.running();
+    // What is given back must not go on here. A run that ignores this ends the process, and the rescue takes its job.
+    dispatch.cut();
+    let _ = tokio::time::timeout(STUBBORN + CLOSE_LIMIT, idle(session)).await;
     match session.close(CLOSE_LIMIT).await {
         Ok(()) => tracing::info!(returned, "stopped"),
         Err(error) => tracing::warn!(%error, returned, "stopped without a goodbye; the rest is rescued"),
+    }
+}
+
+async fn idle(session: &SessionHandle) {
+    while session.running() > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -1,7 +1,7 @@
 -- One bounded step of maintenance: rescue, promotion, unparking, pruning.
 -- KEYS  1 jobs
 -- ARGV  1 grace in ms given to all sessions after an outage
--- result  {promoted, rescued, poisoned, unparked, pruned, 1 if more is due, ms until the next job is due or -1}
+-- result  {promoted, rescued, unparked, pruned, 1 if more is due, ms until the next job is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 unparked, 96 pruned
 local GAP, EVERY = 2000, 500
 local more = 0
@@ -15,10 +15,10 @@ if last > 0 and (now - last > GAP or now < last) then
 end
 if now - last >= EVERY or now < last then call('HSET', META, 'tick', now) end
 
-local rescued, poisoned = 0, 0
+local rescued = 0
 if now >= grace then
   local session = call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1]
-  if session then rescued, poisoned, more = rescue(session, 96) end
+  if session then rescued, more = rescue(session, 96) end
 end
 
 if open_bucket(160) == 160 then more = 1 end
@@ -42,4 +42,4 @@ local head = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
 if head[2] then wait = math.max(0, tonumber(head[2]) - now) end
 local bucket = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
 if bucket[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(bucket[2]) - now)) end
-return { #due, rescued, poisoned, #lanes_due, pruned, more, wait }
+return { #due, rescued, #lanes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }

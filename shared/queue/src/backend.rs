@@ -5,6 +5,7 @@ use std::{
     future::{Ready, ready},
     sync::Arc,
     task::{Context, Poll, ready as ready_or_return},
+    time::Duration,
 };
 
 use apalis_core::{
@@ -16,7 +17,7 @@ use apalis_core::{
         ext::ack::{Acknowledge, AcknowledgeLayer},
     },
 };
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -28,6 +29,9 @@ use crate::{
     session::{Command, Run, Session, SessionHandle, Settling},
     worker::WorkerConfig,
 };
+
+/// A beginning that could not be noted is noted again at this distance.
+const BEGIN_AGAIN: Duration = Duration::from_millis(50);
 
 /// A source of jobs for `apalis::WorkerBuilder`, with acknowledgement built in.
 ///
@@ -42,6 +46,8 @@ pub struct QueueBackend {
     session: Arc<Session>,
     claims: mpsc::UnboundedReceiver<Vec<Claimed>>,
     ready: VecDeque<Claimed>,
+    /// Jobs that saw a crash wait here until their beginning is written down.
+    beginning: FuturesUnordered<BoxFuture<'static, Claimed>>,
     closing: Option<oneshot::Receiver<()>>,
 }
 
@@ -49,7 +55,7 @@ impl QueueBackend {
     /// A backend with a session of its own, which opens at once. Must be called in a tokio runtime.
     pub fn new(client: &QueueClient, config: WorkerConfig, policies: Arc<dyn Policies>) -> Self {
         let (session, claims) = Session::start(client, config, policies);
-        Self { session, claims, ready: VecDeque::new(), closing: None }
+        Self { session, claims, ready: VecDeque::new(), beginning: FuturesUnordered::new(), closing: None }
     }
 
     /// For stopping it from outside.
@@ -92,7 +98,14 @@ impl Backend for QueueBackend {
         _worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, QueueError>>> {
         loop {
+            if let Poll::Ready(Some(claimed)) = self.beginning.poll_next_unpin(cx) {
+                return Poll::Ready(Some(Ok(self.task(claimed))));
+            }
             if let Some(claimed) = self.ready.pop_front() {
+                if claimed.crashes > 0 && !claimed.is_suspect() {
+                    self.beginning.push(begin(claimed).boxed());
+                    continue;
+                }
                 return Poll::Ready(Some(Ok(self.task(claimed))));
             }
             match ready_or_return!(self.claims.poll_recv(cx)) {
@@ -110,6 +123,7 @@ impl Backend for QueueBackend {
             let _ = session.commands.send(Command::StopClaiming);
             self.claims.close();
             self.ready.clear();
+            self.beginning.clear();
             while self.claims.try_recv().is_ok() {}
             let _ = session.commands.send(Command::Flush(flushed));
             done
@@ -158,4 +172,15 @@ impl Acknowledge<Done> for Acknowledgement {
 /// The handler did not end by itself, so it may have used its cap units.
 fn interrupted(error: &BoxDynError) -> Stop {
     Stop::retry(error).with_cap(CapUse::Unknown)
+}
+
+/// After a first crash the next is held against a job only if its handler had begun, so that has to be on record before.
+async fn begin(claimed: Claimed) -> Claimed {
+    while !claimed.lease.lost()
+        && let Err(error) = claimed.lease.0.begin().await
+    {
+        tracing::debug!(job = %claimed.id, %error, "the beginning of a run was not noted yet");
+        tokio::time::sleep(BEGIN_AGAIN).await;
+    }
+    claimed
 }

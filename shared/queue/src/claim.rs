@@ -13,7 +13,7 @@ use crate::{
     job::Links,
     lane::Lane,
     name::{JobKind, QueueName, Tenant},
-    session::Hold,
+    session::{Hold, Settling},
 };
 
 /// A job that this process holds: what the backend yields to handlers.
@@ -39,7 +39,7 @@ pub struct Claimed {
     pub max_attempts: u32,
     /// Times the job put itself off.
     pub snoozes: u32,
-    /// Process crashes while its handler ran. From 2 on it is a suspect: a session runs one suspect at a time.
+    /// Process crashes while its handler ran, since its last run that ended.
     pub crashes: u32,
     /// How it belongs together with others.
     pub links: Links,
@@ -49,6 +49,17 @@ pub struct Claimed {
     pub claimed_at: DateTime<Utc>,
     /// The right to work on it.
     pub lease: Lease,
+}
+
+impl Claimed {
+    /// Crashes from which on a job is suspected to be their cause. `lua/lib/record.lua` has the same number.
+    pub const SUSPECT_FROM: u32 = 2;
+
+    /// Whether the job may have killed its processes: run it where a crash takes nobody along. Only workers that
+    /// [take suspects](crate::WorkerConfig::take_suspects) are given one.
+    pub fn is_suspect(&self) -> bool {
+        self.crashes >= Self::SUSPECT_FROM
+    }
 }
 
 /// The right to work on a job, for as long as the session lives and nobody cancels it. Clones are the same lease.
@@ -102,6 +113,12 @@ impl Lease {
     /// Refused if the lease is lost.
     pub async fn log<L: Into<String>>(&self, lines: impl IntoIterator<Item = L>) -> Result<(), QueueError> {
         self.0.log(lines.into_iter().map(Into::into).collect()).await
+    }
+
+    /// Gives the job back to the head of its lane, without an attempt; whatever outcome follows is ignored. For a run that was
+    /// cut short through no fault of its own.
+    pub fn release(&self) {
+        self.0.settle(Settling::release);
     }
 
     /// Reports progress into the record, for whoever watches. Refused if the lease is lost.

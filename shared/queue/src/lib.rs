@@ -48,6 +48,10 @@
 //! # }
 //! ```
 //!
+//! A job may kill the process that runs it. A crash counts against the jobs whose handlers had begun; who saw two is a suspect
+//! and goes only to workers that [can run it apart](WorkerConfig::take_suspects), in a child process. Its death there is the
+//! handler's to tell, with [`Stop::Fail`]; the queue itself buries nobody for a crash, so innocent neighbours are safe.
+//!
 //! What is promised: at least one run per job, one accepted outcome per run, caps never exceeded whatever crashes. A job that
 //! may run twice must be able to: see [`Claimed::epoch`] and the caller's own records.
 #![deny(missing_docs)]

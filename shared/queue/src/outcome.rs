@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::job::NewJob;
@@ -12,7 +12,7 @@ use crate::job::NewJob;
 pub type Outcome = Result<Done, Stop>;
 
 /// The job did its work.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     /// Kept in the record for whoever asks; at most [`Done::MAX_OUTPUT_BYTES`].
     pub output: Option<Value>,
@@ -60,7 +60,7 @@ impl From<Done> for Outcome {
 }
 
 /// Why a run ended without the work being done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stop {
     /// Try again: after the kind's back-off, or after the given time. Counts as an attempt; after the last one the job is dead.
     Retry {
@@ -145,7 +145,7 @@ impl From<crate::QueueError> for Stop {
 }
 
 /// What became of the cap units that the claim reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum CapUse {
     /// Done: used now. Anything else: not used.
     #[default]

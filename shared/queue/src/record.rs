@@ -107,7 +107,7 @@ pub struct JobRecord {
     pub snoozes: u32,
     /// How often it was claimed, whatever came of it; the fence of its lease.
     pub epoch: u32,
-    /// Process crashes while its handler ran.
+    /// Process crashes while its handler ran, since its last run that ended.
     pub crashes: u32,
     /// Whether somebody asked a running job to stop.
     pub cancel_requested: bool,

@@ -122,6 +122,8 @@ script!(INSTALL, "install", Grows, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);
 script!(TURN, "turn", Settles, TURNING);
+script!(SUSPECT, "suspect", Settles, TURNING);
+script!(STARTED, "started", Settles, KEYS);
 script!(RENEW, "renew", Settles, READING);
 script!(CLOSE, "close", Settles, CLOSING);
 script!(BATCH, "batch", Grows, MOVING);

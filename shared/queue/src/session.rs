@@ -22,6 +22,7 @@ use crate::{
     error::QueueError,
     id::JobId,
     policy::Policies,
+    record::JobRecord,
     script, wire,
     worker::WorkerConfig,
 };
@@ -30,6 +31,7 @@ mod close;
 mod driver;
 mod heartbeat;
 mod settling;
+mod suspects;
 mod turn;
 
 pub use close::SessionHandle;
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     StopClaiming,
     /// Answer when every outcome so far has been delivered.
     Flush(oneshot::Sender<()>),
+    /// Hand out a suspect.
+    Suspect(Box<suspects::Suspect>),
     /// End by itself once nothing is held.
     Finish,
 }
@@ -68,6 +72,10 @@ pub(crate) struct Session {
     pub(crate) running: AtomicUsize,
     /// Under which idle workers are told of work: 16 characters.
     pub(crate) worker: String,
+    claiming: AtomicBool,
+    /// Suspects were seen waiting.
+    suspects_wait: Notify,
+    suspects_in_hand: AtomicUsize,
     shards: Vec<ShardSession>,
     holds: Mutex<HashMap<JobId, Weak<Hold>>>,
     started: Instant,
@@ -109,6 +117,9 @@ impl Session {
             beat: Notify::new(),
             running: AtomicUsize::new(0),
             worker: format!("{:016x}", rand::random::<u64>()),
+            claiming: AtomicBool::new(true),
+            suspects_wait: Notify::new(),
+            suspects_in_hand: AtomicUsize::new(0),
             shards: (0..client.shards()).map(shard).collect(),
             holds: Mutex::default(),
             started: Instant::now(),
@@ -117,6 +128,9 @@ impl Session {
         tasks.spawn(until(session.stop.clone(), heartbeat::beat(Arc::clone(&session))));
         tasks.spawn(until(session.stop.clone(), heartbeat::maintain(Arc::clone(&session))));
         tasks.spawn(until(session.stop.clone(), driver::drive(Arc::clone(&session), receiver, claims)));
+        if session.config.suspects {
+            tasks.spawn(until(session.stop.clone(), suspects::take(Arc::clone(&session))));
+        }
         (session, claimed)
     }
 
@@ -172,20 +186,27 @@ impl Session {
         self.beat.notify_one();
     }
 
-    fn hold(self: &Arc<Self>, id: JobId, epoch: u32, token: Token, cancelled: bool) -> Lease {
+    fn hold(self: &Arc<Self>, record: &JobRecord, token: Token) -> Lease {
+        let id = record.id;
         let hold = Arc::new(Hold {
             session: Arc::clone(self),
             id,
-            epoch,
+            epoch: record.epoch,
             token,
+            suspect: record.crashes >= Claimed::SUSPECT_FROM,
             // The shard may have given the session up while the answer travelled.
             lost: AtomicBool::new(token != self.token(id.shard())),
-            cancelled: AtomicBool::new(cancelled),
+            cancelled: AtomicBool::new(record.cancel_requested),
             settled: AtomicBool::new(false),
             told: Notify::new(),
         });
         self.holds().insert(id, Arc::downgrade(&hold));
         Lease(hold)
+    }
+
+    fn suspect_ended(&self) {
+        self.suspects_in_hand.store(0, Ordering::Release);
+        self.suspects_wait.notify_one();
     }
 
     fn cancel(&self, id: JobId) {
@@ -203,6 +224,7 @@ pub(crate) struct Hold {
     id: JobId,
     epoch: u32,
     token: Token,
+    suspect: bool,
     lost: AtomicBool,
     cancelled: AtomicBool,
     settled: AtomicBool,
@@ -282,10 +304,19 @@ impl Hold {
         Ok(())
     }
 
+    /// Notes that the handler begins.
+    pub(crate) async fn begin(&self) -> Result<(), QueueError> {
+        let args = vec![self.token.to_vec(), self.id.tail().to_vec()];
+        self.session.client.link().call(&script::STARTED, self.id.shard(), &args).await.map(drop)
+    }
+
     /// Hands an outcome to the driver, once: only the first counts.
     pub(crate) fn settle(&self, make: impl FnOnce(JobId, u32, Token) -> Settling) {
         if !self.settled.swap(true, Ordering::AcqRel) {
             self.session.holds().remove(&self.id);
+            if self.suspect {
+                self.session.suspect_ended();
+            }
             let settling = make(self.id, self.epoch, self.token);
             let _ = self.session.commands.send(Command::Settle(Box::new(settling)));
         }

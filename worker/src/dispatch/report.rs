@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use postrider_queue::{Claimed, JobId, JobKind, Outcome, Stop};
+use postrider_queue::{JobId, JobKind, Outcome, Stop};
 use sentry::SentryFutureExt as _;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
+
+use crate::context::JobContext;
 
 /// One run of one job.
 pub(super) struct Report {
@@ -19,24 +21,24 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn begin(claimed: &Claimed) -> Self {
+    pub(super) fn begin(job: &JobContext) -> Self {
         let span = tracing::info_span!(
             "job",
-            otel.name = %format_args!("job.{}", claimed.kind),
-            job.id = %claimed.id,
-            job.kind = %claimed.kind,
-            job.tenant = %claimed.tenant,
-            job.attempt = claimed.attempt,
+            otel.name = %format_args!("job.{}", job.kind),
+            job.id = %job.id,
+            job.kind = %job.kind,
+            job.tenant = %job.tenant,
+            job.attempt = job.attempt,
         );
-        let kind = claimed.kind.as_str().to_owned();
-        let waited = (claimed.claimed_at - claimed.enqueued_at).to_std().unwrap_or_default();
+        let kind = job.kind.as_str().to_owned();
+        let waited = (job.claimed_at - job.enqueued_at).to_std().unwrap_or_default();
         metrics::histogram!("postrider_job_age_at_start_seconds", "kind" => kind.clone()).record(waited);
         metrics::gauge!("postrider_jobs_running", "kind" => kind).increment(1);
         Self {
-            id: claimed.id,
-            kind: claimed.kind.clone(),
-            attempt: claimed.attempt,
-            max_attempts: claimed.max_attempts,
+            id: job.id,
+            kind: job.kind.clone(),
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
             begun: Instant::now(),
             span,
         }

@@ -98,22 +98,11 @@ local function visit(number, want)
   return got, remains
 end
 
-local function claim_suspect(session, queue)
-  local key = k_suspects(queue)
-  if call('EXISTS', key) == 0 or call('HEXISTS', SUSPECT_OF, session) == 1 then return 0 end
-  local id = call('LPOP', key)
-  if not take_record(id, call('HGET', JOBS, id), nil, false) then return 0 end
-  call('HSET', SUSPECT_OF, session, id)
-  count(queue, 'a', -1)
-  count(queue, 'r', 1)
-  return 1
-end
-
 -- Takes up to `want` jobs of a queue. Each tenant in the ring gets an even share of the call, each of its lanes an even
 -- share of that, but at least a few jobs as long as four lanes get their turn; what one cannot use goes to the next.
-local function claim_queue(session, queue, want)
+local function claim_queue(queue, want)
   if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
-  local got, visits = claim_suspect(session, queue), 0
+  local got, visits = 0, 0
   local ring = k_ring(queue)
   local tenants = call('LLEN', ring)
   while got < want and visits < MOST_VISITS do
@@ -145,7 +134,7 @@ local function claim(session, queues, want)
     for _, queue in ipairs(queues) do
       local most = want - got
       if pass == 1 and #queues > 1 then most = math.min(most, share) end
-      if most > 0 then got = got + claim_queue(session, queue, most) end
+      if most > 0 then got = got + claim_queue(queue, most) end
     end
   end
   if got > 0 then

@@ -2,8 +2,8 @@
 
 -- Takes back up to `most` of its jobs: each goes to the head of its lane with its reservation and without an attempt. One
 -- that was asked to stop ends instead; its handler may have been in the middle of a send, so its unit stays charged.
--- `charge`, if given, is called with the id and record of each, and may give a reason why it must be buried. Returns how
--- many, and whether the session holds more.
+-- `charge`, if given, is called with the id and record of each, and answers for how many ms it must wait. Returns how many
+-- were taken, and whether the session holds more.
 local function take_back(session, most, charge)
   local held = k_held(session)
   local ids = call('SPOP', held, most)
@@ -13,17 +13,19 @@ local function take_back(session, most, charge)
     if r and r.state == RUNNING then
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'r', -1) end
-      local poison = charge and charge(id, r)
-      if poison then
-        settle(r, '?', now)
-        r.error = poison
-        end_record(id, r, BURIED)
-      elseif r.cancel then
+      local wait = charge and charge(id, r) or 0
+      if r.cancel then
         settle(r, '?', now)
         end_record(id, r, CANCELLED)
       else
-        r.state, r.run, r.attempt = AVAILABLE, now, math.max(r.attempt - 1, 0)
-        jobs[#jobs + 1] = { id, r }
+        r.state, r.run, r.attempt = AVAILABLE, now + wait, math.max(r.attempt - 1, 0)
+        if wait > 0 then
+          r.state = SCHEDULED
+          call('ZADD', DUE, r.run, id)
+          if lane then count(lane.queue, 's', 1) end
+        else
+          jobs[#jobs + 1] = { id, r }
+        end
         changes(id)
       end
       records[#records + 1] = id
@@ -40,4 +42,5 @@ local function forget_session(session)
   call('ZREM', SESSIONS, session)
   call('HDEL', ANSWERS, session)
   call('HDEL', SUSPECT_OF, session)
+  call('DEL', k_started(session))
 end

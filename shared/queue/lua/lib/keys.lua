@@ -5,7 +5,8 @@
 --   lane_refs   hash   number -> records that name it      lane:N     list   ids that wait
 --   kinds       hash   number -> kind                      kind_ids   hash   kind -> number
 --   ring:Q      list   tenants with work in queue Q        tenant:Q:T list   lanes of tenant T with work in Q
---   suspects:Q  list   ids that twice saw a crash          suspect_of hash   session -> the suspect it runs
+--   suspects:Q  list   ids that twice saw a crash          suspected  set    queues with suspects
+--   suspect_of  hash   session -> number, suspect taken    started:S  set    ids of S that began after a first crash
 --   parked      zset   lane by the time it may try again   parked_on  hash   lane -> the scope it waits for
 --   scope:S     hash   caps, paused, open, u:CAP:START     waiters:S  zset   lanes that wait for scope S, by time
 --   sessions    zset   session by expiry, 0 = being reaped held:S     set    ids that session S holds
@@ -24,7 +25,7 @@ local JOBS, DUE, LANES, LANE_IDS, LANE_REFS = KEYS[1], P .. 'due', P .. 'lanes',
 local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. 'parked', P .. 'parked_on'
 local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
-local SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspect_of', P .. 'later', P .. 'unique_till'
+local SUSPECTED, SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspected', P .. 'suspect_of', P .. 'later', P .. 'unique_till'
 local IDLE = P .. 'idle'
 local function k_lane(number) return P .. 'lane:' .. number end
 local function k_ring(queue) return P .. 'ring:' .. queue end
@@ -33,6 +34,7 @@ local function k_suspects(queue) return P .. 'suspects:' .. queue end
 local function k_scope(scope) return P .. 'scope:' .. scope end
 local function k_waiters(scope) return P .. 'waiters:' .. scope end
 local function k_held(session) return P .. 'held:' .. session end
+local function k_started(session) return P .. 'started:' .. session end
 local function k_charged(session) return P .. 'charged:' .. session end
 local function k_idem(tenant, key) return P .. 'idem:' .. tenant .. ':' .. key end
 local function k_finished(class) return P .. 'finished:' .. class end

@@ -82,7 +82,7 @@ local function push(number, ids, at_head)
   end
 end
 
--- Makes jobs available: suspects wait apart, all others in their lane. `jobs` is a list of {id, record}; records are
+-- Makes jobs available: suspects wait apart (suspect.lua), all others in their lane. `jobs` is a list of {id, record}; records are
 -- not written here. A job with an open reservation may go on although its lane waits for the scope, so it unparks it.
 local function make_available(jobs, at_head)
   local by_lane, reserved = {}, {}
@@ -94,7 +94,7 @@ local function make_available(jobs, at_head)
     if lane then
       count(lane.queue, 'a', 1)
       if r.crashes >= SUSPECT_FROM then
-        if call('RPUSH', k_suspects(lane.queue), id) == 1 then woken[lane.queue] = true end
+        if call('RPUSH', k_suspects(lane.queue), id) == 1 then call('SADD', SUSPECTED, lane.queue) end
       else
         local ids = by_lane[r.lane]
         if not ids then ids = {}; by_lane[r.lane] = ids end

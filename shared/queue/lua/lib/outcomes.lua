@@ -56,9 +56,6 @@ local function apply_outcomes(session, items, lane_names, kind_names)
       dropped[#dropped + 1] = id
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'r', -1) end
-      if r.crashes >= SUSPECT_FROM and call('HGET', SUSPECT_OF, session) == id then
-        call('HDEL', SUSPECT_OF, session)
-      end
       if r.cancel and (verb == 'R' or verb == 'S' or verb == 'L') then
         if verb == 'L' then use = '?' end -- nobody said what its run did
         verb = 'X'
@@ -77,6 +74,7 @@ local function apply_outcomes(session, items, lane_names, kind_names)
       else
         if verb == 'S' then r.snoozes = math.min(r.snoozes + 1, MAX_U16) end
         if verb ~= 'R' and r.attempt > 0 then r.attempt = r.attempt - 1 end
+        if verb ~= 'L' then r.crashes = 0 end -- a whole run, and its process lives
         local run = now
         if verb == 'R' then run = now + time elseif verb == 'S' then run = time end
         if run > now then

@@ -10,9 +10,8 @@ local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPU
 --   h  attempts that failed, oldest first: started I6, duration I4 (ms), error H     l  lines of log ever written, I4
 --   b  batch, c14       f  batch whose end it was enqueued for, c14
 --   p  parent, c14      o  the dead job it was redriven from, c14      u  how its unique key is held (creation.lua)
--- From SUSPECT_FROM crashes on a job runs as the only suspect of its session; the crash that makes it POISON_FROM buries it.
--- The distance between the two is what an innocent job survives when somebody kills processes again and again.
-local SUSPECT_FROM, POISON_FROM = 2, 6
+-- From so many crashes on a job is a suspect: only processes that can run it apart from all others take it.
+local SUSPECT_FROM = 2
 
 local function open_record(raw)
   local r, pos = {}, nil

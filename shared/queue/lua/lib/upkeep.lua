@@ -26,25 +26,30 @@ local function promote_due(ids)
   make_available(jobs, false)
 end
 
--- Takes back what a dead session held. Each of its jobs is charged with the crash; a suspect that ran when its process
--- died again is buried.
+-- A suspect whose process died again waits longer each time, so that one that takes a whole machine down leaves it time.
+local function penance(crashes)
+  if crashes <= SUSPECT_FROM then return 0 end
+  return math.min(1000 * 2 ^ math.min(crashes - SUSPECT_FROM - 1, 20), 900000)
+end
+
+-- Takes back what a dead session held, and charges the crash to its jobs. Whether a handler had begun is written down only
+-- after a first crash (started.lua), which is therefore charged to whatever was held; the second needs that proof. Nothing
+-- is buried here: a death that nobody saw from outside says too little.
 local function rescue(session, most)
   call('ZADD', SESSIONS, 0, session) -- from now on it cannot come back under this name
-  local suspect, charged, poisoned = call('HGET', SUSPECT_OF, session), {}, 0
+  local charged, started = {}, k_started(session)
   local taken, more = take_back(session, most, function(id, r)
+    if r.crashes == 1 and call('SISMEMBER', started, id) == 0 then return 0 end
     r.crashes = math.min(r.crashes + 1, 255)
     charged[#charged + 1] = id
-    if id == suspect and r.crashes >= POISON_FROM then
-      poisoned = poisoned + 1
-      return 'poison: its process crashed ' .. r.crashes .. ' times while it ran'
-    end
+    return penance(r.crashes)
   end)
   if #charged > 0 then
     call_many('RPUSH', k_charged(session), charged, 256)
     call('PEXPIRE', k_charged(session), 3600000)
   end
   if not more then forget_session(session) end
-  return taken, poisoned, more and 1 or 0
+  return taken, more and 1 or 0
 end
 
 -- Removes records whose time to be kept is over. Each keep class is a list in order of time.

@@ -15,8 +15,6 @@ pub struct Ticked {
     pub promoted: u64,
     /// Jobs taken back from dead sessions.
     pub rescued: u64,
-    /// Jobs buried as poison.
-    pub poisoned: u64,
     /// Lanes whose time had come.
     pub unparked: u64,
     /// Expired records removed.
@@ -25,6 +23,8 @@ pub struct Ticked {
     pub more: bool,
     /// How long until the next job is due, if one is known.
     pub next_due: Option<Duration>,
+    /// Whether suspects wait for a worker that [takes them](crate::WorkerConfig::take_suspects).
+    pub suspects: bool,
 }
 
 impl QueueClient {
@@ -38,20 +38,20 @@ impl QueueClient {
             for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {
                 *number = wire::integer(&value)?;
             }
-            let [promoted, rescued, poisoned, unparked, pruned, more, next_due] = numbers;
+            let [promoted, rescued, unparked, pruned, more, next_due, suspects] = numbers;
             ticked.promoted += promoted.unsigned_abs();
             ticked.rescued += rescued.unsigned_abs();
-            ticked.poisoned += poisoned.unsigned_abs();
             ticked.unparked += unparked.unsigned_abs();
             ticked.pruned += pruned.unsigned_abs();
             ticked.more |= more == 1;
+            ticked.suspects |= suspects == 1;
             if let Ok(millis) = u64::try_from(next_due) {
                 let due = Duration::from_millis(millis);
                 ticked.next_due = Some(ticked.next_due.map_or(due, |known| known.min(due)));
             }
         }
         if ticked.rescued > 0 {
-            tracing::warn!(jobs = ticked.rescued, poisoned = ticked.poisoned, "took back the jobs of a dead session");
+            tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
         }
         Ok(ticked)
     }

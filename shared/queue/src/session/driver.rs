@@ -17,6 +17,7 @@ use super::{
 use crate::{
     claim::Claimed,
     hub::Signal,
+    id::JobId,
     record::JobRecord,
     script::{MAX_BATCH_BYTES, MAX_ITEMS},
 };
@@ -131,13 +132,22 @@ impl Driver {
                 self.queue(*settling);
             }
             Command::Opened(shard) => self.shards[usize::from(shard)].ready = true,
-            Command::StopClaiming => self.claiming = false,
+            Command::Suspect(suspect) => match suspect.record {
+                Ok(record) => self.hand_out(vec![record], suspect.token, suspect.now),
+                Err(unreadable) => self.bury(unreadable, suspect.token),
+            },
+            Command::StopClaiming => self.stop_claiming(),
             Command::Flush(flushed) => self.flushes.push(flushed),
             Command::Finish => {
-                self.claiming = false;
+                self.stop_claiming();
                 self.finishing = true;
             }
         }
+    }
+
+    fn stop_claiming(&mut self) {
+        self.claiming = false;
+        self.session.claiming.store(false, Ordering::Release);
     }
 
     fn queue(&mut self, settling: Settling) {
@@ -227,9 +237,8 @@ impl Driver {
                         refused(settling);
                     }
                 }
-                for (id, epoch, error) in unreadable {
-                    tracing::error!(job = %id, error, "unreadable job will be buried");
-                    self.queue(Settling::bury(id, epoch, turn.token, format!("unreadable: {error}")));
+                for job in unreadable {
+                    self.bury(job, turn.token);
                 }
                 if !claimed.is_empty() {
                     self.hand_out(claimed, turn.token, now);
@@ -238,14 +247,22 @@ impl Driver {
         }
     }
 
+    fn bury(&mut self, (id, epoch, error): (JobId, u32, String), token: Token) {
+        tracing::error!(job = %id, error, "unreadable job will be buried");
+        self.queue(Settling::bury(id, epoch, token, format!("unreadable: {error}")));
+    }
+
     fn hand_out(&mut self, records: Vec<JobRecord>, token: Token, now: DateTime<Utc>) {
         let mut batch = Vec::with_capacity(records.len());
         for record in records {
             if self.session.policies.of(record.kind.as_str()).is_none() {
+                if record.crashes >= Claimed::SUSPECT_FROM {
+                    self.session.suspect_ended();
+                }
                 self.queue(unknown_kind(&record, token, now));
                 continue;
             }
-            let lease = self.session.hold(record.id, record.epoch, token, record.cancel_requested);
+            let lease = self.session.hold(&record, token);
             batch.push(Claimed {
                 id: record.id,
                 tenant: record.tenant,

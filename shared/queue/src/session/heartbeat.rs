@@ -56,7 +56,11 @@ async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
 /// Takes bounded steps of maintenance; more often while there is more to do or a job is due sooner.
 pub(super) async fn maintain(session: Arc<Session>) {
     loop {
-        let pause = match session.client.tick().await {
+        let ticked = session.client.tick().await;
+        if ticked.as_ref().is_ok_and(|ticked| ticked.suspects) {
+            session.suspects_wait.notify_one();
+        }
+        let pause = match ticked {
             Ok(ticked) if ticked.more => TICK_AT_ONCE,
             Ok(ticked) => ticked.next_due.map_or(TICK_EVERY, |due| due.clamp(TICK_AT_ONCE, TICK_EVERY)),
             Err(error) => {

@@ -9,49 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postrider_queue::{Claimed, Interrupt, JobState, Outcome, QueueClient, QueueConfig, Stop};
+use postrider_queue::{Interrupt, JobState, QueueClient, QueueConfig, Stop};
 use tokio::sync::mpsc;
 
 use crate::{
+    process::{Process, TTL},
     proxy::Proxy,
-    server::{Server, WORK, Worker, config, done, job, until, until_state, work},
+    server::{Server, WORK, config, done, job, until, until_state, work},
 };
-
-const TTL: Duration = Duration::from_secs(1);
-
-/// A worker process: a runtime of its own, which can be killed without any good-bye.
-struct Process {
-    runtime: Option<tokio::runtime::Runtime>,
-    _worker: Worker,
-}
-
-impl Process {
-    async fn start<F, Fut>(url: String, concurrency: usize, handler: F) -> Self
-    where
-        F: Fn(Claimed) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Outcome> + Send + 'static,
-    {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (sender, worker) = tokio::sync::oneshot::channel();
-        runtime.spawn(async move {
-            let client = QueueClient::connect(QueueConfig::new(url).shards(1)).await.unwrap();
-            let _ = sender.send(work(&client, config(concurrency).session_ttl(TTL), handler));
-        });
-        Self { _worker: worker.await.unwrap(), runtime: Some(runtime) }
-    }
-
-    fn kill(mut self) {
-        self.runtime.take().unwrap().shutdown_background();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
 
 #[tokio::test]
 async fn jobs_of_a_killed_worker_run_elsewhere_soon() {
@@ -238,58 +203,6 @@ async fn an_outage_longer_than_the_sessions_reaps_nobody() {
     let record = until_state(&client, id, JobState::Completed).await;
     assert_eq!(record.epoch, 1, "the first run was believed");
     worker.stop().await;
-}
-
-#[tokio::test]
-async fn poison_is_buried_and_its_neighbours_are_not() {
-    let server = Server::start().await;
-    let client = server.client().await;
-    let mut bad = job("acme");
-    bad.payload = b"poison".to_vec();
-    let bad = client.enqueue(bad).await.unwrap().id();
-    let innocents = client.enqueue_many((0..6).map(|_| job("acme")).collect()).await.unwrap();
-    // Every process takes all it can get and dies as soon as it runs the bad one.
-    let mut crashes = 0;
-    loop {
-        let (told, mut struck) = mpsc::unbounded_channel();
-        let process = Process::start(server.url(), 8, move |claimed| {
-            let poison = claimed.payload == b"poison";
-            if poison {
-                let _ = told.send(());
-            }
-            async move {
-                if poison || claimed.crashes < 2 {
-                    std::future::pending::<()>().await; // in the process when it dies
-                }
-                done()
-            }
-        })
-        .await;
-        let died = tokio::select! {
-            _ = struck.recv() => true,
-            _ = until_state(&client, bad, JobState::Dead) => false,
-        };
-        process.kill();
-        if !died {
-            break;
-        }
-        crashes += 1;
-        assert!(crashes <= 6, "the poison ran {crashes} times");
-        until("the dead process is noticed", || async {
-            client.tick().await.unwrap();
-            let record = client.get(bad).await.unwrap().unwrap();
-            (record.state != JobState::Running).then_some(())
-        })
-        .await;
-    }
-    assert_eq!(crashes, 6, "twice in company, four times as a suspect");
-    let record = client.get(bad).await.unwrap().unwrap();
-    assert!(record.error.unwrap().starts_with("poison"));
-    let healthy = work(&client, config(8), |_| async { done() });
-    for id in innocents {
-        until_state(&client, id.id(), JobState::Completed).await;
-    }
-    healthy.stop().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,49 @@
+-- Gives a session one suspect: a job that twice saw its process crash, to be run apart from all others.
+-- KEYS  1 jobs
+-- ARGV  1 session, 2 sequence number of its own, then the queues it serves
+-- result  {0} if the session is unknown; else {1, claimed (id and record), lane numbers and lanes, kind numbers and kinds,
+--       now}
+-- bounds  one job; up to 32 ids that only stand here because their job ended are skipped. Repeated with the same number
+--       it answers the same, as long as the session holds the job.
+local session, sequence = ARGV[1], tonumber(ARGV[2])
+local expiry = call('ZSCORE', SESSIONS, session)
+if not expiry or tonumber(expiry) == 0 then return { 0 } end
+
+local last = call('HGET', SUSPECT_OF, session)
+if last and unpack_from('>I6', last) == sequence then
+  local id = sub(last, 7)
+  local raw = call('SISMEMBER', k_held(session), id) == 1 and call('HGET', JOBS, id)
+  if raw and string.byte(raw, 2) == RUNNING then
+    local r = open_record(raw)
+    taken.reply[1] = id .. raw
+    taken.lanes[r.lane], taken.kinds[r.kind] = true, true
+  end
+else
+  local left = 32
+  for i = 3, #ARGV do
+    local queue = ARGV[i]
+    local key = k_suspects(queue)
+    while left > 0 and #taken.ids == 0 and call('SISMEMBER', PAUSED, queue) == 0 do
+      local id = call('LPOP', key)
+      if not id then
+        call('SREM', SUSPECTED, queue)
+        break
+      end
+      left = left - 1
+      -- It kept the reservation of the run that crashed, so no scope is asked.
+      if take_record(id, call('HGET', JOBS, id), nil, false) then
+        count(queue, 'a', -1)
+        count(queue, 'r', 1)
+      end
+    end
+  end
+  if #taken.ids > 0 then
+    call('SADD', k_held(session), taken.ids[1])
+    call('HSET', JOBS, unpack(taken.records))
+    call('HSET', SUSPECT_OF, session, pack('>I6', sequence) .. taken.ids[1])
+  end
+end
+
+local lane_table, kind_table = resolve(taken.lanes, LANES), resolve(taken.kinds, KINDS)
+finish()
+return { 1, taken.reply, lane_table, kind_table, now }

@@ -1,0 +1,190 @@
+//! Crashes are held against jobs whose handlers had begun; who saw two is run apart, by workers that can.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use postrider_queue::{CapUse, JobId, JobRecord, JobState, QueueBackend, QueueClient, QueueConfig, Stop};
+use tokio::sync::mpsc;
+
+use crate::{
+    process::{Process, TTL},
+    proxy::Proxy,
+    server::{Server, WORK, config, done, job, policy, until, until_state, work},
+};
+
+/// A process that takes all there is and dies while every handler runs.
+async fn crash(server: &Server, client: &QueueClient, jobs: &[JobId]) {
+    let (told, mut begun) = mpsc::unbounded_channel();
+    let process = Process::start(server.url(), 8, move |_| {
+        let _ = told.send(());
+        std::future::pending()
+    })
+    .await;
+    for _ in jobs {
+        begun.recv().await.unwrap();
+    }
+    process.kill();
+    until_taken_back(client, jobs).await;
+}
+
+async fn until_taken_back(client: &QueueClient, jobs: &[JobId]) {
+    for id in jobs {
+        until("the dead process is noticed", || async {
+            client.tick().await.unwrap();
+            (record(client, *id).await.state != JobState::Running).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn record(client: &QueueClient, id: JobId) -> JobRecord {
+    client.get(id).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn who_saw_two_crashes_is_run_apart_and_only_the_worker_that_does_so_buries() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut poison = job("acme");
+    poison.payload = b"poison".to_vec();
+    let poison = client.enqueue(poison).await.unwrap().id();
+    let innocents = client.enqueue_many((0..6).map(|_| job("acme")).collect()).await.unwrap();
+    let mut all: Vec<_> = innocents.iter().map(postrider_queue::Enqueued::id).collect();
+    all.push(poison);
+    crash(&server, &client, &all).await;
+    crash(&server, &client, &all).await;
+
+    // A worker that cannot run them apart leaves them, and does what else there is.
+    let plain = work(&client, config(8), |_| async { done() });
+    let fresh = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, fresh, JobState::Completed).await;
+    for id in &all {
+        let record = record(&client, *id).await;
+        assert_eq!((record.state, record.crashes), (JobState::Available, 2));
+    }
+    assert!(client.tick().await.unwrap().suspects);
+    plain.stop().await;
+
+    // One that can takes them one by one, even when answers get lost.
+    let proxy = Proxy::before(&server).await;
+    let far = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    let (at_once, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (counter, highest) = (Arc::clone(&at_once), Arc::clone(&most));
+    let proxy = Arc::new(proxy);
+    let network = Arc::clone(&proxy);
+    let far_config = config(8).session_ttl(Duration::from_secs(20)).take_suspects();
+    let apart = work(&far, far_config, move |claimed| {
+        let (counter, highest, network) = (Arc::clone(&counter), Arc::clone(&highest), Arc::clone(&network));
+        async move {
+            assert!(claimed.is_suspect());
+            assert_eq!(claimed.epoch, 3, "each is given out once");
+            highest.fetch_max(counter.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Long enough for a second one to be handed out, if that could happen.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            network.lose_answers(1); // of its outcome, or of the question for the next
+            counter.fetch_sub(1, Ordering::SeqCst);
+            if claimed.payload == b"poison" {
+                return Err(Stop::fail("poison: its process died").with_cap(CapUse::Unknown));
+            }
+            done()
+        }
+    });
+    let dead = until_state(&client, poison, JobState::Dead).await;
+    assert_eq!(dead.error.as_deref(), Some("poison: its process died"));
+    for id in innocents {
+        until_state(&client, id.id(), JobState::Completed).await;
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1, "one at a time");
+    assert!(proxy.lost() >= 6);
+    apart.stop().await;
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.completed, stats.dead, stats.running, stats.available), (7, 1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_second_crash_is_not_held_against_what_had_not_begun() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let jobs: Vec<_> = client.enqueue_many((0..3).map(|_| job("acme")).collect()).await.unwrap();
+    let jobs: Vec<_> = jobs.iter().map(postrider_queue::Enqueued::id).collect();
+    for _ in 0..3 {
+        // Claims, but nobody asks it for what it claimed.
+        let idle = Process::with(server.url(), |client| {
+            QueueBackend::new(&client, config(8).session_ttl(TTL), Arc::new(policy))
+        })
+        .await;
+        for id in &jobs {
+            until_state(&client, *id, JobState::Running).await;
+        }
+        idle.kill();
+        until_taken_back(&client, &jobs).await;
+    }
+    for id in &jobs {
+        assert_eq!(record(&client, *id).await.crashes, 1, "the first crash is held against whatever was held");
+    }
+    crash(&server, &client, &jobs).await;
+    for id in &jobs {
+        assert_eq!(record(&client, *id).await.crashes, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_suspect_whose_worker_dies_waits_and_is_not_buried_and_a_whole_run_clears_it() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    crash(&server, &client, &[id]).await;
+    crash(&server, &client, &[id]).await;
+    for crashes in 3..=4 {
+        let (told, mut begun) = mpsc::unbounded_channel();
+        let process = Process::with(server.url(), move |client| {
+            work(&client, config(1).session_ttl(TTL).take_suspects(), move |_| {
+                let _ = told.send(());
+                std::future::pending()
+            })
+        })
+        .await;
+        begun.recv().await.unwrap();
+        process.kill();
+        until_taken_back(&client, &[id]).await;
+        let record = record(&client, id).await;
+        assert_eq!((record.state, record.crashes), (JobState::Scheduled, crashes), "it waits before it runs again");
+        assert!(record.run_at > record.started_at.unwrap() + TTL, "later than it was taken back");
+        client.promote(id).await.unwrap();
+    }
+    let worker = work(&client, config(1).take_suspects(), |claimed| async move {
+        if claimed.is_suspect() { crate::server::retry() } else { done() }
+    });
+    let record = until_state(&client, id, JobState::Completed).await;
+    assert_eq!((record.crashes, record.attempt), (0, 2));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_was_only_slow_withdraws_its_charge() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let proxy = Proxy::before(&server).await;
+    let (told, mut begun) = mpsc::unbounded_channel();
+    let slow = Process::start(proxy.url.clone(), 1, move |_| {
+        let _ = told.send(());
+        std::future::pending()
+    })
+    .await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    begun.recv().await.unwrap();
+    proxy.hold(true);
+    until_taken_back(&client, &[id]).await;
+    assert_eq!(record(&client, id).await.crashes, 1);
+    client.pause(&WORK).await.unwrap();
+    let held = Instant::now();
+    proxy.hold(false);
+    until("the charge is withdrawn", || async { (record(&client, id).await.crashes == 0).then_some(()) }).await;
+    assert!(held.elapsed() < 3 * TTL);
+    slow.kill();
+}
