@@ -4,8 +4,10 @@
 mod caps;
 mod jobs;
 mod pipeline_kill;
+mod poison;
 mod redis_kill;
 mod worker_kill;
+mod worker_pause;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,10 @@ enum Scenario {
     RedisKill,
     /// Everything but the outside world is killed, again and again, while mail comes in.
     PipelineKill,
+    /// A job that kills its process among many that do not, and random kills of workers.
+    Poison,
+    /// A worker stands still past its lease and wakes.
+    WorkerPause,
     /// Several workers, one of them killed, and an account with a small cap.
     Caps,
 }
@@ -47,6 +53,8 @@ async fn main() -> ExitCode {
         Scenario::WorkerKill => worker_kill::run(seed, short).await,
         Scenario::RedisKill => redis_kill::run(seed, short).await,
         Scenario::PipelineKill => pipeline_kill::run(seed, short).await,
+        Scenario::Poison => poison::run(seed, short).await,
+        Scenario::WorkerPause => worker_pause::run(seed, short).await,
         Scenario::Caps => caps::run(seed, short).await,
     };
     report.conclude(arguments.json)
