@@ -179,9 +179,7 @@ impl Context {
 
     /// Writes a line into the job's log, for whoever looks at the job. Nothing depends on it, so a failure is only noted.
     pub async fn log(&self, line: impl Into<String>) {
-        if let Err(error) = self.job.lease.log([line]).await {
-            tracing::debug!(%error, "the job's log was not written");
-        }
+        self.job.lease.log(line.into()).await;
     }
 
     /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning

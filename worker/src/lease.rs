@@ -22,14 +22,21 @@ pub(crate) struct Terms {
     pub(crate) cancelled: bool,
 }
 
-/// Receives progress reports of a job whose lease is lent.
-pub(crate) type Progress = Arc<dyn Fn(Value) + Send + Sync>;
+/// What a job whose lease is lent has its parent write down.
+#[derive(Debug)]
+pub(crate) enum Note {
+    Progress(Value),
+    Log(String),
+}
+
+/// Takes notes to the parent.
+pub(crate) type Tell = Arc<dyn Fn(Note) + Send + Sync>;
 
 /// A lease that the parent process holds.
 #[derive(Clone)]
 pub(crate) struct Lent {
     terms: watch::Receiver<Terms>,
-    progress: Progress,
+    tell: Tell,
 }
 
 impl std::fmt::Debug for Lent {
@@ -39,8 +46,8 @@ impl std::fmt::Debug for Lent {
 }
 
 impl Lent {
-    pub(crate) fn new(terms: watch::Receiver<Terms>, progress: Progress) -> Self {
-        Self { terms, progress }
+    pub(crate) fn new(terms: watch::Receiver<Terms>, tell: Tell) -> Self {
+        Self { terms, tell }
     }
 
     fn terms(&self) -> Terms {
@@ -102,7 +109,19 @@ impl JobLease {
                     tracing::debug!(%error, "progress was not reported");
                 }
             }
-            Self::Lent(lent) => (lent.progress)(report),
+            Self::Lent(lent) => (lent.tell)(Note::Progress(report)),
+        }
+    }
+
+    /// Nothing depends on a line of the log, so a failure is only noted.
+    pub(crate) async fn log(&self, line: String) {
+        match self {
+            Self::Own(lease) => {
+                if let Err(error) = lease.log([line]).await {
+                    tracing::debug!(%error, "the job's log was not written");
+                }
+            }
+            Self::Lent(lent) => (lent.tell)(Note::Log(line)),
         }
     }
 

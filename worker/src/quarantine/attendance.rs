@@ -75,6 +75,7 @@ pub(super) async fn attend(
                     late.as_mut().reset(Instant::now() + limit + STUBBORN + MARGIN);
                 }
                 Some(Report::Progress(progress)) => job.lease.progress(progress).await,
+                Some(Report::Log(line)) => job.lease.log(line).await,
                 Some(Report::Ended(outcome)) => {
                     let _ = child.ended().await;
                     return Ended::Outcome(outcome);

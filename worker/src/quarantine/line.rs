@@ -25,6 +25,7 @@ pub(super) enum Report {
     /// The handler starts now: what happens from here on is its doing.
     Begun,
     Progress(Value),
+    Log(String),
     Ended(Outcome),
 }
 

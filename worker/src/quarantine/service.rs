@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use super::line::{Assignment, Order, Report};
 use crate::context::Services;
 use crate::dispatch;
-use crate::lease::{JobLease, Lent, Terms};
+use crate::lease::{JobLease, Lent, Note, Terms};
 use crate::registry::Registry;
 
 /// The first argument of a child; the second is its parent's process id. Standard input is the socket.
@@ -62,11 +62,14 @@ pub async fn serve(registry: Arc<Registry>, services: Arc<Services>) -> Result<(
     let Some(registered) = registry.find(assignment.kind.as_str()) else {
         return Err(ServiceError::Unassigned); // the parent, which is the same program, knows it
     };
-    let progress = {
+    let tell = {
         let reports = reports.clone();
-        Arc::new(move |progress| reports.send(&Report::Progress(progress)))
+        Arc::new(move |note| match note {
+            Note::Progress(progress) => reports.send(&Report::Progress(progress)),
+            Note::Log(line) => reports.send(&Report::Log(line)),
+        })
     };
-    let (job, payload) = assignment.job(JobLease::Lent(Lent::new(terms, progress)));
+    let (job, payload) = assignment.job(JobLease::Lent(Lent::new(terms, tell)));
     reports.send(&Report::Begun);
     let never_cut = watch::Sender::new(false);
     let outcome = dispatch::run(registered, job, payload, services, never_cut.subscribe()).await;
