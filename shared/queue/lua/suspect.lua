@@ -1,7 +1,7 @@
 -- Gives a session one suspect: a job that twice saw its process crash, to be run apart from all others.
 -- KEYS  1 jobs
 -- ARGV  1 session, 2 sequence number of its own, then the queues it serves
--- result  {0} if the session is unknown; else {1, claimed (id and record), lane numbers and lanes, kind numbers and kinds,
+-- result  {0} if the session is unknown; else {1, claimed (id, record), lane numbers and lanes, kind numbers and kinds,
 --       now}
 -- bounds  one job; up to 32 ids that only stand here because their job ended are skipped. Repeated with the same number
 --       it answers the same, as long as the session holds the job.
@@ -15,7 +15,7 @@ if last and unpack_from('>I6', last) == sequence then
   local raw = call('SISMEMBER', k_held(session), id) == 1 and call('HGET', JOBS, id)
   if raw and string.byte(raw, 2) == RUNNING then
     local r = open_record(raw)
-    taken.reply[1] = id .. raw
+    taken.reply[1], taken.reply[2] = id, raw
     taken.lanes[r.lane], taken.kinds[r.kind] = true, true
   end
 else

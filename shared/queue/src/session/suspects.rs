@@ -79,12 +79,11 @@ async fn ask(session: &Session, shard: u16, sequence: u64) -> Result<Option<Susp
     let [_, jobs, lanes, kinds, now] =
         values.try_into().map_err(|_| QueueError::Corrupt("a suspect in an answer of another shape".to_owned()))?;
     let names = Names::read(lanes, kinds)?;
-    let Some(job) = wire::list(jobs)?.into_iter().next() else {
+    let mut job = wire::list(jobs)?.into_iter();
+    let (Some(tail), Some(raw)) = (job.next(), job.next()) else {
         return Ok(None);
     };
-    let job = wire::bytes(job)?;
-    let (tail, raw) = job.split_at_checked(14).unwrap_or((&[], &[]));
-    let id = JobId::from_tail(shard, tail)?;
-    let record = wire::decode(id, raw, &names).map_err(|error| (id, wire::epoch(raw), error.to_string()));
+    let (id, raw) = (JobId::from_tail(shard, &wire::bytes(tail)?)?, wire::bytes(raw)?);
+    let record = wire::decode(id, &raw, &names).map_err(|error| (id, wire::epoch(&raw), error.to_string()));
     Ok(Some(Suspect { record, token, now: wire::time(wire::integer(&now)?.unsigned_abs())? }))
 }
