@@ -85,7 +85,7 @@ impl Page<'_> {
             format!("{}; commit {}; Redis {}", machine.date, machine.commit, machine.redis),
             format!("{} cores of {}; Linux {}; load before the start {}", machine.cores, machine.cpu, machine.kernel, machine.load),
             format!("peers: {}", machine.peers),
-            "Redis with deploy/redis.conf, a fresh one for every measurement; payload 200 bytes of JSON; a status record is \
+            "Redis with deploy/redis.conf but maxmemory 4gb, a fresh one for every measurement; payload 200 bytes of JSON; a status record is \
              kept of every job; the clock stops at the acknowledgement"
                 .to_owned(),
             format!(
