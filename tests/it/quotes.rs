@@ -63,3 +63,22 @@ async fn a_reviewed_quote_is_completed_by_a_person_and_sent(database: DatabaseKi
     stranger.get(&format!("{path}/pdf")).await.problem(404, "not-found");
     platform.finish().await;
 }
+
+#[tokio::test]
+async fn a_quote_whose_mailbox_is_disconnected_ends_with_the_reason() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(86_400).await;
+    platform.api().post("/v1/queues/quotes/pause", &json!({})).await.ok();
+    platform.sandbox().deliver(&office.address, mails::mail("27-es-tarjetas-movil.eml").raw).await;
+    office.poll().await;
+    postrider_tests::eventually("the draft", || async { (!office.quotes().await.is_empty()).then_some(()) }).await;
+    let answer = office.api.delete(&format!("/v1/accounts/{}", office.account_id)).await;
+    assert_eq!(answer.status, 204);
+    platform.api().post("/v1/queues/quotes/resume", &json!({})).await.ok();
+    platform.no_jobs_left().await;
+    let quote = office.quotes().await.remove(0);
+    assert_eq!((&quote["state"], &quote["reason"]), (&json!("failed"), &json!("its mailbox was disconnected")));
+    assert!(office.api.all("/v1/dead-letters").await.is_empty());
+    assert!(platform.sandbox().accepted().await.is_empty());
+    platform.finish().await;
+}

@@ -83,6 +83,11 @@ impl Accounts {
         found.ok_or(StoreError::NotFound { what: "account" })
     }
 
+    /// A mailbox, unless it was disconnected: for work that was under way then.
+    pub async fn if_connected(&self, tenant: TenantId, id: AccountId) -> Result<Option<Account>, StoreError> {
+        Ok(Entity::find().filter(connected(tenant, id)).one(self.database.reader()).await?)
+    }
+
     /// A tenant's mailboxes, newest first.
     pub async fn list(
         &self,

@@ -66,7 +66,9 @@ async fn never_answered(
     if let Some(reason) = mail.automatic {
         return Ok(Some(reason.to_owned()));
     }
-    let account = ctx.accounts.get(tenant, record.account_id).await?;
+    let Some(account) = ctx.accounts.if_connected(tenant, record.account_id).await? else {
+        return Ok(Some("its mailbox was disconnected before it was read".to_owned()));
+    };
     let ours = |address: &Option<String>| address.as_deref().is_some_and(|a| identity_of(a) == account.identity);
     let own = ours(&mail.from_address) || ours(&mail.answer_to);
     Ok(own.then(|| "mail from this mailbox's own address".to_owned()))

@@ -17,7 +17,9 @@ use crate::registry::Handler;
 impl Handler for PollMailbox {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
-        let account = ctx.accounts.get(tenant, self.account_id).await?;
+        let Some(account) = ctx.accounts.if_connected(tenant, self.account_id).await? else {
+            return Ok(Done::with(json!({ "skipped": "the mailbox was disconnected" })));
+        };
         if !account.is_active() || !ctx.tenants.get(tenant).await?.is_active() {
             return Ok(Done::with(json!({ "skipped": "the mailbox is paused" })));
         }

@@ -23,7 +23,11 @@ impl Handler for RenderQuote {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
         let quote = ctx.quotes.get(tenant, self.quote_id).await?;
-        let account = ctx.accounts.get(tenant, quote.account_id).await?;
+        let Some(account) = ctx.accounts.if_connected(tenant, quote.account_id).await? else {
+            let step = ctx.quotes.fail(tenant, quote.id, self.revision, "its mailbox was disconnected").await?;
+            let (Step::Taken(quote) | Step::NotTaken(quote)) = step;
+            return Ok(Done::with(json!({ "quote_id": quote.id, "quote": quote.state, "reason": quote.reason })));
+        };
         if quote.revision() != self.revision || quote.state != QuoteState::Priced {
             return follow(ctx, &quote, &account, self.revision);
         }

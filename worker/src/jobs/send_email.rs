@@ -31,7 +31,10 @@ impl Handler for SendEmail {
         if planned.state.is_settled() {
             return Ok(settled(&planned));
         }
-        let account = ctx.accounts.get(tenant, planned.account_id).await?;
+        let Some(account) = ctx.accounts.if_connected(tenant, planned.account_id).await? else {
+            ctx.messages.skip(tenant, planned.id, "its mailbox was disconnected").await?;
+            return Ok(settled(&ctx.messages.get(tenant, planned.id).await?));
+        };
         if !account.is_active() {
             return Err(Stop::snooze(ctx.clock.now() + PAUSED, "the mailbox is paused"));
         }

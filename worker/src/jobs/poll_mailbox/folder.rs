@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Days, SubsecRound, Utc};
+use chrono::{Days, SubsecRound};
 use postrider_shared::accounts::Account;
 use postrider_shared::mail::{MailboxCursor, Opened};
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
         if is_old(message, opened.cursor()) {
             read.old += 1;
         } else {
-            let place = Place { account, folder: FOLDER, validity, listed: *message, reset_since: start.reset_since };
+            let place = Place { account, folder: FOLDER, validity, listed: *message, reset: start.reset };
             match message::take(ctx, &mut session, &place).await {
                 Ok(taken) => read.count(taken),
                 Err(Trouble::Imap(error)) => {
@@ -95,8 +95,6 @@ impl Read {
 struct Start {
     since: Since,
     reset: bool,
-    /// After a reset: messages whose sender dated them well before this are old ones that were moved.
-    reset_since: Option<DateTime<Utc>>,
 }
 
 impl Start {
@@ -107,11 +105,9 @@ impl Start {
         let went_back = selected.uid_next.is_some_and(|announced| announced != 0 && announced < next);
         let since_day = Since::Day(cursor.since.date_naive() - Days::new(1));
         match opened {
-            Opened::First(_) => Self { since: since_day, reset: false, reset_since: None },
-            Opened::Continues(_) if !went_back => Self { since: Since::Uid(next), reset: false, reset_since: None },
-            Opened::Continues(_) | Opened::Reset { .. } => {
-                Self { since: since_day, reset: true, reset_since: Some(cursor.since) }
-            }
+            Opened::First(_) => Self { since: since_day, reset: false },
+            Opened::Continues(_) if !went_back => Self { since: Since::Uid(next), reset: false },
+            Opened::Continues(_) | Opened::Reset { .. } => Self { since: since_day, reset: true },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One message: fetched, kept as it is in the object store, read, recorded with the job that follows.
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use postrider_queue::NewJob;
 use postrider_shared::accounts::Account;
 use postrider_shared::jobs::ExtractRequest;
@@ -15,7 +15,7 @@ use crate::providers::imap::{ImapError, Listed, Session};
 
 /// The largest mail that is fetched whole; of a larger one only its header is kept.
 const MAX_MAIL_BYTES: u64 = 50 * 1024 * 1024;
-/// How much older than the reset a sender's own date may be, given that clocks and relays differ.
+/// How much older than the connection a sender's own date may be, given that clocks and relays differ.
 const LATE: TimeDelta = TimeDelta::days(2);
 
 /// Where a message is.
@@ -24,7 +24,8 @@ pub(super) struct Place<'a> {
     pub(super) folder: &'static str,
     pub(super) validity: u32,
     pub(super) listed: Listed,
-    pub(super) reset_since: Option<DateTime<Utc>>,
+    /// The server numbers its messages anew, so old ones may come as new.
+    pub(super) reset: bool,
 }
 
 /// What became of it.
@@ -69,8 +70,10 @@ pub(super) async fn fail(
 async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<String>) -> Result<Taken, Trouble> {
     let (tenant, account) = (place.account.tenant_id, place.account.id);
     let mail = Mail::parse_apart(raw.clone()).await?;
-    if let (Some(reset), Some(sent)) = (place.reset_since, mail.sent_at)
-        && sent < reset - LATE
+    // What came since the connection is known by its dedupe key; what is older than that was never ours.
+    if place.reset
+        && let Some(sent) = mail.sent_at
+        && sent < place.account.connected_at - LATE
     {
         return Ok(Taken::Old);
     }
