@@ -148,6 +148,7 @@ pub struct ProductChange {
     /// Least that is sold at once.
     min_quantity: Option<DecimalText>,
     /// Most that is sold at once; null for no limit.
+    #[expect(clippy::option_option, reason = "left out, null and a value are three things")]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<DecimalText>)]
     max_quantity: Option<Option<DecimalText>>,
@@ -156,6 +157,7 @@ pub struct ProductChange {
 }
 
 /// A field that is there, be it null.
+#[expect(clippy::option_option, reason = "left out, null and a value are three things")]
 fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<DecimalText>>, D::Error> {
     Option::deserialize(field).map(Some)
 }
