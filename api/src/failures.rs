@@ -71,6 +71,7 @@ impl From<QueueError> for Problem {
             | QueueError::Setting { .. }
             | QueueError::Shards { .. }
             | QueueError::Protocol { .. }
+            | QueueError::Servers(_)
             | QueueError::Corrupt(_)
             | QueueError::LeaseLost => Self::internal(error),
         }

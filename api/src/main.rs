@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use postrider_api::app::{App, Parts};
 use postrider_api::{first_key, router, serve};
-use postrider_queue::{QueueClient, QueueConfig};
+use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{ApiConfig, Settings};
 use postrider_shared::database::Database;
@@ -49,7 +49,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let stopping = CancellationToken::new();
     let app = App::new(Parts {
         database: Database::connect(&config.database).await?,
-        queue: QueueClient::connect(QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards)).await?,
+        queue: QueueClient::connect(config.redis.queue()).await?,
         objects: Objects::open(&config.objects)?,
         clock: Clock::system(),
         keys: config.keys.keys,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use postrider_queue::{QueueClient, QueueConfig};
+use postrider_queue::QueueClient;
 use postrider_scheduler::roster::Roster;
 use postrider_shared::{
     clock::Clock,
@@ -31,7 +31,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let config: SchedulerConfig = Settings::load().read()?;
     let (_telemetry, exporter) = telemetry::start(&config.telemetry, "scheduler")?;
     let clock = Clock::system();
-    let queue = QueueClient::connect(QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards)).await?;
+    let queue = QueueClient::connect(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
     let stores = Stores::new(&database, &clock, None);
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use postrider_queue::{QueueClient, QueueConfig};
+use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{Settings, WorkerConfig};
 use postrider_shared::database::Database;
@@ -46,8 +46,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let (_telemetry, exporter) = telemetry::start(&config.telemetry, "worker")?;
     let registry = Arc::new(jobs::registry()?);
     let clock = Clock::system();
-    let queue = QueueConfig::new(config.redis.url.as_str()).shards(config.redis.shards);
-    let queue = QueueClient::connect(queue).await?;
+    let queue = QueueClient::connect(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
     let objects = Objects::open(&config.objects)?;
     let trust = match &config.outgoing.extra_ca_certs {

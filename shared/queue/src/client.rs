@@ -38,10 +38,10 @@ impl QueueClient {
         if !(1..=1024).contains(&config.shards) {
             return Err(QueueError::invalid("number of shards", "expected 1 to 1024"));
         }
-        let link = Link::open(&config.redis_url).await?;
+        let link = Link::open(&config).await?;
         settings::check(&link, &config).await?;
         let tasks = TaskTracker::new();
-        let hub = Hub::start(link.client().clone(), &tasks);
+        let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
         Ok(Self(Arc::new(Shared { link, hub, shards: config.shards, enqueuers, tasks })))
     }
@@ -70,9 +70,9 @@ impl QueueClient {
         JobId::derived(self.shard_of(tenant), &all)
     }
 
-    /// Whether Redis answers.
+    /// Whether Redis answers: all servers, if there are several.
     pub async fn ping(&self) -> Result<(), QueueError> {
-        self.link().command::<String>(&redis::cmd("PING")).await.map(drop)
+        self.link().ping().await
     }
 
     pub(crate) fn link(&self) -> &Link {

@@ -3,10 +3,14 @@
 /// How a process reaches the queue.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
-    /// `redis://[user:password@]host:port/db`, or `rediss://` for TLS.
+    /// `redis://[user:password@]host:port/db`, or `rediss://` for TLS; several of them separated by commas, over which the
+    /// shards are spread; `redis+sentinel://[user:password@]host:port,…/master[/db]` for whoever is the master under this
+    /// name; or `redis+cluster://[user:password@]host:port,…` for a Redis Cluster.
     pub redis_url: String,
     /// Shards of the installation, 1 to 1,024; fixed for the life of the data and checked at start.
     pub shards: u16,
+    /// Replicas that must have confirmed a job before an enqueue returns; default 0, the master's own log is enough.
+    pub replicas: u32,
 }
 
 impl QueueConfig {
@@ -15,13 +19,20 @@ impl QueueConfig {
 
     /// The queue in this Redis, with the default number of shards.
     pub fn new(redis_url: impl Into<String>) -> Self {
-        Self { redis_url: redis_url.into(), shards: Self::DEFAULT_SHARDS }
+        Self { redis_url: redis_url.into(), shards: Self::DEFAULT_SHARDS, replicas: 0 }
     }
 
     /// With another number of shards.
     #[must_use]
     pub fn shards(mut self, shards: u16) -> Self {
         self.shards = shards;
+        self
+    }
+
+    /// With replicas that must confirm each enqueue. The masters need `min-replicas-to-write` of as many.
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
         self
     }
 }

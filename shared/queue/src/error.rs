@@ -38,6 +38,9 @@ pub enum QueueError {
         /// Version of this crate.
         wanted: u8,
     },
+    /// The configured servers are not the ones that hold this queue.
+    #[error("{0}")]
+    Servers(String),
     /// An argument was refused before anything was sent.
     #[error("{what}: {reason}")]
     Invalid {
@@ -66,6 +69,7 @@ impl QueueError {
             | Self::Setting { .. }
             | Self::Shards { .. }
             | Self::Protocol { .. }
+            | Self::Servers(_)
             | Self::Invalid { .. }
             | Self::Corrupt(_)
             | Self::LeaseLost
@@ -82,6 +86,7 @@ impl QueueError {
             Self::Setting { setting, found, wanted } => Self::Setting { setting, found: found.clone(), wanted },
             Self::Shards { recorded, configured } => Self::Shards { recorded: *recorded, configured: *configured },
             Self::Protocol { found, wanted } => Self::Protocol { found: found.clone(), wanted: *wanted },
+            Self::Servers(what) => Self::Servers(what.clone()),
             Self::Invalid { what, reason } => Self::Invalid { what, reason: reason.clone() },
             Self::Corrupt(what) => Self::Corrupt(what.clone()),
             Self::LeaseLost => Self::LeaseLost,

@@ -1,4 +1,4 @@
-//! The one subscription of a process: tells waiters that a record changed, sessions that there is work or a cancel.
+//! The one subscription of a process and server: tells waiters that a record changed, sessions that there is work or a cancel.
 //!
 //! Pub/sub forgets: whoever waits reads once after subscribing, and again after each reconnect, of which it is told here
 //! like of a change.
@@ -9,15 +9,19 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
-use redis::{Client, aio::PubSub};
+use futures::{StreamExt, future::join_all};
+use redis::aio::PubSub;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{id::JobId, keys};
+use crate::{error::QueueError, id::JobId, keys, link::Link};
 
 /// A silent connection is asked whether it lives at this distance.
-const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// A connection that does not answer for so long is given up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Whoever subscribes waits so long for the confirmation.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
 /// What a session is told.
@@ -34,10 +38,14 @@ pub(crate) enum Signal {
 #[derive(Debug, Clone)]
 pub(crate) struct Hub(Arc<Shared>);
 
+type Request = (String, oneshot::Sender<()>);
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    requests: mpsc::UnboundedSender<(String, oneshot::Sender<()>)>,
+    link: Link,
+    /// By server.
+    requests: Vec<mpsc::UnboundedSender<Request>>,
     stop: CancellationToken,
 }
 
@@ -89,14 +97,18 @@ impl Drop for Waiter {
 }
 
 impl Hub {
-    pub(crate) fn start(client: Client, tasks: &TaskTracker) -> Self {
-        let (requests, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { state: Mutex::default(), requests, stop: CancellationToken::new() });
-        let listener = Listener { client, shared: Arc::downgrade(&shared), channels: HashSet::new() };
-        let stop = shared.stop.clone();
-        tasks.spawn(async move {
-            stop.run_until_cancelled(listener.run(receiver)).await;
-        });
+    pub(crate) fn start(link: &Link, tasks: &TaskTracker) -> Self {
+        let (requests, receivers): (Vec<_>, Vec<_>) = link.servers().iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared { state: Mutex::default(), link: link.clone(), requests, stop: stop.clone() });
+        for (server, receiver) in receivers.into_iter().enumerate() {
+            let listener =
+                Listener { server, link: link.clone(), shared: Arc::downgrade(&shared), channels: HashSet::new() };
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                stop.run_until_cancelled(listener.run(receiver)).await;
+            });
+        }
         Self(shared)
     }
 
@@ -110,7 +122,7 @@ impl Hub {
             state.waiters.entry(id).or_default().push((number, Arc::clone(&notify)));
             number
         };
-        self.subscribe(keys::events_channel(id.shard())).await;
+        self.subscribe(keys::events_channel(id.shard()), Some(self.0.link.home(id.shard()))).await;
         Waiter { id, number, notify, hub: self.clone() }
     }
 
@@ -120,30 +132,40 @@ impl Hub {
         let mut channels: HashSet<String> = queues.iter().map(|queue| keys::wake_channel(queue)).collect();
         channels.insert(keys::worker_channel(worker));
         self.0.state().sessions.push((channels.clone(), sender));
-        for channel in channels {
-            self.subscribe(channel).await;
-        }
-        self.subscribe(keys::cancel_channel()).await;
+        let channels = channels.into_iter().chain([keys::cancel_channel()]);
+        join_all(channels.map(|channel| self.subscribe(channel, None))).await;
         receiver
     }
 
-    /// Waits for the confirmation, but not for a Redis that is away: after a reconnect everybody is told to look again.
-    async fn subscribe(&self, channel: String) {
-        let (done, confirmed) = oneshot::channel();
-        if self.0.requests.send((channel, done)).is_ok() {
-            let _ = tokio::time::timeout(Duration::from_millis(500), confirmed).await;
+    /// Subscribes at all servers, because a shard may move. Waits for the confirmation of the one that matters now, or of all,
+    /// but not for a Redis that is away: after a reconnect everybody is told to look again.
+    async fn subscribe(&self, channel: String, at: Option<usize>) {
+        let mut confirmations = Vec::new();
+        for (server, requests) in self.0.requests.iter().enumerate() {
+            let (done, confirmed) = oneshot::channel();
+            if requests.send((channel.clone(), done)).is_ok() && at.is_none_or(|at| at == server) {
+                confirmations.push(confirmed);
+            }
         }
+        let _ = tokio::time::timeout(CONFIRM_WITHIN, join_all(confirmations)).await;
     }
 }
 
+/// A connection into a network that swallows everything must not be waited for.
+async fn answered<T>(answer: impl Future<Output = redis::RedisResult<T>>) -> redis::RedisResult<T> {
+    let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+    tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or_else(late)
+}
+
 struct Listener {
-    client: Client,
+    server: usize,
+    link: Link,
     shared: std::sync::Weak<Shared>,
     channels: HashSet<String>,
 }
 
 impl Listener {
-    async fn run(mut self, mut requests: mpsc::UnboundedReceiver<(String, oneshot::Sender<()>)>) {
+    async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         // Nobody listens yet: do not connect before somebody does.
         let Some((channel, done)) = requests.recv().await else {
             return;
@@ -151,7 +173,7 @@ impl Listener {
         self.channels.insert(channel);
         let mut first = Some(done);
         loop {
-            match self.client.get_async_pubsub().await {
+            match self.link.servers()[self.server].subscription().await {
                 Ok(connection) => {
                     if let Err(error) = self.listen(connection, &mut requests, &mut first).await {
                         tracing::debug!(%error, "subscription lost, will be renewed");
@@ -168,12 +190,12 @@ impl Listener {
     async fn listen(
         &mut self,
         connection: PubSub,
-        requests: &mut mpsc::UnboundedReceiver<(String, oneshot::Sender<()>)>,
+        requests: &mut mpsc::UnboundedReceiver<Request>,
         first: &mut Option<oneshot::Sender<()>>,
-    ) -> Result<(), redis::RedisError> {
+    ) -> Result<(), QueueError> {
         let (mut sink, mut messages) = connection.split();
         for channel in &self.channels {
-            sink.subscribe(channel.as_str()).await?;
+            answered(sink.subscribe(channel.as_str())).await?;
         }
         if let Some(done) = first.take() {
             let _ = done.send(());
@@ -189,12 +211,12 @@ impl Listener {
                 request = requests.recv() => {
                     let Some((channel, done)) = request else { return Ok(()) };
                     if self.channels.insert(channel.clone()) {
-                        sink.subscribe(channel).await?;
+                        answered(sink.subscribe(channel)).await?;
                     }
                     let _ = done.send(());
                 }
                 _ = ping.tick() => {
-                    let _: redis::Value = sink.ping().await?;
+                    let _: redis::Value = answered(sink.ping()).await?;
                 }
             }
         }

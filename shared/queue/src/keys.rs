@@ -10,6 +10,21 @@ pub(crate) fn jobs(shard: u16) -> String {
     format!("{{{SPACE}:{shard}}}:{PROTOCOL}:jobs")
 }
 
+/// Facts about a shard.
+pub(crate) fn meta(shard: u16) -> String {
+    format!("{{{SPACE}:{shard}}}:{PROTOCOL}:meta")
+}
+
+/// Written after an enqueue that waits for replicas, so that there is something to wait for even if it changed nothing.
+pub(crate) fn fence(shard: u16) -> String {
+    format!("{{{SPACE}:{shard}}}:{PROTOCOL}:fence")
+}
+
+/// On every server, the list of which server holds which shard.
+pub(crate) fn homes() -> String {
+    format!("{{{SPACE}:homes}}:{PROTOCOL}")
+}
+
 /// Tells ids whose record changed, 14 bytes each.
 pub(crate) fn events_channel(shard: u16) -> String {
     format!("{SPACE}:{shard}:events")

@@ -56,6 +56,7 @@
 //! may run twice must be able to: see [`Claimed::epoch`] and the caller's own records.
 #![deny(missing_docs)]
 
+mod address;
 mod backend;
 mod batch;
 mod claim;

@@ -1,27 +1,44 @@
-//! The connection to Redis: calls scripts, reconnects by itself.
+//! The way to Redis: which server holds a shard, and calling scripts there. Connections mend themselves.
 
-use std::time::Duration;
-
-use redis::{
-    Client, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::{error::QueueError, keys, script::Script};
+use redis::{Cmd, FromRedisValue, RedisError, Value};
+
+use crate::{address, config::QueueConfig, error::QueueError, keys, script::Script};
+
+mod commit;
+mod connection;
+mod following;
+mod homes;
+mod server;
+
+pub(crate) use server::{Server, explain};
 
 /// How long an answer may take before the call counts as unanswered.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Reconnecting is tried at this distance at most, so that a returned server is found within it.
-const RECONNECT_EVERY: Duration = Duration::from_millis(200);
-const RECONNECT_TRIES: usize = 5;
+pub(crate) const RECONNECT_EVERY: Duration = Duration::from_millis(200);
 
 /// Arguments of a script call after its key.
 pub(crate) type Args = Vec<Vec<u8>>;
 
 #[derive(Clone)]
-pub(crate) struct Link {
-    client: Client,
-    connection: ConnectionManager,
+pub(crate) struct Link(Arc<Inner>);
+
+struct Inner {
+    servers: Vec<Server>,
+    /// By shard, the place of its server in `servers`.
+    homes: Vec<AtomicU16>,
+    /// Replicas that must confirm a commit.
+    replicas: u32,
 }
 
 impl std::fmt::Debug for Link {
@@ -31,59 +48,92 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) async fn open(url: &str) -> Result<Self, QueueError> {
-        let client = Client::open(url).map_err(|error| QueueError::invalid("Redis URL", error.to_string()))?;
-        let config = ConnectionManagerConfig::new()
-            .set_min_delay(Duration::from_millis(20))
-            .set_max_delay(RECONNECT_EVERY)
-            .set_number_of_retries(RECONNECT_TRIES)
-            .set_pipeline_buffer_size(1024)
-            .set_connection_timeout(Some(Duration::from_secs(2)))
-            .set_response_timeout(Some(ANSWER_TIMEOUT));
-        let connection = ConnectionManager::new_with_config(client.clone(), config).await?;
-        Ok(Self { client, connection })
+    /// Connects to all servers, and learns or decides which of them holds which shard.
+    pub(crate) async fn open(config: &QueueConfig) -> Result<Self, QueueError> {
+        let mut servers = Vec::new();
+        for address in address::parse(&config.redis_url)? {
+            servers.push(Server::open(address, config.replicas).await?);
+        }
+        let homes = (0..config.shards).map(|_| AtomicU16::new(0)).collect();
+        Ok(Self(Arc::new(Inner { servers, homes, replicas: config.replicas })))
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    pub(crate) fn servers(&self) -> &[Server] {
+        &self.0.servers
     }
 
-    /// Runs a plain command.
-    pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, QueueError> {
-        Ok(self.ask(command).await?)
+    /// The place of the server that holds a shard.
+    pub(crate) fn home(&self, shard: u16) -> usize {
+        self.0.homes.get(usize::from(shard)).map_or(0, |home| usize::from(home.load(Ordering::Acquire)))
+    }
+
+    /// The shards that a server holds.
+    pub(crate) fn shards_of(&self, server: usize) -> Vec<u16> {
+        (0..).take(self.0.homes.len()).filter(|shard| self.home(*shard) == server).collect()
+    }
+
+    fn server(&self, shard: u16) -> &Server {
+        &self.0.servers[self.home(shard)]
+    }
+
+    /// Whether all servers answer.
+    pub(crate) async fn ping(&self) -> Result<(), QueueError> {
+        for server in self.servers() {
+            let _: Value = server.connection.ask(&redis::cmd("PING")).await?;
+        }
+        Ok(())
     }
 
     /// Calls a script on a shard. Calls made at the same time share round trips.
     pub(crate) async fn call(&self, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&script.sha).arg(1).arg(keys::jobs(shard));
-        for arg in args {
-            command.arg(arg.as_slice());
-        }
-        match self.ask(&command).await {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(&script.text);
-                let _: String = self.ask(&load).await?;
-                Ok(self.ask(&command).await?)
+        let answer = self.server(shard).call(script, &keys::jobs(shard), args).await;
+        let answer = if homes::moved(&answer) {
+            Box::pin(self.look_again()).await?;
+            self.server(shard).call(script, &keys::jobs(shard), args).await
+        } else {
+            answer
+        };
+        answer.map_err(|error| refused(error, script, shard))
+    }
+}
+
+fn refused(error: QueueError, script: &Script, shard: u16) -> QueueError {
+    if let QueueError::Refused(cause) = &error {
+        tracing::error!(script = script.name, shard, error = %cause, "script refused");
+    }
+    error
+}
+
+/// The command that calls a script.
+fn call_of(script: &Script, whole: bool, key: &str, args: &Args) -> Cmd {
+    let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
+    command.arg(if whole { &script.text } else { &script.sha }).arg(1).arg(key);
+    for arg in args {
+        command.arg(arg.as_slice());
+    }
+    command
+}
+
+/// Whether the server has to be told the script's text. That travels with the call and not before it, because between the
+/// two a cluster may have another master.
+fn unknown_script(error: &RedisError) -> bool {
+    error.code() == Some("NOSCRIPT")
+}
+
+impl Server {
+    /// Calls a script under its first key.
+    pub(crate) async fn call(&self, script: &Script, key: &str, args: &Args) -> Result<Value, QueueError> {
+        // Boxed, so that the types of all that call scripts stay small.
+        match Box::pin(self.connection.ask(&call_of(script, false, key, args))).await {
+            Err(error) if unknown_script(&error) => {
+                Ok(Box::pin(self.connection.ask(&call_of(script, true, key, args))).await?)
             }
-            answer => answer.map_err(|error| {
-                let error = QueueError::from(error);
-                if let QueueError::Refused(cause) = &error {
-                    tracing::error!(script = script.name, shard, error = %cause, "script refused");
-                }
-                error
-            }),
+            answer => Ok(answer?),
         }
     }
 
-    /// A restarted server is noticed by the first command that finds its connection broken. That one is asked again on the
-    /// new connection: every command of ours may be carried out twice, because jobs have their ids and turns their numbers.
-    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, redis::RedisError> {
-        let mut connection = self.connection.clone();
-        match command.query_async(&mut connection).await {
-            Err(error) if error.is_connection_dropped() => command.query_async(&mut connection).await,
-            answer => answer,
-        }
+    /// Runs a plain command; in a cluster, on the nodes that redis-rs sends it to.
+    pub(crate) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
+        Ok(self.connection.ask(command).await?)
     }
 }

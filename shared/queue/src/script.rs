@@ -29,6 +29,8 @@ macro_rules! fragment {
     };
 }
 
+/// A script about a server, not about a shard.
+const ALONE: &[&str] = &[];
 const KEYS: &[&str] = &[fragment!("keys")];
 const READING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("describe")];
 const SCOPING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
@@ -118,6 +120,7 @@ macro_rules! script {
     };
 }
 
+script!(HOMES, "homes", Grows, ALONE);
 script!(INSTALL, "install", Grows, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);

@@ -76,6 +76,8 @@ pub(crate) struct Session {
     /// Suspects were seen waiting.
     suspects_wait: Notify,
     suspects_in_hand: AtomicUsize,
+    /// Jobs wanted by turns that their server does not answer: others may claim in their place.
+    given_up: AtomicUsize,
     shards: Vec<ShardSession>,
     holds: Mutex<HashMap<JobId, Weak<Hold>>>,
     started: Instant,
@@ -120,13 +122,16 @@ impl Session {
             claiming: AtomicBool::new(true),
             suspects_wait: Notify::new(),
             suspects_in_hand: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
             shards: (0..client.shards()).map(shard).collect(),
             holds: Mutex::default(),
             started: Instant::now(),
         });
         let tasks = client.tasks();
-        tasks.spawn(until(session.stop.clone(), heartbeat::beat(Arc::clone(&session))));
-        tasks.spawn(until(session.stop.clone(), heartbeat::maintain(Arc::clone(&session))));
+        for server in 0..client.link().servers().len() {
+            tasks.spawn(until(session.stop.clone(), heartbeat::beat(Arc::clone(&session), server)));
+            tasks.spawn(until(session.stop.clone(), heartbeat::maintain(Arc::clone(&session), server)));
+        }
         tasks.spawn(until(session.stop.clone(), driver::drive(Arc::clone(&session), receiver, claims)));
         if session.config.suspects {
             tasks.spawn(until(session.stop.clone(), suspects::take(Arc::clone(&session))));
@@ -183,7 +188,7 @@ impl Session {
         }
         metrics::counter!("postrider_queue_leases_lost_total").increment(lost as u64);
         tracing::warn!(shard, leases = lost, "the session was taken for dead; a new one begins");
-        self.beat.notify_one();
+        self.beat.notify_waiters();
     }
 
     fn hold(self: &Arc<Self>, record: &JobRecord, token: Token) -> Lease {

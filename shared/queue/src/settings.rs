@@ -2,44 +2,89 @@
 
 use std::collections::HashMap;
 
-use crate::{config::QueueConfig, error::QueueError, link::Link, script, wire};
+use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
 
-/// Refuses a server that evicts, has no memory limit, or keeps no log; and a queue of another protocol or shard count.
+use crate::{
+    config::QueueConfig,
+    error::QueueError,
+    link::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, Link, Server, explain},
+    script, wire,
+};
+
+/// Refuses servers that evict, have no memory limit, keep no log, or are no masters; and a queue of another protocol or
+/// shard count.
 pub(crate) async fn check(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {
-    let info: String = link.command(redis::cmd("INFO").arg("server")).await?;
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("0").trim().to_owned();
-    let major: u32 = version.split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
-    if major < 7 {
-        return Err(QueueError::Setting { setting: "redis_version", found: version, wanted: "7.0 or later" });
-    }
-    let mut command = redis::cmd("CONFIG");
-    command.arg("GET").arg("maxmemory").arg("maxmemory-policy").arg("appendonly");
-    match link.command::<HashMap<String, String>>(&command).await {
-        Ok(settings) => refuse_unsafe(&settings)?,
-        // Hosted servers often hide their settings. What cannot be seen is the operator's word.
-        Err(QueueError::Refused(error)) => {
-            tracing::warn!(%error, "Redis does not show its settings, so they were not checked");
+    for server in link.servers() {
+        for master in server.masters().await? {
+            check_master(server, &master, config.replicas).await.map_err(explain)?;
         }
-        Err(error) => return Err(error),
     }
+    link.settle_in().await?;
     installed(link, config).await
 }
 
-fn refuse_unsafe(settings: &HashMap<String, String>) -> Result<(), QueueError> {
+fn setting(setting: &'static str, found: impl Into<String>, wanted: &'static str) -> QueueError {
+    QueueError::Setting { setting, found: found.into(), wanted }
+}
+
+async fn check_master(server: &Server, client: &Client, replicas: u32) -> Result<(), QueueError> {
+    let patience = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(ANSWER_TIMEOUT));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&patience).await?;
+    let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
+    let facts: HashMap<&str, &str> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
+    let fact = |name: &str| facts.get(name).copied().unwrap_or_default();
+    let version = fact("redis_version");
+    let major: u32 = version.split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
+    if major < 7 {
+        return Err(setting("redis_version", version, "7.0 or later"));
+    }
+    match (fact("redis_mode"), server.is_cluster()) {
+        ("cluster", false) => {
+            return Err(setting("cluster-enabled", "yes", "a REDIS_URL that begins with redis+cluster://"));
+        }
+        ("sentinel", _) => {
+            return Err(setting("redis_mode", "sentinel", "a REDIS_URL redis+sentinel://host:port/NAME-OF-THE-MASTER"));
+        }
+        _ => {}
+    }
+    if fact("role") == "slave" {
+        let master = format!("{}:{}", fact("master_host"), fact("master_port"));
+        return Err(setting("replicaof", master, "no one, because a replica takes no jobs: name the master"));
+    }
+    check_settings(&mut connection, replicas).await
+}
+
+async fn check_settings(connection: &mut MultiplexedConnection, replicas: u32) -> Result<(), QueueError> {
+    let mut command = redis::cmd("CONFIG");
+    command.arg("GET").arg("maxmemory").arg("maxmemory-policy").arg("appendonly").arg("min-replicas-to-write");
+    let answer: Result<HashMap<String, String>, RedisError> = command.query_async(connection).await;
+    match answer.map_err(QueueError::from) {
+        Ok(settings) => refuse_unsafe(&settings, replicas),
+        // Hosted servers often hide their settings. What cannot be seen is the operator's word.
+        Err(QueueError::Refused(error)) => {
+            tracing::warn!(%error, "Redis does not show its settings, so they were not checked");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn refuse_unsafe(settings: &HashMap<String, String>, replicas: u32) -> Result<(), QueueError> {
     let get = |setting: &str| settings.get(setting).map(String::as_str);
     let evicts = get("maxmemory-policy").is_some_and(|value| value != "noeviction");
+    let enough =
+        get("min-replicas-to-write").and_then(|value| value.parse().ok()).is_none_or(|set: u32| set >= replicas);
     let rules = [
         ("maxmemory-policy", evicts, "noeviction, because an evicted job is a lost job"),
         ("maxmemory", get("maxmemory") == Some("0"), "a limit, so that a full queue refuses jobs instead of dying"),
+        ("min-replicas-to-write", !enough, "at least REDIS_REPLICAS, so that a master without replicas takes no jobs"),
         ("appendonly", get("appendonly") == Some("no"), "yes, because without a log a restart loses every job"),
     ];
-    for (setting, unsafe_value, wanted) in rules {
+    for (name, unsafe_value, wanted) in rules {
         if unsafe_value {
-            return Err(QueueError::Setting {
-                setting,
-                found: settings.get(setting).cloned().unwrap_or_default(),
-                wanted,
-            });
+            return Err(setting(name, get(name).unwrap_or_default(), wanted));
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use postrider_queue::QueueConfig;
+
 use super::{Reader, Section};
 use crate::seal::KeyRing;
 
@@ -55,13 +57,35 @@ pub struct RedisConfig {
     pub url: ConnectionUrl,
     /// Fixed for an installation; the queue engine refuses another number.
     pub shards: u16,
+    /// Replicas that must have confirmed a job before it counts as accepted.
+    pub replicas: u32,
 }
+
+impl RedisConfig {
+    /// The same as the queue engine wants it.
+    pub fn queue(&self) -> QueueConfig {
+        QueueConfig::new(self.url.as_str()).shards(self.shards).replicas(self.replicas)
+    }
+}
+
+/// How the address of a queue may begin: one server or several, a Sentinel's master, a cluster; with TLS or without.
+const REDIS_STARTS: &[&str] = &[
+    "redis://",
+    "rediss://",
+    "unix://",
+    "redis+unix://",
+    "redis+sentinel://",
+    "rediss+sentinel://",
+    "redis+cluster://",
+    "rediss+cluster://",
+];
 
 impl Section for RedisConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let url = url(reader, "REDIS_URL", &["redis://", "rediss://", "unix://", "redis+unix://"]);
+        let url = url(reader, "REDIS_URL", REDIS_STARTS);
         let shards = reader.number("QUEUE_SHARDS", 1..=1_024);
-        Some(Self { url: url?, shards: shards? })
+        let replicas = reader.number("REDIS_REPLICAS", 0..=10);
+        Some(Self { url: url?, shards: shards?, replicas: replicas? })
     }
 }
 

@@ -59,13 +59,19 @@ pub const VARIABLES: &[Variable] = &[
         "REDIS_URL",
         Default::Required,
         ALL,
-        "The queue's Redis: redis://[user:password@]host:6379/0. Needs appendonly yes, maxmemory, and maxmemory-policy noeviction.",
+        "The queue's Redis: redis://[user:password@]host:6379/0; several, separated by commas, share the shards; redis+sentinel://[user:password@]host:26379,host:26379/MASTER follows a master; redis+cluster://host:6379,host:6379 is a Redis Cluster; rediss for TLS. Each needs appendonly yes, maxmemory, and maxmemory-policy noeviction.",
     ),
     variable(
         "QUEUE_SHARDS",
         Default::Is("16"),
         ALL,
         "Into how many shards the queue divides its keys (1 to 1024). Fixed when the first process meets an empty Redis.",
+    ),
+    variable(
+        "REDIS_REPLICAS",
+        Default::Is("0"),
+        ALL,
+        "How many replicas of a Redis server must have a job before it counts as accepted (0 to 10). The servers need min-replicas-to-write of as many.",
     ),
     variable(
         "SECRET_KEYS",

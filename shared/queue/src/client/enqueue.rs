@@ -226,7 +226,7 @@ async fn call(link: &Link, script: &Script, shard: u16, args: &Args) -> Result<(
     let deadline = Instant::now() + REPEAT_FOR;
     let mut repeated = false;
     loop {
-        match link.call(script, shard, args).await {
+        match link.commit(script, shard, args).await {
             Ok(answer) => return Ok((wire::bytes(answer)?, repeated)),
             Err(QueueError::Unreachable(_)) if Instant::now() < deadline => {
                 repeated = true;

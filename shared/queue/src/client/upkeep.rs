@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::future::{join_all, try_join_all};
+
 use super::QueueClient;
 use crate::{error::QueueError, id::JobId, link::Args, script, wire};
 
@@ -27,13 +29,42 @@ pub struct Ticked {
     pub suspects: bool,
 }
 
+impl Ticked {
+    fn add(&mut self, other: &Self) {
+        self.promoted += other.promoted;
+        self.rescued += other.rescued;
+        self.poisoned += other.poisoned;
+        self.unparked += other.unparked;
+        self.pruned += other.pruned;
+        self.more |= other.more;
+        self.suspects |= other.suspects;
+        self.next_due = self.next_due.into_iter().chain(other.next_due).min();
+    }
+}
+
 impl QueueClient {
     /// One bounded step of maintenance in every shard: promotes due jobs, rescues the jobs of dead sessions, unparks lanes,
     /// prunes expired records. Every worker and the scheduler take these steps about five times a second; none needs another.
     pub async fn tick(&self) -> Result<Ticked, QueueError> {
+        let servers = 0..self.link().servers().len();
+        let mut ticked = Ticked::default();
+        let mut failed = None;
+        // A server that is away must not keep the others from their maintenance.
+        for of_server in join_all(servers.map(|server| self.tick_server(server))).await {
+            match of_server {
+                Ok(of_server) => ticked.add(&of_server),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(ticked), Err)
+    }
+
+    /// The same in the shards of one server.
+    pub(crate) async fn tick_server(&self, server: usize) -> Result<Ticked, QueueError> {
         let args = vec![SESSION_TTL.as_millis().to_string().into_bytes()];
         let mut ticked = Ticked::default();
-        for answer in self.on_all_shards(&script::TICK, &args).await? {
+        let shards = self.link().shards_of(server).into_iter();
+        for answer in try_join_all(shards.map(|shard| self.link().call(&script::TICK, shard, &args))).await? {
             let mut numbers = [0; 7];
             for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {
                 *number = wire::integer(&value)?;

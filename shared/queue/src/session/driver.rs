@@ -117,7 +117,8 @@ pub(super) async fn drive(
 impl Driver {
     /// Jobs that this process has room for.
     fn free(&self) -> usize {
-        self.session.config.concurrency.saturating_sub(self.running + self.wanted)
+        let wanted = self.wanted.saturating_sub(self.session.given_up.load(Ordering::Acquire));
+        self.session.config.concurrency.saturating_sub(self.running + wanted)
     }
 
     fn is_idle(&self) -> bool {
@@ -176,7 +177,7 @@ impl Driver {
                     shard.ready = true;
                     shard.called = true;
                 }
-                self.session.beat.notify_one();
+                self.session.beat.notify_waiters();
             }
         }
     }

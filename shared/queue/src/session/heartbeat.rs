@@ -15,10 +15,14 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 const TICK_EVERY: Duration = Duration::from_millis(200);
 const TICK_AT_ONCE: Duration = Duration::from_millis(2);
 
-/// Tells every shard that the process lives, four times in its time to live; opens sessions where it is not known.
-pub(super) async fn beat(session: Arc<Session>) {
+/// Tells every shard of a server that the process lives, four times in its time to live; opens sessions where it is not
+/// known. Each server has its own heartbeat, so that one that is away delays no other.
+pub(super) async fn beat(session: Arc<Session>, server: usize) {
     loop {
-        let shards = 0..session.client.shards();
+        let asked = session.beat.notified();
+        tokio::pin!(asked);
+        asked.as_mut().enable(); // before the calls, so that nothing asked meanwhile is missed
+        let shards = session.client.link().shards_of(server).into_iter();
         let answers = join_all(shards.map(|shard| renew(&session, shard))).await;
         let failed = answers.iter().find_map(|answer| answer.as_ref().err());
         let pause = match failed {
@@ -30,7 +34,7 @@ pub(super) async fn beat(session: Arc<Session>) {
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = session.beat.notified() => {}
+            () = asked => {}
         }
     }
 }
@@ -53,10 +57,10 @@ async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
     Ok(())
 }
 
-/// Takes bounded steps of maintenance; more often while there is more to do or a job is due sooner.
-pub(super) async fn maintain(session: Arc<Session>) {
+/// Takes bounded steps of maintenance at a server; more often while there is more to do or a job is due sooner.
+pub(super) async fn maintain(session: Arc<Session>, server: usize) {
     loop {
-        let ticked = session.client.tick().await;
+        let ticked = session.client.tick_server(server).await;
         if ticked.as_ref().is_ok_and(|ticked| ticked.suspects) {
             session.suspects_wait.notify_one();
         }

@@ -1,6 +1,9 @@
 //! One turn: the call, and reading its answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -16,6 +19,9 @@ use crate::{
 const REPEAT_AFTER: Duration = Duration::from_millis(50);
 /// An error that repeating does not mend is reported and repeated slowly: the worker never ends because of it.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
+
+/// Where the number of jobs wanted stands among the arguments.
+const WANT: usize = 2;
 
 /// A turn to be sent.
 pub(super) struct Turn {
@@ -59,15 +65,23 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
     }
     tables.append_to(&mut args);
     args.extend(items);
-    loop {
+    let mut given_up = 0;
+    let answer = loop {
         let answer = match session.client.link().call(&script::TURN, turn.shard, &args).await {
             Ok(value) => read(turn.shard, value),
             Err(error) => Err(error),
         };
         match answer {
-            Ok(answer) => return (turn, answer),
+            Ok(answer) => break answer,
             Err(error) if error.is_transient() => {
                 tracing::debug!(shard = turn.shard, %error, "turn unanswered, will be repeated");
+                if given_up == 0 && turn.want > 0 {
+                    // The room it asked for must not be kept from other servers. Its repeat brings what the first call
+                    // claimed, if that was carried out, and claims nothing else.
+                    given_up = turn.want;
+                    session.given_up.fetch_add(given_up, Ordering::AcqRel);
+                    args[WANT] = b"0".to_vec();
+                }
                 tokio::time::sleep(REPEAT_AFTER).await;
             }
             Err(error) => {
@@ -75,7 +89,9 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
                 tokio::time::sleep(REFUSED_AFTER).await;
             }
         }
-    }
+    };
+    session.given_up.fetch_sub(given_up, Ordering::AcqRel);
+    (turn, answer)
 }
 
 fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod bad_servers;
 mod batches;
 mod bounds;
 mod caps;
@@ -17,6 +18,7 @@ mod process;
 mod proxy;
 mod reading;
 mod server;
+mod servers;
 mod suspects;
 mod unique;
 mod waking;

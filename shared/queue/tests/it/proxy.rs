@@ -20,6 +20,8 @@ struct Faults {
     lost: AtomicUsize,
     /// Nothing passes, nothing is lost: what a stopped process looks like.
     held: AtomicBool,
+    /// In answers, the one text becomes the other, of the same length.
+    rewrite: Option<(&'static [u8], &'static [u8])>,
 }
 
 pub(crate) struct Proxy {
@@ -30,9 +32,19 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn before(server: &Server) -> Self {
+        Self::start(server, Faults::default()).await
+    }
+
+    /// A server that says something else of itself.
+    pub(crate) async fn rewriting(server: &Server, from: &'static [u8], to: &'static [u8]) -> Self {
+        assert_eq!(from.len(), to.len());
+        Self::start(server, Faults { rewrite: Some((from, to)), ..Faults::default() }).await
+    }
+
+    async fn start(server: &Server, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
-        let faults = Arc::new(Faults::default());
+        let faults = Arc::new(faults);
         let port = server.port;
         let mut tasks = JoinSet::new();
         let shared = Arc::clone(&faults);
@@ -76,6 +88,11 @@ async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
                 return;
             }
             continue;
+        }
+        if let Some((from, to)) = faults.rewrite {
+            while let Some(at) = answered[..many].windows(from.len()).position(|window| window == from) {
+                answered[at..at + to.len()].copy_from_slice(to);
+            }
         }
         let lose = faults.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if lose.is_ok() {

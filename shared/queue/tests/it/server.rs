@@ -21,23 +21,31 @@ pub(crate) struct Server {
     pub(crate) dir: tempfile::TempDir,
     child: Option<Child>,
     faked: bool,
+    /// Arguments beside the usual ones.
+    more: Vec<String>,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::launch(false).await
+        Self::launch(false, &[]).await
+    }
+
+    /// With further settings, which win.
+    pub(crate) async fn start_with(more: &[&str]) -> Self {
+        Self::launch(false, more).await
     }
 
     /// A server whose clock shows this time now and goes on from there; see [`set_clock`](Self::set_clock).
     pub(crate) async fn start_at(time: &str) -> Self {
-        let server = Self::launch(true);
+        let server = Self::launch(true, &[]);
         let server = server.await;
         server.set_clock(time);
         server
     }
 
-    async fn launch(faked: bool) -> Self {
-        let mut server = Self { port: free_port(), dir: tempfile::tempdir().unwrap(), child: None, faked };
+    async fn launch(faked: bool, more: &[&str]) -> Self {
+        let more = more.iter().map(ToString::to_string).collect();
+        let mut server = Self { port: free_port(), dir: tempfile::tempdir().unwrap(), child: None, faked, more };
         server.up().await;
         server
     }
@@ -48,11 +56,33 @@ impl Server {
 
     /// Starts it (again) with the data it left.
     pub(crate) async fn up(&mut self) {
+        self.begin();
+        let client = redis::Client::open(self.url()).unwrap();
+        until("redis-server answers", || async {
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            let answer = redis::cmd("PING").query_async::<redis::Value>(&mut connection).await;
+            match answer {
+                Err(error) if error.code() != Some("NOAUTH") => None,
+                _ => Some(()),
+            }
+        })
+        .await;
+    }
+
+    /// From its next start on it needs this long for each command in its log.
+    pub(crate) fn slow_loading(&mut self, delay: Duration) {
+        self.more.extend(["--key-load-delay".to_owned(), delay.as_micros().to_string()]);
+    }
+
+    /// The same without waiting until it answers.
+    pub(crate) fn begin(&mut self) {
         let mut command = Command::new("redis-server");
         command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
             .args(["--appendfsync", "everysec", "--maxmemory", "1gb", "--maxmemory-policy", "noeviction"])
+            .args(["--repl-diskless-sync-delay", "0"])
             .args(["--dir", &self.dir.path().display().to_string()])
+            .args(&self.more)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         if self.faked {
@@ -65,12 +95,10 @@ impl Server {
                 .env("TZ", "UTC");
         }
         self.child = Some(command.spawn().expect("redis-server is installed"));
-        let client = redis::Client::open(self.url()).unwrap();
-        until("redis-server answers", || async {
-            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-            redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
-        })
-        .await;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// SIGKILL.
@@ -112,7 +140,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -1,0 +1,88 @@
+//! A connection to one server that mends itself, whatever kind of server it is.
+
+use redis::{
+    Cmd, FromRedisValue, Pipeline, RedisError, Value,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    cluster_async::ClusterConnection,
+};
+
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_EVERY, following::Following};
+use crate::{
+    address::{Address, cluster_client},
+    error::QueueError,
+};
+
+const RECONNECT_TRIES: usize = 5;
+const BUFFER: usize = 1024;
+
+#[derive(Clone)]
+pub(super) enum Connection {
+    Fixed(ConnectionManager),
+    Following(Following),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    pub(super) async fn open(address: &Address) -> Result<Self, QueueError> {
+        match address {
+            Address::Single(client) => {
+                let config = ConnectionManagerConfig::new()
+                    .set_min_delay(std::time::Duration::from_millis(20))
+                    .set_max_delay(RECONNECT_EVERY)
+                    .set_number_of_retries(RECONNECT_TRIES)
+                    .set_pipeline_buffer_size(BUFFER)
+                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                    .set_response_timeout(Some(ANSWER_TIMEOUT));
+                Ok(Self::Fixed(ConnectionManager::new_with_config(client.clone(), config).await?))
+            }
+            Address::Sentinel { sentinels, master, node } => {
+                Ok(Self::Following(Following::open(sentinels, master, node).await?))
+            }
+            Address::Cluster { nodes } => Ok(Self::Cluster(cluster_client(nodes)?.get_async_connection().await?)),
+        }
+    }
+
+    /// Runs a command. A restarted server is noticed by the first command that finds its connection broken: that one is
+    /// asked again on the new connection, because every command of ours may be carried out twice.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        match self {
+            Self::Fixed(manager) => {
+                let mut manager = manager.clone();
+                match command.query_async(&mut manager).await {
+                    Err(error) if error.is_connection_dropped() => command.query_async(&mut manager).await,
+                    answer => answer,
+                }
+            }
+            Self::Following(following) => {
+                let (number, mut connection) = following.current();
+                match command.query_async(&mut connection).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => command.query_async(&mut following.after(error, number).await?).await,
+                }
+            }
+            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+        }
+    }
+
+    /// Runs commands of one slot, one after another on one connection; an answer may be an error of its own.
+    pub(super) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let many = commands.cmd_iter().count();
+        match self {
+            Self::Fixed(manager) => {
+                let mut manager = manager.clone();
+                match manager.req_packed_commands(commands, 0, many).await {
+                    Err(error) if error.is_connection_dropped() => manager.req_packed_commands(commands, 0, many).await,
+                    answer => answer,
+                }
+            }
+            Self::Following(following) => {
+                let (number, mut connection) = following.current();
+                match connection.req_packed_commands(commands, 0, many).await {
+                    Ok(answers) => Ok(answers),
+                    Err(error) => following.after(error, number).await?.req_packed_commands(commands, 0, many).await,
+                }
+            }
+            Self::Cluster(cluster) => cluster.clone().req_packed_commands(commands, 0, many).await,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One server of the queue: a single one, a Sentinel's master, or a whole cluster.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use redis::{Client, ConnectionInfo, ErrorKind, RedisError, Value, aio::PubSub};
+use tokio::sync::Mutex;
+
+use super::{CONNECT_TIMEOUT, connection::Connection};
+use crate::{
+    address::{Address, sentinel_client},
+    error::QueueError,
+};
+
+pub(crate) struct Server {
+    pub(super) connection: Connection,
+    /// Where calls wait for replicas, so that no other call waits behind them.
+    pub(super) commits: Option<Connection>,
+    address: Address,
+    /// Nodes of a cluster, as it told last; the configured ones until then.
+    nodes: Mutex<Vec<ConnectionInfo>>,
+    next_node: AtomicUsize,
+}
+
+impl Server {
+    pub(super) async fn open(address: Address, replicas: u32) -> Result<Self, QueueError> {
+        let connection = Connection::open(&address).await.map_err(explain)?;
+        let commits = if replicas > 0 { Some(Connection::open(&address).await?) } else { None };
+        let nodes = match &address {
+            Address::Cluster { nodes } => nodes.clone(),
+            Address::Single(_) | Address::Sentinel { .. } => Vec::new(),
+        };
+        Ok(Self { connection, commits, address, nodes: Mutex::new(nodes), next_node: AtomicUsize::new(0) })
+    }
+
+    /// Whether it spreads the shards over its nodes by itself.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.address, Address::Cluster { .. })
+    }
+
+    /// Clients of each process that keeps data: of the masters of a cluster, else of the one there is.
+    pub(crate) async fn masters(&self) -> Result<Vec<Client>, QueueError> {
+        match &self.address {
+            Address::Single(client) => Ok(vec![client.clone()]),
+            Address::Sentinel { sentinels, master, node } => {
+                Ok(vec![sentinel_client(sentinels, master, node)?.async_get_client().await?])
+            }
+            Address::Cluster { .. } => {
+                let masters = self.learn_nodes().await?.into_iter().filter(|(_, master)| *master);
+                Ok(masters.map(|(node, _)| Client::open(node)).collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// A new connection for messages. Any node of a cluster passes all messages on.
+    pub(crate) async fn subscription(&self) -> Result<PubSub, QueueError> {
+        let connect = async {
+            match &self.address {
+                Address::Single(client) => Ok(client.get_async_pubsub().await?),
+                Address::Sentinel { sentinels, master, node } => {
+                    let client = sentinel_client(sentinels, master, node)?.async_get_client().await?;
+                    Ok(client.get_async_pubsub().await?)
+                }
+                Address::Cluster { .. } => {
+                    let node = {
+                        let nodes = self.nodes.lock().await;
+                        let place = self.next_node.fetch_add(1, Ordering::Relaxed);
+                        nodes[place % nodes.len()].clone()
+                    };
+                    let subscription = Client::open(node)?.get_async_pubsub().await?;
+                    self.learn_nodes().await?;
+                    Ok(subscription)
+                }
+            }
+        };
+        tokio::time::timeout(2 * CONNECT_TIMEOUT, connect)
+            .await
+            .unwrap_or_else(|_| Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)).into()))
+    }
+
+    /// The healthy nodes of a cluster, and whether each is a master.
+    async fn learn_nodes(&self) -> Result<Vec<(ConnectionInfo, bool)>, QueueError> {
+        let Address::Cluster { nodes: configured } = &self.address else {
+            return Ok(Vec::new());
+        };
+        let answer: Value = self.connection.ask(redis::cmd("CLUSTER").arg("NODES")).await?;
+        let text = redis::from_redis_value::<String>(answer).map_err(RedisError::from)?;
+        let nodes: Vec<_> = text.lines().filter_map(|line| node_of(line, &configured[0])).collect();
+        if !nodes.is_empty() {
+            *self.nodes.lock().await = nodes.iter().map(|(node, _)| node.clone()).collect();
+        }
+        Ok(nodes)
+    }
+}
+
+/// Errors of first calls that no waiting mends, in the operator's words.
+pub(crate) fn explain(error: QueueError) -> QueueError {
+    let QueueError::Refused(cause) = &error else {
+        return error;
+    };
+    let text = cause.to_string();
+    if text.contains("cluster support disabled") {
+        return QueueError::Setting {
+            setting: "cluster-enabled",
+            found: "no".to_owned(),
+            wanted: "yes, or a REDIS_URL without +cluster",
+        };
+    }
+    match (cause.code(), cause.kind()) {
+        (Some("NOAUTH" | "WRONGPASS" | "NOPERM"), _) | (_, ErrorKind::AuthenticationFailed) => {
+            QueueError::invalid("REDIS_URL", format!("its user or password is not accepted ({text})"))
+        }
+        (_, ErrorKind::MasterNameNotFoundBySentinel) => {
+            QueueError::invalid("REDIS_URL", "the Sentinels know no working master of this name")
+        }
+        (_, ErrorKind::Parse) => QueueError::invalid("REDIS_URL", "what answers there is not Redis"),
+        _ => error,
+    }
+}
+
+/// Reads a line of CLUSTER NODES: id, host:port@bus[,name], flags, …
+fn node_of(line: &str, pattern: &ConnectionInfo) -> Option<(ConnectionInfo, bool)> {
+    let mut words = line.split(' ');
+    let place = words.nth(1)?.split(['@', ',']).next()?;
+    let flags: Vec<&str> = words.next()?.split(',').collect();
+    if flags.iter().any(|flag| matches!(*flag, "fail" | "fail?" | "noaddr" | "handshake")) {
+        return None;
+    }
+    let (host, port) = place.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let addr = match pattern.addr() {
+        redis::ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            redis::ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        _ => redis::ConnectionAddr::Tcp(host, port),
+    };
+    Some((pattern.clone().set_addr(addr), flags.contains(&"master")))
+}

@@ -1,0 +1,144 @@
+//! Servers that cannot keep a promise, or are none: each is named in an error, and nothing is lost.
+
+use std::time::Duration;
+
+use postrider_queue::{JobState, QueueClient, QueueConfig, QueueError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    server::{Server, config, done, job, until, until_state, work},
+    servers::replica_of,
+};
+
+async fn refusal(url: &str) -> QueueError {
+    QueueClient::connect(QueueConfig::new(url).shards(1)).await.map(drop).unwrap_err()
+}
+
+/// Something that answers whatever it reads by this.
+async fn answering(answer: &'static [u8]) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut asked = vec![0; 4096];
+                while let Ok(1..) = stream.read(&mut asked).await {
+                    let _ = stream.write_all(answer).await;
+                }
+            });
+        }
+    });
+    format!("redis://127.0.0.1:{port}")
+}
+
+#[tokio::test]
+async fn what_is_not_redis_is_called_so() {
+    let url = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    let refused = refusal(&url).await;
+    assert!(refused.to_string().contains("REDIS_URL: what answers there is not Redis"), "{refused}");
+    assert!(!refused.is_transient());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_called_so_and_not_shown() {
+    let server = Server::start_with(&["--requirepass", "right"]).await;
+    for url in [server.url(), server.url().replace("redis://", "redis://:hush@")] {
+        let refused = refusal(&url).await.to_string();
+        assert!(refused.contains("REDIS_URL: its user or password is not accepted"), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
+    }
+    let url = server.url().replace("redis://", "redis://:right@");
+    QueueClient::connect(QueueConfig::new(url).shards(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_old_version_is_refused_by_name() {
+    let server = Server::start().await;
+    // Redis 7 itself, which says that it is older.
+    let proxy = crate::proxy::Proxy::rewriting(&server, b"redis_version:7", b"redis_version:6").await;
+    match refusal(&proxy.url).await {
+        QueueError::Setting { setting: "redis_version", found, .. } => assert!(found.starts_with("6."), "{found}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_replica_is_refused_at_the_start() {
+    let master = Server::start().await;
+    let replica = replica_of(&master).await;
+    let refused = refusal(&replica.url()).await;
+    assert!(matches!(refused, QueueError::Setting { setting: "replicaof", .. }), "{refused}");
+    assert!(refused.to_string().contains(&format!("127.0.0.1:{}", master.port)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_becomes_read_only_loses_nothing() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(1).query_async(&mut redis).await.unwrap();
+    let refused = client.enqueue(job("acme")).await.unwrap_err();
+    assert!(refused.is_transient() && refused.to_string().to_lowercase().contains("read only"), "{refused}");
+    let worker = work(&client, config(1), |_| async { done() });
+    let _: () = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query_async(&mut redis).await.unwrap();
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn scripts_that_are_flushed_all_the_time_are_sent_again() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let worker = work(&client, config(4), |_| async { done() });
+    let mut redis = server.redis().await;
+    for _ in 0..20 {
+        let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
+        let id = client.enqueue(job("acme")).await.unwrap().id();
+        let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
+        until_state(&client, id, JobState::Completed).await;
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_loads_its_data_is_waited_for() {
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    let mut redis = server.redis().await;
+    // Enough that loading takes a while.
+    let mut many = redis::pipe();
+    for n in 0..20_000 {
+        many.set(format!("filling:{n}"), "x").ignore();
+    }
+    let _: () = many.query_async(&mut redis).await.unwrap();
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let synced = || async {
+        let info: String = redis::cmd("INFO").arg("persistence").query_async(&mut server.redis().await).await.unwrap();
+        info.contains("aof_pending_bio_fsync:0").then_some(())
+    };
+    until("the log is on disk", synced).await;
+    server.kill();
+    server.slow_loading(Duration::from_micros(30));
+    server.begin();
+    let refused = until("it says that it loads", || async {
+        QueueClient::connect(QueueConfig::new(server.url()).shards(1))
+            .await
+            .err()
+            .filter(|error| error.to_string().to_lowercase().contains("loading"))
+    })
+    .await;
+    assert!(refused.is_transient(), "{refused}");
+    let worker = work(&client, config(1), |_| async { done() });
+    until_state_when_it_answers(&client, id).await;
+    worker.stop().await;
+}
+
+async fn until_state_when_it_answers(client: &QueueClient, id: postrider_queue::JobId) {
+    until("it is done", || async {
+        client.get(id).await.ok().flatten().filter(|record| record.state == JobState::Completed)
+    })
+    .await;
+}

@@ -1,0 +1,7 @@
+//! The queue on several servers, behind Sentinel, and on a cluster.
+
+mod cluster;
+mod replicas;
+mod several;
+
+pub(crate) use replicas::replica_of;

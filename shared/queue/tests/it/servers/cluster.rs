@@ -1,0 +1,124 @@
+//! A Redis Cluster of three masters, each with a replica.
+
+use std::time::{Duration, Instant};
+
+use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig};
+
+use crate::server::{PATIENCE, Server, config, done, free_port, job, until, until_state, work};
+
+const SLOTS: u16 = 16_384;
+
+/// Three masters, then their replicas.
+struct Cluster(Vec<Server>);
+
+impl Cluster {
+    async fn start() -> Self {
+        let mut nodes = Vec::new();
+        let mut ids = Vec::new();
+        let mut buses = Vec::new();
+        for _ in 0..6 {
+            let bus = free_port().to_string();
+            let node = Server::start_with(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "1000",
+                "--cluster-port",
+                &bus,
+                "--cluster-replica-validity-factor",
+                "0",
+            ])
+            .await;
+            ids.push(ask::<String>(&node, &["MYID"]).await);
+            buses.push(bus);
+            nodes.push(node);
+        }
+        for (place, node) in nodes.iter().enumerate() {
+            if let Ok(third @ 0..3) = u16::try_from(place) {
+                let (from, till) =
+                    (u32::from(SLOTS) * u32::from(third) / 3, u32::from(SLOTS) * (u32::from(third) + 1) / 3 - 1);
+                ask::<()>(node, &["ADDSLOTSRANGE", &from.to_string(), &till.to_string()]).await;
+            }
+            ask::<()>(node, &["SET-CONFIG-EPOCH", &(place + 1).to_string()]).await;
+            if place > 0 {
+                ask::<()>(&nodes[0], &["MEET", "127.0.0.1", &node.port.to_string(), &buses[place]]).await;
+            }
+        }
+        for place in 3..6 {
+            until("the replica knows its master", || async {
+                let text = ask::<String>(&nodes[place], &["NODES"]).await;
+                text.contains(&ids[place - 3]).then_some(())
+            })
+            .await;
+            ask::<()>(&nodes[place], &["REPLICATE", &ids[place - 3]]).await;
+        }
+        for node in &nodes {
+            until("the cluster is whole", || async {
+                let info = ask::<String>(node, &["INFO"]).await;
+                let text = ask::<String>(node, &["NODES"]).await;
+                let linked = text.lines().filter(|line| line.contains(" connected")).count();
+                (info.contains("cluster_state:ok") && linked == 6 && text.matches("slave").count() == 3).then_some(())
+            })
+            .await;
+        }
+        for replica in &nodes[3..] {
+            until("the replica is in step", || async {
+                let info: String =
+                    redis::cmd("INFO").arg("replication").query_async(&mut replica.redis().await).await.unwrap();
+                info.contains("master_link_status:up").then_some(())
+            })
+            .await;
+        }
+        Self(nodes)
+    }
+
+    fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.0[0].port, self.0[1].port)
+    }
+}
+
+async fn ask<T: redis::FromRedisValue>(node: &Server, words: &[&str]) -> T {
+    redis::cmd("CLUSTER").arg(words).query_async(&mut node.redis().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_drain_goes_on_when_a_replica_takes_over() {
+    let mut cluster = Cluster::start().await;
+    let client = QueueClient::connect(QueueConfig::new(cluster.url()).shards(16)).await.unwrap();
+    let jobs = (0..600).map(|n| job(&format!("t{}", n % 40))).collect();
+    let mut ids: Vec<_> = client.enqueue_many(jobs).await.unwrap().iter().map(Enqueued::id).collect();
+    let worker = work(&client, config(8), |_| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        done()
+    });
+    let first = client.wait(ids[0], PATIENCE).await.unwrap().unwrap();
+    assert_eq!(first.state, JobState::Completed);
+
+    // The node that the client was told of first, and so the one it has its subscription at.
+    cluster.0[0].kill();
+    let killed = Instant::now();
+    for n in 0..40 {
+        let of = format!("t{n}");
+        let answer = until("jobs are taken again", || async { client.enqueue(job(&of)).await.ok() }).await;
+        ids.push(answer.id());
+    }
+    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
+    for id in &ids {
+        until_state(&client, *id, JobState::Completed).await;
+    }
+    // Messages arrive again.
+    let id = client.enqueue(job("t1")).await.unwrap().id();
+    assert_eq!(client.wait(id, PATIENCE).await.unwrap().unwrap().state, JobState::Completed);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_under_a_single_servers_url_is_refused_and_the_other_way_round() {
+    let node = Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &free_port().to_string()]).await;
+    let refused = QueueClient::connect(QueueConfig::new(node.url())).await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("redis+cluster://"), "{refused}");
+    let single = Server::start().await;
+    let url = format!("redis+cluster://127.0.0.1:{}", single.port);
+    let refused = QueueClient::connect(QueueConfig::new(url)).await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("cluster-enabled"), "{refused}");
+}

@@ -1,0 +1,129 @@
+//! A master with a replica, watched by a Sentinel.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, QueueError};
+
+use crate::server::{Server, config, done, free_port, job, tenant, until, until_state, work};
+
+/// A Sentinel that takes a master for dead after half a second.
+pub(crate) struct Sentinel {
+    port: u16,
+    child: Child,
+    _dir: tempfile::TempDir,
+}
+
+impl Sentinel {
+    pub(crate) async fn watch(master: &Server, replicas: usize) -> Self {
+        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+        let file = dir.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
+            dir.path().display(),
+            master.port
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(&file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        until("the Sentinel knows the replicas", || async {
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            let known: Vec<redis::Value> =
+                redis::cmd("SENTINEL").arg("REPLICAS").arg("main").query_async(&mut connection).await.ok()?;
+            (known.len() == replicas).then_some(())
+        })
+        .await;
+        Self { port, child, _dir: dir }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis+sentinel://127.0.0.1:{}/main", self.port)
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A replica of this master, in step with it.
+pub(crate) async fn replica_of(master: &Server) -> Server {
+    let port = master.port.to_string();
+    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]).await;
+    until("the replica is in step", || async {
+        let info: String = redis::cmd("INFO").arg("replication").query_async(&mut replica.redis().await).await.unwrap();
+        info.contains("master_link_status:up").then_some(())
+    })
+    .await;
+    replica
+}
+
+#[tokio::test]
+async fn clients_and_workers_follow_a_master_change() {
+    let mut master = Server::start().await;
+    let replica = replica_of(&master).await;
+    let sentinel = Sentinel::watch(&master, 1).await;
+    let client = QueueClient::connect(QueueConfig::new(sentinel.url()).shards(2)).await.unwrap();
+    let worker = work(&client, config(8), |_| async { done() });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+
+    master.kill();
+    let killed = Instant::now();
+    let id = until("a job is taken again", || async { client.enqueue(job("acme")).await.ok() }).await.id();
+    let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut replica.redis().await).await.unwrap();
+    assert_eq!(redis::from_redis_value_ref::<String>(&role[0]).unwrap(), "master");
+    // A waiter is told over the new master's subscription.
+    let record = client.wait(id, Duration::from_secs(10)).await.unwrap().unwrap();
+    assert_eq!(record.state, JobState::Completed);
+    assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
+
+    // The old master comes back as a replica: nobody is confused.
+    master.up().await;
+    until("the old master is a replica", || async {
+        let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut master.redis().await).await.ok()?;
+        (redis::from_redis_value_ref::<String>(&role[0]).unwrap() == "slave").then_some(())
+    })
+    .await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+/// Stops a process, or lets it go on.
+fn signal(server: &Server, name: &str) {
+    let pid = server.pid().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn an_enqueue_waits_for_a_replica_if_told_to() {
+    let master = Server::start().await;
+    let replica = replica_of(&master).await;
+    let asking = QueueConfig::new(master.url()).shards(1).replicas(1);
+    let refused = QueueClient::connect(asking.clone()).await.map(drop).unwrap_err();
+    assert!(matches!(refused, QueueError::Setting { setting: "min-replicas-to-write", .. }), "{refused}");
+    let mut redis = master.redis().await;
+    let set = redis::cmd("CONFIG").arg("SET").arg("min-replicas-to-write").arg(1).to_owned();
+    let _: () = set.query_async(&mut redis).await.unwrap();
+    let client = QueueClient::connect(asking).await.unwrap();
+    assert!(matches!(client.enqueue(job("acme")).await.unwrap(), Enqueued::Created(_)));
+
+    signal(&replica, "-STOP");
+    let id = client.job_id(&tenant("acme"));
+    let mut silent = job("acme");
+    silent.id = Some(id);
+    let refused = client.enqueue(silent.clone()).await.unwrap_err();
+    assert!(refused.is_transient() && refused.to_string().contains("NOREPLICAS"), "{refused}");
+    // Other calls were not held up, and the job is there, only not safe yet.
+    assert!(client.get(id).await.unwrap().is_some());
+    signal(&replica, "-CONT");
+    assert_eq!(client.enqueue(silent).await.unwrap(), Enqueued::Exists(id));
+}

@@ -1,0 +1,144 @@
+//! Shards spread over several servers.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, QueueError, Tenant};
+
+use crate::server::{PATIENCE, Server, config, done, job, tenant, until, until_state, work};
+
+const SHARDS: u16 = 4;
+
+async fn connect(urls: &[String]) -> Result<QueueClient, QueueError> {
+    QueueClient::connect(QueueConfig::new(urls.join(",")).shards(SHARDS)).await
+}
+
+/// A tenant for every shard.
+fn tenants(client: &QueueClient) -> Vec<Tenant> {
+    let all: Vec<Tenant> = (0..1_000).map(|n| tenant(&format!("t{n}"))).collect();
+    let of = |shard| all.iter().find(|tenant| client.shard_of(tenant) == shard).unwrap().clone();
+    (0..client.shards()).map(of).collect()
+}
+
+/// The shards whose jobs stand in this server.
+async fn shards_in(server: &Server) -> HashSet<u16> {
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs").query_async(&mut server.redis().await).await.unwrap();
+    keys.iter().map(|key| key[4..key.find('}').unwrap()].parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn jobs_of_all_shards_run_wherever_their_server_is() {
+    let (one, two) = (Server::start().await, Server::start().await);
+    let client = connect(&[one.url(), two.url()]).await.unwrap();
+    let tenants = tenants(&client);
+    let jobs = tenants.iter().map(|tenant| job(tenant.as_str())).collect();
+    let ids: Vec<_> = client.enqueue_many(jobs).await.unwrap().iter().map(Enqueued::id).collect();
+    let (in_one, in_two) = (shards_in(&one).await, shards_in(&two).await);
+    assert_eq!((in_one.len(), in_two.len()), (2, 2), "{in_one:?} {in_two:?}");
+    assert!(in_one.is_disjoint(&in_two));
+
+    // Another process that names them in another order finds the same.
+    let other = connect(&[two.url(), one.url()]).await.unwrap();
+    let waiting = {
+        let (other, id) = (other.clone(), ids[0]);
+        async move { other.wait(id, PATIENCE).await.unwrap().unwrap() }
+    };
+    let worker = work(&client, config(8), |_| async { done() });
+    assert_eq!(waiting.await.state, JobState::Completed);
+    for id in ids {
+        until_state(&other, id, JobState::Completed).await;
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn servers_that_do_not_hold_the_whole_queue_are_refused() {
+    let (one, two, three) = (Server::start().await, Server::start().await, Server::start().await);
+    connect(&[one.url(), two.url()]).await.unwrap();
+    for urls in [vec![one.url()], vec![two.url(), three.url()], vec![one.url(), one.url(), two.url()]] {
+        let refused = connect(&urls).await.map(drop).unwrap_err();
+        assert!(matches!(&refused, QueueError::Servers(text) if text.contains("REDIS_URL")), "{urls:?}: {refused}");
+        assert!(!refused.is_transient());
+    }
+    // A server more is no harm; it holds nothing until a shard is moved there.
+    connect(&[one.url(), two.url(), three.url()]).await.unwrap();
+
+    // One that lost its data is not silently begun anew.
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut two.redis().await).await.unwrap();
+    let refused = connect(&[one.url(), two.url()]).await.map(drop).unwrap_err();
+    assert!(matches!(refused, QueueError::Servers(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_queue_on_one_server_stays_there_when_another_is_named() {
+    let (one, two) = (Server::start().await, Server::start().await);
+    let client = connect(&[one.url()]).await.unwrap();
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    // As a queue from before there were lists of servers.
+    let _: () = redis::cmd("DEL").arg("{pr:homes}:1").query_async(&mut one.redis().await).await.unwrap();
+    let both = connect(&[two.url(), one.url()]).await.unwrap();
+    assert!(both.get(id).await.unwrap().is_some());
+    assert!(shards_in(&two).await.is_empty());
+}
+
+#[tokio::test]
+async fn processes_that_start_together_agree() {
+    let (one, two) = (Server::start().await, Server::start().await);
+    let (forth, back) = ([one.url(), two.url()], [two.url(), one.url()]);
+    let clients = futures::future::join_all((0..8).map(|n| connect(if n % 2 == 0 { &forth } else { &back }))).await;
+    let clients: Vec<_> = clients.into_iter().map(Result::unwrap).collect();
+    let tenants = tenants(&clients[0]);
+    for (n, tenant) in tenants.iter().enumerate() {
+        let id = clients[n].enqueue(job(tenant.as_str())).await.unwrap().id();
+        for client in &clients {
+            assert!(client.get(id).await.unwrap().is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_holds_up_its_own_shards_only() {
+    let (one, mut two) = (Server::start().await, Server::start().await);
+    let client = connect(&[one.url(), two.url()]).await.unwrap();
+    let tenants = tenants(&client);
+    let held = shards_in_order(&one, &client).await;
+    let worker = work(&client, config(2), |_| async { done() });
+    for tenant in &tenants {
+        let id = client.enqueue(job(tenant.as_str())).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+    }
+    two.kill();
+    // Longer than a session lives, so a heartbeat that waits for the other server would be noticed.
+    let till = Instant::now() + Duration::from_secs(8);
+    let mut longest = Duration::ZERO;
+    while Instant::now() < till {
+        for shard in &held {
+            let started = Instant::now();
+            let id = client.enqueue(job(tenants[usize::from(*shard)].as_str())).await.unwrap().id();
+            until_state(&client, id, JobState::Completed).await;
+            longest = longest.max(started.elapsed());
+        }
+    }
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    two.up().await;
+    let back = Instant::now();
+    for tenant in &tenants {
+        let id =
+            until("the other server takes jobs", || async { client.enqueue(job(tenant.as_str())).await.ok() }).await;
+        until_state(&client, id.id(), JobState::Completed).await;
+    }
+    assert!(back.elapsed() < Duration::from_secs(4), "{:?}", back.elapsed());
+    worker.stop().await;
+}
+
+/// The shards of this server, found by enqueueing a job in each.
+async fn shards_in_order(server: &Server, client: &QueueClient) -> Vec<u16> {
+    for tenant in tenants(client) {
+        client.enqueue(job(tenant.as_str())).await.unwrap();
+    }
+    let mut shards: Vec<u16> = shards_in(server).await.into_iter().collect();
+    shards.sort_unstable();
+    shards
+}
