@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 
 use crate::{address, config::QueueConfig, error::QueueError, keys, script::Script};
@@ -88,7 +89,7 @@ impl Link {
     pub(crate) async fn call(&self, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
         let answer = self.server(shard).call(script, &keys::jobs(shard), args).await;
         let answer = if homes::moved(&answer) {
-            Box::pin(self.look_again()).await?;
+            self.look_again().boxed().await?;
             self.server(shard).call(script, &keys::jobs(shard), args).await
         } else {
             answer
@@ -122,14 +123,22 @@ fn unknown_script(error: &RedisError) -> bool {
 
 impl Server {
     /// Calls a script under its first key.
-    pub(crate) async fn call(&self, script: &Script, key: &str, args: &Args) -> Result<Value, QueueError> {
+    pub(crate) fn call<'a>(
+        &'a self,
+        script: &'a Script,
+        key: &'a str,
+        args: &'a Args,
+    ) -> BoxFuture<'a, Result<Value, QueueError>> {
         // Boxed, so that the types of all that call scripts stay small.
-        match Box::pin(self.connection.ask(&call_of(script, false, key, args))).await {
-            Err(error) if unknown_script(&error) => {
-                Ok(Box::pin(self.connection.ask(&call_of(script, true, key, args))).await?)
+        async move {
+            match self.connection.ask(&call_of(script, false, key, args)).await {
+                Err(error) if unknown_script(&error) => {
+                    Ok(self.connection.ask(&call_of(script, true, key, args)).await?)
+                }
+                answer => Ok(answer?),
             }
-            answer => Ok(answer?),
         }
+        .boxed()
     }
 
     /// Runs a plain command; in a cluster, on the nodes that redis-rs sends it to.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use redis::{RedisError, Value};
 
 use super::{Args, Link, call_of, connection::Connection, homes, refused, unknown_script};
@@ -17,13 +18,13 @@ impl Link {
         let Some(connection) = &self.server(shard).commits else {
             return self.call(script, shard, args).await;
         };
-        let answer = Box::pin(self.confirmed(connection, script, shard, args)).await;
+        let answer = self.confirmed(connection, script, shard, args).boxed().await;
         if !homes::moved(&answer) {
             return answer.map_err(|error| refused(error, script, shard));
         }
-        Box::pin(self.look_again()).await?;
+        self.look_again().boxed().await?;
         match &self.server(shard).commits {
-            Some(connection) => Box::pin(self.confirmed(connection, script, shard, args)).await,
+            Some(connection) => self.confirmed(connection, script, shard, args).boxed().await,
             None => self.call(script, shard, args).await,
         }
     }
