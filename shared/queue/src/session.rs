@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Settle(Box<Settling>),
     /// A shard can be claimed from.
     Opened(u16),
+    /// A turn that is not answered gave its room to others.
+    GaveUp,
     /// Claim no more.
     StopClaiming,
     /// Answer when every outcome so far has been delivered.

@@ -33,7 +33,6 @@ impl Ticked {
     fn add(&mut self, other: &Self) {
         self.promoted += other.promoted;
         self.rescued += other.rescued;
-        self.poisoned += other.poisoned;
         self.unparked += other.unparked;
         self.pruned += other.pruned;
         self.more |= other.more;

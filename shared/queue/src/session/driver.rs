@@ -138,6 +138,7 @@ impl Driver {
                 Err(unreadable) => self.bury(unreadable, suspect.token),
             },
             Command::StopClaiming => self.stop_claiming(),
+            Command::GaveUp => {} // whoever is ready gets a turn after each command
             Command::Flush(flushed) => self.flushes.push(flushed),
             Command::Finish => {
                 self.stop_claiming();

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{Session, Settling, Token};
+use super::{Command, Session, Settling, Token};
 use crate::{
     error::QueueError,
     id::JobId,
@@ -80,6 +80,7 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
                     // claimed, if that was carried out, and claims nothing else.
                     given_up = turn.want;
                     session.given_up.fetch_add(given_up, Ordering::AcqRel);
+                    let _ = session.commands.send(Command::GaveUp);
                     args[WANT] = b"0".to_vec();
                 }
                 tokio::time::sleep(REPEAT_AFTER).await;
