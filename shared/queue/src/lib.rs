@@ -69,6 +69,8 @@ mod job;
 mod keys;
 mod lane;
 mod link;
+#[cfg(test)]
+mod model;
 mod name;
 mod outcome;
 mod policy;
