@@ -2,8 +2,9 @@
 -- KEYS  1 jobs
 -- ARGV  1 session
 -- result  1 if it holds more; 0 when the session is gone
--- bounds  n <= 256 jobs per call
+-- bounds  n <= 256 jobs per call, 256 charges withdrawn if it was taken for dead meanwhile
 local session = ARGV[1]
+if not call('ZSCORE', SESSIONS, session) then withdraw_charges(session) end
 local _, more = take_back(session, 256)
 if not more then forget_session(session) end
 wake_waiters()

@@ -6,6 +6,7 @@
 -- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (ids and records in turn),
 --       lane numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
 -- bounds  n <= 256 outcomes, n <= 256 claims, 256 visits of lanes. Repeated with the same number it answers the same.
+--         One that comes late, after a higher number, changes nothing: nobody would hear of what it claims.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
 local worker, at = ARGV[4], 5
 local function names()
@@ -21,7 +22,9 @@ if not expiry or tonumber(expiry) == 0 then return { 0 } end
 
 local letters
 local last = call('HGET', ANSWERS, session)
-if last and unpack_from('>I6', last) == sequence then
+local heard = last and unpack_from('>I6', last) or -1
+if heard > sequence then return { 0 } end
+if heard == sequence then
   -- A repeat after a lost answer: the same letters, and the records that were claimed then, as long as they are held.
   local applied, pos
   applied, letters, pos = unpack_from('>I6Hc0', last)
@@ -43,7 +46,7 @@ else
   letters = apply_outcomes(session, items, lane_names, kind_names)
   if want > 0 then claim(session, queues, want) end
   wake_waiters()
-  if letters ~= '' or #taken.ids > 0 then
+  if letters ~= '' or tonumber(ARGV[3]) > 0 then
     call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters) .. concat(taken.ids))
   end
 end

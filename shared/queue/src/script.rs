@@ -44,9 +44,11 @@ const MOVING: &[&str] = &[
     fragment!("creation"),
     fragment!("ending"),
 ];
+const RENEWING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("charges")];
 const CLOSING: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
+    fragment!("charges"),
     fragment!("later"),
     fragment!("lanes"),
     fragment!("scopes"),
@@ -127,7 +129,7 @@ script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);
 script!(TURN, "turn", Settles, TURNING);
 script!(SUSPECT, "suspect", Settles, TURNING);
 script!(STARTED, "started", Settles, KEYS);
-script!(RENEW, "renew", Settles, READING);
+script!(RENEW, "renew", Settles, RENEWING);
 script!(CLOSE, "close", Settles, CLOSING);
 script!(BATCH, "batch", Grows, MOVING);
 script!(READ_BATCH, "read_batch", Reads, READING);

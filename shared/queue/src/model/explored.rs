@@ -14,7 +14,10 @@ const TIME: u8 = 6;
 const CALM: Faults =
     Faults { crashes: 0, freezes: 0, stops: 0, lost_answers: 0, late_turns: 0, outages: 0, cancels: 0, retries: 0 };
 
-const KINDS: [(&str, fn(&mut Faults)); 8] = [
+/// A kind of fault, and how one more of it is allowed.
+type Kind = (&'static str, fn(&mut Faults));
+
+const KINDS: [Kind; 8] = [
     ("crash", |faults| faults.crashes += 1),
     ("freeze", |faults| faults.freezes += 1),
     ("stop", |faults| faults.stops += 1),

@@ -134,6 +134,37 @@ async fn lost_answers_lose_no_job_and_run_none_twice() {
 }
 
 #[tokio::test]
+async fn a_turn_that_comes_late_claims_nothing() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let client = server.client().await;
+    let behind = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    let (let_go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&behind, config(1), move |_| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            done()
+        }
+    });
+    // It asks in vain: once before Redis has the script, once after.
+    until("it has asked for work", || async {
+        let turns = |bytes: &Vec<u8>| bytes.windows(10).filter(|word| word == b"$4\r\nwork\r\n").count();
+        (proxy.tape().iter().map(turns).sum::<usize>() >= 2).then_some(())
+    })
+    .await;
+    let first = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, first, JobState::Running).await;
+    let second = client.enqueue(job("acme")).await.unwrap().id();
+    // Its only place is taken; all it ever asked for arrives once more.
+    proxy.play_again(&server, proxy.tape()).await;
+    assert_eq!(client.get(second).await.unwrap().unwrap().state, JobState::Available, "nobody would run it");
+    let_go.send(true).unwrap();
+    until_state(&client, second, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn work_goes_on_by_itself_after_redis_was_killed() {
     let mut server = Server::start().await;
     let client = server.client_with(4).await;

@@ -1,7 +1,7 @@
 //! A bad network between a client and its Redis.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -22,6 +22,8 @@ struct Faults {
     held: AtomicBool,
     /// In answers, the one text becomes the other, of the same length.
     rewrite: Option<(&'static [u8], &'static [u8])>,
+    /// All that went to the server, a piece per connection.
+    tape: Mutex<Vec<Vec<u8>>>,
 }
 
 pub(crate) struct Proxy {
@@ -72,8 +74,34 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Sends again what scripts were called with so far, on connections of its own, as a network does that was slow.
+    pub(crate) async fn play_again(&self, server: &Server, tape: Vec<Vec<u8>>) {
+        for bytes in tape {
+            let mut connection = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+            connection.write_all(&bytes).await.unwrap();
+            connection.write_all(b"*2\r\n$4\r\nECHO\r\n$8\r\nthat-all\r\n").await.unwrap();
+            let mut answers = Vec::new();
+            while !answers.ends_with(b"that-all\r\n") {
+                assert!(connection.read_buf(&mut answers).await.unwrap() > 0);
+            }
+        }
+    }
+
+    /// What went to the server so far on the connections that call scripts.
+    pub(crate) fn tape(&self) -> Vec<Vec<u8>> {
+        let calls = |bytes: &&Vec<u8>| bytes.windows(7).any(|word| word == b"EVALSHA");
+        self.faults.tape.lock().unwrap().iter().filter(calls).cloned().collect()
+    }
+}
+
 async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let track = {
+        let mut tape = faults.tape.lock().unwrap();
+        tape.push(Vec::new());
+        tape.len() - 1
+    };
     loop {
         let (to_server, many) = tokio::select! {
             read = inner.read(&mut asked) => (true, read),
@@ -84,6 +112,7 @@ async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         if to_server {
+            faults.tape.lock().unwrap()[track].extend_from_slice(&asked[..many]);
             if outer.write_all(&asked[..many]).await.is_err() {
                 return;
             }
