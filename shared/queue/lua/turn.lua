@@ -46,9 +46,8 @@ else
   letters = apply_outcomes(session, items, lane_names, kind_names)
   if want > 0 then claim(session, queues, want) end
   wake_waiters()
-  if letters ~= '' or tonumber(ARGV[3]) > 0 then
-    call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters) .. concat(taken.ids))
-  end
+  -- A turn in vain is remembered, too: the same turn may still come, late and with a wish to claim.
+  call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters) .. concat(taken.ids))
 end
 
 local more = 0
