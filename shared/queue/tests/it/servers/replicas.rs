@@ -62,6 +62,12 @@ pub(crate) async fn replica_of(master: &Server) -> Server {
         info.contains("master_link_status:up").then_some(())
     })
     .await;
+    // The master counts a replica only after its first sign of life.
+    until("the master counts it", || async {
+        let info: String = redis::cmd("INFO").arg("replication").query_async(&mut master.redis().await).await.unwrap();
+        (info.contains("state=online") && (info.contains("lag=0") || info.contains("lag=1"))).then_some(())
+    })
+    .await;
     replica
 }
 
