@@ -5,6 +5,7 @@
 mod bad_servers;
 mod batches;
 mod bounds;
+mod cancelling;
 mod caps;
 mod crash;
 mod enqueueing;

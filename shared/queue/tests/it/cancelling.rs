@@ -1,0 +1,39 @@
+//! How soon a running handler hears that its job was cancelled.
+
+use std::time::{Duration, Instant};
+
+use postrider_queue::{Cancelled, Interrupt, Stop};
+use tokio::sync::mpsc;
+
+use crate::server::{Server, config, job, work};
+
+#[tokio::test]
+async fn a_running_handler_hears_of_a_cancel_within_100_ms() {
+    const ROUNDS: usize = 200;
+    let server = Server::start().await;
+    let client = server.client_with(4).await;
+    let other = server.client_with(4).await; // the worker is another process
+    let (told, mut events) = mpsc::unbounded_channel();
+    let worker = work(&other, config(8), move |claimed| {
+        let told = told.clone();
+        async move {
+            let _ = told.send(Instant::now());
+            assert_eq!(claimed.lease.lost_or_cancelled().await, Interrupt::Cancelled);
+            let _ = told.send(Instant::now());
+            Err(Stop::Cancelled)
+        }
+    });
+    let mut delays = Vec::new();
+    for round in 0..ROUNDS {
+        let id = client.enqueue(job(&format!("t{}", round % 16))).await.unwrap().id();
+        events.recv().await.unwrap();
+        let asked = Instant::now();
+        assert_eq!(client.cancel(id).await.unwrap(), Cancelled::Requested);
+        delays.push(events.recv().await.unwrap().duration_since(asked));
+    }
+    delays.sort();
+    let at = |percent: usize| delays[(ROUNDS * percent / 100).min(ROUNDS - 1)];
+    eprintln!("from cancel to the handler, {ROUNDS} times: p50 {:?}, p99 {:?}, most {:?}", at(50), at(99), at(100));
+    assert!(at(99) < Duration::from_millis(100), "p99 {:?}", at(99));
+    worker.stop().await;
+}
