@@ -51,7 +51,7 @@ async fn bodies_that_are_no_submission_are_refused_with_the_reason() {
     }
     for (field, value) in [
         ("run_at", json!("tomorrow")),
-        ("run_at", json!("9999-12-31T00:00:00Z")),
+        ("run_at", json!("+10000-01-01T00:00:00Z")),
         ("max_attempts", json!(0)),
         ("max_attempts", json!(101)),
         ("unique_key", json!("")),

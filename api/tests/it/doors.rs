@@ -56,6 +56,7 @@ fn nowhere() -> HashMap<&'static str, String> {
     .map(|resource| (resource, uuid.clone()))
     .collect();
     ids.insert("jobs", "job_00000000000000000000000000".to_owned());
+    ids.insert("batches", "batch_00000000000000000000000000".to_owned());
     ids.insert("queues", "nowhere".to_owned());
     ids
 }
@@ -167,8 +168,10 @@ async fn belongings(api: &Api, owner: &TenantKeys) -> HashMap<&'static str, Stri
         answer(api.post(&owner.admin, "/v1/products", &crate::resources::window()), StatusCode::CREATED).await;
     let listed = answer(api.get(&owner.admin, "/v1/api-keys"), StatusCode::OK).await;
     let rows = crate::resources::rows(api, owner, &id(&account)).await;
+    let batch = answer(api.post(&owner.agent, "/v1/batches", &json!({})), StatusCode::CREATED).await;
     let mut ids = HashMap::from([
         ("jobs", id(&job)),
+        ("batches", id(&batch)),
         ("accounts", id(&account)),
         ("products", id(&product)),
         ("tenants", owner.id.clone()),

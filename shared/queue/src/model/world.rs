@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use stateright::{Model, Property};
 
 use super::{
-    machine::{Answer, Broken, Id, Job, Machine, Settled, TTL, Token, Turn, Use, Verb},
+    machine::{Answer, Broken, Id, Machine, Settled, Turn, Use, Verb},
     properties,
 };
+
+mod passing;
+mod worker;
+
+pub(super) use worker::{Run, Worker};
 
 /// What may happen, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -35,64 +40,6 @@ pub(super) struct World {
     pub(super) time: u8,
     pub(super) faults: Faults,
     pub(super) broken: Broken,
-}
-
-/// A run of a handler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Run {
-    pub(super) job: Id,
-    pub(super) epoch: u8,
-    /// It began to send; the provider may accept at any time from then on.
-    pub(super) sending: bool,
-    pub(super) accepted: bool,
-    pub(super) lost: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Worker {
-    pub(super) token: Token,
-    pub(super) open: bool,
-    pub(super) frozen: bool,
-    /// Until when the process trusts its leases.
-    pub(super) lease_until: u8,
-    sequence: u8,
-    /// A turn that has no answer yet.
-    pending: Option<Turn>,
-    pub(super) runs: BTreeSet<Run>,
-    settled: Vec<Settled>,
-    /// A heartbeat was due and did not get through, through no outage.
-    missed: bool,
-}
-
-impl Worker {
-    fn new(number: usize) -> Self {
-        Self {
-            token: u8::try_from(number * 16).unwrap_or_default(),
-            open: false,
-            frozen: false,
-            lease_until: 0,
-            sequence: 0,
-            pending: None,
-            runs: BTreeSet::new(),
-            settled: Vec::new(),
-            missed: false,
-        }
-    }
-
-    /// A new name; nothing of the old one is kept but handlers that go on by themselves.
-    fn begin_anew(&mut self) {
-        self.token += 1;
-        self.open = false;
-        self.sequence = 0;
-        self.pending = None;
-        self.settled.clear();
-        self.missed = false;
-        self.runs = self.runs.iter().map(|run| Run { lost: true, ..*run }).collect();
-    }
-
-    fn busy(&self) -> bool {
-        !self.settled.is_empty() || self.runs.iter().any(|run| !run.lost)
-    }
 }
 
 /// What the outside knows.
@@ -201,91 +148,6 @@ impl World {
         };
         worker.settled.push(Settled { job: run.job, epoch: run.epoch, verb, unit });
         worker.settled.sort_unstable();
-    }
-
-    fn tick(&self, state: &mut State) {
-        if let Some(token) = state.queue.tick(self.broken) {
-            let in_time = |worker: &Worker| worker.token == token && !worker.missed && !worker.frozen && worker.open;
-            state.outside.innocent_reaped |= state.workers.iter().any(in_time);
-        }
-    }
-
-    fn pass(&self, state: &mut State, unheard: Option<usize>) {
-        if state.down {
-            state.queue.now += 1;
-            return;
-        }
-        self.tick(state);
-        for number in 0..state.workers.len() {
-            let worker = &mut state.workers[number];
-            if !worker.open {
-                continue;
-            }
-            if worker.frozen {
-                worker.missed = true;
-                continue;
-            }
-            let token = worker.token;
-            if unheard == Some(number) {
-                worker.missed = true;
-                continue;
-            }
-            if state.queue.renew(token, false, self.broken) {
-                // The call was sent at this time at the latest; its answer may come a heartbeat later.
-                let late = u8::from(self.broken == Broken::LeaseFromAnswer);
-                worker.lease_until = state.queue.now + TTL + late;
-                worker.missed = false;
-            } else {
-                worker.begin_anew();
-            }
-        }
-        state.queue.now += 1;
-    }
-
-    /// What comes of a state if no more faults happen: every process lives, and each does in turn what it can.
-    pub(super) fn undisturbed(&self, state: &State) -> State {
-        let mut state = state.clone();
-        state.down = false;
-        state.late.clear();
-        state.workers.iter_mut().for_each(|worker| worker.frozen = false);
-        for _ in 0..4 * (TTL + 2) {
-            self.pass(&mut state, None);
-            for number in 0..state.workers.len() {
-                if !state.workers[number].open {
-                    self.open(&mut state, number);
-                }
-                let turn = Self::begin_turn(&mut state.workers[number]);
-                let answer = state.queue.turn(&turn, self.broken);
-                Self::answered(&mut state, number, &turn, answer);
-                for run in state.workers[number].runs.clone() {
-                    let worker = &mut state.workers[number];
-                    worker.runs.remove(&run);
-                    let mut run = run;
-                    if !run.lost && !state.outside.began.contains(&run.job) {
-                        state.outside.began.insert(run.job);
-                        run.sending = true;
-                    }
-                    if run.sending && !run.accepted {
-                        state.outside.sends += 1;
-                        run.accepted = true;
-                    }
-                    worker.runs.insert(run);
-                    Self::finish(&mut state, number, run, Verb::Done);
-                }
-            }
-            let at_rest = state.workers.iter().all(|worker| worker.open && worker.pending.is_none() && !worker.busy());
-            if at_rest && state.queue.jobs.iter().all(Job::ended) {
-                break;
-            }
-        }
-        state
-    }
-
-    fn open(&self, state: &mut State, number: usize) {
-        let token = state.workers[number].token;
-        state.queue.renew(token, true, self.broken);
-        state.workers[number].open = true;
-        state.workers[number].lease_until = state.queue.now + TTL;
     }
 }
 
