@@ -4,13 +4,16 @@
 -- result  {0} if the session is unknown; else {1, claimed (id, record), lane numbers and lanes, kind numbers and kinds,
 --       now}
 -- bounds  one job; up to 32 ids that only stand here because their job ended are skipped. Repeated with the same number
---       it answers the same, as long as the session holds the job.
+--       it answers the same, as long as the session holds the job. One that comes late, after a higher number, is refused:
+--       nobody would hear of what it gives out.
 local session, sequence = ARGV[1], tonumber(ARGV[2])
 local expiry = call('ZSCORE', SESSIONS, session)
 if not expiry or tonumber(expiry) == 0 then return { 0 } end
 
 local last = call('HGET', SUSPECT_OF, session)
-if last and unpack_from('>I6', last) == sequence then
+local heard = last and unpack_from('>I6', last) or -1
+if heard > sequence then return { 0 } end
+if heard == sequence then
   local id = sub(last, 7)
   local raw = call('SISMEMBER', k_held(session), id) == 1 and call('HGET', JOBS, id)
   if raw and string.byte(raw, 2) == RUNNING then
@@ -40,8 +43,9 @@ else
   if #taken.ids > 0 then
     call('SADD', k_held(session), taken.ids[1])
     call('HSET', JOBS, unpack(taken.records))
-    call('HSET', SUSPECT_OF, session, pack('>I6', sequence) .. taken.ids[1])
   end
+  -- A call in vain is remembered, too: it may come once more when there is one.
+  call('HSET', SUSPECT_OF, session, pack('>I6', sequence) .. (taken.ids[1] or ''))
 end
 
 local lane_table, kind_table = resolve(taken.lanes, LANES), resolve(taken.kinds, KINDS)

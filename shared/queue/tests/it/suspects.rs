@@ -107,6 +107,50 @@ async fn who_saw_two_crashes_is_run_apart_and_only_the_worker_that_does_so_burie
 }
 
 #[tokio::test]
+async fn a_call_for_a_suspect_that_comes_late_is_given_none() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let jobs: Vec<_> = client.enqueue_many((0..2).map(|_| job("acme")).collect()).await.unwrap();
+    let jobs: Vec<_> = jobs.iter().map(postrider_queue::Enqueued::id).collect();
+    crash(&server, &client, &jobs).await;
+    crash(&server, &client, &jobs).await;
+    client.pause(&WORK).await.unwrap();
+
+    let proxy = Proxy::before(&server).await;
+    let behind = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    let (let_go, gate) = tokio::sync::watch::channel(false);
+    let patient = config(1).session_ttl(Duration::from_secs(60)).take_suspects();
+    let worker = work(&behind, patient, move |_| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            done()
+        }
+    });
+    // Its calls are in vain while the queue stands. The second was sent, so the first was answered.
+    until("it has asked for a suspect twice", || async {
+        let second = b"$1\r\n2\r\n$4\r\nwork\r\n";
+        proxy.tape().iter().any(|bytes| bytes.windows(second.len()).any(|word| word == second)).then_some(())
+    })
+    .await;
+    proxy.hold(true);
+    client.resume(&WORK).await.unwrap();
+    proxy.play_again(&server, proxy.tape()).await;
+    let running = || async { client.queue(&WORK).await.unwrap().running };
+    assert_eq!(running().await, 0, "the last call was in vain, and stays so");
+
+    proxy.hold(false);
+    until("it has one of them", || async { (running().await == 1).then_some(()) }).await;
+    proxy.play_again(&server, proxy.tape()).await;
+    assert_eq!(running().await, 1, "nobody would run the other");
+    let_go.send(true).unwrap();
+    for id in jobs {
+        until_state(&client, id, JobState::Completed).await;
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_second_crash_is_not_held_against_what_had_not_begun() {
     let server = Server::start().await;
     let client = server.client().await;
