@@ -4,7 +4,7 @@
 //! days move on and a Redis that lost its data must learn what was sent before. Both do it here, so they agree.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{CapSpec, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, Window, calendar_days};
+use postrider_queue::{CapSpec, CapWindow, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, Window, calendar_days};
 
 use crate::{
     accounts::{Account, AccountState, Accounts},
@@ -41,7 +41,9 @@ impl Scopes {
         let scope = account.scope();
         let same = self.accounts.of_identity(account.tenant_id, &account.identity).await?;
         let mut limits = limits(&same, self.clock.now());
-        if let Some(today) = limits.caps.first_mut().and_then(|daily| daily.windows.first_mut()) {
+        if let Some(CapWindow::Calendar(days)) = limits.caps.first_mut().map(|daily| &mut daily.window)
+            && let Some(today) = days.first_mut()
+        {
             today.used_before = self.messages.used(account.tenant_id, &scope, today.starts_at).await?;
         }
         Ok(self.queue.define_scope(&account.tenant_id.into(), &scope, &limits).await?)
@@ -61,16 +63,16 @@ fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
     };
     let cap = active.iter().map(|account| account.daily_cap).min().unwrap_or(first.daily_cap);
     let windows = calendar_days(first.time_zone.0, now, WINDOW_DAYS);
-    let cap = CapSpec { limit: u64::try_from(cap).unwrap_or_default(), windows };
+    let cap = CapSpec::calendar(u64::try_from(cap).unwrap_or_default(), windows);
     let mut caps = vec![cap];
     if let Some(until) = same.iter().filter_map(|account| account.limited_until).max().filter(|until| *until > now) {
         caps.push(nothing_before(until));
     }
-    ScopeLimits { caps, paused: active.is_empty() }
+    ScopeLimits { paused: active.is_empty(), ..ScopeLimits::caps(caps) }
 }
 
 /// A cap without a bound that opens then: until it does, its lanes are parked, and nothing of them is tried.
 fn nothing_before(until: DateTime<Utc>) -> CapSpec {
     let window = Window { starts_at: until, ends_at: until + TimeDelta::days(WINDOW_DAYS.into()), used_before: 0 };
-    CapSpec { limit: u64::MAX, windows: vec![window] }
+    CapSpec::calendar(u64::MAX, vec![window])
 }

@@ -26,8 +26,8 @@ async fn define(client: &QueueClient, lanes: u32) {
     let tenant = Tenant::parse("bench-0").expect("a tenant's name");
     let starts_at = Clock::system().now() - Duration::hours(1);
     let window = Window { starts_at, ends_at: starts_at + Duration::days(2), used_before: 0 };
-    let cap = CapSpec { limit: 1_000_000, windows: vec![window] };
-    let limits = ScopeLimits { caps: vec![cap], ..ScopeLimits::default() };
+    let cap = CapSpec::calendar(1_000_000, vec![window]);
+    let limits = ScopeLimits::caps(vec![cap]);
     let mut defined = stream::iter(0..lanes)
         .map(|place| {
             let (tenant, limits) = (&tenant, &limits);

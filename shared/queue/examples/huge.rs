@@ -171,7 +171,7 @@ async fn many_lanes(client: &QueueClient, slow: &mut SlowLog, lanes: u32) -> Res
     let acme = Tenant::parse("acme")?;
     let starts_at = DateTime::UNIX_EPOCH;
     let window = Window { starts_at, ends_at: starts_at + TimeDelta::days(40_000), used_before: 0 };
-    let limits = ScopeLimits { caps: vec![CapSpec { limit: 1_000_000, windows: vec![window] }], paused: false };
+    let limits = ScopeLimits::caps(vec![CapSpec::calendar(1_000_000, vec![window])]);
     stream::iter(0..lanes)
         .map(|n| {
             let (acme, limits) = (&acme, &limits);

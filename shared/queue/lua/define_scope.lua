@@ -1,23 +1,31 @@
--- Defines or redefines a scope, and wakes a lane that waits for it.
+-- Defines or redefines a scope, and wakes lanes that wait for it.
 -- KEYS  1 jobs
--- ARGV  1 scope with its tenant, 2 caps (packed as in wire.rs), 3 1 if paused, then for each window its counter's name and
+-- ARGV  1 scope with its tenant, 2 limits (wire/limits.rs), 3 1 if paused, then for each calendar window its counter's name and
 --       the units used before
 -- result  1
--- bounds  8 caps of 32 windows; counters of windows that ended more than 3 days ago are removed
+-- bounds  wakes up to 32 lanes, each that finds room wakes the next; 8 caps of 32 windows; counters of windows that ended more than 4 days ago are removed
 local id = ARGV[1]
 local key = k_scope(id)
+local before = scope_of(id)
 local known = {}
 for i = 4, #ARGV, 2 do
   known[ARGV[i]] = true
   call('HSETNX', key, ARGV[i], ARGV[i + 1])
 end
 for _, field in ipairs(call('HKEYS', key)) do
-  local start = string.match(field, '^u:%d+:(%d+)$')
-  if start and not known[field] and tonumber(start) < now - 4 * 86400000 then call('HDEL', key, field) end
+  local till = string.match(field, '^u:%d+:(%d+)$')
+  if till and not known[field] and tonumber(till) < now - 4 * DAY_MS then call('HDEL', key, field) end
 end
-call('HSET', key, 'caps', ARGV[2], 'paused', ARGV[3])
+call('HSET', key, 'limits', ARGV[2], 'paused', ARGV[3])
 call('HSETNX', key, 'open', 0)
-freed[id] = 32
-wake_waiters()
+scopes[id] = nil
+local scope = scope_of(id)
+if before and before.every > 0 and scope.every > 0 and before.every ~= scope.every and before.tat > now * 1000 then
+  -- The starts that were too many stay so many; they are paid for at the new rate.
+  scope.tat = now * 1000 + math.ceil((before.tat - now * 1000) / before.every * scope.every)
+  call('HSET', key, 'tat', string.format('%.0f', scope.tat))
+end
+-- Whoever waits for a time of the old limits learns the new one.
+for _, number in ipairs(call('ZRANGE', k_waiters(id), 0, 31)) do unpark(number) end
 finish()
 return 1

@@ -34,7 +34,11 @@ else
       end
       left = left - 1
       -- It kept the reservation of the run that crashed, so no scope is asked.
-      if take_record(id, call('HGET', JOBS, id), nil, false) then
+      local raw = call('HGET', JOBS, id)
+      if take_record(id, raw, nil, false) then
+        local r = open_record(raw)
+        local lane = r.reserved and lane_of(r.lane)
+        if lane then reserve(lane, 0, 1) end
         count(queue, 'a', -1)
         count(queue, 'r', 1)
       end

@@ -1,7 +1,7 @@
 -- One bounded step of maintenance: rescue, promotion, unparking, pruning.
 -- KEYS  1 jobs
 -- ARGV  1 grace in ms given to all sessions after an outage
--- result  {promoted, rescued, unparked, pruned, 1 if more is due, ms until the next job is due or -1, 1 if suspects wait}
+-- result  {promoted, rescued, unparked, pruned, 1 if more is due, ms until the next job or lane is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 unparked, 96 pruned
 local GAP, EVERY = 2000, 500
 local more = 0
@@ -42,4 +42,6 @@ local head = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
 if head[2] then wait = math.max(0, tonumber(head[2]) - now) end
 local bucket = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
 if bucket[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(bucket[2]) - now)) end
+local lane = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')
+if lane[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(lane[2]) - now)) end
 return { #due, rescued, #lanes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }

@@ -1,143 +1,59 @@
 //! Scopes: who is limited, and by how much.
-//!
-//! Redis knows no time zones. Rust computes the boundaries of calendar days ahead as UTC instants; scripts pick the window
-//! by Redis's clock. When the windows run out, a lane parks: a limit that is not known to be kept is not exceeded.
 
-use chrono::{DateTime, Days, NaiveTime, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::QueueError;
 
-/// How many days of windows a definition should reach ahead.
-pub const WINDOW_DAYS: u32 = 14;
+mod calendar;
+mod cap;
+mod rate;
+mod state;
 
-/// The limits of a scope, replacing what was defined before. Counters of windows Redis knows are kept.
+pub use calendar::{WINDOW_DAYS, Window, calendar_days};
+pub use cap::{CapSpec, CapWindow, RampStep};
+pub use rate::RateLimit;
+pub use state::{CapState, ScopeState};
+
+/// The limits of a scope, replacing what was defined before. What was used so far is kept: higher limits wake lanes at once,
+/// lower ones hold at the next claim.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScopeLimits {
-    /// All of them must allow a job; a cap is known by its place in this list.
+    /// All of them must allow a job; at most [`Self::MAX_CAPS`].
     pub caps: Vec<CapSpec>,
+    /// How fast its jobs may start.
+    #[serde(default)]
+    pub rate: Option<RateLimit>,
+    /// How many of its jobs may run at a time, at least one. To allow none, pause the scope.
+    #[serde(default)]
+    pub in_flight: Option<u32>,
     /// While paused, the scope allows nothing.
     pub paused: bool,
 }
 
-/// At most `limit` units in each window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CapSpec {
-    /// Units per window; zero allows nothing.
-    pub limit: u64,
-    /// Windows in time order, without overlap. Outside of all of them the cap allows nothing.
-    pub windows: Vec<Window>,
-}
-
-/// One window of a cap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// First instant; with the cap's place, the identity of its counter.
-    pub starts_at: DateTime<Utc>,
-    /// First instant after it.
-    pub ends_at: DateTime<Utc>,
-    /// Units used already, according to the books outside of Redis. Taken over only when Redis does not know this window.
-    pub used_before: u64,
+/// The end of the year 9999, after which no date is accepted.
+fn last_instant() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(253_402_300_799_999).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 impl ScopeLimits {
     /// Caps one scope may have.
     pub const MAX_CAPS: usize = 8;
-    /// Windows one cap may have.
-    pub const MAX_WINDOWS: usize = 32;
+
+    /// These caps and nothing else.
+    pub fn caps(caps: Vec<CapSpec>) -> Self {
+        Self { caps, ..Self::default() }
+    }
 
     pub(crate) fn check(&self) -> Result<(), QueueError> {
         let invalid = |reason: &str| Err(QueueError::invalid("scope limits", reason));
         if self.caps.len() > Self::MAX_CAPS {
             return invalid("more than 8 caps");
         }
-        for cap in &self.caps {
-            if cap.windows.len() > Self::MAX_WINDOWS {
-                return invalid("more than 32 windows in a cap");
-            }
-            if cap.windows.iter().any(|w| w.starts_at >= w.ends_at) {
-                return invalid("a window ends before it starts");
-            }
-            if cap.windows.windows(2).any(|pair| pair[0].ends_at > pair[1].starts_at) {
-                return invalid("windows overlap or are out of order");
-            }
+        if self.in_flight == Some(0) {
+            return invalid("0 jobs in flight; to allow nothing, pause the scope");
         }
-        Ok(())
-    }
-}
-
-/// What a scope has given so far.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScopeState {
-    /// Whether it is paused.
-    pub paused: bool,
-    /// Its caps, in the order of definition.
-    pub caps: Vec<CapState>,
-    /// Units reserved by runs that have not ended.
-    pub reserved: u64,
-    /// Lanes that wait for it.
-    pub waiting_lanes: u64,
-}
-
-/// What a cap has given in its current window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CapState {
-    /// Units per window.
-    pub limit: u64,
-    /// The current window; none when windows have run out.
-    pub window: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// Units used in it for certain.
-    pub used: u64,
-}
-
-/// The calendar days of a time zone from the one that contains `now`, as windows with nothing used.
-///
-/// A day is 23 to 25 hours long around a change of the clocks. Where midnight does not exist, the day starts with its
-/// first existing instant; where it exists twice, with the first.
-pub fn calendar_days(zone: Tz, now: DateTime<Utc>, days: u32) -> Vec<Window> {
-    let today = now.with_timezone(&zone).date_naive();
-    let starts: Vec<DateTime<Utc>> = (0..=u64::from(days))
-        .filter_map(|ahead| today.checked_add_days(Days::new(ahead)))
-        .filter_map(|day| start_of_day(zone, day))
-        .collect();
-    starts
-        .windows(2)
-        .filter(|pair| pair[0] < pair[1])
-        .map(|pair| Window { starts_at: pair[0], ends_at: pair[1], used_before: 0 })
-        .collect()
-}
-
-/// Gaps in local time are multiples of a quarter of an hour, up to the whole day that Samoa skipped.
-fn start_of_day(zone: Tz, day: chrono::NaiveDate) -> Option<DateTime<Utc>> {
-    let midnight = day.and_time(NaiveTime::MIN);
-    (0..=96).find_map(|quarter| {
-        let local = midnight + chrono::Duration::minutes(15 * quarter);
-        zone.from_local_datetime(&local).earliest().map(|t| t.with_timezone(&Utc))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
-    use chrono_tz::Tz;
-
-    use super::calendar_days;
-
-    fn hours(zone: Tz, now: &str) -> Vec<i64> {
-        let now: DateTime<Utc> = now.parse().unwrap();
-        let days = calendar_days(zone, now, 3);
-        assert!(days[0].starts_at <= now && now < days[0].ends_at);
-        days.iter().map(|w| (w.ends_at - w.starts_at).num_hours()).collect()
-    }
-
-    #[test]
-    fn days_follow_the_clocks_of_the_zone() {
-        assert_eq!(hours(Tz::UTC, "2026-03-28T12:00:00Z"), [24, 24, 24]);
-        assert_eq!(hours(Tz::Europe__Berlin, "2026-03-28T12:00:00Z"), [24, 23, 24]);
-        assert_eq!(hours(Tz::Europe__Berlin, "2026-10-24T12:00:00Z"), [24, 25, 24]);
-        // Midnight of the change does not exist here: the day begins at 01:00.
-        assert_eq!(hours(Tz::America__Santiago, "2026-09-05T12:00:00Z"), [24, 23, 24]);
-        assert_eq!(hours(Tz::Asia__Kolkata, "2026-01-01T18:29:00Z"), [24, 24, 24]);
+        self.rate.iter().try_for_each(RateLimit::check)?;
+        self.caps.iter().try_for_each(CapSpec::check)
     }
 }

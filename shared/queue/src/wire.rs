@@ -15,10 +15,12 @@ use crate::{
 };
 
 mod answer;
+mod limits;
 mod plain;
 mod record;
 
 pub(crate) use answer::{bytes, fields, integer, list, text};
+pub(crate) use limits::limits;
 pub(crate) use plain::{Plain, plain};
 pub(crate) use record::{Names, decode, epoch};
 

@@ -43,34 +43,37 @@ end
 -- The same under the limits of scopes: a job that inherits a reservation needs no room, any other takes one unit.
 local function visit_scoped(number, lane, want)
   local key = k_lane(number)
-  local room, till, blocking = lane_room(lane)
+  local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
   local ids = call('LRANGE', key, 0, want - 1)
-  local raws, got, consumed, reserved = get_records(ids), 0, 0, 0
-  local stopped = false
+  local raws, got, consumed, fresh = get_records(ids), 0, 0, 0
+  local stopped
   for i, id in ipairs(ids) do
     local raw = raws[i]
     local inherits = raw and bit.band(string.byte(raw, 3), RESERVED) ~= 0
     local stale = not raw or string.byte(raw, 2) ~= AVAILABLE
-    if not (stale or inherits) and room <= 0 then
-      stopped = true
+    if not stale and (inherits and again or room) <= 0 then
+      stopped = inherits and 'again' or 'fresh'
       break
     end
     consumed = consumed + 1
     if take_record(id, raw, number, true) then
       got = got + 1
+      again = again - 1
       if not inherits then
         room = room - 1
-        reserved = reserved + 1
+        fresh = fresh + 1
       end
+      room = math.min(room, again)
     end
   end
   if consumed > 0 then call('LPOP', key, consumed) end
-  if reserved > 0 then reserve(lane, reserved) end
+  if got > 0 then reserve(lane, fresh, got - fresh) end
   if stopped then
-    if not blocking then
+    if got > 0 then
       local _
-      _, till, blocking = lane_room(lane)
+      _, till, blocking, _, again_till, again_blocking = lane_room(lane)
     end
+    if stopped == 'again' then till, blocking = again_till, again_blocking end
     park(number, lane, till, blocking or lane.scopes[1])
     return got, false, true
   end

@@ -18,6 +18,7 @@ local function take_back(session, most, charge)
         settle(r, '?', now)
         end_record(id, r, CANCELLED)
       else
+        put_by(r)
         r.state, r.run, r.attempt = AVAILABLE, now + wait, math.max(r.attempt - 1, 0)
         if wait > 0 then
           r.state = SCHEDULED

@@ -8,7 +8,8 @@
 --   suspects:Q  list   ids that twice saw a crash          suspected  set    queues with suspects
 --   suspect_of  hash   session -> number, suspect taken    started:S  set    ids of S that began after a first crash
 --   parked      zset   lane by the time it may try again   parked_on  hash   lane -> the scope it waits for
---   scope:S     hash   caps, paused, open, u:CAP:START     waiters:S  zset   lanes that wait for scope S, by time
+--   scope:S     hash   limits and counts (scopes.lua)      waiters:S  zset   lanes that wait for scope S, by time
+--   sent:S      zset   units used, by time
 --   sessions    zset   session by expiry, 0 = being reaped held:S     set    ids that session S holds
 --   answers     hash   session -> its last answer          charged:S  list   ids charged with the crash of S
 --   unique      hash   tenant, kind, key -> id             idem:T:K   string id and fingerprint
@@ -32,6 +33,7 @@ local function k_ring(queue) return P .. 'ring:' .. queue end
 local function k_tenant(queue, tenant) return P .. 'tenant:' .. queue .. ':' .. tenant end
 local function k_suspects(queue) return P .. 'suspects:' .. queue end
 local function k_scope(scope) return P .. 'scope:' .. scope end
+local function k_sent(scope) return P .. 'sent:' .. scope end
 local function k_waiters(scope) return P .. 'waiters:' .. scope end
 local function k_held(session) return P .. 'held:' .. session end
 local function k_started(session) return P .. 'started:' .. session end

@@ -124,8 +124,12 @@ local function drop_lane_refs(refs)
   end
 end
 
+-- What fragments write once, at the end of a call.
+local at_end = {}
+
 -- The last thing every writing script does: counters, and messages to those who wait.
 local function finish()
+  for _, write in ipairs(at_end) do write() end
   for field, by in pairs(counted) do
     if by ~= 0 then call('HINCRBY', COUNTS, field, by) end
   end

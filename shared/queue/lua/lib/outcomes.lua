@@ -60,7 +60,7 @@ local function apply_outcomes(session, items, lane_names, kind_names)
         if verb == 'L' then use = '?' end -- nobody said what its run did
         verb = 'X'
       end
-      if verb ~= 'L' then settle(r, use, used_at) end
+      if verb == 'L' then put_by(r) else settle(r, use, used_at) end
       if error ~= '' then r.error = error end
       if verb == 'R' or verb == 'B' then note_attempt(r, error) end
       if verb == 'D' then

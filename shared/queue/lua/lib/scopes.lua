@@ -1,76 +1,203 @@
--- Scopes limit lanes. An open reservation counts in the current window whatever happens, because it may still land there.
+-- Scopes limit lanes: by caps, by a rate, by jobs in flight. Fields of a scope's hash:
+--   limits  what was defined (wire/limits.rs)      paused  1 while paused
+--   open    units reserved                         idle    of these, units of jobs that do not run: they crashed, and wait
+--   tat     when the rate's debts are paid (µs)    u:S:E   sends used in the calendar window from S to E
+-- An open reservation counts in the current window of every cap, because it may still land there. Used sends of moving
+-- windows stand in the sorted set `sent`, one member per unit, by the time it was used.
+-- What a call changes of `open` and `idle` and its counters is written once, at its end.
 local FAR = 4000000000000 -- the year 2096: parked until an event
-local scopes = {}
+local NO_BOUND = 1000000
+local DAY_MS = 86400000
+local scopes, touched = {}, {}
 
--- The caps of a scope, decoded once per call: {limit, {start, end, ...}}.
-local function read_caps(raw)
-  local caps, total, pos = {}, unpack_from('>B', raw)
-  for i = 1, total do
-    local limit, windows
-    limit, windows, pos = unpack_from('>I6B', raw, pos)
-    local cap = { limit = limit }
-    for w = 1, windows do
-      cap[2 * w - 1], cap[2 * w], pos = unpack_from('>I6I6', raw, pos)
+-- The counter of a calendar window. Lua writes numbers of 15 digits (the year 5138) with an exponent.
+local function counter_of(from, till)
+  if till >= 1e14 then return string.format('u:%.0f:%.0f', from, till) end
+  return 'u:' .. from .. ':' .. till
+end
+
+-- A cap as it holds now: its limit, when that ends (`till`), and the counter of the current calendar window or the first
+-- instant (exclusive) of the moving one. Without a current window there is no limit, and `till` is the next start.
+local function read_cap(raw, pos)
+  local _, kind, entries, first = unpack_from('>BBB', raw, pos)
+  local cap = { kind = kind, at = first, entries = entries }
+  if kind == 99 then
+    for at = first, first + 18 * (entries - 1), 18 do
+      local from, till, limit = unpack_from('>I6I6I6', raw, at)
+      if now < till then
+        if from <= now then
+          cap.from, cap.till, cap.limit, cap.counter = from, till, limit, counter_of(from, till)
+        else
+          cap.till = from
+        end
+        break
+      end
     end
-    caps[i] = cap
+    return cap, first + 18 * entries
   end
-  return caps
+  local length, at = unpack_from('>I6', raw, first)
+  cap.length, cap.from = length, now - length
+  for step = at, at + 12 * (entries - 1), 12 do
+    local from, limit = unpack_from('>I6I6', raw, step)
+    if from > now then
+      cap.till = from
+      break
+    end
+    cap.limit = limit
+  end
+  return cap, at + 12 * entries
+end
+
+local function read_scope(id, raw, paused, open, idle, tat)
+  local _, every, burst, _, _, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
+  local scope = {
+    id = id, key = k_scope(id), raw = raw, paused = paused == '1', open = tonumber(open or 0), idle = tonumber(idle or 0),
+    tat = tonumber(tat or 0), every = every, burst = burst, flights = flights, caps = {}, counts = {}, longest = 0,
+  }
+  for i = 1, total do
+    local cap
+    cap, pos = read_cap(raw, pos)
+    scope.caps[i] = cap
+    if cap.length and cap.length > scope.longest then scope.longest = cap.length end
+  end
+  return scope
 end
 
 local function scope_of(id)
   local scope = scopes[id]
   if scope == nil then
-    local fields = call('HMGET', k_scope(id), 'caps', 'paused', 'open')
-    if fields[1] then
-      scope = { caps = read_caps(fields[1]), paused = fields[2] == '1', open = tonumber(fields[3] or 0) }
-    else
-      scope = false
-    end
+    local fields = call('HMGET', k_scope(id), 'limits', 'paused', 'open', 'idle', 'tat')
+    scope = fields[1] and read_scope(id, unpack(fields, 1, 5)) or false
     scopes[id] = scope
   end
   return scope
 end
 
--- How many more jobs the scope allows now, and until when it is no use to ask again unless something happens to it.
-local function room_of(id)
-  local scope = scope_of(id)
-  if not scope or scope.paused then return 0, FAR end
-  local room, till = 1000000, now
-  for i, cap in ipairs(scope.caps) do
-    local from, next_start
-    for w = 1, #cap, 2 do
-      if cap[w] <= now and now < cap[w + 1] then from = w end
-      if cap[w] > now and not next_start then next_start = cap[w] end
-    end
-    if from then
-      local used = tonumber(call('HGET', k_scope(id), 'u:' .. i .. ':' .. cap[from]) or 0)
-      local left = cap.limit - used - scope.open
-      if left < room then room = left end
-      if left <= 0 then till = math.max(till, cap[from + 1]) end
+-- Units used in the current window of a cap. Reservations are not among them.
+local function used_of(scope, cap)
+  local used = scope.counts[cap.counter or cap.length]
+  if not used then
+    if cap.counter then
+      used = tonumber(call('HGET', scope.key, cap.counter) or 0) + (scope.added and scope.added[cap.counter] or 0)
     else
-      room = 0
-      till = math.max(till, next_start or FAR)
+      used = call('ZCOUNT', k_sent(scope.id), '(' .. cap.from, '+inf')
     end
+    scope.counts[cap.counter or cap.length] = used
   end
-  return room, till
+  return used
 end
 
+-- When a full cap may have room by the mere passing of time.
+local function till_of_cap(scope, cap, used)
+  if not cap.length then return cap.till or FAR end
+  local till = cap.till or FAR
+  local leaving = used + scope.open - cap.limit + 1
+  if cap.limit > 0 and leaving <= used then
+    local key = k_sent(scope.id)
+    local entry = call('ZRANGE', key, call('ZCARD', key) - used + leaving - 1, call('ZCARD', key) - used + leaving - 1,
+      'WITHSCORES')
+    if entry[2] then till = math.min(till, tonumber(entry[2]) + cap.length) end
+  end
+  return till
+end
+
+-- How many more jobs the scope lets start now, until when it is no use to ask again unless something happens to it; and the
+-- same for jobs that bring their reservation along, which need no room in a cap.
+local function room_of(id)
+  local scope = scope_of(id)
+  if not scope then return 0, FAR, NO_BOUND, now end
+  local again, again_till = NO_BOUND, now
+  if scope.flights < 0xFFFFFFFF then
+    again = scope.flights - math.max(scope.open - scope.idle, 0)
+    if again <= 0 then again_till = FAR end
+  end
+  if scope.every > 0 then
+    local present = now * 1000
+    local starts = math.floor((present + scope.burst * scope.every - math.max(scope.tat, present)) / scope.every)
+    if starts < again then again = starts end
+    if starts <= 0 then
+      again_till = math.max(again_till, math.ceil((scope.tat - (scope.burst - 1) * scope.every) / 1000))
+    end
+  end
+  if scope.paused then return 0, FAR, again, again_till end
+  local room, till = again, again_till
+  for _, cap in ipairs(scope.caps) do
+    if cap.limit then
+      local used = used_of(scope, cap)
+      local left = cap.limit - used - scope.open
+      if left < room then room = left end
+      if left <= 0 then till = math.max(till, till_of_cap(scope, cap, used)) end
+    else
+      room = 0
+      till = math.max(till, cap.till or FAR)
+    end
+  end
+  return room, till, again, again_till
+end
+
+-- The same for a lane, with the first of its scopes that has no room, for either kind of job.
 local function lane_room(lane)
-  local room, till, blocking = 1000000, now, nil
+  local room, till, blocking = NO_BOUND, now, nil
+  local again, again_till, again_blocking = NO_BOUND, now, nil
   for _, id in ipairs(lane.scopes) do
-    local r, t = room_of(id)
+    local r, t, a, at = room_of(id)
     if r < room then room = r end
     if r <= 0 then
       blocking = blocking or id
       till = math.max(till, t)
     end
+    if a < again then again = a end
+    if a <= 0 then
+      again_blocking = again_blocking or id
+      again_till = math.max(again_till, at)
+    end
   end
-  return room, till, blocking
+  return room, till, blocking, again, again_till, again_blocking
 end
 
-local function reserve(lane, units)
+local function add(scope, field, by)
+  local added = scope.added
+  if not added then
+    added = {}
+    scope.added = added
+    touched[#touched + 1] = scope
+  end
+  added[field] = (added[field] or 0) + by
+end
+
+local function shift_open(scope, by)
+  by = math.max(by, -scope.open)
+  scope.open = scope.open + by
+  add(scope, 'open', by)
+end
+
+local function shift_idle(scope, by)
+  by = math.max(by, -scope.idle)
+  scope.idle = scope.idle + by
+  add(scope, 'idle', by)
+end
+
+at_end[#at_end + 1] = function()
+  for _, scope in ipairs(touched) do
+    for field, by in pairs(scope.added) do
+      if by ~= 0 then call('HINCRBY', scope.key, field, by) end
+    end
+    if scope.later then call('HSET', scope.key, 'tat', string.format('%.0f', scope.tat)) end
+  end
+end
+
+-- Jobs of a lane start: so many that reserve a unit each, and so many that bring theirs along.
+local function reserve(lane, fresh, inherited)
   for _, id in ipairs(lane.scopes) do
-    scope_of(id).open = call('HINCRBY', k_scope(id), 'open', units)
+    local scope = scope_of(id)
+    if scope then
+      if fresh > 0 then shift_open(scope, fresh) end
+      if inherited > 0 then shift_idle(scope, -inherited) end
+      if scope.every > 0 then
+        scope.tat, scope.later = math.max(scope.tat, now * 1000) + (fresh + inherited) * scope.every, true
+        add(scope, 'open', 0)
+      end
+    end
   end
 end
 
@@ -93,6 +220,49 @@ local function wake_waiters()
   end
 end
 
+-- Charges a unit that was used in this time, or at one instant of it that nobody knows.
+local function charge(scope, from, till)
+  local seen
+  for _, cap in ipairs(scope.caps) do
+    if cap.counter and from >= cap.from and till < cap.till then
+      if not (seen and seen[cap.counter]) then
+        if #scope.caps > 1 then seen = seen or {}; seen[cap.counter] = true end
+        if scope.counts[cap.counter] then scope.counts[cap.counter] = scope.counts[cap.counter] + 1 end
+        add(scope, cap.counter, 1)
+      end
+    elseif not cap.length then
+      for at = cap.at, cap.at + 18 * (cap.entries - 1), 18 do
+        local starts, ends = unpack_from('>I6I6', scope.raw, at)
+        if starts > till then break end
+        local counter = counter_of(starts, ends)
+        if from < ends and not (seen and seen[counter]) then
+          seen = seen or {}
+          seen[counter] = true
+          if scope.counts[counter] then scope.counts[counter] = scope.counts[counter] + 1 end
+          add(scope, counter, 1)
+        end
+      end
+    end
+  end
+  if scope.longest > 0 then
+    -- Units used in the same millisecond are numbered, so that a book that knows how many they were can say so again.
+    local key = k_sent(scope.id)
+    call('ZADD', key, till, pack('>I6I4', till, call('ZCOUNT', key, till, till)))
+    for _, cap in ipairs(scope.caps) do
+      if cap.length and till > cap.from and scope.counts[cap.length] then
+        scope.counts[cap.length] = scope.counts[cap.length] + 1
+      end
+    end
+    if not scope.trimmed then
+      scope.trimmed = true
+      local kept = math.max(scope.longest, DAY_MS)
+      local gone = call('ZRANGEBYSCORE', key, '-inf', now - kept, 'LIMIT', 0, 64)
+      if #gone > 0 then call('ZREM', key, unpack(gone)) end
+      call('PEXPIRE', key, kept + DAY_MS)
+    end
+  end
+end
+
 -- Ends the reservation of a record. `use`: 'u' used at `at`, 'n' not used, '?' nobody knows.
 local function settle(r, use, at)
   if not r.reserved then return end
@@ -100,27 +270,29 @@ local function settle(r, use, at)
   for _, id in ipairs(lane and lane.scopes or {}) do
     local scope = scope_of(id)
     if scope then
-      scope.open = call('HINCRBY', k_scope(id), 'open', -1)
-      if scope.open < 0 then
-        call('HSET', k_scope(id), 'open', 0)
-        scope.open = 0
-      end
-      local from, till = r.reserved, now
+      shift_open(scope, -1)
+      if r.state ~= RUNNING then shift_idle(scope, -1) end
+      local from, till = math.min(r.reserved, now), now
       if use == 'u' then
         from = math.min(math.max(at, r.reserved), now)
         till = from
       end
-      if use ~= 'n' then
-        for i, cap in ipairs(scope.caps) do
-          for w = 1, #cap, 2 do
-            if cap[w] <= till and from < cap[w + 1] then
-              call('HINCRBY', k_scope(id), 'u:' .. i .. ':' .. cap[w], 1)
-            end
-          end
-        end
-      end
+      if use ~= 'n' then charge(scope, from, till) end
       freed[id] = (freed[id] or 0) + 1
     end
   end
   r.reserved = nil
+end
+
+-- A job stops running and keeps its reservation for the next run. Another job may run meanwhile.
+local function put_by(r)
+  if not r.reserved then return end
+  local lane = lane_of(r.lane)
+  for _, id in ipairs(lane and lane.scopes or {}) do
+    local scope = scope_of(id)
+    if scope then
+      shift_idle(scope, 1)
+      if scope.flights < 0xFFFFFFFF then freed[id] = (freed[id] or 0) + 1 end
+    end
+  end
 end

@@ -8,9 +8,6 @@ use crate::{
     script, wire,
 };
 
-/// Limits on the wire have 6 bytes; nobody sends more in a day.
-const MAX_LIMIT: u64 = (1 << 48) - 1;
-
 fn key(tenant: &Tenant, scope: &ScopeKey) -> Vec<u8> {
     format!("{tenant}:{scope}").into_bytes()
 }
@@ -24,23 +21,10 @@ impl QueueClient {
         limits: &ScopeLimits,
     ) -> Result<(), QueueError> {
         limits.check()?;
-        // Number of caps B; per cap: limit I6, number of windows B; per window: start I6, end I6.
-        let mut packed = vec![u8::try_from(limits.caps.len()).unwrap_or(u8::MAX)];
-        let mut counters = Vec::new();
-        for (place, cap) in limits.caps.iter().enumerate() {
-            wire::put_u48(&mut packed, cap.limit.min(MAX_LIMIT));
-            packed.push(u8::try_from(cap.windows.len()).unwrap_or(u8::MAX));
-            for window in &cap.windows {
-                let start = wire::millis(window.starts_at);
-                wire::put_u48(&mut packed, start);
-                wire::put_u48(&mut packed, wire::millis(window.ends_at));
-                counters.push(format!("u:{}:{start}", place + 1).into_bytes());
-                counters.push(window.used_before.min(MAX_LIMIT).to_string().into_bytes());
-            }
-        }
+        let packed = wire::limits(limits);
         let paused = if limits.paused { "1" } else { "0" };
-        let mut args = vec![key(tenant, scope), packed, paused.into()];
-        args.extend(counters);
+        let mut args = vec![key(tenant, scope), packed.bytes, paused.into()];
+        args.extend(packed.counters);
         self.link().call(&script::DEFINE_SCOPE, self.shard_of(tenant), &args).await?;
         Ok(())
     }
@@ -52,7 +36,7 @@ impl QueueClient {
             .iter()
             .map(|value| Ok(wire::integer(value)?.unsigned_abs()))
             .collect::<Result<Vec<u64>, QueueError>>()?;
-        let [paused, reserved, waiting_lanes, caps @ ..] = numbers.as_slice() else {
+        let [paused, reserved, in_flight, waiting_lanes, caps @ ..] = numbers.as_slice() else {
             return Ok(None);
         };
         let caps = caps
@@ -62,7 +46,13 @@ impl QueueClient {
                 Ok(CapState { limit: cap[0], window: window.transpose()?, used: cap[3] })
             })
             .collect::<Result<_, QueueError>>()?;
-        Ok(Some(ScopeState { paused: *paused == 1, caps, reserved: *reserved, waiting_lanes: *waiting_lanes }))
+        Ok(Some(ScopeState {
+            paused: *paused == 1,
+            caps,
+            reserved: *reserved,
+            in_flight: *in_flight,
+            waiting_lanes: *waiting_lanes,
+        }))
     }
 
     /// The scope allows nothing until it is resumed. False if it is not defined.

@@ -23,7 +23,7 @@ pub struct Ticked {
     pub pruned: u64,
     /// Whether some shard has more to do at once.
     pub more: bool,
-    /// How long until the next job is due, if one is known.
+    /// How long until the next job or parked lane is due, if one is known.
     pub next_due: Option<Duration>,
     /// Whether suspects wait for a worker that [takes them](crate::WorkerConfig::take_suspects).
     pub suspects: bool,

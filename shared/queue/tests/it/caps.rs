@@ -33,7 +33,7 @@ fn kept_for_a_year() -> NewJob {
 fn limits(limit: u64, used_before: u64) -> ScopeLimits {
     let start: DateTime<Utc> = "2020-01-01T00:00:00Z".parse().unwrap();
     let windows = vec![Window { starts_at: start, ends_at: start + TimeDelta::days(36_500), used_before }];
-    ScopeLimits { caps: vec![CapSpec { limit, windows }], paused: false }
+    ScopeLimits::caps(vec![CapSpec::calendar(limit, windows)])
 }
 
 async fn define(client: &QueueClient, limits: &ScopeLimits) {
@@ -225,7 +225,7 @@ async fn caps_follow_the_calendar_over_midnight_and_a_change_of_the_clocks() {
     let client = server.client().await;
     let now: DateTime<Utc> = "2026-03-28T22:59:50Z".parse().unwrap();
     let windows = postrider_queue::calendar_days(chrono_tz::Europe::Berlin, now, 3);
-    define(&client, &ScopeLimits { caps: vec![CapSpec { limit: 2, windows }], paused: false }).await;
+    define(&client, &ScopeLimits::caps(vec![CapSpec::calendar(2, windows)])).await;
     let worker = work(&client, config(4), |_| async { done() });
     let ids: Vec<_> = client
         .enqueue_many((0..8).map(|_| kept_for_a_year()).collect())
@@ -252,7 +252,7 @@ async fn caps_follow_the_calendar_over_midnight_and_a_change_of_the_clocks() {
     }
     let now: DateTime<Utc> = "2026-03-30T22:00:01Z".parse().unwrap();
     let windows = postrider_queue::calendar_days(chrono_tz::Europe::Berlin, now, 3);
-    define(&client, &ScopeLimits { caps: vec![CapSpec { limit: 2, windows }], paused: false }).await;
+    define(&client, &ScopeLimits::caps(vec![CapSpec::calendar(2, windows)])).await;
     for id in ids {
         until_state(&client, id, JobState::Completed).await;
     }

@@ -14,6 +14,7 @@ mod first_job;
 mod keys;
 mod later;
 mod lifecycle;
+mod limits;
 mod picture;
 mod process;
 mod proxy;

@@ -1,0 +1,30 @@
+//! What a scope has given so far.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What a scope has given so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeState {
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Its caps, in the order of definition.
+    pub caps: Vec<CapState>,
+    /// Units reserved by runs that have not ended, and by jobs that wait to be run again after a crash.
+    pub reserved: u64,
+    /// Its jobs that run now.
+    pub in_flight: u64,
+    /// Lanes that wait for it.
+    pub waiting_lanes: u64,
+}
+
+/// What a cap has given in its current window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapState {
+    /// Units per window, as it holds now.
+    pub limit: u64,
+    /// The current window; none when windows have run out.
+    pub window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Units used in it for certain, or in doubt.
+    pub used: u64,
+}
