@@ -1,12 +1,11 @@
 //! The product's `drain`: bulk enqueue of echo jobs, then the real worker, one process, until the queue has acknowledged the last.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use postrider_queue::{Enqueued, NewJob, QueueClient, QueueConfig, Tenant};
+use postrider_queue::{NewJob, QueueClient, QueueConfig, Tenant};
 use postrider_shared::jobs::Queue;
 use postrider_shared::jobs::diagnostic::DiagnosticEcho;
-use postrider_tests::runs::{Runs, tally};
+use postrider_tests::runs::{Runs, created, tally};
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, Report};
 
@@ -36,17 +35,7 @@ pub async fn run(jobs: usize, concurrency: usize, appendfsync: Option<&str>) -> 
     let enqueuing = Instant::now();
     let answers = client.enqueue_many(batch).await.expect("enqueue");
     let enqueued = enqueuing.elapsed();
-    let accepted: HashSet<String> = answers
-        .iter()
-        .filter_map(|answer| match answer {
-            Enqueued::Created(id) => Some(id.to_string()),
-            Enqueued::Exists(_)
-            | Enqueued::UniqueTaken(_)
-            | Enqueued::IdempotencyConflict(_)
-            | Enqueued::Replaced(_)
-            | Enqueued::BatchClosed(_) => None,
-        })
-        .collect();
+    let accepted = created(&answers);
 
     let draining = Instant::now();
     client.resume(&queue).await.expect("resume the queue");

@@ -3,10 +3,32 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use postrider_queue::{Enqueued, NewJob, QueueClient, QueueConfig, Tenant};
+use postrider_queue::{NewJob, QueueClient, QueueConfig, Tenant};
 use postrider_shared::jobs::{Queue, diagnostic::DiagnosticSleep};
-use postrider_tests::RedisServer;
+use postrider_tests::platform::Builder;
+use postrider_tests::runs::{Runs, created};
 use postrider_tests::wait::within;
+use postrider_tests::{DatabaseKind, Platform, RedisServer};
+
+/// A platform of so many workers that note their runs, and without a scheduler.
+pub fn workers(count: usize, runs: &Runs) -> Builder {
+    Platform::with(DatabaseKind::Sqlite)
+        .workers(count)
+        .schedulers(0)
+        .setting("RUST_LOG", &"warn,postrider_worker=info,postrider_api=info,postrider_scheduler=info")
+        .setting("DIAGNOSTIC_LEDGER", &runs.path().display())
+}
+
+/// How many leases workers lost because a shard took them for dead, by their own logs.
+pub fn lost_leases(platform: &Platform) -> usize {
+    let lost = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line["fields"]["message"].as_str()?.starts_with("the session was taken for dead").then_some(())?;
+        line["fields"]["leases"].as_u64()
+    };
+    let all = |worker: &postrider_tests::Process| worker.log().lines().filter_map(lost).sum::<u64>();
+    usize::try_from(platform.workers().iter().map(all).sum::<u64>()).unwrap_or(usize::MAX)
+}
 
 pub async fn client(redis: &RedisServer) -> QueueClient {
     QueueClient::connect(QueueConfig::new(redis.url())).await.expect("connect to the queue")
@@ -20,18 +42,7 @@ pub async fn enqueue_sleeps(client: &QueueClient, count: usize, ms: u64) -> Hash
             NewJob::of(tenant, &DiagnosticSleep { ms, lane: None }).expect("a job")
         })
         .collect();
-    let answers = client.enqueue_many(jobs).await.expect("enqueue");
-    answers
-        .into_iter()
-        .filter_map(|answer| match answer {
-            Enqueued::Created(id) => Some(id.to_string()),
-            Enqueued::Exists(_)
-            | Enqueued::UniqueTaken(_)
-            | Enqueued::IdempotencyConflict(_)
-            | Enqueued::Replaced(_)
-            | Enqueued::BatchClosed(_) => None,
-        })
-        .collect()
+    created(&client.enqueue_many(jobs).await.expect("enqueue"))
 }
 
 /// Waits until no diagnostic job waits or runs.

@@ -1,11 +1,14 @@
 //! `chaos SCENARIO [--json] [--seed N] [--short]`: kills parts of the product and checks its promises against a witness
 //! that is never killed.
 
+mod answer_lost;
 mod caps;
+mod clients;
 mod jobs;
 mod pipeline_kill;
 mod poison;
 mod redis_kill;
+mod redis_outage;
 mod worker_kill;
 mod worker_pause;
 
@@ -41,6 +44,10 @@ enum Scenario {
     Poison,
     /// A worker stands still past its lease and wakes.
     WorkerPause,
+    /// Calls to Redis are carried out and not answered.
+    AnswerLost,
+    /// Redis is away for longer than any lease, and comes back.
+    RedisOutage,
     /// Several workers, one of them killed, and an account with a small cap.
     Caps,
 }
@@ -55,6 +62,8 @@ async fn main() -> ExitCode {
         Scenario::PipelineKill => pipeline_kill::run(seed, short).await,
         Scenario::Poison => poison::run(seed, short).await,
         Scenario::WorkerPause => worker_pause::run(seed, short).await,
+        Scenario::AnswerLost => answer_lost::run(seed, short).await,
+        Scenario::RedisOutage => redis_outage::run(seed, short).await,
         Scenario::Caps => caps::run(seed, short).await,
     };
     report.conclude(arguments.json)

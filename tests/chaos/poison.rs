@@ -8,7 +8,7 @@ use postrider_queue::{NewJob, QueueClient, Tenant};
 use postrider_shared::jobs::Queue;
 use postrider_shared::jobs::diagnostic::DiagnosticCrash;
 use postrider_tests::runs::{Run, Runs, tally};
-use postrider_tests::{DatabaseKind, Platform, Report};
+use postrider_tests::{Platform, Report};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::jobs;
@@ -22,14 +22,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let (neighbours, most_hits) = if short { (199, 6) } else { (999, 100) };
     let folder = tempfile::tempdir().expect("make a folder");
     let runs = Runs::at(folder.path().join("runs"));
-    let platform = Platform::with(DatabaseKind::Sqlite)
-        .workers(WORKERS)
-        .schedulers(0)
-        .setting("RUST_LOG", &"warn,postrider_worker=info,postrider_api=info")
-        .setting("WORKER_CONCURRENCY", &8)
-        .setting("DIAGNOSTIC_LEDGER", &folder.path().join("runs").display())
-        .start()
-        .await;
+    let platform = jobs::workers(WORKERS, &runs).setting("WORKER_CONCURRENCY", &8).start().await;
     let client = jobs::client(platform.redis()).await;
     let mut workers: HashSet<u32> = platform.workers().iter().filter_map(postrider_tests::Process::pid).collect();
     let mut report = Report::new("poison");

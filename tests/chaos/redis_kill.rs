@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_shared::clock::Clock;
 use postrider_tests::runs::{Runs, tally};
 use postrider_tests::wait::within;
-use postrider_tests::{DatabaseKind, Platform, Process, Report};
+use postrider_tests::{Process, Report};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::jobs;
@@ -17,13 +17,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let (count, kills) = if short { (6_000, 1) } else { (20_000, 3) };
     let folder = tempfile::tempdir().expect("make a folder");
     let runs = Runs::at(folder.path().join("runs"));
-    let platform = Platform::with(DatabaseKind::Sqlite)
-        .workers(2)
-        .schedulers(0)
-        .setting("RUST_LOG", &"warn,postrider_worker=info,postrider_api=info")
-        .setting("DIAGNOSTIC_LEDGER", &folder.path().join("runs").display())
-        .start()
-        .await;
+    let platform = jobs::workers(2, &runs).start().await;
     let client = jobs::client(platform.redis()).await;
     let accepted = jobs::enqueue_sleeps(&client, count, 20).await;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_shared::clock::Clock;
 use postrider_tests::runs::{Run, Runs, tally};
-use postrider_tests::{DatabaseKind, Platform, Report, eventually};
+use postrider_tests::{Report, eventually};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::jobs;
@@ -19,13 +19,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let folder = tempfile::tempdir().expect("make a folder");
     let runs = Runs::at(folder.path().join("runs"));
     // Little concurrency, so that the jobs are not over before the kill.
-    let platform = Platform::with(DatabaseKind::Sqlite)
-        .workers(2)
-        .schedulers(0)
-        .setting("WORKER_CONCURRENCY", &8)
-        .setting("DIAGNOSTIC_LEDGER", &folder.path().join("runs").display())
-        .start()
-        .await;
+    let platform = jobs::workers(2, &runs).setting("WORKER_CONCURRENCY", &8).start().await;
     let client = jobs::client(platform.redis()).await;
     let accepted = jobs::enqueue_sleeps(&client, count, 50).await;
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use postrider_queue::{JobId, QueueClient};
 use postrider_shared::jobs::Queue;
+use postrider_tests::Report;
 use postrider_tests::runs::{Run, Runs, tally};
 use postrider_tests::wait::within;
-use postrider_tests::{DatabaseKind, Platform, Report};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::jobs;
@@ -19,14 +19,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let rounds = if short { 1 } else { 10 };
     let folder = tempfile::tempdir().expect("make a folder");
     let runs = Runs::at(folder.path().join("runs"));
-    let platform = Platform::with(DatabaseKind::Sqlite)
-        .workers(2)
-        .schedulers(0)
-        .setting("RUST_LOG", &"warn,postrider_worker=info,postrider_api=info")
-        .setting("WORKER_CONCURRENCY", &8)
-        .setting("DIAGNOSTIC_LEDGER", &folder.path().join("runs").display())
-        .start()
-        .await;
+    let platform = jobs::workers(2, &runs).setting("WORKER_CONCURRENCY", &8).start().await;
     let client = jobs::client(platform.redis()).await;
     let (mut accepted, mut held_in_all, mut believed, mut charged) = (HashSet::new(), 0, 0, 0);
     for round in 0..rounds {

@@ -18,6 +18,7 @@ pub use office::Office;
 
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
+use crate::network::Networks;
 use crate::process::Process;
 use crate::redis_server::RedisServer;
 use crate::sandbox::Sandbox;
@@ -36,6 +37,7 @@ pub struct Platform {
     api_addresses: Vec<String>,
     api: Api,
     sandbox: Sandbox,
+    networks: Option<Networks>,
     redis: RedisServer,
     database: TestDatabase,
     time: Option<FakedTime>,
@@ -82,6 +84,14 @@ impl Platform {
 
     pub const fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// The ways to Redis.
+    ///
+    /// # Panics
+    /// When the platform was started without [`Builder::bad_network`].
+    pub const fn networks(&self) -> &Networks {
+        self.networks.as_ref().expect("started with bad_network")
     }
 
     pub const fn redis(&self) -> &RedisServer {

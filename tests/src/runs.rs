@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
+use postrider_queue::Enqueued;
+
 /// One line: a step of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -21,6 +23,11 @@ pub struct Runs(PathBuf);
 impl Runs {
     pub fn at(path: impl AsRef<Path>) -> Self {
         Self(path.as_ref().to_owned())
+    }
+
+    /// What `DIAGNOSTIC_LEDGER` must be for workers to write here.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// All steps so far, oldest first. A file that is not there yet has none.
@@ -53,6 +60,8 @@ pub struct Tally {
     pub lost: usize,
     /// Ends beyond the first, of all jobs together.
     pub repeated: usize,
+    /// Jobs that ended and are not among the accepted.
+    pub unknown: usize,
 }
 
 /// Compares the ids of accepted jobs with the runs that ended.
@@ -64,5 +73,19 @@ pub fn tally<S: BuildHasher>(accepted: &HashSet<String, S>, runs: &[Run]) -> Tal
     Tally {
         lost: accepted.iter().filter(|job| !ends.contains_key(job.as_str())).count(),
         repeated: ends.values().map(|count| count - 1).sum(),
+        unknown: ends.keys().filter(|job| !accepted.contains(**job)).count(),
     }
+}
+
+/// The ids of the jobs that these answers say were made.
+pub fn created(answers: &[Enqueued]) -> HashSet<String> {
+    let made = |answer: &Enqueued| match answer {
+        Enqueued::Created(id) => Some(id.to_string()),
+        Enqueued::Exists(_)
+        | Enqueued::UniqueTaken(_)
+        | Enqueued::IdempotencyConflict(_)
+        | Enqueued::Replaced(_)
+        | Enqueued::BatchClosed(_) => None,
+    };
+    answers.iter().filter_map(made).collect()
 }

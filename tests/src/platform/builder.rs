@@ -1,11 +1,13 @@
 //! What to start, and the starting.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{FakedTime, Platform};
 use crate::binaries::program;
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
+use crate::network::Networks;
 use crate::ports::Port;
 use crate::process::{Process, Recipe};
 use crate::redis_server::RedisServer;
@@ -23,6 +25,8 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     redis_settings: Vec<String>,
     time: Option<chrono::DateTime<chrono::Utc>>,
+    bad_network: Option<u64>,
+    slow_disk: Option<Duration>,
 }
 
 impl Builder {
@@ -35,6 +39,8 @@ impl Builder {
             environment: Vec::new(),
             redis_settings: Vec::new(),
             time: None,
+            bad_network: None,
+            slow_disk: None,
         }
     }
 
@@ -78,6 +84,20 @@ impl Builder {
         self
     }
 
+    /// API, workers and schedulers reach Redis over a [`Network`] each sort of their own, see [`Platform::networks`].
+    #[must_use]
+    pub const fn bad_network(mut self, seed: u64) -> Self {
+        self.bad_network = Some(seed);
+        self
+    }
+
+    /// Redis's disk takes so long to sync, and what it was not told to sync can be taken away: see [`RedisServer::lose_unsynced`].
+    #[must_use]
+    pub const fn slow_disk(mut self, sync: Duration) -> Self {
+        self.slow_disk = Some(sync);
+        self
+    }
+
     /// Starts everything and waits until it is ready.
     pub async fn start(self) -> Platform {
         let folder = tempfile::Builder::new().prefix("postrider-test-").tempdir().expect("make the test's folder");
@@ -85,17 +105,25 @@ impl Builder {
         let time = self.time.map(|now| FakedTime::starting_at(path, now));
         let redis_settings: Vec<&str> = self.redis_settings.iter().map(String::as_str).collect();
         let (redis, sandbox, database) = tokio::join!(
-            RedisServer::start_with(path, time.as_ref(), &redis_settings),
+            RedisServer::start_on(path, time.as_ref(), self.slow_disk, &redis_settings),
             Sandbox::start(path, time.as_ref()),
             TestDatabase::create(self.database, path),
         );
         let environment = self.environment(path, &redis, &sandbox, &database, time.as_ref());
+        let networks = match self.bad_network {
+            Some(seed) => Some(Networks::before(&redis, seed).await),
+            None => None,
+        };
+        let environment_of = |sort: &str| {
+            let way = networks.as_ref().map(|networks| ("REDIS_URL".to_owned(), networks.of(sort).url()));
+            environment.iter().cloned().chain(way).collect::<Vec<_>>()
+        };
 
         let mut apis = Vec::new();
         let mut api_addresses = Vec::new();
         for index in 0..self.apis {
             let port = Port::reserve();
-            let mut environment = environment.clone();
+            let mut environment = environment_of("api");
             environment.push(("BIND".to_owned(), port.address()));
             api_addresses.push(format!("http://{}", port.address()));
             environment.push(("PLATFORM_KEY_FILE".to_owned(), key_file(path)));
@@ -103,11 +131,11 @@ impl Builder {
         }
         let mut workers = Vec::new();
         for index in 0..self.workers {
-            workers.push(spawn("worker", index, environment.clone(), path, None));
+            workers.push(spawn("worker", index, environment_of("worker"), path, None));
         }
         let mut schedulers = Vec::new();
         for index in 0..self.schedulers {
-            schedulers.push(spawn("scheduler", index, environment.clone(), path, None));
+            schedulers.push(spawn("scheduler", index, environment_of("scheduler"), path, None));
         }
         for process in apis.iter().chain(&workers).chain(&schedulers) {
             process.ready().await;
@@ -120,6 +148,7 @@ impl Builder {
             api_addresses,
             api,
             sandbox,
+            networks,
             redis,
             database,
             time,

@@ -1,0 +1,151 @@
+//! Redis is away for longer than any lease: it stands still, it is dead, or the network to it is cut. Jobs run and are
+//! submitted meanwhile. Nobody is taken for dead because of it, nothing is lost, nothing runs twice.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use postrider_queue::{JobId, QueueClient};
+use postrider_shared::clock::Clock;
+use postrider_tests::runs::{Run, Runs, tally};
+use postrider_tests::wait::within;
+use postrider_tests::{Platform, Process, Report};
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::time::Instant;
+
+use crate::clients::Clients;
+use crate::jobs;
+
+const RESUME_S: f64 = 2.0;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How it goes away.
+#[derive(Debug, Clone, Copy)]
+enum Outage {
+    /// SIGSTOP: connections stay and nothing answers; what was sent is carried out afterwards.
+    Stopped,
+    Killed,
+    /// What was sent arrives afterwards.
+    Cut,
+    /// Connections of before end with the cut.
+    CutAndReset,
+}
+
+pub async fn run(seed: u64, short: bool) -> Report {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut outages = vec![Outage::Stopped, Outage::Killed, Outage::Cut, Outage::CutAndReset];
+    outages.shuffle(&mut dice);
+    outages.truncate(if short { 1 } else { 4 });
+    let folder = tempfile::tempdir().expect("make a folder");
+    let runs = Runs::at(folder.path().join("runs"));
+    let platform = jobs::workers(2, &runs).schedulers(1).bad_network(seed).start().await;
+    let client = jobs::client(platform.redis()).await;
+    let api = platform.tenant("Patience").await;
+    let clients = Clients::start(&api, 8, 300);
+
+    let mut told_of = Vec::new();
+    let (mut held_in_all, mut claimed_again, mut in_vain) = (0, 0, 0);
+    let (mut longest_resume_s, mut longest_api_resume_s) = (0.0_f64, 0.0_f64);
+    for outage in outages {
+        within(PATIENCE, "jobs to be held", || async { (held(&runs.read()).len() >= 4).then_some(()) }).await;
+        tokio::time::sleep(Duration::from_millis(dice.random_range(0..500))).await;
+        let length = Duration::from_secs_f64(if short { 7.0 } else { dice.random_range(10.0..60.0) });
+        let refused = clients.told().unavailable;
+        begin(&platform, outage);
+        let held = held(&runs.read());
+        tokio::time::sleep(length).await;
+        in_vain += clients.told().unavailable - refused;
+        end(&platform, outage).await;
+
+        let back = Instant::now();
+        let back_us = Clock::system().now().timestamp_micros();
+        let resumed = within(PATIENCE, &format!("work to resume after {outage:?}"), || async {
+            let accepted = clients.told().last_accepted.filter(|at| *at > back)?;
+            let all = runs.read();
+            let begun = all.iter().find(|run| !run.ended && run.at_us > back_us)?;
+            Some((begun.at_us - back_us, accepted - back))
+        })
+        .await;
+        let resume_s = Duration::from_micros(u64::try_from(resumed.0).unwrap_or_default()).as_secs_f64();
+        longest_resume_s = longest_resume_s.max(resume_s);
+        longest_api_resume_s = longest_api_resume_s.max(resumed.1.as_secs_f64());
+        told_of.push(format!(
+            "{outage:?} for {:.0} s, {} held, resumed after {resume_s:.2} s",
+            length.as_secs_f64(),
+            held.len()
+        ));
+        held_in_all += held.len();
+        claimed_again += again(&client, &held).await;
+    }
+    let told = clients.finish().await;
+    jobs::drained(&client, PATIENCE).await;
+
+    let tally = tally(&told.accepted, &runs.read());
+    let reaped = jobs::lost_leases(&platform);
+    let survived = platform.processes().all(Process::is_running);
+    platform.abandon("the drill looked for leftover jobs itself");
+    let mut report = Report::new("redis-outage");
+    report
+        .figure("seed", seed)
+        .figure("outages", told_of)
+        .figure("accepted", told.accepted.len())
+        .figure("held_when_redis_went", held_in_all)
+        .figure("held_jobs_claimed_again", claimed_again)
+        .figure("api_answers_503_meanwhile", in_vain)
+        .decimal("slowest_api_answer_s", told.slowest_s)
+        .decimal("longest_resume_s", longest_resume_s)
+        .decimal("longest_until_accepted_s", longest_api_resume_s)
+        .figure("done", told.accepted.len() - tally.lost)
+        .figure("lost", tally.lost)
+        .figure("repeated", tally.repeated)
+        .figure("leases_lost", reaped)
+        .must("every outage hit held jobs", held_in_all >= 4)
+        .must("the API answered 503 meanwhile", in_vain > 0)
+        .must("the API answered nothing but 202 and 503", told.others.is_empty())
+        .must("work resumed within 2 s", longest_resume_s <= RESUME_S)
+        .must("the API accepted within 2 s", longest_api_resume_s <= RESUME_S)
+        .must("nobody was taken for dead", reaped == 0 && claimed_again == 0)
+        .must("every request made one job", told.asked == told.accepted.len() && tally.unknown == 0)
+        .must("nothing is lost", tally.lost == 0)
+        .must("nothing ran twice", tally.repeated == 0)
+        .must("no process ended", survived);
+    report
+}
+
+fn begin(platform: &Platform, outage: Outage) {
+    match outage {
+        Outage::Stopped => platform.redis().process().pause(),
+        Outage::Killed => platform.redis().kill(),
+        Outage::Cut => platform.networks().all().for_each(|network| network.cut(false)),
+        Outage::CutAndReset => platform.networks().all().for_each(|network| network.cut(true)),
+    }
+}
+
+async fn end(platform: &Platform, outage: Outage) {
+    match outage {
+        Outage::Stopped => platform.redis().process().resume(),
+        Outage::Killed => platform.redis().restart().await,
+        Outage::Cut | Outage::CutAndReset => platform.networks().all().for_each(postrider_tests::Network::mend),
+    }
+}
+
+/// Jobs that began and did not end.
+fn held(runs: &[Run]) -> HashSet<String> {
+    let of = |ended: bool| runs.iter().filter(move |run| run.ended == ended).map(|run| run.job.clone());
+    let ended: HashSet<String> = of(true).collect();
+    of(false).filter(|job| !ended.contains(job)).collect()
+}
+
+/// How many of these were claimed more than once, or are suspected of a crash.
+async fn again(client: &QueueClient, held: &HashSet<String>) -> usize {
+    let mut count = 0;
+    for id in held {
+        let id: JobId = id.parse().expect("a job id");
+        let record = within(PATIENCE, "a held job to end", || async {
+            client.get(id).await.ok()?.filter(|record| record.state.is_finished())
+        })
+        .await;
+        count += usize::from(record.epoch > 1 || record.crashes > 0);
+    }
+    count
+}

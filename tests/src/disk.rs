@@ -1,0 +1,63 @@
+//! What a server has certainly written. SIGKILL alone loses nothing, because the page cache outlives the process; so a small
+//! library, preloaded into Redis, notes how much of each file was synced, and the rest can be cut off.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The library's source; the tests need a C compiler anyway, for SQLite.
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/disk/synced.c");
+
+/// A disk that is slow to sync, so that there is something to lose.
+#[derive(Debug)]
+pub struct Disk {
+    library: PathBuf,
+    journal: PathBuf,
+    sync: Duration,
+}
+
+impl Disk {
+    /// Each sync takes so much longer than the real one. Library and journal lie in `folder`.
+    pub fn slow(folder: &Path, sync: Duration) -> Self {
+        let library = folder.join("synced.so");
+        let compiled = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(SOURCE).status();
+        assert!(compiled.expect("a C compiler, `cc`, is installed").success(), "{SOURCE} does not compile");
+        Self { library, journal: folder.join("synced"), sync }
+    }
+
+    /// What a program needs to be on this disk.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("LD_PRELOAD", self.library.display().to_string()),
+            ("SYNCED_JOURNAL", self.journal.display().to_string()),
+            ("SYNC_MICROSECONDS", self.sync.as_micros().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// Cuts each file of the folder back to the length it had when its last sync began that came to its end; files that
+    /// were never synced stay, as they were made before the server said it was ready. The server must be dead.
+    pub fn lose_unsynced(&self, folder: &Path) -> u64 {
+        let journal = fs::read_to_string(&self.journal).expect("the journal of syncs");
+        let mut synced: HashMap<u64, u64> = HashMap::new();
+        for line in journal.lines() {
+            let (inode, length) = line.split_once(' ').expect("an inode and a length");
+            synced.insert(inode.parse().expect("an inode"), length.parse().expect("a length"));
+        }
+        let mut lost = 0;
+        for entry in fs::read_dir(folder).expect("read the folder") {
+            let path = entry.expect("read the folder").path();
+            let file = OpenOptions::new().write(true).open(&path).expect("open a file of the dead server");
+            let written = file.metadata().expect("its length");
+            if let Some(length) = synced.get(&written.ino()).filter(|length| **length < written.len()) {
+                lost += written.len() - length;
+                file.set_len(*length).expect("cut the file");
+            }
+        }
+        lost
+    }
+}
