@@ -23,8 +23,8 @@ pub fn workers(count: usize, runs: &Runs) -> Builder {
 pub fn lost_leases(platform: &Platform) -> usize {
     let lost = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        line["fields"]["message"].as_str()?.starts_with("the session was taken for dead").then_some(())?;
-        line["fields"]["leases"].as_u64()
+        line["message"].as_str()?.starts_with("the session was taken for dead").then_some(())?;
+        line["leases"].as_u64()
     };
     let all = |worker: &postrider_tests::Process| worker.log().lines().filter_map(lost).sum::<u64>();
     usize::try_from(platform.workers().iter().map(all).sum::<u64>()).unwrap_or(usize::MAX)
