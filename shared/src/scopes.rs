@@ -4,7 +4,10 @@
 //! days move on and a Redis that lost its data must learn what was sent before. Both do it here, so they agree.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{CapSpec, CapWindow, QueueClient, QueueError, ScopeLimits, WINDOW_DAYS, Window, calendar_days};
+use postrider_queue::{
+    CapSpec, CapWindow, Closing, QueueClient, QueueError, Restored, ScopeKey, ScopeLimits, WINDOW_DAYS, Window,
+    calendar_days,
+};
 
 use crate::{
     accounts::{Account, AccountState, Accounts},
@@ -46,7 +49,39 @@ impl Scopes {
         {
             today.used_before = self.messages.used(account.tenant_id, &scope, today.starts_at).await?;
         }
-        Ok(self.queue.define_scope(&account.tenant_id.into(), &scope, &limits).await?)
+        let defined = self.queue.define_scope(&account.tenant_id.into(), &scope, &limits).await?;
+        if let Some(closing) = defined.closed {
+            self.rebuild(account, &scope, &limits, closing).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the queue what the send ledger says of a scope that was closed, and opens it.
+    ///
+    /// What the ledger counts as sent, in doubt or under way was used, whatever Redis has forgotten. A message that is under way
+    /// now may be counted twice, once here and once when it settles: the cap is never exceeded for that, only used up sooner.
+    async fn rebuild(
+        &self,
+        account: &Account,
+        scope: &ScopeKey,
+        limits: &ScopeLimits,
+        closing: Closing,
+    ) -> Result<(), ScopeError> {
+        let (tenant, now) = (account.tenant_id, self.clock.now());
+        let mut facts = Vec::new();
+        for cap in &limits.caps {
+            let CapWindow::Calendar(windows) = &cap.window else { continue };
+            for window in windows.iter().filter(|window| window.starts_at <= now) {
+                let Window { starts_at, ends_at, .. } = *window;
+                let used = self.messages.used(tenant, scope, starts_at).await?;
+                facts.push(Restored::Window { starts_at, ends_at, used });
+            }
+        }
+        self.queue.restore_scope(&tenant.into(), scope, &facts).await?;
+        if !self.queue.open_scope(&tenant.into(), scope, closing).await? {
+            tracing::info!(account.id = %account.id, "the scope was closed again while it was rebuilt; the next definition rebuilds it");
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 scope with its tenant, 2 limits (wire/limits.rs), 3 1 if paused, then for each calendar window its counter's name and
 --       the units used before
--- result  1
+-- result  {1 if it was not known, 1 if it is closed, number of the closing of its shard}
 -- bounds  wakes up to 32 lanes, each that finds room wakes the next; 8 caps of 32 windows; counters of windows that ended more than 4 days ago are removed
 local id = ARGV[1]
 local key = k_scope(id)
@@ -28,4 +28,4 @@ end
 -- Whoever waits for a time of the old limits learns the new one.
 for _, number in ipairs(call('ZRANGE', k_waiters(id), 0, 31)) do unpark(number) end
 finish()
-return 1
+return { before and 0 or 1, scope.closed and 1 or 0, tonumber(caps_closing()) }

@@ -1,13 +1,16 @@
 -- Reads a scope.
 -- KEYS  1 jobs
 -- ARGV  1 scope with its tenant
--- result  {} if it is not defined; else {paused, open reservations, jobs in flight, waiting lanes, then per cap: limit, start
+-- result  {} if it is not defined; else {paused, 1 if it is closed, number of the closing of its shard, open reservations, jobs in flight, waiting lanes, then per cap: limit, start
 --       and end of the current window (0 if none), used}
 -- bounds  8 caps
 local id = ARGV[1]
 local scope = scope_of(id)
 if not scope then return {} end
-local answer = { scope.paused and 1 or 0, scope.open, math.max(scope.open - scope.idle, 0), call('ZCARD', k_waiters(id)) }
+local answer = {
+  scope.paused and 1 or 0, scope.closed and 1 or 0, tonumber(caps_closing()), scope.open,
+  math.max(scope.open - scope.idle, 0), call('ZCARD', k_waiters(id)),
+}
 for _, cap in ipairs(scope.caps) do
   local n = #answer
   answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = 0, 0, 0, 0

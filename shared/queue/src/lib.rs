@@ -97,7 +97,8 @@ pub use outcome::{CapUse, Done, Outcome, Stop};
 pub use policy::{Backoff, Policies, Policy, RetryPolicy};
 pub use record::{Attempt, Cancelled, DeadLetter, JobRecord, JobState, ListFilter, LogLine, Page, Promoted};
 pub use scope::{
-    CapSpec, CapState, CapWindow, RampStep, RateLimit, ScopeLimits, ScopeState, WINDOW_DAYS, Window, calendar_days,
+    CapSpec, CapState, CapWindow, Closing, Defined, RampStep, RateLimit, Restored, ScopeLimits, ScopeState,
+    WINDOW_DAYS, Window, calendar_days,
 };
 pub use session::SessionHandle;
 pub use stats::QueueStats;

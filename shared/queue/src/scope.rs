@@ -7,11 +7,13 @@ use crate::error::QueueError;
 
 mod calendar;
 mod cap;
+mod closing;
 mod rate;
 mod state;
 
 pub use calendar::{WINDOW_DAYS, Window, calendar_days};
 pub use cap::{CapSpec, CapWindow, RampStep};
+pub use closing::{Closing, Defined, Restored};
 pub use rate::RateLimit;
 pub use state::{CapState, ScopeState};
 

@@ -20,7 +20,7 @@ mod plain;
 mod record;
 
 pub(crate) use answer::{bytes, fields, integer, list, text};
-pub(crate) use limits::limits;
+pub(crate) use limits::{limits, restored};
 pub(crate) use plain::{Plain, plain};
 pub(crate) use record::{Names, decode, epoch};
 

@@ -2,6 +2,7 @@
 --   limits  what was defined (wire/limits.rs)      paused  1 while paused
 --   open    units reserved                         idle    of these, units of jobs that do not run: they crashed, and wait
 --   tat     when the rate's debts are paid (µs)    u:S:E   sends used in the calendar window from S to E
+--   opened  the closing of its shard's scopes after which it was opened (0 if absent); while there is a later one, it is closed
 -- An open reservation counts in the current window of every cap, because it may still land there. Used sends of moving
 -- windows stand in the sorted set `sent`, one member per unit, by the time it was used.
 -- What a call changes of `open` and `idle` and its counters is written once, at its end.
@@ -48,11 +49,18 @@ local function read_cap(raw, pos)
   return cap, at + 12 * entries
 end
 
-local function read_scope(id, raw, paused, open, idle, tat)
+-- How many times the scopes of this shard were closed.
+local closings
+local function caps_closing()
+  closings = closings or call('HGET', META, 'caps') or '0'
+  return closings
+end
+
+local function read_scope(id, raw, paused, open, idle, tat, opened)
   local _, every, burst, _, _, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
   local scope = {
     id = id, key = k_scope(id), raw = raw, paused = paused == '1', open = tonumber(open or 0), idle = tonumber(idle or 0),
-    tat = tonumber(tat or 0), every = every, burst = burst, flights = flights, caps = {}, counts = {}, longest = 0,
+    closed = (opened or '0') ~= caps_closing(), tat = tonumber(tat or 0), every = every, burst = burst, flights = flights, caps = {}, counts = {}, longest = 0,
   }
   for i = 1, total do
     local cap
@@ -66,8 +74,8 @@ end
 local function scope_of(id)
   local scope = scopes[id]
   if scope == nil then
-    local fields = call('HMGET', k_scope(id), 'limits', 'paused', 'open', 'idle', 'tat')
-    scope = fields[1] and read_scope(id, unpack(fields, 1, 5)) or false
+    local fields = call('HMGET', k_scope(id), 'limits', 'paused', 'open', 'idle', 'tat', 'opened')
+    scope = fields[1] and read_scope(id, unpack(fields, 1, 6)) or false
     scopes[id] = scope
   end
   return scope
@@ -119,7 +127,7 @@ local function room_of(id)
       again_till = math.max(again_till, math.ceil((scope.tat - (scope.burst - 1) * scope.every) / 1000))
     end
   end
-  if scope.paused then return 0, FAR, again, again_till end
+  if scope.paused or scope.closed then return 0, FAR, again, again_till end
   local room, till = again, again_till
   for _, cap in ipairs(scope.caps) do
     if cap.limit then

@@ -4,29 +4,35 @@ use super::QueueClient;
 use crate::{
     error::QueueError,
     name::{ScopeKey, Tenant},
-    scope::{CapState, ScopeLimits, ScopeState},
+    scope::{CapState, Closing, Defined, ScopeLimits, ScopeState},
     script, wire,
 };
 
-fn key(tenant: &Tenant, scope: &ScopeKey) -> Vec<u8> {
+pub(super) fn key(tenant: &Tenant, scope: &ScopeKey) -> Vec<u8> {
     format!("{tenant}:{scope}").into_bytes()
 }
 
 impl QueueClient {
-    /// Defines or redefines the limits of a scope and wakes lanes that may now go on.
+    /// Defines or redefines the limits of a scope and wakes lanes that may now go on. A scope that is closed stays closed.
     pub async fn define_scope(
         &self,
         tenant: &Tenant,
         scope: &ScopeKey,
         limits: &ScopeLimits,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Defined, QueueError> {
         limits.check()?;
         let packed = wire::limits(limits);
         let paused = if limits.paused { "1" } else { "0" };
         let mut args = vec![key(tenant, scope), packed.bytes, paused.into()];
         args.extend(packed.counters);
-        self.link().call(&script::DEFINE_SCOPE, self.shard_of(tenant), &args).await?;
-        Ok(())
+        let answer = self.link().call(&script::DEFINE_SCOPE, self.shard_of(tenant), &args).await?;
+        let [fresh, closed, closing] = wire::list(answer)?
+            .iter()
+            .map(wire::integer)
+            .collect::<Result<Vec<i64>, QueueError>>()?
+            .try_into()
+            .map_err(|_| QueueError::Corrupt("the answer to a definition".to_owned()))?;
+        Ok(Defined { fresh: fresh == 1, closed: (closed == 1).then_some(Closing(closing.unsigned_abs())) })
     }
 
     /// What a scope has given so far; none if it is not defined.
@@ -36,7 +42,7 @@ impl QueueClient {
             .iter()
             .map(|value| Ok(wire::integer(value)?.unsigned_abs()))
             .collect::<Result<Vec<u64>, QueueError>>()?;
-        let [paused, reserved, in_flight, waiting_lanes, caps @ ..] = numbers.as_slice() else {
+        let [paused, closed, closing, reserved, in_flight, waiting_lanes, caps @ ..] = numbers.as_slice() else {
             return Ok(None);
         };
         let caps = caps
@@ -48,6 +54,7 @@ impl QueueClient {
             .collect::<Result<_, QueueError>>()?;
         Ok(Some(ScopeState {
             paused: *paused == 1,
+            closed: (*closed == 1).then_some(Closing(*closing)),
             caps,
             reserved: *reserved,
             in_flight: *in_flight,

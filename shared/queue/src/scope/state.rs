@@ -3,11 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Closing;
+
 /// What a scope has given so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeState {
     /// Whether it is paused.
     pub paused: bool,
+    /// Closed since; it gives nothing until it is restored and opened.
+    pub closed: Option<Closing>,
     /// Its caps, in the order of definition.
     pub caps: Vec<CapState>,
     /// Units reserved by runs that have not ended, and by jobs that wait to be run again after a crash.

@@ -1,7 +1,10 @@
 //! The limits of a scope as the scripts read them.
 
 use super::{millis, put_u48};
-use crate::scope::{CapSpec, CapWindow, RateLimit, ScopeLimits};
+use crate::{
+    scope::{CapSpec, CapWindow, RateLimit, Restored, ScopeLimits},
+    script::MAX_ITEMS,
+};
 
 /// Limits on the wire have 6 bytes; nobody sends more in a day.
 const MAX_LIMIT: u64 = (1 << 48) - 1;
@@ -10,6 +13,29 @@ const MAX_LIMIT: u64 = (1 << 48) - 1;
 pub(crate) struct PackedLimits {
     pub(crate) bytes: Vec<u8>,
     pub(crate) counters: Vec<Vec<u8>>,
+}
+
+/// A fact as `restore_scope.lua` reads it; more than one if it speaks of many units.
+pub(crate) fn restored(fact: &Restored) -> Vec<Vec<u8>> {
+    match fact {
+        Restored::Window { starts_at, ends_at, used } => {
+            let mut out = vec![b'w'];
+            put_u48(&mut out, millis(*starts_at));
+            put_u48(&mut out, millis(*ends_at));
+            put_u48(&mut out, (*used).min(MAX_LIMIT));
+            vec![out]
+        }
+        Restored::Sent { at, units } => (0..*units)
+            .step_by(MAX_ITEMS)
+            .map(|first| {
+                let mut out = vec![b'u'];
+                put_u48(&mut out, millis(*at));
+                out.extend_from_slice(&first.to_be_bytes());
+                out.extend_from_slice(&first.saturating_add(256).min(*units).to_be_bytes());
+                out
+            })
+            .collect(),
+    }
 }
 
 /// Version B, distance I6 in µs (0: no rate) and burst I4 of the rate and of the rate per recipient, jobs in flight I4, number

@@ -19,6 +19,7 @@ mod picture;
 mod process;
 mod proxy;
 mod reading;
+mod restoring;
 mod server;
 mod servers;
 mod suspects;

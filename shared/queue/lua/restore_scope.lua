@@ -1,0 +1,31 @@
+-- Takes over what the books outside say of a scope. Never lowers a count, so a repeat, or a fact known already, is harmless.
+-- KEYS  1 jobs
+-- ARGV  1 scope with its tenant, then facts:
+--       w start I6, end I6, used I6    sends used in a calendar window
+--       u at I6, first I4, after I4    sends used in this millisecond, numbered from the first to before the last, for moving windows
+-- result  1
+-- bounds  n <= 16 facts, of 256 sends each
+local id = ARGV[1]
+local key, counters, units = k_scope(id), {}, {}
+for i = 2, math.min(#ARGV, 17) do
+  local letter = sub(ARGV[i], 1, 1)
+  if letter == 'w' then
+    local from, till, used = unpack_from('>I6I6I6', ARGV[i], 2)
+    counters[counter_of(from, till)] = used
+  elseif letter == 'u' then
+    local at, first, after = unpack_from('>I6I4I4', ARGV[i], 2)
+    for n = first, math.min(after, first + 256) - 1 do
+      units[#units + 1] = at
+      units[#units + 1] = pack('>I6I4', at, n)
+    end
+  end
+end
+for counter, used in pairs(counters) do
+  local known = tonumber(call('HGET', key, counter) or 0)
+  if used > known then call('HSET', key, counter, string.format('%.0f', used)) end
+end
+if #units > 0 then
+  call_many('ZADD', k_sent(id), units, 400)
+  call('PEXPIRE', k_sent(id), 367 * DAY_MS) -- the next use sets what the scope's limits need
+end
+return 1
