@@ -17,6 +17,8 @@ use postrider_shared::telemetry::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::gauges::Gauges;
+
 /// Longest a request waits for the queue after its own work is safe in the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -31,6 +33,7 @@ struct Built {
     relay: Relay,
     scopes: Scopes,
     tasks: TaskTracker,
+    gauges: Gauges,
 }
 
 /// What an [`App`] is made of.
@@ -65,6 +68,7 @@ impl App {
                 parts.clock.clone(),
             ),
             tasks: TaskTracker::new(),
+            gauges: Gauges::default(),
             stores,
             parts,
         }))
@@ -122,9 +126,11 @@ impl App {
         &self.0.parts.clock
     }
 
-    /// Renders `/metrics`.
-    pub fn metrics(&self) -> Option<&PrometheusHandle> {
-        self.0.parts.metrics.as_ref()
+    /// The text of `/metrics`, with how full the queues are; empty where nobody measures.
+    pub async fn metrics(&self) -> String {
+        let Some(metrics) = &self.0.parts.metrics else { return String::new() };
+        self.0.gauges.refresh(self.queue()).await;
+        metrics.render()
     }
 
     /// Cancelled when the process stops.

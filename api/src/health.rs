@@ -99,12 +99,12 @@ async fn check<E: std::error::Error>(name: &'static str, ping: impl Future<Outpu
     Dependency { name, ready, milliseconds: started.elapsed().as_secs_f64() * 1000.0 }
 }
 
-/// The figures of this process for Prometheus.
+/// The figures of this process, and how full the queues are, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses((status = 200, description = "The text format of Prometheus.", body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(app): State<App>) -> Response {
-    let text = app.metrics().map(postrider_shared::telemetry::PrometheusHandle::render).unwrap_or_default();
+    let text = app.metrics().await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

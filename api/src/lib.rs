@@ -6,6 +6,7 @@ pub mod deadline;
 pub mod decimal;
 pub mod failures;
 pub mod first_key;
+pub mod gauges;
 pub mod headers;
 pub mod health;
 pub mod idempotency;

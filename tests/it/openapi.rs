@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use postrider_tests::{Api, Platform};
-use serde_json::Value;
+use postrider_tests::{Api, DatabaseKind, Platform};
+use serde_json::{Value, json};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -106,6 +106,24 @@ async fn the_pages_beside_v1_are_there() {
     assert!(docs.contains("<html") || docs.contains("<!DOCTYPE"), "{docs}");
     anybody.get("/v2/nothing").await.problem(404, "no-such-path");
     platform.finish().await;
+}
+
+#[tokio::test]
+async fn metrics_tell_how_full_the_queues_are() {
+    let platform = Platform::with(DatabaseKind::Sqlite).workers(0).start().await;
+    let api = platform.tenant("Counters").await;
+    for number in 0..3 {
+        api.submit("diagnostic.echo", &json!({ "n": number })).await;
+    }
+    let anybody = Api::new(platform.api().base());
+    let text = anybody.get("/metrics").await.expect_status(200).body;
+    let text = text.as_str().unwrap();
+    let waiting = "postrider_queue_jobs{component=\"api\",queue=\"diagnostic\",state=\"available\"} 3";
+    for line in [waiting, "postrider_queue_figures_up{component=\"api\"} 1", "postrider_queue_oldest_age_seconds{"] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(text.contains("postrider_queue_script_seconds_bucket{component=\"api\",script=\"enqueue"), "{text}");
+    platform.abandon("nobody works here");
 }
 
 #[tokio::test]

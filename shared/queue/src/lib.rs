@@ -54,6 +54,22 @@
 //!
 //! What is promised: at least one run per job, one accepted outcome per run, caps never exceeded whatever crashes. A job that
 //! may run twice must be able to: see [`Claimed::epoch`] and the caller's own records.
+//!
+//! # Layers and metrics
+//!
+//! The layers of apalis (tracing, sentry, prometheus, timeout, panics) go around a handler as they come. What they know of a job
+//! is its [`Claimed`] type, its task id (`JOB.EPOCH`) and attempt; a layer that ends a run, such as a timeout, ends it with a
+//! retry whose cap units count as used, because nobody knows what the handler had done.
+//!
+//! The crate itself counts with the `metrics` facade, in whatever recorder the process installs:
+//!
+//! * `postrider_queue_claims_total`: jobs handed out;
+//! * `postrider_queue_outcomes_total{outcome}`: runs that ended, and `postrider_queue_stale_outcomes_total`: those refused,
+//!   because the lease was lost;
+//! * `postrider_queue_leases_lost_total`: leases of running jobs that were lost;
+//! * `postrider_queue_script_seconds{script, answered}`: a call of a script, there and back.
+//!
+//! Depths, ages and parked lanes are not counted on the way but read: [`QueueClient::queues`].
 #![deny(missing_docs)]
 
 mod address;

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU16, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -131,12 +131,13 @@ impl Server {
     ) -> BoxFuture<'a, Result<Value, QueueError>> {
         // Boxed, so that the types of all that call scripts stay small.
         async move {
-            match self.connection.ask(&call_of(script, false, key, args)).await {
-                Err(error) if unknown_script(&error) => {
-                    Ok(self.connection.ask(&call_of(script, true, key, args)).await?)
-                }
-                answer => Ok(answer?),
-            }
+            let asked = Instant::now();
+            let answer = match self.connection.ask(&call_of(script, false, key, args)).await {
+                Err(error) if unknown_script(&error) => self.connection.ask(&call_of(script, true, key, args)).await,
+                answer => answer,
+            };
+            script.took(asked, answer.is_ok());
+            Ok(answer?)
         }
         .boxed()
     }

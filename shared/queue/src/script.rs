@@ -2,7 +2,7 @@
 //!
 //! This is their only home: what is sent to Redis is built, named and hashed here.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Instant};
 
 /// Version of records, keys and scripts. A program refuses data of another version.
 pub(crate) const PROTOCOL: u8 = 1;
@@ -21,6 +21,15 @@ pub(crate) struct Script {
     pub(crate) sha: String,
     /// What Redis must load if it does not know it.
     pub(crate) text: String,
+}
+
+impl Script {
+    /// Measures a call: from the question to the answer, with the way there and back.
+    pub(crate) fn took(&self, asked: Instant, answered: bool) {
+        let answered = if answered { "yes" } else { "no" };
+        metrics::histogram!("postrider_queue_script_seconds", "script" => self.name, "answered" => answered)
+            .record(asked.elapsed());
+    }
 }
 
 macro_rules! fragment {

@@ -1,6 +1,6 @@
 //! Calls that count only when replicas have them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use redis::{RedisError, Value};
@@ -36,10 +36,13 @@ impl Link {
         shard: u16,
         args: &Args,
     ) -> Result<Value, QueueError> {
-        match self.attempt(connection, script, shard, args, false).await {
-            Err(error) if unknown_script(&error) => Ok(self.attempt(connection, script, shard, args, true).await?),
-            answer => Ok(answer?),
-        }
+        let asked = Instant::now();
+        let answer = match self.attempt(connection, script, shard, args, false).await {
+            Err(error) if unknown_script(&error) => self.attempt(connection, script, shard, args, true).await,
+            answer => answer,
+        };
+        script.took(asked, answer.is_ok());
+        Ok(answer?)
     }
 
     /// The three commands travel together, so that they share a connection and with it what WAIT waits for.

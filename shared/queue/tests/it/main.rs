@@ -13,6 +13,7 @@ mod fairness;
 mod first_job;
 mod keys;
 mod later;
+mod layers;
 mod lifecycle;
 mod limits;
 mod picture;
