@@ -60,6 +60,11 @@ pub trait Duty: Send + Sync + 'static {
     /// From the end of one step to the start of the next.
     fn every(&self) -> Duration;
 
+    /// Ends when the next step should be taken at once; cut at any moment.
+    fn hurry(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Does a bounded amount of work.
     fn step(&mut self) -> impl Future<Output = Result<Step, DutyError>> + Send;
 }
@@ -84,8 +89,9 @@ pub async fn keep<D: Duty>(mut duty: D, stop: CancellationToken) {
                     Step::Rest => duty.every(),
                     Step::More => Duration::ZERO,
                 };
-                if rest(pause, &stop).await {
-                    return;
+                tokio::select! {
+                    stopped = rest(pause, &stop) => if stopped { return },
+                    () = duty.hurry() => {}
                 }
                 continue;
             }

@@ -12,6 +12,7 @@ use crate::office::{Office, rounds};
 
 on_both_databases![
     what_was_sent_today_is_known_again_after_redis_lost_its_data,
+    a_replica_that_became_the_master_is_told_what_was_sent,
     a_pause_and_a_new_cap_reach_the_queue,
     a_mailbox_connected_twice_has_one_scope_with_the_smaller_cap,
 ];
@@ -67,6 +68,25 @@ async fn what_was_sent_today_is_known_again_after_redis_lost_its_data(office: Of
     rounds(&mut feeder).await;
     let state = scope(&office, &account).await;
     assert_eq!((state.caps[0].used, state.caps[0].limit), (3, 250));
+}
+
+async fn a_replica_that_became_the_master_is_told_what_was_sent(office: Office) {
+    let account = office.account("quotes@harbourlane.example", INTERVAL, 250).await;
+    let mut feeder = feeder(&office);
+    rounds(&mut feeder).await;
+    // Two were sent of which it never heard.
+    for number in 0..2 {
+        send(&office, &account, number).await;
+    }
+    let mut redis = office.redis.connection().await;
+    for (host, port) in [("127.0.0.1", "1"), ("NO", "ONE")] {
+        let () = redis::cmd("REPLICAOF").arg(host).arg(port).query_async(&mut redis).await.unwrap();
+    }
+    let state = scope(&office, &account).await;
+    assert_eq!((state.closed.is_some(), state.caps[0].used), (true, 0));
+    rounds(&mut feeder).await;
+    let state = scope(&office, &account).await;
+    assert_eq!((state.closed.is_some(), state.caps[0].used), (false, 2));
 }
 
 async fn a_pause_and_a_new_cap_reach_the_queue(office: Office) {

@@ -3,6 +3,7 @@
 -- ARGV  1 what happened, such as the id of a new master: the same cause closes once
 -- result  the number of this closing
 -- bounds  one key, however many scopes there are
+note_master()
 if call('HGET', META, 'caps_cause') == ARGV[1] then return tonumber(call('HGET', META, 'caps')) end
 call('HSET', META, 'caps_cause', ARGV[1])
 return call('HINCRBY', META, 'caps', 1)

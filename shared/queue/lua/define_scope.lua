@@ -5,6 +5,7 @@
 -- result  {1 if it was not known, 1 if it is closed, number of the closing of its shard}
 -- bounds  wakes up to 32 lanes, each that finds room wakes the next; 8 caps of 32 windows; counters of windows that ended more than 4 days ago are removed
 local id = ARGV[1]
+note_master()
 local key = k_scope(id)
 local before = scope_of(id)
 local known = {}

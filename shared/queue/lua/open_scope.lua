@@ -4,6 +4,7 @@
 -- result  1 it is open, 0 it was closed again
 -- bounds  wakes up to 32 lanes; each that finds room wakes the next
 local id = ARGV[1]
+note_master()
 if ARGV[2] ~= caps_closing() then return 0 end
 call('HSET', k_scope(id), 'opened', ARGV[2])
 scopes[id] = nil

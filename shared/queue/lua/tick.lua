@@ -13,7 +13,10 @@ if last > 0 and (now - last > GAP or now < last) then
   grace = now + tonumber(ARGV[1])
   call('HSET', META, 'grace', grace)
 end
-if now - last >= EVERY or now < last then call('HSET', META, 'tick', now) end
+if now - last >= EVERY or now < last then
+  call('HSET', META, 'tick', now)
+  note_master()
+end
 
 local rescued = 0
 if now >= grace then

@@ -12,6 +12,7 @@ mod control;
 mod enqueue;
 mod logs;
 mod reading;
+mod recent;
 mod restoring;
 mod scopes;
 mod upkeep;

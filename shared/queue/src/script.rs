@@ -42,9 +42,12 @@ macro_rules! fragment {
 const ALONE: &[&str] = &[];
 const KEYS: &[&str] = &[fragment!("keys")];
 const READING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("describe")];
-const SCOPING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
+const NOTING: &[&str] = &[fragment!("keys"), fragment!("master")];
+const SCOPING: &[&str] =
+    &[fragment!("keys"), fragment!("master"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
 const MOVING: &[&str] = &[
     fragment!("keys"),
+    fragment!("master"),
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
@@ -56,6 +59,7 @@ const MOVING: &[&str] = &[
 const RENEWING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("charges")];
 const CLOSING: &[&str] = &[
     fragment!("keys"),
+    fragment!("master"),
     fragment!("record"),
     fragment!("charges"),
     fragment!("later"),
@@ -78,6 +82,7 @@ const CREATING_PLAIN: &[&str] =
     &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("naming"), fragment!("plain")];
 const TURNING: &[&str] = &[
     fragment!("keys"),
+    fragment!("master"),
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
@@ -91,6 +96,7 @@ const TURNING: &[&str] = &[
 ];
 const UPKEEP: &[&str] = &[
     fragment!("keys"),
+    fragment!("master"),
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
@@ -132,6 +138,7 @@ macro_rules! script {
 }
 
 script!(HOMES, "homes", Grows, ALONE);
+script!(MASTER, "master", Settles, NOTING);
 script!(INSTALL, "install", Grows, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);
@@ -157,7 +164,7 @@ script!(DEFINE_SCOPE, "define_scope", Settles, SCOPING);
 script!(PAUSE_SCOPE, "pause_scope", Settles, SCOPING);
 script!(SCOPE, "scope", Reads, SCOPING);
 script!(CLOSE_SCOPE, "close_scope", Settles, SCOPING);
-script!(CLOSE_SCOPES, "close_scopes", Settles, KEYS);
+script!(CLOSE_SCOPES, "close_scopes", Settles, NOTING);
 script!(RESTORE_SCOPE, "restore_scope", Settles, SCOPING);
 script!(OPEN_SCOPE, "open_scope", Settles, SCOPING);
 script!(DEAD, "dead", Reads, READING);

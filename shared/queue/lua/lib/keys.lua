@@ -19,7 +19,7 @@
 --   later       zset   bucket by the time to open it    later:B    list   ids that become due in the time of bucket B
 --   unique_till zset   unique keys by the time they end batch:B    hash   a batch: counts and completion job
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
---   meta        hash   counters, last tick, end of grace, closings of caps
+--   meta        hash   counters, last tick, end of grace, closings of caps, the master's replication id
 --   idle        zset   queue, zero byte, worker: who found nothing there and wants to be told
 local P = string.sub(KEYS[1], 1, -5)
 local JOBS, DUE, LANES, LANE_IDS, LANE_REFS = KEYS[1], P .. 'due', P .. 'lanes', P .. 'lane_ids', P .. 'lane_refs'

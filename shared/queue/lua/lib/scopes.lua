@@ -49,19 +49,18 @@ local function read_cap(raw, pos)
   return cap, at + 12 * entries
 end
 
--- How many times the scopes of this shard were closed.
-local closings
-local function caps_closing()
-  closings = closings or call('HGET', META, 'caps') or '0'
-  return closings
-end
+-- How many times the scopes of this shard were closed, as text.
+local function caps_closing() return string.format('%d', closings_now()) end
 
 local function read_scope(id, raw, paused, open, idle, tat, opened)
   local _, every, burst, _, _, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
   local scope = {
     id = id, key = k_scope(id), raw = raw, paused = paused == '1', open = tonumber(open or 0), idle = tonumber(idle or 0),
-    closed = (opened or '0') ~= caps_closing(), tat = tonumber(tat or 0), every = every, burst = burst, flights = flights, caps = {}, counts = {}, longest = 0,
+    closed = (opened or '0') ~= caps_closing(), tat = tonumber(tat or 0), every = every, burst = burst, flights = flights,
+    caps = {}, counts = {}, longest = 0,
   }
+  -- Without caps there is nothing that Redis could have forgotten.
+  if total == 0 and opened ~= '-' then scope.closed = false end
   for i = 1, total do
     local cap
     cap, pos = read_cap(raw, pos)
@@ -210,6 +209,7 @@ local function reserve(lane, fresh, inherited)
 end
 
 local function park(number, lane, till, scope)
+  if scopes[scope] and scopes[scope].closed then note_master() end
   if call('ZADD', PARKED, till, number) == 1 then count(lane.queue, 'p', 1) end
   call('HSET', PARKED_ON, number, scope)
   call('ZADD', k_waiters(scope), now, number)

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::QueueClient;
+use super::{QueueClient, enqueue};
 use crate::{
     batch::{Batch, BatchId},
     error::QueueError,
@@ -25,8 +25,9 @@ impl QueueClient {
         BatchId(self.derived_job_id(tenant, &all))
     }
 
-    /// Opens a batch, with the job to enqueue at its end. Repeats change nothing, so an unanswered call is repeated. The
-    /// completion job has an id that derives from the batch, unless it has its own.
+    /// Opens a batch, with the job to enqueue at its end; when this returns, it is as safe as an enqueued job. Repeats change
+    /// nothing, so an unanswered call is repeated. The completion job has an id that derives from the batch, unless it has its
+    /// own.
     pub async fn open_batch(&self, tenant: &Tenant, id: BatchId, completion: Option<NewJob>) -> Result<(), QueueError> {
         self.change_batch(tenant, id, false, completion).await
     }
@@ -60,10 +61,11 @@ impl QueueClient {
             wire::check(&job, shard)?;
             args.extend(wire::alone(&job, job_id));
         }
-        let answer = self.link().call(&script::BATCH, shard, &args).await?;
+        let (answer, _) = enqueue::call(self.link(), &script::BATCH, shard, &args).await?;
         if wire::integer(&answer)? == 0 {
             return Err(QueueError::invalid("batch id", "it is another tenant's"));
         }
+        self.0.enqueuers.recent().keep_batch(shard, args);
         Ok(())
     }
 

@@ -3,16 +3,18 @@
 //! Every job has its id before it is sent, so an unanswered call is simply repeated.
 
 use std::{
+    borrow::Borrow,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
+use redis::Value;
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use super::QueueClient;
+use super::{QueueClient, recent::Recent};
 use crate::{
     error::QueueError,
     id::JobId,
@@ -31,9 +33,9 @@ const BULK_CALLS: usize = 4;
 
 /// A job with its id, checked.
 #[derive(Debug)]
-struct Ready {
-    job: NewJob,
-    id: JobId,
+pub(super) struct Ready {
+    pub(super) job: NewJob,
+    pub(super) id: JobId,
     /// Whether the id was made up here, so that meeting it again means that our own earlier call was carried out.
     own_id: bool,
 }
@@ -49,6 +51,7 @@ const WORTH_A_CALL: usize = 16;
 #[derive(Debug)]
 pub(super) struct Enqueuers {
     link: Link,
+    recent: Recent,
     tasks: TaskTracker,
     gates: Vec<Mutex<Gate>>,
 }
@@ -93,7 +96,12 @@ impl Drop for Call<'_> {
 impl Enqueuers {
     pub(super) fn start(link: &Link, shards: u16, tasks: &TaskTracker) -> Arc<Self> {
         let gates = (0..shards).map(|_| Mutex::default()).collect();
-        Arc::new(Self { link: link.clone(), tasks: tasks.clone(), gates })
+        let recent = Recent::start(link, shards, tasks);
+        Arc::new(Self { link: link.clone(), recent, tasks: tasks.clone(), gates })
+    }
+
+    pub(super) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     fn gate(&self, shard: u16) -> MutexGuard<'_, Gate> {
@@ -118,9 +126,12 @@ impl Enqueuers {
         match first {
             Ok(job) => {
                 let call = Call(self, shard);
-                let answers = send(&self.link, shard, &[job]).await;
+                let jobs = [job];
+                let answers = send(&self.link, shard, &jobs).await;
                 drop(call);
-                answers?.pop().ok_or(QueueError::Closed)
+                let mut answers = answers?;
+                self.recent.keep(jobs, &answers);
+                answers.pop().ok_or(QueueError::Closed)
             }
             Err(answer) => {
                 self.go_on(shard);
@@ -142,6 +153,9 @@ impl Enqueuers {
                 let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
                 let answers = send(&enqueuers.link, shard, &jobs).await;
                 drop(call);
+                if let Ok(answers) = &answers {
+                    enqueuers.recent.keep(jobs, answers);
+                }
                 for (place, caller) in callers.into_iter().enumerate() {
                     let _ = caller.send(match &answers {
                         Ok(answers) => answers.get(place).copied().ok_or(QueueError::Closed),
@@ -154,7 +168,7 @@ impl Enqueuers {
 }
 
 /// How many bytes a job adds to a call.
-fn weight(job: &NewJob) -> usize {
+pub(super) fn weight(job: &NewJob) -> usize {
     job.payload.len() + 64
 }
 
@@ -176,16 +190,18 @@ fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
 }
 
 /// Sends one call, again if the answer was lost.
-async fn send(link: &Link, shard: u16, jobs: &[Ready]) -> Result<Vec<Enqueued>, QueueError> {
+pub(super) async fn send<R: Borrow<Ready>>(link: &Link, shard: u16, jobs: &[R]) -> Result<Vec<Enqueued>, QueueError> {
+    let jobs: Vec<&Ready> = jobs.iter().map(Borrow::borrow).collect();
     if let Some(plain) = wire::plain(jobs.iter().map(|ready| (&ready.job, ready.id))) {
-        return send_plain(link, shard, jobs, plain).await;
+        return send_plain(link, shard, &jobs, plain).await;
     }
     let mut tables = Tables::default();
     let items: Vec<_> = jobs.iter().map(|ready| wire::item(&ready.job, ready.id, &mut tables)).collect();
     let mut args = Vec::with_capacity(items.len() + 8);
     tables.append_to(&mut args);
     args.extend(items);
-    let (letters, repeated) = call(link, &script::ENQUEUE, shard, &args).await?;
+    let (answer, repeated) = call(link, &script::ENQUEUE, shard, &args).await?;
+    let letters = wire::bytes(answer)?;
     if letters.len() != 15 * jobs.len() {
         return Err(QueueError::Corrupt(format!("{} bytes for {} jobs", letters.len(), jobs.len())));
     }
@@ -196,8 +212,9 @@ async fn send(link: &Link, shard: u16, jobs: &[Ready]) -> Result<Vec<Enqueued>, 
         .collect()
 }
 
-async fn send_plain(link: &Link, shard: u16, jobs: &[Ready], plain: Plain) -> Result<Vec<Enqueued>, QueueError> {
-    let (letters, repeated) = call(link, &script::ENQUEUE_PLAIN, shard, &plain.args).await?;
+async fn send_plain(link: &Link, shard: u16, jobs: &[&Ready], plain: Plain) -> Result<Vec<Enqueued>, QueueError> {
+    let (answer, repeated) = call(link, &script::ENQUEUE_PLAIN, shard, &plain.args).await?;
+    let letters = wire::bytes(answer)?;
     if letters.len() != jobs.len() {
         return Err(QueueError::Corrupt(format!("{} answers for {} jobs", letters.len(), jobs.len())));
     }
@@ -222,12 +239,12 @@ fn read(letter: u8, id: JobId, ready: &Ready, repeated: bool) -> Result<Enqueued
 }
 
 /// Calls until it is answered or the time is over. Tells whether it was repeated.
-async fn call(link: &Link, script: &Script, shard: u16, args: &Args) -> Result<(Vec<u8>, bool), QueueError> {
+pub(super) async fn call(link: &Link, script: &Script, shard: u16, args: &Args) -> Result<(Value, bool), QueueError> {
     let deadline = Instant::now() + REPEAT_FOR;
     let mut repeated = false;
     loop {
         match link.commit(script, shard, args).await {
-            Ok(answer) => return Ok((wire::bytes(answer)?, repeated)),
+            Ok(answer) => return Ok((answer, repeated)),
             Err(QueueError::Unreachable(_)) if Instant::now() < deadline => {
                 repeated = true;
                 tokio::time::sleep(REPEAT_EVERY).await;
@@ -239,7 +256,7 @@ async fn call(link: &Link, script: &Script, shard: u16, args: &Args) -> Result<(
 
 impl QueueClient {
     /// Enqueues a job. When this returns, it is in Redis and, under `appendfsync always`, on disk. Concurrent calls share
-    /// round trips. A lost answer is repeated for 3 seconds before the caller is told.
+    /// round trips. A lost answer is repeated for 0.7 seconds before the caller is told.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, QueueError> {
         self.0.enqueuers.enqueue(self.ready(job)?).await
     }
@@ -268,6 +285,7 @@ impl QueueClient {
         let mut sent = stream::iter(calls)
             .map(|(shard, chunk, places)| async move {
                 let answers = send(self.link(), shard, &chunk).await?;
+                self.0.enqueuers.recent().keep(chunk, &answers);
                 Ok::<_, QueueError>((places, answers))
             })
             .buffered(BULK_CALLS);

@@ -28,6 +28,16 @@ impl QueueClient {
         Ok(Closing(wire::integer(&answer)?.unsigned_abs()))
     }
 
+    /// How many times scopes were closed, in all shards together: by [`close_scopes`](Self::close_scopes), and by themselves when
+    /// a replica became the master of their shard. When it has grown, there is something to restore.
+    pub async fn closings(&self) -> Result<u64, QueueError> {
+        let mut all = 0;
+        for answer in self.on_all_shards(&script::MASTER, &Vec::new()).await? {
+            all += wire::list(answer)?.get(1).map(wire::integer).transpose()?.unwrap_or_default().unsigned_abs();
+        }
+        Ok(all)
+    }
+
     /// Closes one scope, which need not be defined yet: see [`close_scopes`](Self::close_scopes).
     pub async fn close_scope(&self, tenant: &Tenant, scope: &ScopeKey) -> Result<Closing, QueueError> {
         let args = vec![key(tenant, scope)];

@@ -3,7 +3,8 @@
 //! Redis may forget the last moments before its master died, and with them units that were used. So a shard's scopes are
 //! closed when its master changes, and each is opened once it was told what the send ledger says:
 //!
-//! 1. [`close_scopes`](crate::QueueClient::close_scopes), in one step for all scopes of a shard;
+//! 1. it happens by itself when a replica becomes the master, before the first claim there (scopes without caps have nothing
+//!    to forget, and go on), or [`close_scopes`](crate::QueueClient::close_scopes) does it, in one step for all of a shard;
 //! 2. per scope [`restore_scope`](crate::QueueClient::restore_scope), in chunks;
 //! 3. [`open_scope`](crate::QueueClient::open_scope) with the [`Closing`] that held when 2 began.
 //!

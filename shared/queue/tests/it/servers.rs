@@ -3,5 +3,6 @@
 mod cluster;
 mod replicas;
 mod several;
+mod takeover;
 
 pub(crate) use replicas::replica_of;

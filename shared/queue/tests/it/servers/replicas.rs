@@ -125,6 +125,12 @@ async fn an_enqueue_waits_for_a_replica_if_told_to() {
     assert!(refused.is_transient() && refused.to_string().contains("NOREPLICAS"), "{refused}");
     // Other calls were not held up, and the job is there, only not safe yet.
     assert!(client.get(id).await.unwrap().is_some());
+    // A batch and its completion job are promised, too.
+    let batch = client.batch_id(&tenant("acme"));
+    let refused = client.open_batch(&tenant("acme"), batch, Some(job("acme"))).await.unwrap_err();
+    assert!(refused.is_transient() && refused.to_string().contains("NOREPLICAS"), "{refused}");
     signal(&replica, "-CONT");
+    client.open_batch(&tenant("acme"), batch, Some(job("acme"))).await.unwrap();
+    client.seal_batch(&tenant("acme"), batch).await.unwrap();
     assert_eq!(client.enqueue(silent).await.unwrap(), Enqueued::Exists(id));
 }

@@ -1,0 +1,242 @@
+//! What this process had accepted a moment ago, to be brought again after a change of master: a replica that was promoted, or
+//! a server that lost the end of its log, may never have heard of it.
+//!
+//! Jobs are created if absent, so what is still there, or has ended, stays as it is. The promise has bounds: it holds while
+//! this process lives, for jobs created in the [`WINDOW`] before their server was last seen unchanged, and for the newest
+//! [`MAX_ENTRIES`] of them or [`MAX_BYTES`]. A job that had also ended, and whose end was lost with it, runs again, as
+//! after any lost completion; one whose record may have expired meanwhile is not brought again.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::enqueue::{self, Ready};
+use crate::{
+    error::QueueError,
+    job::Enqueued,
+    link::{Args, Link},
+    script::{self, MAX_BATCH_BYTES, MAX_ITEMS},
+    wire,
+};
+
+/// Longer than a replica lags behind; as long as `min-replicas-max-lag`, after which a lonely master takes no more writes.
+const WINDOW: Duration = Duration::from_secs(10);
+const MAX_ENTRIES: usize = 10_000;
+const MAX_BYTES: usize = 32 << 20;
+/// Servers with recent jobs are asked who they are at this distance.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A record's time is measured by Redis's clock.
+const MARGIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone)]
+pub(super) struct Recent(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    kept: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Oldest first.
+#[derive(Debug, Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    shard: u16,
+    accepted: Instant,
+    /// When it was accepted or brought again last.
+    sent: Instant,
+    bytes: usize,
+    what: What,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are jobs, and a box for each would cost more")]
+enum What {
+    Job(Ready),
+    /// A batch was opened or sealed with these arguments.
+    Batch(Args),
+}
+
+impl State {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.bytes;
+        self.entries.push_back(entry);
+        while self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
+            self.bytes -= self.entries.pop_front().map_or(self.bytes, |oldest| oldest.bytes);
+        }
+    }
+
+    /// Takes out what `unwanted` says.
+    fn take(&mut self, mut unwanted: impl FnMut(&Entry) -> bool) -> Vec<Entry> {
+        let (gone, kept) =
+            std::mem::take(&mut self.entries).into_iter().partition::<Vec<_>, _>(|entry| unwanted(entry));
+        self.entries = kept.into();
+        self.bytes -= gone.iter().map(|entry| entry.bytes).sum::<usize>();
+        gone
+    }
+}
+
+impl Recent {
+    pub(super) fn start(link: &Link, shards: u16, tasks: &TaskTracker) -> Self {
+        let shared = Arc::new(Shared::default());
+        let watch = watch(Arc::downgrade(&shared), Arc::clone(&shared.kept), link.clone(), shards);
+        let stop = shared.stop.clone();
+        tasks.spawn(async move {
+            stop.run_until_cancelled(watch).await;
+        });
+        Self(shared)
+    }
+
+    /// Remembers the jobs that were created.
+    pub(super) fn keep(&self, jobs: impl IntoIterator<Item = Ready>, answers: &[Enqueued]) {
+        let now = Instant::now();
+        let mut state = self.0.state();
+        for (ready, answer) in jobs.into_iter().zip(answers) {
+            if matches!(answer, Enqueued::Created(_)) {
+                let (shard, bytes) = (ready.id.shard(), enqueue::weight(&ready.job));
+                state.push(Entry { shard, accepted: now, sent: now, bytes, what: What::Job(ready) });
+            }
+        }
+        drop(state);
+        self.0.kept.notify_one();
+    }
+
+    pub(super) fn keep_batch(&self, shard: u16, args: Args) {
+        let now = Instant::now();
+        let bytes = args.iter().map(Vec::len).sum();
+        self.0.state().push(Entry { shard, accepted: now, sent: now, bytes, what: What::Batch(args) });
+        self.0.kept.notify_one();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shards(&self) -> HashSet<u16> {
+        self.state().entries.iter().map(|entry| entry.shard).collect()
+    }
+
+    /// Brings again what was accepted in this shard, in the same order.
+    async fn bring_again(&self, link: &Link, shard: u16) -> Result<(), QueueError> {
+        let entries = self.state().take(|entry| entry.shard == shard);
+        let all = entries.len();
+        let mut created = 0;
+        let mut left: VecDeque<Entry> = entries.into();
+        let mut sent = Vec::with_capacity(all);
+        let mut failed = None;
+        while let Some(entry) = left.pop_front() {
+            let mut bytes = entry.bytes;
+            let mut group = vec![entry];
+            let answer = if let What::Batch(args) = &group[0].what {
+                enqueue::call(link, &script::BATCH, shard, args).await.map(drop)
+            } else {
+                while let Some(next) = left.front()
+                    && matches!(next.what, What::Job(_))
+                    && group.len() < MAX_ITEMS
+                    && bytes + next.bytes <= MAX_BATCH_BYTES
+                {
+                    bytes += next.bytes;
+                    group.extend(left.pop_front());
+                }
+                let jobs: Vec<&Ready> = group.iter().filter_map(Entry::job).collect();
+                enqueue::send(link, shard, &jobs).await.map(|answers| {
+                    created += answers.iter().filter(|answer| matches!(answer, Enqueued::Created(_))).count();
+                })
+            };
+            match answer {
+                Ok(()) => sent.append(&mut group),
+                Err(error) => {
+                    group.into_iter().rev().for_each(|entry| left.push_front(entry));
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let now = Instant::now();
+        let mut state = self.state();
+        for entry in &mut sent {
+            entry.sent = now;
+        }
+        sent.into_iter().chain(left).for_each(|entry| state.push(entry));
+        drop(state);
+        metrics::counter!("postrider_queue_resubmitted_total").increment(created as u64);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if all > 0 {
+            tracing::warn!(shard, recent = all, created, "another master: brought recent jobs again");
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The job, if its record would still be there had it ended at once, so that bringing it again cannot run it again.
+    fn job(&self) -> Option<&Ready> {
+        match &self.what {
+            What::Job(ready) => (self.accepted.elapsed() + MARGIN < ready.job.keep).then_some(ready),
+            What::Batch(_) => None,
+        }
+    }
+}
+
+/// Looks who the masters are, as long as anybody uses the client.
+async fn watch(shared: Weak<Shared>, kept: Arc<Notify>, link: Link, shards: u16) {
+    let mut known: Vec<Option<Vec<u8>>> = vec![None; usize::from(shards)];
+    loop {
+        let Some(recent) = shared.upgrade() else { return };
+        let held = recent.shards();
+        let is_asked = |shard: &u16| held.contains(shard) || known[usize::from(*shard)].is_none();
+        let asked: Vec<u16> = (0..shards).filter(is_asked).collect();
+        let looked = Instant::now();
+        let answers = join_all(asked.iter().map(|shard| async { (*shard, master(&link, *shard).await) })).await;
+        let mut unchanged = vec![false; usize::from(shards)];
+        for (shard, answer) in answers {
+            let (Ok(id), place) = (answer, usize::from(shard)) else { continue };
+            if known[place].is_some() && id.is_some() && known[place] != id {
+                // What could not be brought stays, and is brought at the next look.
+                if recent.bring_again(&link, shard).await.is_ok() {
+                    known[place] = id;
+                }
+            } else {
+                known[place] = id.or(known[place].take());
+                unchanged[place] = true;
+            }
+        }
+        if let Some(before) = looked.checked_sub(WINDOW) {
+            recent.state().take(|entry| entry.sent < before && unchanged[usize::from(entry.shard)]);
+        }
+        let idle = recent.state().entries.is_empty();
+        drop(recent); // whoever waits here must not keep the client alive
+        tokio::time::sleep(LOOK_EVERY).await;
+        if idle {
+            kept.notified().await;
+        }
+    }
+}
+
+/// The replication id of a shard's master; none if the shard is empty.
+async fn master(link: &Link, shard: u16) -> Result<Option<Vec<u8>>, QueueError> {
+    let answer = link.call(&script::MASTER, shard, &Args::new()).await?;
+    wire::list(answer)?.into_iter().next().map(wire::bytes).transpose()
+}
