@@ -4,6 +4,7 @@
 mod answer_lost;
 mod caps;
 mod clients;
+mod failover;
 mod jobs;
 mod pipeline_kill;
 mod poison;
@@ -38,6 +39,12 @@ enum Scenario {
     WorkerKill,
     /// Redis is killed and restarted during a drain.
     RedisKill,
+    /// A master of which replicas confirm each job is killed; a Sentinel has a replica take over.
+    Failover,
+    /// One of three masters of a cluster is killed, and its replica takes over.
+    FailoverCluster,
+    /// A master is cut off from its replicas while callers still reach it.
+    FailoverPartition,
     /// Everything but the outside world is killed, again and again, while mail comes in.
     PipelineKill,
     /// A job that kills its process among many that do not, and random kills of workers.
@@ -59,6 +66,9 @@ async fn main() -> ExitCode {
     let report = match arguments.scenario {
         Scenario::WorkerKill => worker_kill::run(seed, short).await,
         Scenario::RedisKill => redis_kill::run(seed, short).await,
+        Scenario::Failover => failover::sentinel(seed, short).await,
+        Scenario::FailoverCluster => failover::cluster(seed, short).await,
+        Scenario::FailoverPartition => failover::cut_off(seed, short).await,
         Scenario::PipelineKill => pipeline_kill::run(seed, short).await,
         Scenario::Poison => poison::run(seed, short).await,
         Scenario::WorkerPause => worker_pause::run(seed, short).await,

@@ -33,6 +33,7 @@ pub mod ports;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
+pub mod redis_sentinel;
 pub mod redis_server;
 pub mod report;
 pub mod runs;

@@ -33,7 +33,9 @@ impl RedisServer {
         let data = folder.join("redis");
         std::fs::create_dir_all(&data).expect("create Redis's folder");
         let port = Port::reserve();
-        let configuration = repository().join("deploy/redis.conf");
+        // A copy, because Sentinel has a server write down whose replica it is.
+        let configuration = folder.join("redis.conf");
+        std::fs::copy(repository().join("deploy/redis.conf"), &configuration).expect("copy Redis's settings");
         let mut arguments = vec![
             configuration.display().to_string(),
             "--port".to_owned(),
@@ -65,6 +67,11 @@ impl RedisServer {
     /// Host and port.
     pub fn address(&self) -> String {
         self.port.address()
+    }
+
+    /// Its port of 127.0.0.1.
+    pub const fn port(&self) -> u16 {
+        self.port.number()
     }
 
     pub const fn process(&self) -> &Process {
