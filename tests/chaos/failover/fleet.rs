@@ -111,13 +111,11 @@ impl Fleet {
     }
 
     pub fn url(&self) -> String {
-        match &self.sentinel {
-            Some(sentinel) => sentinel.url(),
-            None => {
-                let places: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-                format!("redis+cluster://{}", places.join(","))
-            }
+        if let Some(sentinel) = &self.sentinel {
+            return sentinel.url();
         }
+        let places: Vec<_> = self.nodes.iter().map(RedisServer::address).collect();
+        format!("redis+cluster://{}", places.join(","))
     }
 
     pub const fn groups(&self) -> usize {
