@@ -8,7 +8,7 @@ for i = 1, math.min(#ARGV, 512), 2 do
   ids[#ids + 1] = ARGV[i]
   numbers[#numbers + 1] = tonumber(ARGV[i + 1])
 end
-local raws, left = get_records(ids), 0
+local raws, left = get_many(JOBS, ids), 0
 for i, id in ipairs(ids) do
   local score = call('ZSCORE', DEAD, id)
   if score and tonumber(score) == numbers[i] then

@@ -4,14 +4,14 @@
 -- result  N cancelled now, R requested, F and the state it had ended in, or - if there is no such job
 -- bounds  one job. An id that waits in a list stays there and is skipped when its turn comes.
 local id = ARGV[1]
-local raw = call('HGET', JOBS, id)
+local raw = get_record(id)
 if not raw then return '-' end
 local r = open_record(raw)
 local lane = lane_of(r.lane)
 if r.state == RUNNING then
   r.cancel = true
   call('SADD', CANCELLING, id)
-  call('HSET', JOBS, id, seal_record(r))
+  put_record(id, r)
   call('PUBLISH', channel_cancel(), SHARD .. ' ' .. id)
   changes(id)
   finish()
@@ -22,7 +22,7 @@ if r.state ~= AVAILABLE then call('ZREM', DUE, id) end
 if lane then count(lane.queue, string.char(r.state), -1) end
 settle(r, '?', now) -- its run may have used the unit before its process died
 end_record(id, r, CANCELLED)
-call('HSET', JOBS, id, seal_record(r))
+put_record(id, r)
 write_endings()
 wake_waiters()
 finish()

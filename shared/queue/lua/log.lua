@@ -4,9 +4,8 @@
 -- result  1 written, 0 the lease is lost
 -- bounds  n <= 64 lines; lives as long as the record
 local id = ARGV[2]
-local raw = call('SISMEMBER', k_held(ARGV[1]), id) == 1 and call('HGET', JOBS, id)
-local r = raw and open_record(raw)
-if not r or r.state ~= RUNNING or r.epoch ~= tonumber(ARGV[3]) then return 0 end
+local r = held_record(ARGV[1], id)
+if not r or r.epoch ~= tonumber(ARGV[3]) then return 0 end
 local lines = {}
 for i = 4, math.min(#ARGV, 67) do lines[#lines + 1] = pack('>I6', now) .. ARGV[i] end
 if #lines == 0 then return 1 end
@@ -14,7 +13,7 @@ local written = field_of(r.more, 'l')
 r.more = with_field(r.more, 'l', pack('>I4', (written and unpack_from('>I4', written) or 0) + #lines))
 call('RPUSH', k_log(id), unpack(lines))
 call('LTRIM', k_log(id), -200, -1)
-call('HSET', JOBS, id, seal_record(r))
+put_record(id, r)
 changes(id)
 finish()
 return 1

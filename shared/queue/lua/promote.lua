@@ -4,7 +4,7 @@
 -- result  N now, W and its state if it does not wait for a time, or - if there is no such job
 -- bounds  one job
 local id = ARGV[1]
-local raw = call('HGET', JOBS, id)
+local raw = get_record(id)
 if not raw then return '-' end
 local r = open_record(raw)
 if r.state ~= SCHEDULED and r.state ~= RETRYABLE then return 'W' .. string.char(r.state) end
@@ -12,7 +12,7 @@ local lane = lane_of(r.lane)
 if lane then count(lane.queue, string.char(r.state), -1) end
 call('ZREM', DUE, id)
 r.state, r.run = AVAILABLE, now
-call('HSET', JOBS, id, seal_record(r))
+put_record(id, r)
 make_available({ { id, r } }, false)
 changes(id)
 finish()

@@ -3,6 +3,6 @@
 -- ARGV  1 session, 2 id
 -- result  1 noted, 0 the session does not hold it
 -- bounds  one job
-if call('SISMEMBER', k_held(ARGV[1]), ARGV[2]) == 0 then return 0 end
+if not held_record(ARGV[1], ARGV[2]) then return 0 end
 call('SADD', k_started(ARGV[1]), ARGV[2])
 return 1

@@ -1,7 +1,7 @@
 -- Gives a session one suspect: a job that twice saw its process crash, to be run apart from all others.
 -- KEYS  1 jobs
 -- ARGV  1 session, 2 sequence number of its own, then the queues it serves
--- result  {0} if the session is unknown; else {1, claimed (id, record), lane numbers and lanes, kind numbers and kinds,
+-- result  {0} if the session is unknown; else {1, claimed (as in turn.lua), lane numbers and lanes, kind numbers and kinds,
 --       now}
 -- bounds  one job; up to 32 ids that only stand here because their job ended are skipped. Repeated with the same number
 --       it answers the same, as long as the session holds the job. One that comes late, after a higher number, is refused:
@@ -15,13 +15,9 @@ local heard = last and unpack_from('>I6', last) or -1
 if heard > sequence then return { 0 } end
 if heard == sequence then
   local id = sub(last, 7)
-  local raw = call('SISMEMBER', k_held(session), id) == 1 and call('HGET', JOBS, id)
-  if raw and string.byte(raw, 2) == RUNNING then
-    local r = open_record(raw)
-    taken.reply[1], taken.reply[2] = id, raw
-    taken.lanes[r.lane], taken.kinds[r.kind] = true, true
-  end
+  if id ~= '' then take_again({ id }, session .. claim_of('s', sequence)) end
 else
+  claim_for(session, 's', sequence)
   local left = 32
   for i = 3, #ARGV do
     local queue = ARGV[i]
@@ -35,7 +31,7 @@ else
       left = left - 1
       -- It kept the reservation of the run that crashed, so no scope is asked.
       local raw = call('HGET', JOBS, id)
-      if take_record(id, raw, nil, false) then
+      if take_record(id, raw, call('HGET', RUNS, id), nil, false) then
         local r = open_record(raw)
         local lane = r.reserved and lane_of(r.lane)
         if lane then reserve(lane, 0, 1) end
@@ -44,10 +40,7 @@ else
       end
     end
   end
-  if #taken.ids > 0 then
-    call('SADD', k_held(session), taken.ids[1])
-    call('HSET', JOBS, unpack(taken.records))
-  end
+  if #taken.ids > 0 then write_claim() end
   -- A call in vain is remembered, too: it may come once more when there is one.
   call('HSET', SUSPECT_OF, session, pack('>I6', sequence) .. (taken.ids[1] or ''))
 end

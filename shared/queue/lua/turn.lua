@@ -1,10 +1,10 @@
 -- A session's turn: applies the outcomes of runs that ended, with their follow-up jobs, then claims new ones.
 -- KEYS  1 jobs
 -- ARGV  1 session, 2 sequence number, 3 jobs wanted, 4 worker to be told of work if a queue has none now, or empty; number
---       of queues, then the queues; number of lanes, the lanes; number of kinds, the kinds (both for follow-ups); then
---       outcomes, each followed by its follow-ups (wire.rs)
--- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (ids and records in turn),
---       lane numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
+--       of queues, then the queues; number of lanes, the lanes; number of kinds, the kinds (both for follow-ups); the
+--       plain outcomes, in one (settling.rs); then the other ones, each followed by its follow-ups (wire.rs)
+-- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (ids and records in turn,
+--       as they were before or are now, see claims.lua), lane numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
 -- bounds  n <= 256 outcomes, n <= 256 claims, 256 visits of lanes. Repeated with the same number it answers the same.
 --         One that comes late, after a higher number, changes nothing: nobody would hear of what it claims.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
@@ -26,28 +26,19 @@ local heard = last and unpack_from('>I6', last) or -1
 if heard > sequence then return { 0 } end
 if heard == sequence then
   -- A repeat after a lost answer: the same letters, and the records that were claimed then, as long as they are held.
-  local applied, pos
-  applied, letters, pos = unpack_from('>I6Hc0', last)
-  local ids = {}
-  for from = pos, #last, 14 do ids[#ids + 1] = sub(last, from, from + 13) end
-  local raws = get_records(ids)
-  for i, id in ipairs(ids) do
-    if raws[i] and string.byte(raws[i], 2) == RUNNING and call('SISMEMBER', k_held(session), id) == 1 then
-      local n = #taken.reply
-      local r = open_record(raws[i])
-      taken.reply[n + 1], taken.reply[n + 2] = id, raws[i]
-      taken.lanes[r.lane], taken.kinds[r.kind] = true, true
-    end
-  end
+  letters = select(2, unpack_from('>I6Hc0', last))
+  local claimed, ids = call('HGET', k_claims(session), claim_of('t', sequence)) or '', {}
+  for from = 1, #claimed, 14 do ids[#ids + 1] = sub(claimed, from, from + 13) end
+  take_again(ids, session .. claim_of('t', sequence))
   want = 0
 else
   local items = {}
-  for i = at, #ARGV do items[#items + 1] = ARGV[i] end
-  letters = apply_outcomes(session, items, lane_names, kind_names)
-  if want > 0 then claim(session, queues, want) end
+  for i = at + 1, #ARGV do items[#items + 1] = ARGV[i] end
+  letters = apply_outcomes(session, ARGV[at], items, lane_names, kind_names)
+  if want > 0 then claim(session, sequence, queues, want) end
   wake_waiters()
   -- A turn in vain is remembered, too: the same turn may still come, late and with a wish to claim.
-  call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters) .. concat(taken.ids))
+  call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters))
 end
 
 local more = 0

@@ -2,15 +2,13 @@
 local function withdraw_charges(session)
   local ids = call('LRANGE', k_charged(session), 0, 255)
   if #ids == 0 then return end
-  local raws, records = get_records(ids), {}
+  local raws = get_records(ids)
   for i, id in ipairs(ids) do
     local r = raws[i] and open_record(raws[i])
     if r and r.crashes > 0 and (r.state == AVAILABLE or r.state == RUNNING or r.state == SCHEDULED or r.state == RETRYABLE) then
       r.crashes = r.crashes - 1
-      records[#records + 1] = id
-      records[#records + 1] = seal_record(r)
+      put_record(id, r)
     end
   end
-  if #records > 0 then call_many('HSET', JOBS, records, 400) end
   call('LTRIM', k_charged(session), #ids, -1)
 end

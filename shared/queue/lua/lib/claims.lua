@@ -3,29 +3,69 @@ local MOST_VISITS = 256
 -- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs.
 local MOST_IN_A_VISIT = 16
 
-local taken = { ids = {}, records = {}, reply = {}, lanes = {}, kinds = {} }
+-- `reply` has ids and records in turn, each as it was before it was claimed, which says how it is now: running since now, its
+-- attempt and its epoch raised by one. So the script need not put together what has just been taken apart.
+local taken = { ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {} }
+
+-- What the first parts of waiting records mean, and how they read when the job runs, also with an open reservation.
+local starts = {}
+local function start_of(first)
+  local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
+  local start = false
+  if state == AVAILABLE then
+    local function running(with)
+      return pack(FIRST, version, RUNNING, with, keep, kind, lane, attempt + 1, max, snoozes, crashes, epoch + 1)
+    end
+    start = { lane = lane, flags = flags, plain = running(flags), reserving = running(bit.bor(flags, RESERVED)) }
+    taken.lanes[lane], taken.kinds[kind] = true, true
+  end
+  starts[first] = start
+  return start
+end
+local whose, started_now, reserved_now = nil, pack('>I6I6', now, 0), pack('>I6', now)
+
+-- Claims that follow are this one of the session.
+local function claim_for(session, letter, sequence)
+  taken.session, taken.claim = session, claim_of(letter, sequence)
+  whose = session .. taken.claim
+end
 
 -- Marks one job as running. Returns false for an id that only stands here because its job ended or moved elsewhere.
-local function take_record(id, raw, number, scoped)
-  if not raw then return false end
-  local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch, enqueued, run =
-    unpack_from(HEAD, raw)
-  if state ~= AVAILABLE or (number and lane ~= number) then return false end
-  local updated
-  if scoped and bit.band(flags, RESERVED) == 0 then
-    updated = pack(HEAD, version, RUNNING, flags + RESERVED, keep, kind, lane, attempt + 1, max, snoozes, crashes,
-      epoch + 1, enqueued, run, now, 0) .. pack('>I6', now) .. sub(raw, HEAD_LEN + 1)
-  else
-    updated = pack(HEAD, version, RUNNING, flags, keep, kind, lane, attempt + 1, max, snoozes, crashes, epoch + 1,
-      enqueued, run, now, 0) .. sub(raw, HEAD_LEN + 1)
-  end
-  local n = #taken.ids + 1
-  taken.ids[n] = id
-  taken.records[2 * n - 1], taken.records[2 * n] = id, updated
-  taken.reply[2 * n - 1], taken.reply[2 * n] = id, updated
-  taken.lanes[lane], taken.kinds[kind] = true, true
-  changes(id)
+local function take_record(id, raw, runs, number, scoped)
+  if not raw or runs then return false end
+  local first = sub(raw, 1, FIRST_LEN)
+  local start = starts[first]
+  if start == nil then start = start_of(first) end
+  if not start or (number and start.lane ~= number) then return false end
+  local first_run, reserving = start.plain, ''
+  if scoped and bit.band(start.flags, RESERVED) == 0 then first_run, reserving = start.reserving, reserved_now end
+  local sections = start.flags == 0 and '' or sub(raw, HEAD_LEN + 1, payload_at(raw) - 1)
+  local run = first_run .. sub(raw, FIRST_LEN + 1, RUN_END) .. started_now .. reserving .. sections .. whose
+  local n = #taken.ids
+  taken.ids[n + 1] = id
+  taken.runs[2 * n + 1], taken.runs[2 * n + 2] = id, run
+  taken.reply[2 * n + 1], taken.reply[2 * n + 2] = id, raw
   return true
+end
+
+-- Answers once more with jobs that were claimed before, as long as that run of them goes on.
+local function take_again(ids, by)
+  local raws, runs = get_records(ids), get_many(RUNS, ids)
+  for i, id in ipairs(ids) do
+    if raws[i] and runs[i] and sub(runs[i], -WHOSE_LEN) == by then
+      local n, r = #taken.reply, open_record(raws[i])
+      taken.reply[n + 1], taken.reply[n + 2] = id, raws[i]
+      taken.lanes[r.lane], taken.kinds[r.kind] = true, true
+    end
+  end
+end
+
+-- Writes down what was taken.
+local function write_claim()
+  local ids = concat(taken.ids)
+  call_many('HSET', RUNS, taken.runs, 400)
+  call('HSET', k_claims(taken.session), taken.claim, ids)
+  changes(ids)
 end
 
 -- Takes up to `want` jobs of a lane without scopes. Returns how many, and whether jobs remain.
@@ -33,9 +73,9 @@ local function visit_free(number, want)
   local key = k_lane(number)
   local length = call('LLEN', key)
   local ids = call('LPOP', key, want) or {}
-  local raws, got = get_records(ids), 0
+  local raws, runs, got = get_many(JOBS, ids), get_many(RUNS, ids), 0
   for i, id in ipairs(ids) do
-    if take_record(id, raws[i], number, false) then got = got + 1 end
+    if take_record(id, raws[i], runs[i], number, false) then got = got + 1 end
   end
   return got, length > #ids
 end
@@ -45,18 +85,18 @@ local function visit_scoped(number, lane, want)
   local key = k_lane(number)
   local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
   local ids = call('LRANGE', key, 0, want - 1)
-  local raws, got, consumed, fresh = get_records(ids), 0, 0, 0
+  local raws, runs, got, consumed, fresh = get_many(JOBS, ids), get_many(RUNS, ids), 0, 0, 0
   local stopped
   for i, id in ipairs(ids) do
     local raw = raws[i]
     local inherits = raw and bit.band(string.byte(raw, 3), RESERVED) ~= 0
-    local stale = not raw or string.byte(raw, 2) ~= AVAILABLE
+    local stale = not raw or runs[i] or string.byte(raw, 2) ~= AVAILABLE
     if not stale and (inherits and again or room) <= 0 then
       stopped = inherits and 'again' or 'fresh'
       break
     end
     consumed = consumed + 1
-    if take_record(id, raw, number, true) then
+    if take_record(id, raw, runs[i], number, true) then
       got = got + 1
       again = again - 1
       if not inherits then
@@ -131,7 +171,8 @@ local function claim_queue(queue, want)
 end
 
 -- Takes up to `want` jobs of several queues, each an even share first. Returns whether work may remain.
-local function claim(session, queues, want)
+local function claim(session, sequence, queues, want)
+  claim_for(session, 't', sequence)
   local share, got = math.max(1, math.floor(want / #queues)), 0
   for pass = 1, (#queues > 1) and 2 or 1 do
     for _, queue in ipairs(queues) do
@@ -140,9 +181,6 @@ local function claim(session, queues, want)
       if most > 0 then got = got + claim_queue(queue, most) end
     end
   end
-  if got > 0 then
-    call_many('SADD', k_held(session), taken.ids, 256)
-    call_many('HSET', JOBS, taken.records, 400)
-  end
+  if got > 0 then write_claim() end
   return got
 end

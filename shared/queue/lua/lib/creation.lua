@@ -19,7 +19,7 @@ local function holder_of(field, policy, origin)
   if holder == origin then return nil, nil, till end
   if till then return holder, 'U' end
   if policy == 'w' or policy == 'r' then
-    local raw = call('HGET', JOBS, holder)
+    local raw = get_record(holder)
     if not waits(raw) then return end
     if policy == 'r' then return holder, 'R', raw end
   end
@@ -63,7 +63,7 @@ local function create(items, lane_names, kind_names)
     if item[2] >= HAS_MORE then item.more, item.payload_at = unpack_from('>I4c0', items[i], item[11]) end
     parsed[i], ids[i] = item, item[1]
   end
-  local existing, answers, fresh = get_records(ids), {}, {}
+  local existing, answers, fresh = get_many(JOBS, ids), {}, {}
   local seen, taken, marked, replaced, members, till_of = {}, {}, {}, {}, {}, {}
   for i, item in ipairs(parsed) do
     local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]

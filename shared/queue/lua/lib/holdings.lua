@@ -1,16 +1,26 @@
 -- What a session holds, and taking it back.
 
--- Takes back up to `most` of its jobs: each goes to the head of its lane with its reservation and without an attempt. One
+-- Takes back jobs, looking at up to `most`: each goes to the head of its lane with its reservation and without an attempt. One
 -- that was asked to stop ends instead; its handler may have been in the middle of a send, so its unit stays charged.
 -- `charge`, if given, is called with the id and record of each, and answers for how many ms it must wait. Returns how many
 -- were taken, and whether the session holds more.
 local function take_back(session, most, charge)
-  local held = k_held(session)
-  local ids = call('SPOP', held, most)
-  local raws, records, jobs = get_records(ids), {}, {}
+  local key, ids = k_claims(session), {}
+  local claims = call('HRANDFIELD', key, most)
+  table.sort(claims)
+  for _, claim in ipairs(claims) do
+    if #ids == most then break end
+    local of, from = call('HGET', key, claim), 1
+    while from < #of and #ids < most do
+      ids[#ids + 1] = sub(of, from, from + 13)
+      from = from + 14
+    end
+    if from < #of then call('HSET', key, claim, sub(of, from)) else call('HDEL', key, claim) end
+  end
+  local raws, runs, records, jobs, stopped = get_records(ids), get_many(RUNS, ids), {}, {}, {}
   for i, id in ipairs(ids) do
-    local r = raws[i] and open_record(raws[i])
-    if r and r.state == RUNNING then
+    local r = runs[i] and whose_run(runs[i]) == session and raws[i] and open_record(raws[i])
+    if r then
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'r', -1) end
       local wait = charge and charge(id, r) or 0
@@ -29,19 +39,23 @@ local function take_back(session, most, charge)
         end
         changes(id)
       end
+      stopped[#stopped + 1] = id
       records[#records + 1] = id
       records[#records + 1] = seal_record(r)
     end
   end
-  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  if #records > 0 then
+    call_many('HSET', JOBS, records, 400)
+    call_many('HDEL', RUNS, stopped, 256)
+  end
   write_endings()
   make_available(jobs, true)
-  return #ids, call('EXISTS', held) == 1
+  return #stopped, call('EXISTS', key) == 1
 end
 
 local function forget_session(session)
   call('ZREM', SESSIONS, session)
   call('HDEL', ANSWERS, session)
   call('HDEL', SUSPECT_OF, session)
-  call('DEL', k_started(session))
+  call('DEL', k_started(session), k_ended(session))
 end

@@ -1,6 +1,7 @@
 -- Every key and channel of a shard. KEYS[1] is always the shard's `jobs` hash; all other keys share its tag and prefix,
 -- so that one script may touch them all on one node of a cluster. The prefix carries the protocol version.
 --   jobs        hash   id -> record                        due        zset   id by the time it becomes available
+--   runs        hash   id -> record without payload and whose run it is, of all that run (record.lua)
 --   lanes       hash   number -> lane                      lane_ids   hash   lane -> number
 --   lane_refs   hash   number -> records that name it      lane:N     list   ids that wait
 --   kinds       hash   number -> kind                      kind_ids   hash   kind -> number
@@ -10,7 +11,8 @@
 --   parked      zset   lane by the time it may try again   parked_on  hash   lane -> the scope it waits for
 --   scope:S     hash   limits and counts (scopes.lua)      waiters:S  zset   lanes that wait for scope S, by time
 --   sent:S      zset   units used, by time
---   sessions    zset   session by expiry, 0 = being reaped held:S     set    ids that session S holds
+--   sessions    zset   session by expiry, 0 = being reaped claims:S   hash   claim of session S -> ids it took
+--   ended:S     hash   claim of S -> how many of them ended
 --   answers     hash   session -> its last answer          charged:S  list   ids charged with the crash of S
 --   unique      hash   tenant, kind, key -> id             idem:T:K   string id and fingerprint
 --   dead        zset   id by death number                  finished:C list   id and time, of keep class C
@@ -22,12 +24,20 @@
 --   meta        hash   counters, last tick, end of grace, closings of caps, the master's replication id
 --   idle        zset   queue, zero byte, worker: who found nothing there and wants to be told
 local P = string.sub(KEYS[1], 1, -5)
-local JOBS, DUE, LANES, LANE_IDS, LANE_REFS = KEYS[1], P .. 'due', P .. 'lanes', P .. 'lane_ids', P .. 'lane_refs'
+local JOBS, RUNS = KEYS[1], P .. 'runs'
+local DUE, LANES, LANE_IDS, LANE_REFS = P .. 'due', P .. 'lanes', P .. 'lane_ids', P .. 'lane_refs'
 local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. 'parked', P .. 'parked_on'
 local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
 local SUSPECTED, SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspected', P .. 'suspect_of', P .. 'later', P .. 'unique_till'
 local IDLE = P .. 'idle'
+local call, pack, unpack_from, sub, concat = redis.call, struct.pack, struct.unpack, string.sub, table.concat
+local now
+do
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+--[[inner]] -- the rest of a script is a function of its own (script.rs)
 local function k_lane(number) return P .. 'lane:' .. number end
 local function k_ring(queue) return P .. 'ring:' .. queue end
 local function k_tenant(queue, tenant) return P .. 'tenant:' .. queue .. ':' .. tenant end
@@ -35,7 +45,8 @@ local function k_suspects(queue) return P .. 'suspects:' .. queue end
 local function k_scope(scope) return P .. 'scope:' .. scope end
 local function k_sent(scope) return P .. 'sent:' .. scope end
 local function k_waiters(scope) return P .. 'waiters:' .. scope end
-local function k_held(session) return P .. 'held:' .. session end
+local function k_claims(session) return P .. 'claims:' .. session end
+local function k_ended(session) return P .. 'ended:' .. session end
 local function k_started(session) return P .. 'started:' .. session end
 local function k_charged(session) return P .. 'charged:' .. session end
 local function k_idem(tenant, key) return P .. 'idem:' .. tenant .. ':' .. key end
@@ -52,10 +63,3 @@ local function channel_events() return SPACE .. ':' .. SHARD .. ':events' end
 local function channel_worker(worker) return SPACE .. ':worker:' .. worker end
 local function channel_wake(queue) return SPACE .. ':wake:' .. queue end
 local function channel_cancel() return SPACE .. ':cancel' end
-
-local call, pack, unpack_from, sub, concat = redis.call, struct.pack, struct.unpack, string.sub, table.concat
-local now
-do
-  local time = call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end

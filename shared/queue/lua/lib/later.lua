@@ -41,7 +41,7 @@ local function open_bucket(most)
   if not bucket then return 0 end
   local key = k_later(bucket)
   local ids, found = call('LPOP', key, most) or {}, {}
-  for i, raw in ipairs(get_records(ids)) do
+  for i, raw in ipairs(get_many(JOBS, ids)) do
     local state = raw and string.byte(raw, 2)
     if state == SCHEDULED or state == RETRYABLE then
       found[#found + 1] = unpack_from('>I6', raw, 28)

@@ -2,57 +2,119 @@
 local MAX_U16 = 65535
 
 -- Most runs end well, at the first crash-free attempt, with nothing in their record but the payload: the end of such a job
--- changes a few bytes of its head. Returns nil if this is none of them, or its lane.
+-- changes a few bytes of its head. What the first parts of running records mean, and how they read when the job is completed,
+-- also with an output.
 local completed_at = pack('>I6', now)
-local function complete_plainly(id, raw, epoch, output, records)
-  local _, state, flags, keep = string.byte(raw, 1, 4)
-  if state ~= RUNNING or flags ~= 0 then return end
-  local lane, _, _, _, crashes, of = unpack_from('>I4HHHBI4', raw, 7)
-  if crashes > 0 or of ~= epoch then return end
-  local n = #records
-  records[n + 1] = id
-  if output == '' then
-    records[n + 2] = concat({ sub(raw, 1, 1), 'c\0', sub(raw, 4, 39), completed_at })
-  else
-    records[n + 2] = concat({ sub(raw, 1, 1), 'c', string.char(HAS_OUTPUT), sub(raw, 4, 39), completed_at,
-      pack('>I4c0', #output, output) })
+local ends = {}
+local function end_of(first)
+  local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
+  local found = false
+  if state == RUNNING and flags == 0 and crashes == 0 then
+    local function completed(with)
+      return pack(FIRST, version, COMPLETED, with, keep, kind, lane, attempt, max, snoozes, crashes, epoch)
+    end
+    local list = ended.by_class[keep]
+    if not list then list = {}; ended.by_class[keep] = list end
+    found = { lane = lane, epoch = epoch, bare = completed(0), telling = completed(HAS_OUTPUT), list = list, jobs = 0 }
   end
-  local list = ended.by_class[keep]
-  if not list then list = {}; ended.by_class[keep] = list end
-  list[#list + 1] = id .. completed_at
-  changes(id)
-  return lane
+  ends[first] = found
+  return found
 end
 
--- items: see wire.rs; an outcome is followed by its follow-up jobs. Returns one letter per outcome: D applied, S stale.
-local function apply_outcomes(session, items, lane_names, kind_names)
+-- Outcomes that say nothing but that the job is done come in groups (settling.rs), all others one by one (wire.rs) and each
+-- followed by its follow-up jobs.
+local function read_outcomes(plain, items)
   local outcomes, ids, at = {}, {}, 1
-  while at <= #items do
-    local id, epoch, verb, use, used_at, time, error, output, follow = unpack_from('>c14I4c1c1I6I6Hc0I4c0H', items[at])
-    outcomes[#outcomes + 1] = { id, epoch, verb, use, used_at, time, error, output, at + 1, follow }
-    ids[#ids + 1] = id
-    at = at + 1 + follow
+  while at <= #plain do
+    local epoch, use, used_at, many
+    epoch, use, used_at, many, at = unpack_from('>I4c1I6H', plain, at)
+    local shared = { epoch = epoch, verb = 'D', use = use, used_at = used_at, time = 0, error = '', output = '', from = 0, follow = 0 }
+    for _ = 1, many do
+      local n = #ids + 1
+      ids[n], outcomes[n] = sub(plain, at, at + 13), shared
+      at = at + 14
+    end
   end
+  at = 1
+  while at <= #items do
+    local o, id = { from = at + 1 }, nil
+    id, o.epoch, o.verb, o.use, o.used_at, o.time, o.error, o.output, o.follow =
+      unpack_from('>c14I4c1c1I6I6Hc0I4c0H', items[at])
+    ids[#ids + 1], outcomes[#ids + 1] = id, o
+    at = at + 1 + o.follow
+  end
+  return ids, outcomes
+end
+
+-- A claim is forgotten when the last of its runs has ended.
+local function forget_claims(session, claims)
+  local key = k_claims(session)
+  for whose, many in pairs(claims) do
+    local claim = sub(whose, -CLAIM_LEN)
+    local size = call('HSTRLEN', key, claim) / 14
+    if many < size then many = call('HINCRBY', k_ended(session), claim, many) end
+    if many >= size then
+      call('HDEL', key, claim)
+      call('HDEL', k_ended(session), claim)
+    end
+  end
+end
+
+-- Returns one letter per outcome, the plain ones first: D applied, S stale.
+local function apply_outcomes(session, plain, items, lane_names, kind_names)
+  local ids, outcomes = read_outcomes(plain, items)
   if #ids == 0 then return '' end
-  local held = call('SMISMEMBER', k_held(session), unpack(ids))
-  local raws = get_records(ids)
-  local answers, records, released, due, dropped, follow_ups, plain = {}, {}, {}, {}, {}, {}, {}
-  for i, outcome in ipairs(outcomes) do
-    local id, epoch, verb, use, used_at, time, error, output, from, follow = unpack(outcome)
-    local raw = held[i] == 1 and not dropped[id] and raws[i]
-    local done_in = raw and verb == 'D' and follow == 0 and error == ''
-      and complete_plainly(id, raw, epoch, output, records)
-    local r = raw and not done_in and open_record(raw)
-    if done_in then
+  local runs = get_many(RUNS, ids)
+  local answers, records, released, due, dropped, follow_ups, rest = {}, {}, {}, {}, {}, {}, {}
+  local seen, claims = {}, {}
+  for i, id in ipairs(ids) do
+    local run, outcome = not seen[id] and runs[i], outcomes[i]
+    local whose = run and sub(run, -WHOSE_LEN)
+    answers[i] = 'S'
+    seen[id] = true
+    if whose and sub(whose, 1, -CLAIM_LEN - 1) == session then
+      local first = sub(run, 1, FIRST_LEN)
+      local found = ends[first]
+      if found == nil then found = end_of(first) end
+      if found and found.epoch == outcome.epoch and outcome.verb == 'D' and outcome.follow == 0 and outcome.error == '' then
+        local n = #dropped + 1
+        dropped[n], answers[i] = id, 'D'
+        records[2 * n - 1] = id
+        if outcome.output == '' then
+          records[2 * n] = found.bare .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
+        else
+          records[2 * n] = found.telling .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
+            .. pack('>I4c0', #outcome.output, outcome.output)
+        end
+        found.list[#found.list + 1] = id .. completed_at
+        found.jobs = found.jobs + 1
+        claims[whose] = (claims[whose] or 0) + 1
+      else
+        rest[#rest + 1] = i
+      end
+    end
+  end
+  for _, found in pairs(ends) do
+    local lane = found and lane_of(found.lane)
+    if lane then
+      count(lane.queue, 'r', -found.jobs)
+      count(lane.queue, 'c', found.jobs)
+    end
+  end
+  if #dropped > 0 then changes(concat(dropped)) end
+  local bases = {}
+  for n, i in ipairs(rest) do bases[n] = ids[i] end
+  bases = get_many(JOBS, bases)
+  for n, i in ipairs(rest) do
+    local id, outcome, base = ids[i], outcomes[i], bases[n]
+    local verb, use, used_at, time = outcome.verb, outcome.use, outcome.used_at, outcome.time
+    local error, output, from, follow = outcome.error, outcome.output, outcome.from, outcome.follow
+    local r = base and open_record(runs[i])
+    if r and r.epoch == outcome.epoch then
+      local whose = sub(runs[i], -WHOSE_LEN)
+      r.raw, r.body = base, payload_at(base)
+      claims[whose] = (claims[whose] or 0) + 1
       answers[i] = 'D'
-      dropped[id] = true
-      dropped[#dropped + 1] = id
-      plain[done_in] = (plain[done_in] or 0) + 1
-    elseif not r or r.state ~= RUNNING or r.epoch ~= epoch then
-      answers[i] = 'S'
-    else
-      answers[i] = 'D'
-      dropped[id] = true
       dropped[#dropped + 1] = id
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'r', -1) end
@@ -92,16 +154,10 @@ local function apply_outcomes(session, items, lane_names, kind_names)
       records[#records + 1] = seal_record(r)
     end
   end
-  for number, many in pairs(plain) do
-    local lane = lane_of(number)
-    if lane then
-      count(lane.queue, 'r', -many)
-      count(lane.queue, 'c', many)
-    end
-  end
   if #dropped > 0 then
-    call_many('SREM', k_held(session), dropped, 256)
     call_many('HSET', JOBS, records, 400)
+    call_many('HDEL', RUNS, dropped, 256)
+    forget_claims(session, claims)
     if #due > 0 then schedule(due) end
     local at_head, at_tail = {}, {}
     for _, job in ipairs(released) do

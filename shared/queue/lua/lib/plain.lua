@@ -11,7 +11,7 @@ local function create_plain(at, lane_names, kind_names)
     at = at + 1 + 2 * many
   end
   local alone = #ids == 1
-  local existing = alone and {} or get_records(ids)
+  local existing = alone and {} or get_many(JOBS, ids)
 
   -- From here on only writes.
   local lane_numbers = numbers_of(lane_names, LANE_IDS, LANES, 'lane')

@@ -3,6 +3,9 @@
 --   epoch I4, enqueued I6, run at I6, started I6, finished I6 (milliseconds since 1970)
 -- The lane and the kind are numbers, resolved once per call, so that a record with 200 bytes of payload fits 256 bytes.
 local HEAD, HEAD_LEN, VERSION = '>BBBBHI4HHHBI4I6I6I6I6', 45, 1
+-- Its first part, up to the epoch, is the same in all jobs of a lane that were never tried. So it is taken apart and put
+-- together once per call, not once per job.
+local FIRST, FIRST_LEN, RUN_END, STARTED_END = '>BBBBHI4HHHBI4', 21, 33, 39
 local SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, BURIED = 115, 97, 114, 116, 99, 120, 100
 local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPUT, HAS_MORE = 1, 2, 4, 8, 16, 32, 64, 128
 -- What few jobs have stands in one section `more`: its length I4, then fields of a letter, a length H and bytes. A letter
@@ -32,7 +35,8 @@ local function open_record(raw)
   return r
 end
 
-local function seal_record(r)
+-- Without its payload, as it stands in `runs`.
+local function seal_run(r)
   local flags, sections = 0, ''
   if r.reserved then flags, sections = RESERVED, pack('>I6', r.reserved) end
   if r.cancel then flags = flags + CANCEL end
@@ -44,8 +48,10 @@ local function seal_record(r)
   if r.more and r.more ~= '' then flags, sections = flags + HAS_MORE, sections .. pack('>I4c0', #r.more, r.more) end
   r.flags = flags
   return pack(HEAD, VERSION, r.state, flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch,
-    r.enqueued, r.run, r.started, r.finished) .. sections .. (r.payload or sub(r.raw, r.body))
+    r.enqueued, r.run, r.started, r.finished) .. sections
 end
+
+local function seal_record(r) return seal_run(r) .. (r.payload or sub(r.raw, r.body)) end
 
 -- A field of the section `more`, or nil.
 local function field_of(more, letter)
@@ -96,13 +102,53 @@ local function call_many(command, key, args, step)
   return reply
 end
 
-local function get_records(ids)
-  local raws = {}
+-- Fields of a hash, however many.
+local function get_many(key, ids)
+  if #ids <= 256 then return #ids > 0 and call('HMGET', key, unpack(ids)) or {} end
+  local values = {}
   for from = 1, #ids, 256 do
-    local part = call('HMGET', JOBS, unpack(ids, from, math.min(from + 255, #ids)))
-    for i = 1, #part do raws[from + i - 1] = part[i] end
+    local part = call('HMGET', key, unpack(ids, from, math.min(from + 255, #ids)))
+    for i = 1, #part do values[from + i - 1] = part[i] end
+  end
+  return values
+end
+
+-- A claim leaves the record in `jobs` as it is and writes what changed into `runs`, so that a payload is written once. While a
+-- job runs, that is its record, and the payload the one in `jobs`; when it stops, it is written to `jobs` again. In `runs` it
+-- is followed by whose run it is: the session, c8, and its claim, a letter and a number I12. So long a number makes each entry
+-- longer than 64 bytes: a hash of shorter ones is packed by Redis while it is small, and every look-up in it a search.
+local WHOSE_LEN, CLAIM_LEN = 21, 13
+local function claim_of(letter, sequence) return letter .. pack('>I12', sequence) end
+local function whose_run(run) return sub(run, -WHOSE_LEN, -CLAIM_LEN - 1) end
+local function payload_at(raw)
+  return string.byte(raw, 3) == 0 and HEAD_LEN + 1 or open_record(raw).body
+end
+
+-- The records as they are, wherever they stand.
+local function get_records(ids)
+  local raws, runs = get_many(JOBS, ids), get_many(RUNS, ids)
+  for i = 1, #ids do
+    if runs[i] and raws[i] then raws[i] = sub(runs[i], 1, -WHOSE_LEN - 1) .. sub(raws[i], payload_at(raws[i])) end
   end
   return raws
+end
+
+local function get_record(id) return get_records({ id })[1] end
+
+-- The record of a job that the session runs, or nil.
+local function held_record(session, id)
+  local run = call('HGET', RUNS, id)
+  local raw = run and whose_run(run) == session and get_record(id)
+  return raw and open_record(raw)
+end
+
+-- Writes a record that neither starts nor stops running.
+local function put_record(id, r)
+  if r.state == RUNNING then
+    call('HSET', RUNS, id, seal_run(r) .. sub(call('HGET', RUNS, id), -WHOSE_LEN))
+  else
+    call('HSET', JOBS, id, seal_record(r))
+  end
 end
 
 -- Changes of the counters, written once at the end of the call.

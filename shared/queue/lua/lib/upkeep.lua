@@ -3,7 +3,7 @@
 -- Due jobs become available.
 local function promote_due(ids)
   if #ids == 0 then return end
-  local raws, records, jobs, numbers = get_records(ids), {}, {}, {}
+  local raws, records, jobs, numbers = get_many(JOBS, ids), {}, {}, {}
   for i, id in ipairs(ids) do
     local r = raws[i] and open_record(raws[i])
     if r and (r.state == SCHEDULED or r.state == RETRYABLE) then
@@ -67,7 +67,7 @@ local function prune(most)
         ids[i] = sub(entry, 1, 14)
       end
       if expired > 0 then
-        local raws = get_records(ids)
+        local raws = get_many(JOBS, ids)
         for i, id in ipairs(ids) do
           local r = raws[i] and open_record(raws[i])
           if r and r.finished == unpack_from('>I6', entries[i], 15) and r.finished > 0 then

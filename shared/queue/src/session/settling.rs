@@ -163,6 +163,34 @@ impl Settling {
         }
     }
 
+    /// What it shares with others that say nothing but that their job is done: epoch I4, cap use c1, used at I6.
+    fn plain_head(&self) -> Option<[u8; 11]> {
+        let Self { id: _, token: _, epoch, verb, cap, time, error, output, then } = self;
+        (*verb == b'D' && *time == 0 && error.is_empty() && output.is_empty() && then.is_empty()).then(|| {
+            let mut head = epoch.to_be_bytes().to_vec();
+            head.push(cap.0);
+            wire::put_u48(&mut head, cap.1);
+            head.try_into().unwrap_or_default()
+        })
+    }
+
+    /// Puts the plain outcomes first and returns them packed: per group what they share, their number H, their ids; and how
+    /// many there are. The script answers in this order.
+    pub(crate) fn pack_plain(outcomes: &mut [Self]) -> (Vec<u8>, usize) {
+        outcomes.sort_by_cached_key(|outcome| outcome.plain_head().map_or((true, [0; 11]), |head| (false, head)));
+        let (mut packed, mut total) = (Vec::new(), 0);
+        for group in outcomes.chunk_by(|one, other| one.plain_head() == other.plain_head()) {
+            let Some(head) = group[0].plain_head() else { break };
+            packed.extend_from_slice(&head);
+            packed.extend_from_slice(&u16::try_from(group.len()).unwrap_or_default().to_be_bytes());
+            for outcome in group {
+                packed.extend_from_slice(outcome.id.tail());
+            }
+            total += group.len();
+        }
+        (packed, total)
+    }
+
     /// The outcome in a word, for measurements.
     pub(crate) fn word(&self) -> &'static str {
         match self.verb {
@@ -219,4 +247,24 @@ pub(super) fn cut_to(most: usize, mut text: String) -> String {
 
 fn cut(error: String) -> String {
     cut_to(MAX_ERROR_BYTES, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settling;
+    use crate::id::JobId;
+
+    #[test]
+    fn plain_outcomes_come_first_in_groups_that_share_a_head() {
+        let ids: Vec<JobId> = (0..5).map(|_| JobId::random(0)).collect();
+        let done = |at: usize, epoch| Settling::plain(ids[at], epoch, [0; 8], b'D');
+        let telling = Settling { output: b"1".to_vec(), ..done(0, 1) };
+        let mut outcomes = [telling, done(1, 1), done(2, 7), Settling::release(ids[3], 1, [0; 8]), done(4, 1)];
+        let (packed, total) = Settling::pack_plain(&mut outcomes);
+        let order: Vec<JobId> = outcomes.iter().map(|outcome| outcome.id).collect();
+        assert_eq!(order, [ids[1], ids[4], ids[2], ids[0], ids[3]]);
+        let head = |epoch, jobs| [&[0, 0, 0, epoch, b'n', 0, 0, 0, 0, 0, 0, 0, jobs][..]].concat();
+        let expected = [&head(1, 2), ids[1].tail(), ids[4].tail(), &head(7, 1), ids[2].tail()].concat();
+        assert_eq!((packed, total), (expected, 3));
+    }
 }

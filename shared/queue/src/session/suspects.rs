@@ -84,6 +84,7 @@ async fn ask(session: &Session, shard: u16, sequence: u64) -> Result<Option<Susp
         return Ok(None);
     };
     let (id, raw) = (JobId::from_tail(shard, &wire::bytes(tail)?)?, wire::bytes(raw)?);
-    let record = wire::decode(id, &raw, &names).map_err(|error| (id, wire::epoch(&raw), error.to_string()));
-    Ok(Some(Suspect { record, token, now: wire::time(wire::integer(&now)?.unsigned_abs())? }))
+    let now = wire::time(wire::integer(&now)?.unsigned_abs())?;
+    let record = wire::claimed(id, &raw, &names, now).map_err(|error| (id, wire::epoch(&raw), error.to_string()));
+    Ok(Some(Suspect { record, token, now }))
 }

@@ -49,7 +49,7 @@ pub(super) enum Answer {
 }
 
 /// Sends a turn until it is answered.
-pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
+pub(super) async fn take(session: Arc<Session>, mut turn: Turn) -> (Turn, Answer) {
     let queues = &session.config.queues;
     let mut args = Vec::with_capacity(turn.outcomes.len() + queues.len() + 8);
     args.push(turn.token.to_vec());
@@ -60,10 +60,12 @@ pub(super) async fn take(session: Arc<Session>, turn: Turn) -> (Turn, Answer) {
     args.push(queues.len().to_string().into_bytes());
     args.extend(queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
     let (mut tables, mut items) = (Tables::default(), Vec::new());
-    for outcome in &turn.outcomes {
+    let (plain, total) = Settling::pack_plain(&mut turn.outcomes);
+    for outcome in &turn.outcomes[total..] {
         outcome.append_to(&mut items, &mut tables);
     }
     tables.append_to(&mut args);
+    args.push(plain);
     args.extend(items);
     let mut given_up = 0;
     let answer = loop {
@@ -103,12 +105,13 @@ fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {
     let [_, letters, jobs, lanes, kinds, more, now] =
         values.try_into().map_err(|_| QueueError::Corrupt("a turn with an answer of another shape".to_owned()))?;
     let names = Names::read(lanes, kinds)?;
+    let now = wire::time(wire::integer(&now)?.unsigned_abs())?;
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     let mut jobs = wire::list(jobs)?.into_iter();
     while let (Some(id), Some(raw)) = (jobs.next(), jobs.next()) {
         let id = JobId::from_tail(shard, &wire::bytes(id)?)?;
         let raw = wire::bytes(raw)?;
-        match wire::decode(id, &raw, &names) {
+        match wire::claimed(id, &raw, &names, now) {
             Ok(record) => claimed.push(record),
             Err(error) => unreadable.push((id, wire::epoch(&raw), error.to_string())),
         }
@@ -118,6 +121,6 @@ fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {
         claimed,
         unreadable,
         more: wire::integer(&more)? == 1,
-        now: wire::time(wire::integer(&now)?.unsigned_abs())?,
+        now,
     })
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::script::PROTOCOL;
 
+const AVAILABLE: u8 = b'a';
 const RESERVED: u8 = 1;
 const CANCEL: u8 = 2;
 const HAS_UNIQUE: u8 = 4;
@@ -102,9 +103,23 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The epoch of a record that may be unreadable otherwise.
+/// The epoch of the claim that a record came with, which may be unreadable otherwise.
 pub(crate) fn epoch(raw: &[u8]) -> u32 {
-    raw.get(17..21).map_or(0, |bytes| bytes.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte)))
+    let was = raw.get(17..21).map_or(0, |bytes| bytes.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte)));
+    if raw.get(1) == Some(&AVAILABLE) { was.wrapping_add(1) } else { was }
+}
+
+/// Reads the record that came with a claim made at this time. A script answers with the record as it was before, unless it
+/// answers once more.
+pub(crate) fn claimed(id: JobId, raw: &[u8], names: &Names, now: DateTime<Utc>) -> Result<JobRecord, QueueError> {
+    let mut record = decode(id, raw, names)?;
+    if record.state == JobState::Available {
+        record.state = JobState::Running;
+        record.attempt += 1;
+        record.epoch = epoch(raw);
+        record.started_at = Some(now);
+    }
+    Ok(record)
 }
 
 /// Reads a record.
@@ -114,9 +129,9 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
     if version != u64::from(PROTOCOL) {
         return Err(QueueError::Corrupt(format!("a record of protocol version {version}")));
     }
-    let state = match cursor.number(1)? {
+    let state = match cursor.take(1)?[0] {
         115 => JobState::Scheduled,
-        97 => JobState::Available,
+        AVAILABLE => JobState::Available,
         114 => JobState::Running,
         116 => JobState::Retryable,
         99 => JobState::Completed,

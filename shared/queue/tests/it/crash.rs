@@ -98,9 +98,13 @@ async fn an_outcome_without_a_lease_is_refused_and_harms_no_other() {
     let mut redis = server.redis().await;
     let sessions: Vec<Vec<u8>> =
         redis::cmd("ZRANGE").arg("{pr:0}:1:sessions").arg(0).arg(-1).query_async(&mut redis).await.unwrap();
-    let key = [b"{pr:0}:1:held:", sessions[0].as_slice()].concat();
-    let removed: u32 = redis::cmd("SREM").arg(&key).arg(&lost.as_bytes()[2..]).query_async(&mut redis).await.unwrap();
-    assert_eq!(removed, 1);
+    // Now it is a run of somebody else.
+    let (key, id) = ("{pr:0}:1:runs", &lost.as_bytes()[2..]);
+    let mut run: Vec<u8> = redis::cmd("HGET").arg(key).arg(id).query_async(&mut redis).await.unwrap();
+    let whose = run.len() - 21;
+    assert_eq!(run[whose..whose + 8], sessions[0]);
+    run[whose] ^= 1;
+    let _: () = redis::cmd("HSET").arg(key).arg(id).arg(run).query_async(&mut redis).await.unwrap();
     go.send(true).unwrap();
     until_state(&client, kept, JobState::Completed).await;
     worker.stop().await;

@@ -21,6 +21,7 @@ mod process;
 mod proxy;
 mod reading;
 mod restoring;
+mod runs;
 mod server;
 mod servers;
 mod suspects;
