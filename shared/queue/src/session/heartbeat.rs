@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 
 use super::Session;
 use crate::{error::QueueError, id::JobId, script, wire};
@@ -15,28 +15,39 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 const TICK_EVERY: Duration = Duration::from_millis(200);
 const TICK_AT_ONCE: Duration = Duration::from_millis(2);
 
+/// Beats on their way at the same time: enough for answers that take as long as they may.
+const MAX_BEATS: usize = 8;
+
 /// Tells every shard of a server that the process lives, four times in its time to live; opens sessions where it is not
-/// known. Each server has its own heartbeat, so that one that is away delays no other.
+/// known. Each server has its own heartbeat, so that one that is away delays no other; and no beat waits for the answer
+/// of the one before, so that slow answers end no session.
 pub(super) async fn beat(session: Arc<Session>, server: usize) {
+    let mut beats = FuturesUnordered::new();
     loop {
         let asked = session.beat.notified();
         tokio::pin!(asked);
         asked.as_mut().enable(); // before the calls, so that nothing asked meanwhile is missed
-        let shards = session.client.link().shards_of(server).into_iter();
-        let answers = join_all(shards.map(|shard| renew(&session, shard))).await;
-        let failed = answers.iter().find_map(|answer| answer.as_ref().err());
-        let pause = match failed {
-            Some(error) => {
-                tracing::debug!(%error, "heartbeat unanswered, will be repeated");
-                REPEAT_AFTER
+        if beats.len() < MAX_BEATS {
+            beats.push(once(&session, server));
+        }
+        let mut next = Instant::now() + session.config.session_ttl / 4;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => break,
+                () = &mut asked => break,
+                Some(answer) = beats.next() => if let Err(error) = answer {
+                    tracing::debug!(%error, "heartbeat unanswered, will be repeated");
+                    next = next.min(Instant::now() + REPEAT_AFTER);
+                }
             }
-            None => session.config.session_ttl / 4,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = asked => {}
         }
     }
+}
+
+/// One beat, to every shard of a server.
+async fn once(session: &Session, server: usize) -> Result<(), QueueError> {
+    let shards = session.client.link().shards_of(server).into_iter();
+    join_all(shards.map(|shard| renew(session, shard))).await.into_iter().collect()
 }
 
 async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {

@@ -169,6 +169,36 @@ async fn a_turn_that_comes_late_claims_nothing() {
 }
 
 #[tokio::test]
+async fn slow_answers_end_no_session() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let client = server.client().await;
+    let behind = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    let (let_go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&behind, config(1).session_ttl(Duration::from_secs(2)), move |_| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            done()
+        }
+    });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Running).await;
+    // Twice as long as the session lives, but not so long that a call counts as unanswered.
+    proxy.hold_answers(true);
+    let held = Instant::now();
+    while held.elapsed() < Duration::from_secs(4) {
+        client.tick().await.unwrap();
+        assert_eq!(client.get(id).await.unwrap().unwrap().state, JobState::Running, "after {:?}", held.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    proxy.hold_answers(false);
+    let_go.send(true).unwrap();
+    assert_eq!(until_state(&client, id, JobState::Completed).await.epoch, 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn work_goes_on_by_itself_after_redis_was_killed() {
     let mut server = Server::start().await;
     let client = server.client_with(4).await;

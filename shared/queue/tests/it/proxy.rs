@@ -20,6 +20,8 @@ struct Faults {
     lost: AtomicUsize,
     /// Nothing passes, nothing is lost: what a stopped process looks like.
     held: AtomicBool,
+    /// The same for answers alone.
+    answers_held: AtomicBool,
     /// In answers, the one text becomes the other, of the same length.
     rewrite: Option<(&'static [u8], &'static [u8])>,
     /// All that went to the server, a piece per connection.
@@ -72,6 +74,11 @@ impl Proxy {
     pub(crate) fn hold(&self, held: bool) {
         self.faults.held.store(held, Ordering::SeqCst);
     }
+
+    /// What is called arrives and is carried out, but no answer comes back meanwhile.
+    pub(crate) fn hold_answers(&self, held: bool) {
+        self.faults.answers_held.store(held, Ordering::SeqCst);
+    }
 }
 
 impl Proxy {
@@ -103,9 +110,11 @@ async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
         tape.len() - 1
     };
     loop {
+        let deaf = faults.answers_held.load(Ordering::SeqCst);
         let (to_server, many) = tokio::select! {
             read = inner.read(&mut asked) => (true, read),
-            read = outer.read(&mut answered) => (false, read),
+            read = outer.read(&mut answered), if !deaf => (false, read),
+            () = tokio::time::sleep(std::time::Duration::from_millis(5)), if deaf => continue,
         };
         let Ok(many @ 1..) = many else { return };
         while faults.held.load(Ordering::SeqCst) {
