@@ -42,7 +42,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     jobs::drained(&client, Duration::from_secs(60)).await;
 
     let tally = tally(&told.accepted, &runs.read());
-    let lost_leases = jobs::lost_leases(&platform);
+    let (lost_leases, refused) = (jobs::lost_leases(&platform), jobs::refused_outcomes(&platform));
     let survived = platform.processes().all(Process::is_running);
     platform.abandon("the drill looked for leftover jobs itself");
     let mut report = Report::new("answer-lost");
@@ -58,11 +58,12 @@ pub async fn run(seed: u64, short: bool) -> Report {
         .figure("repeated", tally.repeated)
         .figure("not_asked_for", tally.unknown)
         .figure("leases_lost", lost_leases)
+        .figure("outcomes_refused", refused)
         .must("answers of all sorts were lost", enough(&hits))
         .must("every request made one job", told.asked == told.accepted.len() && tally.unknown == 0)
         .must("the API answered nothing but 202 and 503", told.others.is_empty())
         .must("nothing is lost", tally.lost == 0)
-        .must("nothing ran twice whose lease was kept", tally.repeated <= lost_leases)
+        .must("nothing ran twice whose lease was kept", tally.repeated <= refused)
         .must("no process ended", survived);
     report
 }

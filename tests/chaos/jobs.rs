@@ -30,6 +30,11 @@ pub fn lost_leases(platform: &Platform) -> usize {
     usize::try_from(platform.workers().iter().map(all).sum::<u64>()).unwrap_or(usize::MAX)
 }
 
+/// How many outcomes workers could not deliver because the lease was lost: their jobs ran again.
+pub fn refused_outcomes(platform: &Platform) -> usize {
+    platform.workers().iter().map(|worker| worker.log().matches("outcome refused").count()).sum()
+}
+
 pub async fn client(redis: &RedisServer) -> QueueClient {
     QueueClient::connect(QueueConfig::new(redis.url())).await.expect("connect to the queue")
 }

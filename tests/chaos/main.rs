@@ -6,6 +6,7 @@ mod caps;
 mod clients;
 mod failover;
 mod jobs;
+mod mailbox_cap;
 mod pipeline_kill;
 mod poison;
 mod redis_kill;
@@ -31,6 +32,10 @@ struct Arguments {
     /// A smaller run, for every test run.
     #[arg(long)]
     short: bool,
+    #[arg(long, hide = true, default_value = "")]
+    redis: String,
+    #[arg(long, hide = true, default_value = "")]
+    provider: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -55,8 +60,13 @@ enum Scenario {
     AnswerLost,
     /// Redis is away for longer than any lease, and comes back.
     RedisOutage,
-    /// Several workers, one of them killed, and an account with a small cap.
+    /// Accounts with caps and senders that are killed, over midnights and a change of the clocks.
     Caps,
+    /// Several workers, one of them killed, and a mailbox with a small cap.
+    MailboxCap,
+    /// A sender of `caps`, which starts it.
+    #[value(hide = true)]
+    CapsSender,
 }
 
 #[tokio::main]
@@ -75,6 +85,11 @@ async fn main() -> ExitCode {
         Scenario::AnswerLost => answer_lost::run(seed, short).await,
         Scenario::RedisOutage => redis_outage::run(seed, short).await,
         Scenario::Caps => caps::run(seed, short).await,
+        Scenario::MailboxCap => mailbox_cap::run(seed, short).await,
+        Scenario::CapsSender => {
+            caps::sender::run(&arguments.redis, &arguments.provider).await;
+            return ExitCode::SUCCESS;
+        }
     };
     report.conclude(arguments.json)
 }

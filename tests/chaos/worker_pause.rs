@@ -68,7 +68,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let all = runs.read();
     let tally = tally(&accepted, &all);
     let completed = completed(&client).await;
-    let refused: usize = platform.workers().iter().map(|worker| worker.log().matches("outcome refused").count()).sum();
+    let refused = jobs::refused_outcomes(&platform);
     platform.abandon("the drill's own jobs belong to no tenant of the API");
     let mut report = Report::new("worker-pause");
     report
