@@ -1,13 +1,13 @@
 -- One bounded step of maintenance: rescue, promotion, unparking, pruning.
 -- KEYS  1 jobs
--- ARGV  1 grace in ms given to all sessions after an outage
+-- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
 -- result  {promoted, rescued, unparked, pruned, 1 if more is due, ms until the next job or lane is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 unparked, 96 pruned
 local GAP, EVERY = 2000, 500
 local more = 0
 
 -- A gap between ticks means that Redis was away, so heartbeats may be missing through no fault of their senders.
-local meta = call('HMGET', META, 'tick', 'grace')
+local meta = call('HMGET', META, 'tick', 'grace', 'looked')
 local last, grace = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 if last > 0 and (now - last > GAP or now < last) then
   grace = now + tonumber(ARGV[1])
@@ -16,6 +16,12 @@ end
 if now - last >= EVERY or now < last then
   call('HSET', META, 'tick', now)
   note_master()
+end
+
+local looked = tonumber(meta[3] or 0)
+if now - looked >= LOOK_EVERY or now < looked then
+  call('HSET', META, 'looked', now)
+  watch_memory(tonumber(ARGV[2]))
 end
 
 local rescued = 0

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, settings};
 
+mod admission;
 mod batches;
 mod control;
 mod enqueue;
@@ -17,6 +18,7 @@ mod restoring;
 mod scopes;
 mod upkeep;
 
+pub use admission::DepthLimits;
 pub(crate) use upkeep::SESSION_TTL;
 pub use upkeep::Ticked;
 
@@ -29,6 +31,7 @@ struct Shared {
     link: Link,
     hub: Hub,
     shards: u16,
+    memory_percent: u8,
     enqueuers: Arc<enqueue::Enqueuers>,
     tasks: TaskTracker,
 }
@@ -40,12 +43,16 @@ impl QueueClient {
         if !(1..=1024).contains(&config.shards) {
             return Err(QueueError::invalid("number of shards", "expected 1 to 1024"));
         }
+        if !(1..=100).contains(&config.memory_percent) {
+            return Err(QueueError::invalid("percent of memory", "expected 1 to 100"));
+        }
         let link = Link::open(&config).await?;
         settings::check(&link, &config).await?;
         let tasks = TaskTracker::new();
         let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
-        Ok(Self(Arc::new(Shared { link, hub, shards: config.shards, enqueuers, tasks })))
+        let QueueConfig { shards, memory_percent, .. } = config;
+        Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, tasks })))
     }
 
     /// Number of shards.

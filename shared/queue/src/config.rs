@@ -11,6 +11,9 @@ pub struct QueueConfig {
     pub shards: u16,
     /// Replicas that must have confirmed a job before an enqueue returns; default 0, the master's own log is enough.
     pub replicas: u32,
+    /// Percent of a server's `maxmemory` above which it takes no new jobs; default 80. The same in all processes: whoever
+    /// does the maintenance watches for everybody.
+    pub memory_percent: u8,
 }
 
 impl QueueConfig {
@@ -19,7 +22,7 @@ impl QueueConfig {
 
     /// The queue in this Redis, with the default number of shards.
     pub fn new(redis_url: impl Into<String>) -> Self {
-        Self { redis_url: redis_url.into(), shards: Self::DEFAULT_SHARDS, replicas: 0 }
+        Self { redis_url: redis_url.into(), shards: Self::DEFAULT_SHARDS, replicas: 0, memory_percent: 80 }
     }
 
     /// With another number of shards.
@@ -33,6 +36,13 @@ impl QueueConfig {
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
+        self
+    }
+
+    /// With another part of memory in use from which no new jobs are taken; 100 leaves the refusing to Redis.
+    #[must_use]
+    pub fn memory_percent(mut self, percent: u8) -> Self {
+        self.memory_percent = percent;
         self
     }
 }

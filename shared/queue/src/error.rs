@@ -1,5 +1,7 @@
 //! What can go wrong between a caller and the queue, and whether trying again can help.
 
+use std::time::Duration;
+
 /// The one error of this crate. Each variant names its cause in words an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -9,9 +11,19 @@ pub enum QueueError {
     /// Redis answered with an error that repeating will not mend.
     #[error("Redis refused the call: {0}")]
     Refused(#[source] redis::RedisError),
-    /// Redis has reached `maxmemory`: new jobs are refused, running ones can still be finished.
-    #[error("the queue is full: Redis has reached maxmemory")]
+    /// Redis's memory is nearly or wholly used up: new jobs are refused, those inside can still be finished.
+    #[error("the queue is full: Redis's memory is nearly used up")]
     Full,
+    /// So many jobs wait in this queue already: new ones are refused until some have been taken.
+    #[error("queue {queue} is too deep: {waiting} jobs wait where {limit} may")]
+    TooDeep {
+        /// The queue.
+        queue: String,
+        /// Jobs that wait in the shard of the job's tenant.
+        waiting: u64,
+        /// How many may.
+        limit: u64,
+    },
     /// A Redis setting would lose jobs.
     #[error("Redis setting `{setting}` is `{found}`, but the queue needs {wanted}")]
     Setting {
@@ -64,7 +76,7 @@ impl QueueError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Full => true,
+            Self::Unreachable(_) | Self::Full | Self::TooDeep { .. } => true,
             Self::Refused(_)
             | Self::Setting { .. }
             | Self::Shards { .. }
@@ -77,12 +89,24 @@ impl QueueError {
         }
     }
 
+    /// How long to wait before trying again, if trying again can help: room comes back as workers finish jobs, which takes
+    /// longer than a connection.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full | Self::TooDeep { .. } => Some(Duration::from_secs(5)),
+            error => error.is_transient().then_some(Duration::from_secs(1)),
+        }
+    }
+
     /// The same error for each caller who shared a round trip.
     pub(crate) fn copy(&self) -> Self {
         match self {
             Self::Unreachable(cause) => Self::Unreachable(cause.clone()),
             Self::Refused(cause) => Self::Refused(cause.clone()),
             Self::Full => Self::Full,
+            Self::TooDeep { queue, waiting, limit } => {
+                Self::TooDeep { queue: queue.clone(), waiting: *waiting, limit: *limit }
+            }
             Self::Setting { setting, found, wanted } => Self::Setting { setting, found: found.clone(), wanted },
             Self::Shards { recorded, configured } => Self::Shards { recorded: *recorded, configured: *configured },
             Self::Protocol { found, wanted } => Self::Protocol { found: found.clone(), wanted: *wanted },
@@ -106,8 +130,11 @@ const PASSING_CODES: &[&str] =
 impl From<redis::RedisError> for QueueError {
     fn from(error: redis::RedisError) -> Self {
         let code = error.code().unwrap_or_default();
-        if code == "OOM" {
+        if code == "OOM" || code == "QUEUEFULL" {
             Self::Full
+        } else if let Some(deep) = (code == "QUEUEDEEP").then(|| too_deep(error.detail().unwrap_or_default())).flatten()
+        {
+            deep
         } else if error.is_io_error()
             || error.is_timeout()
             || error.is_connection_dropped()
@@ -119,4 +146,11 @@ impl From<redis::RedisError> for QueueError {
             Self::Refused(error)
         }
     }
+}
+
+/// Reads `queue waiting limit`.
+fn too_deep(text: &str) -> Option<QueueError> {
+    let mut words = text.split(' ');
+    let queue = words.next()?.to_owned();
+    Some(QueueError::TooDeep { queue, waiting: words.next()?.parse().ok()?, limit: words.next()?.parse().ok()? })
 }

@@ -106,6 +106,7 @@ const UPKEEP: &[&str] = &[
     fragment!("ending"),
     fragment!("holdings"),
     fragment!("upkeep"),
+    fragment!("memory"),
 ];
 
 /// What Redis must know of a script before it runs it.
@@ -132,7 +133,11 @@ fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Sc
         Flag::Settles => "#!lua flags=allow-oom",
         Flag::Reads => "#!lua flags=no-writes",
     };
-    let mut lua = format!("{}\n{body}", fragments.join("\n"));
+    let mut parts = fragments.to_vec();
+    if !parts.is_empty() {
+        parts.insert(1, fragment!("gate"));
+    }
+    let mut lua = format!("{}\n{body}", parts.join("\n"));
     if lua.contains(INNER) {
         lua = lua.replacen(INNER, "return (function()", 1) + "\nend)()";
     }
@@ -147,9 +152,10 @@ macro_rules! script {
     };
 }
 
-script!(HOMES, "homes", Grows, ALONE);
+// A process must be able to start when memory is full: it may be the one that empties the queue.
+script!(HOMES, "homes", Settles, ALONE);
 script!(MASTER, "master", Settles, NOTING);
-script!(INSTALL, "install", Grows, KEYS);
+script!(INSTALL, "install", Settles, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);
 script!(TURN, "turn", Settles, TURNING);
@@ -169,6 +175,7 @@ script!(READ, "read", Reads, READING);
 script!(LIST, "list", Reads, READING);
 script!(TICK, "tick", Settles, UPKEEP);
 script!(PAUSE, "pause", Settles, KEYS);
+script!(LIMIT_DEPTH, "limit_depth", Settles, READING);
 script!(STATS, "stats", Reads, READING);
 script!(DEFINE_SCOPE, "define_scope", Settles, SCOPING);
 script!(PAUSE_SCOPE, "pause_scope", Settles, SCOPING);

@@ -55,8 +55,9 @@ local function replace(id, raw, item, records, due)
 end
 
 -- items: see wire.rs. Returns for each item a letter and an id: C created, E exists, U unique key taken, I idempotency
--- conflict, R put in the place of a job that waits, B its batch is unknown or has ended.
-local function create(items, lane_names, kind_names)
+-- conflict, R put in the place of a job that waits, B its batch is unknown or has ended. With `from_outside`, nothing but an
+-- error if the shard takes no new jobs now.
+local function create(items, lane_names, kind_names, from_outside)
   local parsed, ids = {}, {}
   for i = 1, #items do
     local item = { unpack_from('>c14BBHHHI6Hc0Hc0Hc0', items[i]) }
@@ -117,6 +118,16 @@ local function create(items, lane_names, kind_names)
         fresh[#fresh + 1] = i
       end
     end
+  end
+
+  if from_outside and gate then
+    local new = {}
+    for _, i in ipairs(fresh) do
+      local queue = read_lane(lane_names[parsed[i][4] + 1]).queue
+      new[queue] = (new[queue] or 0) + 1
+    end
+    local refused = refusal(new)
+    if refused then return nil, refused end
   end
 
   -- From here on only writes.

@@ -22,6 +22,7 @@
 --   unique_till zset   unique keys by the time they end batch:B    hash   a batch: counts and completion job
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
 --   meta        hash   counters, last tick, end of grace, closings of caps, the master's replication id
+--   gate        hash   what the shard does not take now (gate.lua)
 --   idle        zset   queue, zero byte, worker: who found nothing there and wants to be told
 local P = string.sub(KEYS[1], 1, -5)
 local JOBS, RUNS = KEYS[1], P .. 'runs'
@@ -30,7 +31,7 @@ local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. '
 local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
 local SUSPECTED, SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspected', P .. 'suspect_of', P .. 'later', P .. 'unique_till'
-local IDLE = P .. 'idle'
+local IDLE, GATE = P .. 'idle', P .. 'gate'
 local call, pack, unpack_from, sub, concat = redis.call, struct.pack, struct.unpack, string.sub, table.concat
 local now
 do

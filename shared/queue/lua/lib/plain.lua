@@ -1,7 +1,8 @@
 -- Creates the common jobs, with little code: a single enqueue spends as long on loading it as on its commands.
 -- Creates plain jobs: without unique key, idempotency key or time. They come in groups that share everything but id and
 -- payload, so that one head serves a whole group: ARGV from `at` on is, per group, keep class B, lane H, kind H, max attempts H
--- and number of jobs H, then the ids, then the payloads. No id comes twice in a call. Returns a letter per job: C or E.
+-- and number of jobs H, then the ids, then the payloads. No id comes twice in a call. Returns a letter per job, C or E,
+-- or an error if the shard takes no new jobs.
 local function create_plain(at, lane_names, kind_names)
   local groups, ids, letters = {}, {}, {}
   while at <= #ARGV do
@@ -11,7 +12,17 @@ local function create_plain(at, lane_names, kind_names)
     at = at + 1 + 2 * many
   end
   local alone = #ids == 1
-  local existing = alone and {} or get_many(JOBS, ids)
+  local existing = (alone and not gate) and {} or get_many(JOBS, ids)
+  local new, place = {}, 0
+  for _, group in ipairs(gate and groups or {}) do
+    local queue = read_lane(lane_names[group[2]]).queue
+    for i = place + 1, place + group[5] do
+      if not existing[i] then new[queue] = (new[queue] or 0) + 1 end
+    end
+    place = place + group[5]
+  end
+  local refused = refusal(new)
+  if refused then return refused end
 
   -- From here on only writes.
   local lane_numbers = numbers_of(lane_names, LANE_IDS, LANES, 'lane')

@@ -5,11 +5,11 @@
 use std::{
     borrow::Borrow,
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use redis::Value;
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::task::TaskTracker;
@@ -262,8 +262,14 @@ impl QueueClient {
     }
 
     /// Enqueues any number of jobs, in bounded chunks; answers in the same order. Nothing is sent if one of them is malformed.
-    /// On an error some may have been enqueued; repeat with ids given.
+    /// On an error some may have been enqueued; repeat with ids given, or use [`enqueue_each`](Self::enqueue_each).
     pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
+        self.enqueue_each(jobs).await?.into_iter().collect()
+    }
+
+    /// The same, but says of each job whether it was taken. A chunk is taken or refused as a whole, and after the first that
+    /// is refused no other is sent. The outer error means that one is malformed and nothing was sent.
+    pub async fn enqueue_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued, QueueError>>, QueueError> {
         let mut places: Vec<Vec<usize>> = vec![Vec::new(); usize::from(self.shards())];
         let mut by_shard: Vec<Vec<Ready>> = places.iter().map(|_| Vec::new()).collect();
         let total = jobs.len();
@@ -282,22 +288,38 @@ impl QueueClient {
             }
         }
         let mut answers: Vec<Option<Enqueued>> = vec![None; total];
+        let failed: OnceLock<QueueError> = OnceLock::new();
         let mut sent = stream::iter(calls)
-            .map(|(shard, chunk, places)| async move {
-                let answers = send(self.link(), shard, &chunk).await?;
-                self.0.enqueuers.recent().keep(chunk, &answers);
-                Ok::<_, QueueError>((places, answers))
+            .map(|(shard, chunk, places)| {
+                let failed = &failed;
+                async move {
+                    if failed.get().is_some() {
+                        return (places, Vec::new());
+                    }
+                    match send(self.link(), shard, &chunk).await {
+                        Ok(answers) => {
+                            self.0.enqueuers.recent().keep(chunk, &answers);
+                            (places, answers)
+                        }
+                        Err(error) => {
+                            let _ = failed.set(error); // the first is told
+                            (places, Vec::new())
+                        }
+                    }
+                }
             })
             .buffered(BULK_CALLS);
-        while let Some((places, chunk)) = sent.try_next().await? {
+        while let Some((places, chunk)) = sent.next().await {
             for (place, answer) in places.into_iter().zip(chunk) {
                 answers[place] = Some(answer);
             }
         }
-        answers
-            .into_iter()
-            .map(|answer| answer.ok_or_else(|| QueueError::Corrupt("a job without an answer".to_owned())))
-            .collect()
+        drop(sent);
+        let refusal = || {
+            let unanswered = || QueueError::Corrupt("a job without an answer".to_owned());
+            failed.get().map_or_else(unanswered, QueueError::copy)
+        };
+        Ok(answers.into_iter().map(|answer| answer.ok_or_else(refusal)).collect())
     }
 
     fn ready(&self, job: NewJob) -> Result<Ready, QueueError> {

@@ -60,7 +60,8 @@ impl QueueClient {
 
     /// The same in the shards of one server.
     pub(crate) async fn tick_server(&self, server: usize) -> Result<Ticked, QueueError> {
-        let args = vec![SESSION_TTL.as_millis().to_string().into_bytes()];
+        let percent = self.0.memory_percent;
+        let args = vec![SESSION_TTL.as_millis().to_string().into_bytes(), percent.to_string().into_bytes()];
         let mut ticked = Ticked::default();
         let shards = self.link().shards_of(server).into_iter();
         for answer in try_join_all(shards.map(|shard| self.link().call(&script::TICK, shard, &args))).await? {
