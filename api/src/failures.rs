@@ -62,9 +62,10 @@ impl From<QueueError> for Problem {
             QueueError::Unreachable(_) | QueueError::Closed => {
                 Self::new(ProblemType::QueueUnavailable, "").caused_by(error)
             }
-            // Memory is freed as workers drain, which takes longer than a reconnect.
-            QueueError::Full => {
-                Self::new(ProblemType::QueueFull, "").retry_after(Duration::from_secs(5)).caused_by(error)
+            QueueError::Full => later(Self::new(ProblemType::QueueFull, ""), error),
+            QueueError::TooDeep { ref queue, waiting, limit } => {
+                let detail = format!("{waiting} jobs wait in queue {queue} already, and {limit} may.");
+                later(Self::new(ProblemType::QueueTooDeep, detail), error)
             }
             QueueError::Invalid { what, reason } => Self::new(ProblemType::InvalidBody, format!("{what}: {reason}")),
             QueueError::Refused(_)
@@ -76,6 +77,11 @@ impl From<QueueError> for Problem {
             | QueueError::LeaseLost => Self::internal(error),
         }
     }
+}
+
+/// The queue knows how long it is worth waiting.
+fn later(problem: Problem, error: QueueError) -> Problem {
+    problem.retry_after(error.retry_after().unwrap_or(Duration::from_secs(1))).caused_by(error)
 }
 
 /// An error's words as a sentence: `the quote is sent` → `The quote is sent.`

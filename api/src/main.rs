@@ -56,6 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         metrics: Some(telemetry.metrics.clone()),
         stopping: stopping.clone(),
     });
+    app.queue().limit_depth(&config.depth.limits).await?;
     let routes = router::router(app.clone())?;
     if let Some(key) = first_key::create(&app).await? {
         first_key::show(&key, config.platform_key_file.as_deref())?;

@@ -12,7 +12,7 @@ mod section;
 mod settings;
 mod variables;
 
-pub use connections::{ConnectionUrl, DatabaseConfig, KeysConfig, ObjectsConfig, RedisConfig};
+pub use connections::{ConnectionUrl, DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, RedisConfig};
 pub use observability::{LogFormat, TelemetryConfig};
 pub use outgoing::OutgoingConfig;
 pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};

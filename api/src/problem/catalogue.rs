@@ -55,6 +55,8 @@ pub enum ProblemType {
     QueueUnavailable,
     /// The queue is reachable, but its memory is nearly used up.
     QueueFull,
+    /// Too many jobs wait in this queue already.
+    QueueTooDeep,
     /// The database cannot be reached.
     DatabaseUnavailable,
     /// The object store cannot be reached.
@@ -84,7 +86,7 @@ const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next
 
 impl ProblemType {
     /// Every problem there is, in the order of the catalogue.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MalformedJson,
         Self::TooDeep,
         Self::InvalidBody,
@@ -109,6 +111,7 @@ impl ProblemType {
         Self::RequestInProgress,
         Self::QueueUnavailable,
         Self::QueueFull,
+        Self::QueueTooDeep,
         Self::DatabaseUnavailable,
         Self::StorageUnavailable,
         Self::TimedOut,
@@ -268,6 +271,12 @@ impl ProblemType {
                 S::SERVICE_UNAVAILABLE,
                 "The queue takes no new jobs because its memory is nearly used up.",
                 "Wait for the time in Retry-After and send the same request again; operators: let workers drain, or raise Redis's maxmemory.",
+            ),
+            Self::QueueTooDeep => entry(
+                "queue-too-deep",
+                S::SERVICE_UNAVAILABLE,
+                "So many jobs wait in this queue that it takes no new ones.",
+                "Wait for the time in Retry-After and send the same request again; operators: add workers, or raise the queue's depth limit.",
             ),
             Self::DatabaseUnavailable => entry(
                 "database-unavailable",

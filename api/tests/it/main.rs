@@ -1,6 +1,7 @@
 //! The API through HTTP, with a real Redis and a real database.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends where it stands")]
 
+mod admission;
 mod api;
 mod bounds;
 mod documents;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use postrider_queue::QueueConfig;
+use postrider_queue::{DepthLimits, QueueConfig, QueueName};
 
 use super::{Reader, Section};
 use crate::seal::KeyRing;
@@ -59,12 +59,17 @@ pub struct RedisConfig {
     pub shards: u16,
     /// Replicas that must have confirmed a job before it counts as accepted.
     pub replicas: u32,
+    /// Percent of `maxmemory` above which no new jobs are taken.
+    pub memory_percent: u8,
 }
 
 impl RedisConfig {
     /// The same as the queue engine wants it.
     pub fn queue(&self) -> QueueConfig {
-        QueueConfig::new(self.url.as_str()).shards(self.shards).replicas(self.replicas)
+        QueueConfig::new(self.url.as_str())
+            .shards(self.shards)
+            .replicas(self.replicas)
+            .memory_percent(self.memory_percent)
     }
 }
 
@@ -85,7 +90,35 @@ impl Section for RedisConfig {
         let url = url(reader, "REDIS_URL", REDIS_STARTS);
         let shards = reader.number("QUEUE_SHARDS", 1..=1_024);
         let replicas = reader.number("REDIS_REPLICAS", 0..=10);
-        Some(Self { url: url?, shards: shards?, replicas: replicas? })
+        let memory_percent = reader.number("QUEUE_MEMORY_PERCENT", 1..=100);
+        Some(Self { url: url?, shards: shards?, replicas: replicas?, memory_percent: memory_percent? })
+    }
+}
+
+/// How many jobs may wait in each queue.
+#[derive(Debug, Clone)]
+pub struct DepthConfig {
+    pub limits: DepthLimits,
+}
+
+impl Section for DepthConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let mut limits = DepthLimits::NONE;
+        let text = reader.text("QUEUE_DEPTH_LIMITS").unwrap_or_default();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let pair = entry.split_once('=').map(|(queue, limit)| (queue.trim(), limit.trim().parse()));
+            match pair {
+                Some(("*", Ok(limit))) => limits.every = Some(limit),
+                Some((queue, Ok(limit))) => match QueueName::parse(queue) {
+                    Ok(queue) => limits.queues.push((queue, limit)),
+                    Err(error) => reader.problem("QUEUE_DEPTH_LIMITS", error),
+                },
+                Some((_, Err(_))) | None => {
+                    reader.problem("QUEUE_DEPTH_LIMITS", "must be like email=100000,*=1000000");
+                }
+            }
+        }
+        Some(Self { limits })
     }
 }
 

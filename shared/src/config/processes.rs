@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{DatabaseConfig, KeysConfig, ObjectsConfig, OutgoingConfig, Reader, RedisConfig, Section, TelemetryConfig};
+use super::{
+    DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, OutgoingConfig, Reader, RedisConfig, Section,
+    TelemetryConfig,
+};
 use crate::jobs::Queue;
 
 /// `postrider-api`.
@@ -13,6 +16,7 @@ pub struct ApiConfig {
     pub bind: SocketAddr,
     /// Where the first platform key is written, besides stdout.
     pub platform_key_file: Option<PathBuf>,
+    pub depth: DepthConfig,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub keys: KeysConfig,
@@ -24,6 +28,7 @@ impl Section for ApiConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let bind = reader.parse("BIND", "an IP address and port such as 127.0.0.1:8080");
         let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
+        let depth = DepthConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let keys = KeysConfig::read(reader);
@@ -32,6 +37,7 @@ impl Section for ApiConfig {
         Some(Self {
             bind: bind?,
             platform_key_file,
+            depth: depth?,
             database: database?,
             redis: redis?,
             keys: keys?,

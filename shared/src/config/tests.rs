@@ -26,8 +26,25 @@ fn a_complete_environment_gives_the_documented_defaults() {
     assert_eq!((worker.outgoing.mail_timeout.as_secs(), worker.outgoing.smtp_answer_timeout.as_secs()), (30, 120));
     let api: ApiConfig = Settings::of(complete()).read().unwrap();
     assert_eq!(api.bind.to_string(), "127.0.0.1:8080");
+    assert_eq!((api.redis.memory_percent, api.depth.limits), (80, postrider_queue::DepthLimits::NONE));
     let scheduler: SchedulerConfig = Settings::of(complete()).read().unwrap();
     assert_eq!(scheduler.tick.as_millis(), 200);
+}
+
+#[test]
+fn depth_limits_name_queues_or_all_others() {
+    let of = |text: &'static str| {
+        let mut variables = complete();
+        variables.push(("QUEUE_DEPTH_LIMITS", text));
+        Settings::of(variables).read::<ApiConfig>()
+    };
+    let limits = of("email=100, mail=7,*=1000").unwrap().depth.limits;
+    assert_eq!((limits.every, limits.queues.len()), (Some(1_000), 2));
+    assert_eq!((limits.queues[1].0.as_str(), limits.queues[1].1), ("mail", 7));
+    for wrong in ["email", "email=many", "e mail=7", "email=-1"] {
+        let errors = of(wrong).unwrap_err();
+        assert!(errors.problems()[0].starts_with("QUEUE_DEPTH_LIMITS: "), "{wrong}: {errors}");
+    }
 }
 
 #[test]

@@ -74,6 +74,18 @@ pub const VARIABLES: &[Variable] = &[
         "How many replicas of a Redis server must have a job before it counts as accepted (0 to 10). The servers need min-replicas-to-write of as many.",
     ),
     variable(
+        "QUEUE_MEMORY_PERCENT",
+        Default::Is("80"),
+        ALL,
+        "From what percentage of Redis's maxmemory on the API answers 503 to new jobs, while those inside are still finished (1 to 100). The same for all processes.",
+    ),
+    variable(
+        "QUEUE_DEPTH_LIMITS",
+        Default::Off,
+        API,
+        "How many jobs may wait in a queue before the API answers 503 to new ones, such as email=100000,*=1000000, where * means every queue not named. Counted per shard, so no tenant ever has more waiting in a queue.",
+    ),
+    variable(
         "SECRET_KEYS",
         Default::Required,
         &["api", "worker"],

@@ -110,6 +110,22 @@ impl<Q: Enqueue> Relay<Q> {
                 self.outbox.mark(&ids, None).await?;
                 relayed.enqueued += ids.len();
             }
+            // A queue that is too deep must not hold up entries for others: each for itself.
+            Err(deep @ QueueError::TooDeep { .. }) => {
+                for (id, job) in ids.into_iter().zip(jobs) {
+                    match self.queue.enqueue_many(vec![job]).await {
+                        Ok(_) => {
+                            self.outbox.mark(&[id], None).await?;
+                            relayed.enqueued += 1;
+                        }
+                        Err(QueueError::TooDeep { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                if relayed.enqueued == 0 {
+                    return Err(deep.into());
+                }
+            }
             Err(error) if error.is_transient() => return Err(error.into()),
             // One malformed job refuses its whole batch: find it, so that it does not stop the others for ever.
             Err(QueueError::Invalid { .. }) => {

@@ -148,31 +148,25 @@ impl Intake {
         submission.into_job(&self.app, self.caller, self.tenant, key)
     }
 
-    /// Enqueues what waits. A failure ends the request when nothing was accepted yet, else it is these jobs' result.
+    /// Enqueues what waits. A failure ends the request when nothing was accepted yet, else it is the result of those jobs
+    /// that were not.
     async fn enqueue(&mut self) -> Answer<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
         let (indexes, jobs): (Vec<usize>, Vec<NewJob>) = self.waiting.drain(..).unzip();
-        match self.app.queue().enqueue_many(jobs).await {
-            Ok(enqueued) => {
-                for (index, enqueued) in indexes.into_iter().zip(enqueued) {
-                    match submission::accepted(enqueued) {
-                        Ok(accepted) => self.results.accept(index, accepted),
-                        Err(problem) => self.results.refuse(index, &problem),
-                    }
-                }
-                Ok(())
-            }
-            Err(error) if self.results.accepted() == 0 => Err(error.into()),
-            Err(error) => {
-                let problem = Problem::from(error);
-                for index in indexes {
-                    self.results.refuse(index, &problem);
-                }
-                Ok(())
+        let nothing_yet = self.results.accepted() == 0;
+        let mut answers = self.app.queue().enqueue_each(jobs).await?;
+        if nothing_yet && answers.iter().all(Result::is_err) && !answers.is_empty() {
+            answers.swap_remove(0)?;
+        }
+        for (index, answer) in indexes.into_iter().zip(answers) {
+            match answer.map_err(Problem::from).and_then(submission::accepted) {
+                Ok(accepted) => self.results.accept(index, accepted),
+                Err(problem) => self.results.refuse(index, &problem),
             }
         }
+        Ok(())
     }
 }
 
