@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{NewJob, QueueClient};
 use postrider_tests::platform::FakedTime;
 use postrider_tests::process::Recipe;
+use postrider_tests::wait::within;
 use postrider_tests::{Process, RedisServer, Report};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -78,7 +79,8 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let size = if short { SHORT } else { LONG };
     let folder = tempfile::tempdir().expect("make a folder");
     let time = FakedTime::starting_at(folder.path(), start());
-    let redis = RedisServer::start(folder.path(), Some(&time)).await;
+    // Redis itself is not killed here, so nothing depends on its disk.
+    let redis = RedisServer::start_with(folder.path(), Some(&time), &["--appendfsync", "everysec"]).await;
     let client = jobs::client(&redis).await;
     let provider = Provider::start(seed, &time).await;
     let accounts = Account::all(size.accounts, size.groups, size.cap);
@@ -118,7 +120,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
 impl Drill {
     /// All windows of all accounts, one end after another.
     async fn days(&self) {
-        self.plant(|account| self.size.cap - self.left_for_the_eve(account.group)).await;
+        self.plant("first", |account| self.size.cap - self.left_for_the_eve(account.group)).await;
         self.quiet().await;
         let groups = &accounts::GROUPS[..self.size.groups];
         let mut ends: Vec<(DateTime<Utc>, usize, Group)> = Vec::new();
@@ -131,10 +133,10 @@ impl Drill {
             self.provider.expect_midnight(end);
             self.time.set(end - EVE);
             let left = self.left_for_the_eve(group);
-            self.plant(|account| if account.group == group { left } else { 0 }).await;
+            self.plant(&format!("eve {end}"), |account| if account.group == group { left } else { 0 }).await;
             // Before the last end more is planted than may ever be sent.
             let next = if place == self.size.ends { self.size.cap + self.size.cap / 10 } else { self.size.cap - left };
-            self.plant(|account| if account.group == group { next } else { 0 }).await;
+            self.plant(&format!("day {end}"), |account| if account.group == group { next } else { 0 }).await;
             while self.time.now() < end {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -157,15 +159,19 @@ impl Drill {
         if group == Group::Moving { 0 } else { self.size.left_for_the_eve }
     }
 
-    /// So many sends for each account.
-    async fn plant(&self, count: impl Fn(&Account) -> usize) {
-        let job = |account: &Account| {
+    /// So many sends for each account. Their ids follow from `round`, so that an unanswered call is repeated.
+    async fn plant(&self, round: &str, count: impl Fn(&Account) -> usize) {
+        let job = |account: &Account, number: usize| {
             let send = Send { account: account.number, lane: account.lane() };
-            NewJob::of(account.tenant(), &send).expect("a job")
+            let parts = [round, &account.number.to_string(), &number.to_string()];
+            let id = self.client.derived_job_id(&account.tenant(), &parts);
+            NewJob { id: Some(id), ..NewJob::of(account.tenant(), &send).expect("a job") }
         };
-        let sends = |account| std::iter::repeat_with(move || job(account)).take(count(account));
-        let jobs: Vec<NewJob> = self.accounts.iter().flat_map(sends).collect();
-        self.client.enqueue_many(jobs).await.expect("enqueue");
+        let jobs = || {
+            let of = |account| (0..count(account)).map(move |number| job(account, number));
+            self.accounts.iter().flat_map(of).collect::<Vec<_>>()
+        };
+        within(PATIENCE, "the sends to be enqueued", || async { self.client.enqueue_many(jobs()).await.ok() }).await;
     }
 
     /// Waits until nothing runs and nothing more is sent.
@@ -173,7 +179,7 @@ impl Drill {
         let started = Instant::now();
         let (mut seen, mut since) = (0, Instant::now());
         loop {
-            let stats = self.client.queue(&<Send as postrider_queue::Job>::QUEUE).await.expect("read the queue");
+            let Ok(stats) = self.client.queue(&<Send as postrider_queue::Job>::QUEUE).await else { continue };
             let sent = self.provider.accepted_since(DateTime::UNIX_EPOCH, |_| true);
             if sent != seen || stats.running + stats.retryable + stats.scheduled > 0 {
                 (seen, since) = (sent, Instant::now());

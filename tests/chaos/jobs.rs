@@ -41,13 +41,14 @@ pub async fn client(redis: &RedisServer) -> QueueClient {
 
 /// Enqueues sleeps of four tenants and returns the ids of those that Redis accepted.
 pub async fn enqueue_sleeps(client: &QueueClient, count: usize, ms: u64) -> HashSet<String> {
-    let jobs = (0..count)
-        .map(|number| {
-            let tenant = Tenant::parse(format!("drill-{}", number % 4)).expect("a tenant's name");
-            NewJob::of(tenant, &DiagnosticSleep { ms, lane: None }).expect("a job")
-        })
-        .collect();
+    let jobs = (0..count).map(|number| sleep(number, ms)).collect();
     created(&client.enqueue_many(jobs).await.expect("enqueue"))
+}
+
+/// A sleep of one of four tenants.
+pub fn sleep(number: usize, ms: u64) -> NewJob {
+    let tenant = Tenant::parse(format!("drill-{}", number % 4)).expect("a tenant's name");
+    NewJob::of(tenant, &DiagnosticSleep { ms, lane: None }).expect("a job")
 }
 
 /// Waits until no diagnostic job waits or runs.

@@ -42,7 +42,7 @@ struct Arguments {
 enum Scenario {
     /// One of two workers is killed while it holds jobs.
     WorkerKill,
-    /// Redis is killed and restarted during a drain.
+    /// Redis is killed, loses what it had not synced to disk, and is restarted.
     RedisKill,
     /// A master of which replicas confirm each job is killed; a Sentinel has a replica take over.
     Failover,
