@@ -17,6 +17,7 @@ mod commit;
 mod connection;
 mod following;
 mod homes;
+mod line;
 mod server;
 
 pub(crate) use server::{Server, explain};
@@ -30,6 +31,15 @@ pub(crate) const RECONNECT_EVERY: Duration = Duration::from_millis(200);
 
 /// Arguments of a script call after its key.
 pub(crate) type Args = Vec<Vec<u8>>;
+
+/// Whose task moves the bytes of a call.
+#[derive(Clone, Copy)]
+pub(crate) enum Via {
+    /// That of the server's shared connection.
+    Shared,
+    /// The caller's own, if possible: sooner for a call that comes alone.
+    Own,
+}
 
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Inner>);
@@ -87,10 +97,21 @@ impl Link {
 
     /// Calls a script on a shard. Calls made at the same time share round trips.
     pub(crate) async fn call(&self, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
-        let answer = self.server(shard).call(script, &keys::jobs(shard), args).await;
+        self.call_in(Via::Shared, script, shard, args).await
+    }
+
+    /// The same, in a task of the caller's choice.
+    pub(crate) async fn call_in(
+        &self,
+        via: Via,
+        script: &Script,
+        shard: u16,
+        args: &Args,
+    ) -> Result<Value, QueueError> {
+        let answer = self.server(shard).call_in(via, script, &keys::jobs(shard), args).await;
         let answer = if homes::moved(&answer) {
             self.look_again().boxed().await?;
-            self.server(shard).call(script, &keys::jobs(shard), args).await
+            self.server(shard).call_in(via, script, &keys::jobs(shard), args).await
         } else {
             answer
         };
@@ -129,11 +150,25 @@ impl Server {
         key: &'a str,
         args: &'a Args,
     ) -> BoxFuture<'a, Result<Value, QueueError>> {
+        self.call_in(Via::Shared, script, key, args)
+    }
+
+    fn call_in<'a>(
+        &'a self,
+        via: Via,
+        script: &'a Script,
+        key: &'a str,
+        args: &'a Args,
+    ) -> BoxFuture<'a, Result<Value, QueueError>> {
+        let ask = async move |command: &Cmd| match via {
+            Via::Shared => self.connection.ask(command).await,
+            Via::Own => self.connection.ask_here(command).await,
+        };
         // Boxed, so that the types of all that call scripts stay small.
         async move {
             let asked = Instant::now();
-            let answer = match self.connection.ask(&call_of(script, false, key, args)).await {
-                Err(error) if unknown_script(&error) => self.connection.ask(&call_of(script, true, key, args)).await,
+            let answer = match ask(&call_of(script, false, key, args)).await {
+                Err(error) if unknown_script(&error) => ask(&call_of(script, true, key, args)).await,
                 answer => answer,
             };
             script.took(asked, answer.is_ok());

@@ -8,6 +8,7 @@ use crate::{
     error::QueueError,
     id::JobId,
     job::NewJob,
+    link::Via,
     name::Tenant,
     script, wire,
 };
@@ -61,7 +62,7 @@ impl QueueClient {
             wire::check(&job, shard)?;
             args.extend(wire::alone(&job, job_id));
         }
-        let (answer, _) = enqueue::call(self.link(), &script::BATCH, shard, &args).await?;
+        let answer = enqueue::call(self.link(), Via::Shared, &script::BATCH, shard, &args).await?;
         if wire::integer(&answer)? == 0 {
             return Err(QueueError::invalid("batch id", "it is another tenant's"));
         }

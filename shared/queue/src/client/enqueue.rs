@@ -19,7 +19,7 @@ use crate::{
     error::QueueError,
     id::JobId,
     job::{Enqueued, NewJob},
-    link::{Args, Link},
+    link::{Args, Link, Via},
     script::{self, MAX_BATCH_BYTES, MAX_ITEMS, Script},
     wire::{self, Plain, Tables},
 };
@@ -38,6 +38,13 @@ pub(super) struct Ready {
     pub(super) id: JobId,
     /// Whether the id was made up here, so that meeting it again means that our own earlier call was carried out.
     own_id: bool,
+}
+
+impl Ready {
+    /// As one that was accepted: whoever meets its id again knows that it is still there.
+    pub(super) fn accepted(self) -> Self {
+        Self { own_id: false, ..self }
+    }
 }
 
 type Answer = Result<Enqueued, QueueError>;
@@ -127,7 +134,7 @@ impl Enqueuers {
             Ok(job) => {
                 let call = Call(self, shard);
                 let jobs = [job];
-                let answers = send(&self.link, shard, &jobs).await;
+                let answers = send(&self.link, Via::Own, shard, &jobs).await;
                 drop(call);
                 let mut answers = answers?;
                 self.recent.keep(jobs, &answers);
@@ -151,7 +158,7 @@ impl Enqueuers {
             self.tasks.spawn(async move {
                 let call = Call(&enqueuers, shard);
                 let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-                let answers = send(&enqueuers.link, shard, &jobs).await;
+                let answers = send(&enqueuers.link, Via::Shared, shard, &jobs).await;
                 drop(call);
                 if let Ok(answers) = &answers {
                     enqueuers.recent.keep(jobs, answers);
@@ -190,17 +197,22 @@ fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
 }
 
 /// Sends one call, again if the answer was lost.
-pub(super) async fn send<R: Borrow<Ready>>(link: &Link, shard: u16, jobs: &[R]) -> Result<Vec<Enqueued>, QueueError> {
+pub(super) async fn send<R: Borrow<Ready>>(
+    link: &Link,
+    via: Via,
+    shard: u16,
+    jobs: &[R],
+) -> Result<Vec<Enqueued>, QueueError> {
     let jobs: Vec<&Ready> = jobs.iter().map(Borrow::borrow).collect();
     if let Some(plain) = wire::plain(jobs.iter().map(|ready| (&ready.job, ready.id))) {
-        return send_plain(link, shard, &jobs, plain).await;
+        return send_plain(link, via, shard, &jobs, plain).await;
     }
     let mut tables = Tables::default();
     let items: Vec<_> = jobs.iter().map(|ready| wire::item(&ready.job, ready.id, &mut tables)).collect();
     let mut args = Vec::with_capacity(items.len() + 8);
     tables.append_to(&mut args);
     args.extend(items);
-    let (answer, repeated) = call(link, &script::ENQUEUE, shard, &args).await?;
+    let answer = call(link, via, &script::ENQUEUE, shard, &args).await?;
     let letters = wire::bytes(answer)?;
     if letters.len() != 15 * jobs.len() {
         return Err(QueueError::Corrupt(format!("{} bytes for {} jobs", letters.len(), jobs.len())));
@@ -208,12 +220,18 @@ pub(super) async fn send<R: Borrow<Ready>>(link: &Link, shard: u16, jobs: &[R]) 
     letters
         .chunks_exact(15)
         .zip(jobs)
-        .map(|(answer, ready)| read(answer[0], JobId::from_tail(shard, &answer[1..])?, ready, repeated))
+        .map(|(answer, ready)| read(answer[0], JobId::from_tail(shard, &answer[1..])?, ready))
         .collect()
 }
 
-async fn send_plain(link: &Link, shard: u16, jobs: &[&Ready], plain: Plain) -> Result<Vec<Enqueued>, QueueError> {
-    let (answer, repeated) = call(link, &script::ENQUEUE_PLAIN, shard, &plain.args).await?;
+async fn send_plain(
+    link: &Link,
+    via: Via,
+    shard: u16,
+    jobs: &[&Ready],
+    plain: Plain,
+) -> Result<Vec<Enqueued>, QueueError> {
+    let answer = call(link, via, &script::ENQUEUE_PLAIN, shard, &plain.args).await?;
     let letters = wire::bytes(answer)?;
     if letters.len() != jobs.len() {
         return Err(QueueError::Corrupt(format!("{} answers for {} jobs", letters.len(), jobs.len())));
@@ -222,13 +240,13 @@ async fn send_plain(link: &Link, shard: u16, jobs: &[&Ready], plain: Plain) -> R
     for (place, letter) in plain.places.into_iter().zip(letters) {
         in_order[place] = letter;
     }
-    in_order.into_iter().zip(jobs).map(|(letter, ready)| read(letter, ready.id, ready, repeated)).collect()
+    in_order.into_iter().zip(jobs).map(|(letter, ready)| read(letter, ready.id, ready)).collect()
 }
 
-fn read(letter: u8, id: JobId, ready: &Ready, repeated: bool) -> Result<Enqueued, QueueError> {
+fn read(letter: u8, id: JobId, ready: &Ready) -> Result<Enqueued, QueueError> {
     match letter {
         b'C' => Ok(Enqueued::Created(id)),
-        b'E' if repeated && ready.own_id && id == ready.id => Ok(Enqueued::Created(id)),
+        b'E' if ready.own_id && id == ready.id => Ok(Enqueued::Created(id)),
         b'E' => Ok(Enqueued::Exists(id)),
         b'U' => Ok(Enqueued::UniqueTaken(id)),
         b'I' => Ok(Enqueued::IdempotencyConflict(id)),
@@ -238,15 +256,13 @@ fn read(letter: u8, id: JobId, ready: &Ready, repeated: bool) -> Result<Enqueued
     }
 }
 
-/// Calls until it is answered or the time is over. Tells whether it was repeated.
-pub(super) async fn call(link: &Link, script: &Script, shard: u16, args: &Args) -> Result<(Value, bool), QueueError> {
+/// Calls until it is answered or the time is over.
+pub(super) async fn call(link: &Link, via: Via, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
     let deadline = Instant::now() + REPEAT_FOR;
-    let mut repeated = false;
     loop {
-        match link.commit(script, shard, args).await {
-            Ok(answer) => return Ok((answer, repeated)),
+        match link.commit(via, script, shard, args).await {
+            Ok(answer) => return Ok(answer),
             Err(QueueError::Unreachable(_)) if Instant::now() < deadline => {
-                repeated = true;
                 tokio::time::sleep(REPEAT_EVERY).await;
             }
             Err(error) => return Err(error),
@@ -296,7 +312,7 @@ impl QueueClient {
                     if failed.get().is_some() {
                         return (places, Vec::new());
                     }
-                    match send(self.link(), shard, &chunk).await {
+                    match send(self.link(), Via::Shared, shard, &chunk).await {
                         Ok(answers) => {
                             self.0.enqueuers.recent().keep(chunk, &answers);
                             (places, answers)

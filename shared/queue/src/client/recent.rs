@@ -20,7 +20,7 @@ use super::enqueue::{self, Ready};
 use crate::{
     error::QueueError,
     job::Enqueued,
-    link::{Args, Link},
+    link::{Args, Link, Via},
     script::{self, MAX_BATCH_BYTES, MAX_ITEMS},
     wire,
 };
@@ -112,7 +112,7 @@ impl Recent {
         for (ready, answer) in jobs.into_iter().zip(answers) {
             if matches!(answer, Enqueued::Created(_)) {
                 let (shard, bytes) = (ready.id.shard(), enqueue::weight(&ready.job));
-                state.push(Entry { shard, accepted: now, sent: now, bytes, what: What::Job(ready) });
+                state.push(Entry { shard, accepted: now, sent: now, bytes, what: What::Job(ready.accepted()) });
             }
         }
         drop(state);
@@ -148,7 +148,7 @@ impl Shared {
             let mut bytes = entry.bytes;
             let mut group = vec![entry];
             let answer = if let What::Batch(args) = &group[0].what {
-                enqueue::call(link, &script::BATCH, shard, args).await.map(drop)
+                enqueue::call(link, Via::Shared, &script::BATCH, shard, args).await.map(drop)
             } else {
                 while let Some(next) = left.front()
                     && matches!(next.what, What::Job(_))
@@ -159,7 +159,7 @@ impl Shared {
                     group.extend(left.pop_front());
                 }
                 let jobs: Vec<&Ready> = group.iter().filter_map(Entry::job).collect();
-                enqueue::send(link, shard, &jobs).await.map(|answers| {
+                enqueue::send(link, Via::Shared, shard, &jobs).await.map(|answers| {
                     created += answers.iter().filter(|answer| matches!(answer, Enqueued::Created(_))).count();
                 })
             };

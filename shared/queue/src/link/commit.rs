@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use redis::{RedisError, Value};
 
-use super::{Args, Link, call_of, connection::Connection, homes, refused, unknown_script};
+use super::{Args, Link, Via, call_of, connection::Connection, homes, refused, unknown_script};
 use crate::{error::QueueError, keys, script::Script, wire};
 
 /// How long replicas may take to confirm. Longer than any hiccup, shorter than callers wait.
@@ -14,9 +14,9 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
 impl Link {
     /// Calls a script and, if so configured, waits until replicas confirm what it wrote. If they do not, the call was carried
     /// out all the same, and counts as unanswered: its caller repeats it.
-    pub(crate) async fn commit(&self, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
+    pub(crate) async fn commit(&self, via: Via, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
         let Some(connection) = &self.server(shard).commits else {
-            return self.call(script, shard, args).await;
+            return self.call_in(via, script, shard, args).await;
         };
         let answer = self.confirmed(connection, script, shard, args).boxed().await;
         if !homes::moved(&answer) {
@@ -25,7 +25,7 @@ impl Link {
         self.look_again().boxed().await?;
         match &self.server(shard).commits {
             Some(connection) => self.confirmed(connection, script, shard, args).boxed().await,
-            None => self.call(script, shard, args).await,
+            None => self.call_in(via, script, shard, args).await,
         }
     }
 

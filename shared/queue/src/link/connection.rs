@@ -1,12 +1,14 @@
 //! A connection to one server that mends itself, whatever kind of server it is.
 
+use std::sync::Arc;
+
 use redis::{
     Cmd, FromRedisValue, Pipeline, RedisError, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     cluster_async::ClusterConnection,
 };
 
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_EVERY, following::Following};
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_EVERY, following::Following, line::Lines};
 use crate::{
     address::{Address, cluster_client},
     error::QueueError,
@@ -17,7 +19,7 @@ const BUFFER: usize = 1024;
 
 #[derive(Clone)]
 pub(super) enum Connection {
-    Fixed(ConnectionManager),
+    Fixed(ConnectionManager, Option<Arc<Lines>>),
     Following(Following),
     Cluster(ClusterConnection),
 }
@@ -33,7 +35,8 @@ impl Connection {
                     .set_pipeline_buffer_size(BUFFER)
                     .set_connection_timeout(Some(CONNECT_TIMEOUT))
                     .set_response_timeout(Some(ANSWER_TIMEOUT));
-                Ok(Self::Fixed(ConnectionManager::new_with_config(client.clone(), config).await?))
+                let shared = ConnectionManager::new_with_config(client.clone(), config).await?;
+                Ok(Self::Fixed(shared, Lines::to(client).map(Arc::new)))
             }
             Address::Sentinel { sentinels, master, node } => {
                 Ok(Self::Following(Following::open(sentinels, master, node).await?))
@@ -46,7 +49,7 @@ impl Connection {
     /// asked again on the new connection, because every command of ours may be carried out twice.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         match self {
-            Self::Fixed(manager) => {
+            Self::Fixed(manager, _) => {
                 let mut manager = manager.clone();
                 match command.query_async(&mut manager).await {
                     Err(error) if error.is_connection_dropped() => command.query_async(&mut manager).await,
@@ -64,11 +67,27 @@ impl Connection {
         }
     }
 
+    /// The same, driven by the caller's own task where that is possible: sooner for a call that comes alone, of no use for
+    /// many at a time.
+    pub(super) async fn ask_here(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let Self::Fixed(_, Some(lines)) = self else {
+            return self.ask(command).await;
+        };
+        if let Some(answer) = lines.ask(command).await {
+            return answer;
+        }
+        let answer = self.ask(command).await;
+        if answer.is_ok() {
+            lines.extend().await;
+        }
+        answer
+    }
+
     /// Runs commands of one slot, one after another on one connection; an answer may be an error of its own.
     pub(super) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let many = commands.cmd_iter().count();
         match self {
-            Self::Fixed(manager) => {
+            Self::Fixed(manager, _) => {
                 let mut manager = manager.clone();
                 match manager.req_packed_commands(commands, 0, many).await {
                     Err(error) if error.is_connection_dropped() => manager.req_packed_commands(commands, 0, many).await,

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use futures::{FutureExt, future};
-use postrider_queue::{Enqueued, JobKind};
+use postrider_queue::{Enqueued, JobKind, QueueClient, QueueConfig};
 
-use crate::server::{Server, job, tenant};
+use crate::{
+    proxy::Proxy,
+    server::{Server, WORK, job, tenant},
+};
 
 #[tokio::test]
 async fn answers_come_in_order_whatever_the_jobs_have_in_common() {
@@ -58,4 +61,35 @@ async fn nobody_waits_for_a_caller_who_gave_up() {
     drop(leader);
     let answer = tokio::time::timeout(Duration::from_secs(2), behind).await.expect("it goes on").unwrap();
     assert!(matches!(answer, Enqueued::Created(_)));
+}
+
+#[tokio::test]
+async fn an_enqueue_whose_connection_breaks_is_made_once() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let client = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    for number in 0..40 {
+        if number % 4 == 3 {
+            proxy.lose_answers(1); // carried out all the same
+        }
+        let answer = client.enqueue(job("acme")).await.unwrap();
+        assert!(matches!(answer, Enqueued::Created(_)), "{number}: {answer:?}");
+    }
+    assert_eq!(proxy.lost(), 10);
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 40);
+}
+
+#[tokio::test]
+async fn a_caller_who_gives_up_spoils_no_answer() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for number in 0..100 {
+        let given_up = client.enqueue(job("acme"));
+        if number % 3 == 0 {
+            assert!(given_up.now_or_never().is_none(), "its call is on the way");
+        }
+        let id = client.job_id(&tenant("acme"));
+        assert_eq!(client.enqueue(job("acme").with_id(id)).await.unwrap(), Enqueued::Created(id));
+        assert_eq!(client.enqueue(job("acme").with_id(id)).await.unwrap(), Enqueued::Exists(id));
+    }
 }

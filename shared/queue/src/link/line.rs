@@ -1,0 +1,146 @@
+//! Connections that a caller drives in its own task.
+//!
+//! The shared connection of a server has a task of its own: a call is handed over to it and its answer back, which is two
+//! wake-ups of threads and takes longer than Redis does. Here the caller's task writes and reads by itself. Whoever finds
+//! no such connection free uses the shared one, as everybody does over TLS, behind Sentinels and on a cluster.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, RedisError, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+use tokio::{net::TcpStream, time::timeout};
+
+use super::ANSWER_TIMEOUT;
+
+/// So many calls to a server can be driven by their callers at the same time.
+const MOST: usize = 2;
+/// Opening is done by a caller who has just heard of the server, so it takes no longer than that; if it does, it is left.
+const OPEN_WITHIN: Duration = Duration::from_millis(100);
+
+/// One connection, and the future that moves its bytes.
+struct Line {
+    connection: MultiplexedConnection,
+    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Line {
+    async fn open(client: &Client) -> Option<Self> {
+        let info = client.get_connection_info();
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return None;
+        };
+        let stream = TcpStream::connect((host.as_str(), *port)).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        let opened = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await;
+        let (connection, driver) = opened.ok()?;
+        Some(Self { connection, driver: Box::pin(driver) })
+    }
+
+    async fn ask(&mut self, command: &Cmd) -> Result<Value, RedisError> {
+        let Self { connection, driver } = self;
+        let mut call = pin!(connection.req_packed_command(command));
+        let mut broken = false;
+        poll_fn(|cx| {
+            // The call is looked at before the driver, to give it what is to be written, and after, to take what was read.
+            let mut answer = call.as_mut().poll(cx);
+            while answer.is_pending() && !broken {
+                broken = driver.as_mut().poll(cx).is_ready();
+                answer = call.as_mut().poll(cx);
+                if !broken {
+                    break;
+                }
+            }
+            answer
+        })
+        .await?
+        .extract_error()
+    }
+}
+
+/// The connections of this kind to one server.
+pub(super) struct Lines {
+    client: Client,
+    idle: Mutex<Vec<Line>>,
+    /// Idle, in use, and being opened.
+    open: AtomicUsize,
+}
+
+/// A line in use. It is idle again only after a whole answer: whoever stops waiting before leaves it unusable.
+struct Taken<'a> {
+    lines: &'a Lines,
+    line: Option<Line>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.lines.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Lines {
+    /// None if the server is reached in a way that only the shared connection knows.
+    pub(super) fn to(client: &Client) -> Option<Self> {
+        matches!(client.get_connection_info().addr(), ConnectionAddr::Tcp(..)).then(|| Self {
+            client: client.clone(),
+            idle: Mutex::default(),
+            open: AtomicUsize::new(0),
+        })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks on a free line. None if there is none, or if it broke: then the command may or may not have been carried out.
+    pub(super) async fn ask(&self, command: &Cmd) -> Option<Result<Value, RedisError>> {
+        let line = self.idle().pop()?;
+        let mut taken = Taken { lines: self, line: Some(line) };
+        let answer = taken.line.as_mut()?.ask(command).await;
+        match &answer {
+            Err(error) if error.is_timeout() => self.give_up(),
+            Err(error) if error.is_connection_dropped() || error.is_io_error() => {
+                self.give_up();
+                return None;
+            }
+            _ => {
+                self.open.fetch_add(1, Ordering::AcqRel);
+                self.idle().extend(taken.line.take());
+            }
+        }
+        Some(answer)
+    }
+
+    /// What happened to one has happened to all.
+    fn give_up(&self) {
+        let gone = std::mem::take(&mut *self.idle());
+        self.open.fetch_sub(gone.len(), Ordering::AcqRel);
+    }
+
+    /// Opens what is missing. To be called when the server answers.
+    pub(super) async fn extend(&self) {
+        while self
+            .open
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < MOST).then_some(open + 1))
+            .is_ok()
+        {
+            let mut opening = Taken { lines: self, line: None };
+            opening.line = timeout(OPEN_WITHIN, Line::open(&self.client)).await.ok().flatten();
+            if opening.line.is_none() {
+                return;
+            }
+            self.open.fetch_add(1, Ordering::AcqRel);
+            self.idle().extend(opening.line.take());
+        }
+    }
+}
