@@ -12,6 +12,7 @@ mod batches;
 mod control;
 mod enqueue;
 mod logs;
+mod maintenance;
 mod reading;
 mod recent;
 mod restoring;
@@ -19,6 +20,7 @@ mod scopes;
 mod upkeep;
 
 pub use admission::DepthLimits;
+pub(crate) use maintenance::Maintenance;
 pub(crate) use upkeep::SESSION_TTL;
 pub use upkeep::Ticked;
 

@@ -173,6 +173,7 @@ script!(CANCEL, "cancel", Settles, MOVING);
 script!(PROMOTE, "promote", Settles, READING);
 script!(READ, "read", Reads, READING);
 script!(LIST, "list", Reads, READING);
+script!(LOOK, "look", Reads, KEYS);
 script!(TICK, "tick", Settles, UPKEEP);
 script!(PAUSE, "pause", Settles, KEYS);
 script!(LIMIT_DEPTH, "limit_depth", Settles, READING);

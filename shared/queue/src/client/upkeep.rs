@@ -30,7 +30,7 @@ pub struct Ticked {
 }
 
 impl Ticked {
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.promoted += other.promoted;
         self.rescued += other.rescued;
         self.unparked += other.unparked;
@@ -43,7 +43,7 @@ impl Ticked {
 
 impl QueueClient {
     /// One bounded step of maintenance in every shard: promotes due jobs, rescues the jobs of dead sessions, unparks lanes,
-    /// prunes expired records. Every worker and the scheduler take these steps about five times a second; none needs another.
+    /// prunes expired records. Workers take these steps by themselves, each looking first whether one is due.
     pub async fn tick(&self) -> Result<Ticked, QueueError> {
         let servers = 0..self.link().servers().len();
         let mut ticked = Ticked::default();
@@ -59,32 +59,36 @@ impl QueueClient {
     }
 
     /// The same in the shards of one server.
-    pub(crate) async fn tick_server(&self, server: usize) -> Result<Ticked, QueueError> {
-        let percent = self.0.memory_percent;
-        let args = vec![SESSION_TTL.as_millis().to_string().into_bytes(), percent.to_string().into_bytes()];
+    async fn tick_server(&self, server: usize) -> Result<Ticked, QueueError> {
         let mut ticked = Ticked::default();
         let shards = self.link().shards_of(server).into_iter();
-        for answer in try_join_all(shards.map(|shard| self.link().call(&script::TICK, shard, &args))).await? {
-            let mut numbers = [0; 7];
-            for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {
-                *number = wire::integer(&value)?;
-            }
-            let [promoted, rescued, unparked, pruned, more, next_due, suspects] = numbers;
-            ticked.promoted += promoted.unsigned_abs();
-            ticked.rescued += rescued.unsigned_abs();
-            ticked.unparked += unparked.unsigned_abs();
-            ticked.pruned += pruned.unsigned_abs();
-            ticked.more |= more == 1;
-            ticked.suspects |= suspects == 1;
-            if let Ok(millis) = u64::try_from(next_due) {
-                let due = Duration::from_millis(millis);
-                ticked.next_due = Some(ticked.next_due.map_or(due, |known| known.min(due)));
-            }
+        for of_shard in try_join_all(shards.map(|shard| self.tick_shard(shard))).await? {
+            ticked.add(&of_shard);
         }
         if ticked.rescued > 0 {
             tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
         }
         Ok(ticked)
+    }
+
+    pub(super) async fn tick_shard(&self, shard: u16) -> Result<Ticked, QueueError> {
+        let percent = self.0.memory_percent;
+        let args = vec![SESSION_TTL.as_millis().to_string().into_bytes(), percent.to_string().into_bytes()];
+        let answer = self.link().call(&script::TICK, shard, &args).await?;
+        let mut numbers = [0; 7];
+        for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {
+            *number = wire::integer(&value)?;
+        }
+        let [promoted, rescued, unparked, pruned, more, next_due, suspects] = numbers;
+        Ok(Ticked {
+            promoted: promoted.unsigned_abs(),
+            rescued: rescued.unsigned_abs(),
+            unparked: unparked.unsigned_abs(),
+            pruned: pruned.unsigned_abs(),
+            more: more == 1,
+            next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
+            suspects: suspects == 1,
+        })
     }
 
     /// Tells that these dead letters have their row: from now on the row owns them. Repeats do no harm.

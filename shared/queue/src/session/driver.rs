@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Command, Session, Settling, Token, close,
-    turn::{self, Answer, Turn},
+    turn::{self, Answer, Taken, Turn},
 };
 use crate::{
     claim::Claimed,
@@ -84,19 +84,20 @@ pub(super) async fn drive(
     loop {
         tokio::select! {
             biased;
-            Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() => driver.answered(&turn, answer),
+            Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() => {
+                if let Some(claims) = driver.answered(&turn, answer) {
+                    driver.hand_out_claims(claims, turn.token);
+                }
+            }
             Some(signal) = signals.recv() => driver.signal(signal),
             received = commands.recv_many(&mut batch, MAX_ITEMS) => {
                 if received == 0 { return }
                 // Handlers that end in the same moment share a turn.
                 tokio::task::yield_now().await;
-                while let Ok(command) = commands.try_recv() {
-                    batch.push(command);
-                    if batch.len() >= 4 * MAX_ITEMS { break }
-                }
                 for command in batch.drain(..) {
                     driver.command(command);
                 }
+                driver.commands(&mut commands);
             }
             _ = ask_again.tick() => driver.shards.iter_mut().for_each(|shard| shard.ready = true),
         }
@@ -125,16 +126,28 @@ impl Driver {
         self.turns.is_empty() && self.shards.iter().all(|shard| shard.outcomes.is_empty())
     }
 
+    /// Does what it has been asked to do by now, within bounds.
+    fn commands(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) {
+        for _ in 0..4 * MAX_ITEMS {
+            let Ok(command) = commands.try_recv() else {
+                return;
+            };
+            self.command(command);
+        }
+    }
+
     fn command(&mut self, command: Command) {
         match command {
             Command::Settle(settling) => {
-                self.running = self.running.saturating_sub(1);
-                self.session.running.store(self.running, Ordering::Release);
+                self.runs(self.running.saturating_sub(1));
                 self.queue(*settling);
             }
             Command::Opened(shard) => self.shards[usize::from(shard)].ready = true,
             Command::Suspect(suspect) => match suspect.record {
-                Ok(record) => self.hand_out(vec![record], suspect.token, suspect.now),
+                Ok(record) => {
+                    self.runs(self.running + 1);
+                    self.hand_out(vec![record], suspect.token, suspect.now);
+                }
                 Err(unreadable) => self.bury(unreadable, suspect.token),
             },
             Command::StopClaiming => self.stop_claiming(),
@@ -145,6 +158,11 @@ impl Driver {
                 self.finishing = true;
             }
         }
+    }
+
+    fn runs(&mut self, running: usize) {
+        self.running = running;
+        self.session.running.store(running, Ordering::Release);
     }
 
     fn stop_claiming(&mut self) {
@@ -219,7 +237,8 @@ impl Driver {
         self.first = (self.first + 1) % total;
     }
 
-    fn answered(&mut self, turn: &Turn, answer: Answer) {
+    /// Takes note of an answer. The claims it brought count as running; they are to be handed out.
+    fn answered(&mut self, turn: &Turn, answer: Answer) -> Option<Taken> {
         self.wanted -= turn.want;
         let place = usize::from(turn.shard);
         self.shards[place].in_flight = false;
@@ -230,21 +249,42 @@ impl Driver {
                 for settling in std::mem::take(&mut self.shards[place].outcomes) {
                     self.queue(settling); // refused, because its token is gone
                 }
+                None
             }
-            Answer::Taken { stale, claimed, unreadable, more, now } => {
+            Answer::Taken(mut taken) => {
                 let shard = &mut self.shards[place];
-                shard.ready = more || shard.called || (turn.want == 0 && shard.ready);
-                for (settling, stale) in turn.outcomes.iter().zip(stale) {
-                    if stale {
+                shard.ready = taken.more || shard.called || (turn.want == 0 && shard.ready);
+                for (settling, stale) in turn.outcomes.iter().zip(&taken.stale) {
+                    if *stale {
                         refused(settling);
                     }
                 }
-                for job in unreadable {
-                    self.bury(job, turn.token);
+                // Others may have taken the room of a turn that was long unanswered: what it claimed then goes back.
+                let room = self.session.config.concurrency.saturating_sub(self.running);
+                for (id, epoch) in taken.keep(room) {
+                    self.queue(Settling::release(id, epoch, turn.token));
+                    self.shards[place].ready = true;
                 }
-                if !claimed.is_empty() {
-                    self.hand_out(claimed, turn.token, now);
+                self.runs(self.running + taken.claimed());
+                (taken.claimed() > 0).then_some(taken)
+            }
+        }
+    }
+
+    fn hand_out_claims(&mut self, claims: Taken, token: Token) {
+        let (claimed, now) = (claims.claimed(), claims.now);
+        match claims.read() {
+            Ok(claims) => {
+                self.runs(self.running.saturating_sub(claims.unreadable.len()));
+                for job in claims.unreadable {
+                    self.bury(job, token);
                 }
+                self.hand_out(claims.records, token, now);
+            }
+            Err(error) => {
+                // They stay this session's until it ends, and are rescued then.
+                self.runs(self.running.saturating_sub(claimed));
+                tracing::error!(claimed, %error, "the claims of a turn cannot be read");
             }
         }
     }
@@ -254,6 +294,7 @@ impl Driver {
         self.queue(Settling::bury(id, epoch, token, format!("unreadable: {error}")));
     }
 
+    /// Hands jobs to the backend that count as running already.
     fn hand_out(&mut self, records: Vec<JobRecord>, token: Token, now: DateTime<Utc>) {
         let mut batch = Vec::with_capacity(records.len());
         for record in records {
@@ -261,6 +302,7 @@ impl Driver {
                 if record.crashes >= Claimed::SUSPECT_FROM {
                     self.session.suspect_ended();
                 }
+                self.runs(self.running.saturating_sub(1));
                 self.queue(unknown_kind(&record, token, now));
                 continue;
             }
@@ -284,8 +326,6 @@ impl Driver {
             });
         }
         metrics::counter!("postrider_queue_claims_total").increment(batch.len() as u64);
-        self.running += batch.len();
-        self.session.running.store(self.running, Ordering::Release);
         let _ = self.claims.send(batch); // a backend that is gone drops its leases, which releases them
     }
 }

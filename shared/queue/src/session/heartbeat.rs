@@ -8,12 +8,9 @@ use std::{
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 
 use super::Session;
-use crate::{error::QueueError, id::JobId, script, wire};
+use crate::{client::Maintenance, error::QueueError, id::JobId, script, wire};
 
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
-/// Steps of maintenance are this far apart when nothing is due sooner.
-const TICK_EVERY: Duration = Duration::from_millis(200);
-const TICK_AT_ONCE: Duration = Duration::from_millis(2);
 
 /// Beats on their way at the same time: enough for answers that take as long as they may.
 const MAX_BEATS: usize = 8;
@@ -68,16 +65,17 @@ async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
     Ok(())
 }
 
-/// Takes bounded steps of maintenance at a server; more often while there is more to do or a job is due sooner.
+/// Takes its share of the maintenance at a server.
 pub(super) async fn maintain(session: Arc<Session>, server: usize) {
+    let mut maintenance = Maintenance::of(&session.client, server);
     loop {
-        let ticked = session.client.tick_server(server).await;
-        if ticked.as_ref().is_ok_and(|ticked| ticked.suspects) {
-            session.suspects_wait.notify_one();
-        }
-        let pause = match ticked {
-            Ok(ticked) if ticked.more => TICK_AT_ONCE,
-            Ok(ticked) => ticked.next_due.map_or(TICK_EVERY, |due| due.clamp(TICK_AT_ONCE, TICK_EVERY)),
+        let pause = match maintenance.round().await {
+            Ok((found, pause)) => {
+                if found.suspects {
+                    session.suspects_wait.notify_one();
+                }
+                pause
+            }
             Err(error) => {
                 tracing::debug!(%error, "maintenance unanswered, will be repeated");
                 REPEAT_AFTER

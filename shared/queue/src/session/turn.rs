@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use redis::Value;
 
 use super::{Command, Session, Settling, Token};
 use crate::{
@@ -37,15 +38,63 @@ pub(super) enum Answer {
     /// The shard does not know the session.
     Gone,
     /// Outcomes were applied or refused, jobs were claimed.
-    Taken {
-        /// Per outcome, whether it was refused because the lease was lost.
-        stale: Vec<bool>,
-        claimed: Vec<JobRecord>,
-        /// Claimed jobs that cannot be read, with their epoch, to be buried.
-        unreadable: Vec<(JobId, u32, String)>,
-        more: bool,
-        now: DateTime<Utc>,
-    },
+    Taken(Taken),
+}
+
+/// The answer to a turn. Its claims are counted before they are read, because there may be no room for all of them.
+pub(super) struct Taken {
+    /// Per outcome, whether it was refused because the lease was lost.
+    pub(super) stale: Vec<bool>,
+    pub(super) more: bool,
+    pub(super) now: DateTime<Utc>,
+    shard: u16,
+    /// Ids and records in turn.
+    jobs: Vec<Value>,
+    lanes: Value,
+    kinds: Value,
+}
+
+/// Claimed jobs, read.
+#[derive(Default)]
+pub(super) struct Claims {
+    pub(super) records: Vec<JobRecord>,
+    /// Those that cannot be read, with their epoch, to be buried.
+    pub(super) unreadable: Vec<(JobId, u32, String)>,
+}
+
+impl Taken {
+    /// How many jobs were claimed.
+    pub(super) fn claimed(&self) -> usize {
+        self.jobs.len() / 2
+    }
+
+    /// Leaves only so many claimed jobs; the ids and epochs of the others are to be given back.
+    pub(super) fn keep(&mut self, most: usize) -> Vec<(JobId, u32)> {
+        let surplus = self.jobs.split_off((2 * most).min(self.jobs.len()));
+        surplus.chunks_exact(2).filter_map(|job| Some((self.id(&job[0]).ok()?, wire::epoch(slice(&job[1]))))).collect()
+    }
+
+    fn id(&self, tail: &Value) -> Result<JobId, QueueError> {
+        JobId::from_tail(self.shard, slice(tail))
+    }
+
+    pub(super) fn read(self) -> Result<Claims, QueueError> {
+        let names = Names::read(self.lanes.clone(), self.kinds.clone())?;
+        let mut claims = Claims { records: Vec::with_capacity(self.claimed()), unreadable: Vec::new() };
+        for job in self.jobs.chunks_exact(2) {
+            let (id, raw) = (self.id(&job[0])?, slice(&job[1]));
+            match wire::claimed(id, raw, &names, self.now) {
+                Ok(record) => claims.records.push(record),
+                Err(error) => claims.unreadable.push((id, wire::epoch(raw), error.to_string())),
+            }
+        }
+        Ok(claims)
+    }
+}
+
+/// Empty for what is no text, which is then no id and no record either.
+fn slice(value: &Value) -> &[u8] {
+    if let Value::BulkString(bytes) = value { bytes } else { &[] }
 }
 
 /// Sends a turn until it is answered.
@@ -97,30 +146,20 @@ pub(super) async fn take(session: Arc<Session>, mut turn: Turn) -> (Turn, Answer
     (turn, answer)
 }
 
-fn read(shard: u16, value: redis::Value) -> Result<Answer, QueueError> {
+fn read(shard: u16, value: Value) -> Result<Answer, QueueError> {
     let values = wire::list(value)?;
     if values.len() == 1 {
         return Ok(Answer::Gone);
     }
     let [_, letters, jobs, lanes, kinds, more, now] =
         values.try_into().map_err(|_| QueueError::Corrupt("a turn with an answer of another shape".to_owned()))?;
-    let names = Names::read(lanes, kinds)?;
-    let now = wire::time(wire::integer(&now)?.unsigned_abs())?;
-    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-    let mut jobs = wire::list(jobs)?.into_iter();
-    while let (Some(id), Some(raw)) = (jobs.next(), jobs.next()) {
-        let id = JobId::from_tail(shard, &wire::bytes(id)?)?;
-        let raw = wire::bytes(raw)?;
-        match wire::claimed(id, &raw, &names, now) {
-            Ok(record) => claimed.push(record),
-            Err(error) => unreadable.push((id, wire::epoch(&raw), error.to_string())),
-        }
-    }
-    Ok(Answer::Taken {
+    Ok(Answer::Taken(Taken {
         stale: wire::bytes(letters)?.into_iter().map(|letter| letter == b'S').collect(),
-        claimed,
-        unreadable,
         more: wire::integer(&more)? == 1,
-        now,
-    })
+        now: wire::time(wire::integer(&now)?.unsigned_abs())?,
+        shard,
+        jobs: wire::list(jobs)?,
+        lanes,
+        kinds,
+    }))
 }

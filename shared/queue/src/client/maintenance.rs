@@ -1,0 +1,104 @@
+//! Who takes the steps of maintenance, and when.
+//!
+//! Any number of processes look after the same shards, and one step a shard and interval is enough. So they look before
+//! they step, which costs next to nothing, and whoever finds that another took the last step looks more rarely: it stands
+//! by. Nothing is agreed between them and nothing kept, so that the end of any process delays a step, but prevents none.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures::future::try_join_all;
+
+use super::{QueueClient, upkeep::Ticked};
+use crate::{error::QueueError, script, wire};
+
+/// Looks are this far apart when nothing is due sooner.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_AT_ONCE: Duration = Duration::from_millis(2);
+/// A step is due at least so often, whatever the lists of times say: for dead sessions, expired records, lost messages.
+const STEP_EVERY: Duration = Duration::from_millis(500);
+/// How often a process looks that stands by, how old it lets the last step become, and how long it leaves what is due to
+/// the others. The first two together stay below the gap from which on `tick.lua` believes that Redis was away.
+const STANDING_BY: Duration = Duration::from_millis(600);
+const STEP_IN_AFTER: Duration = Duration::from_millis(1_000);
+const LEFT_TO_OTHERS: Duration = Duration::from_millis(300);
+
+/// How a process cares for a shard.
+#[derive(Debug, Clone, Copy)]
+struct Care {
+    next: Instant,
+    /// Another took a step since this process did.
+    stands_by: bool,
+    /// This process took a step since it looked.
+    stepped: bool,
+    /// When the last step seen was taken, by Redis's clock.
+    last: i64,
+    /// Suspects wait.
+    suspects: bool,
+}
+
+/// One process's share of the maintenance at one server.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    client: QueueClient,
+    server: usize,
+    cares: HashMap<u16, Care>,
+}
+
+impl Maintenance {
+    pub(crate) fn of(client: &QueueClient, server: usize) -> Self {
+        Self { client: client.clone(), server, cares: HashMap::new() }
+    }
+
+    /// Looks at the shards whose time has come, and takes the steps that are due. Returns what was found, and how long this
+    /// process has nothing to do.
+    pub(crate) async fn round(&mut self) -> Result<(Ticked, Duration), QueueError> {
+        let now = Instant::now();
+        let shards = self.client.link().shards_of(self.server);
+        self.cares.retain(|shard, _| shards.contains(shard));
+        let new = Care { next: now, stands_by: false, stepped: false, last: 0, suspects: false };
+        let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
+        let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
+        let mut ticked = Ticked::default();
+        for (shard, care, found) in
+            try_join_all(due.into_iter().map(|(shard, care)| look(&self.client, shard, care))).await?
+        {
+            ticked.add(&found);
+            self.cares.insert(shard, care);
+        }
+        if ticked.rescued > 0 {
+            tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
+        }
+        ticked.suspects = self.cares.values().any(|care| care.suspects);
+        let next = self.cares.values().map(|care| care.next).min();
+        Ok((ticked, next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now()))))
+    }
+}
+
+async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(u16, Care, Ticked), QueueError> {
+    let patience = if care.stands_by { [STEP_IN_AFTER, LEFT_TO_OTHERS] } else { [STEP_EVERY, Duration::ZERO] };
+    let args = patience.map(|patience| patience.as_millis().to_string().into_bytes()).to_vec();
+    let [due, last, wait, suspects] = wire::fields(client.link().call(&script::LOOK, shard, &args).await?)?;
+    let last = wire::integer(&last)?;
+    let by_others = last != care.last && !care.stepped;
+    let (mut ticked, mut pause) = (Ticked::default(), LOOK_EVERY);
+    let mut sooner = |millis: i64| {
+        pause = u64::try_from(millis).map_or(pause, |millis| pause.min(Duration::from_millis(millis)));
+    };
+    care = Care { stepped: wire::integer(&due)? == 1, last, suspects: wire::integer(&suspects)? == 1, ..care };
+    if care.stepped {
+        ticked = client.tick_shard(shard).await?;
+        care.stands_by = false;
+        sooner(ticked.next_due.map_or(-1, |due| due.as_millis().try_into().unwrap_or(-1)));
+        sooner(if ticked.more { 0 } else { -1 });
+    } else if by_others || care.stands_by {
+        care.stands_by = true;
+        pause = STANDING_BY;
+    } else {
+        sooner(wire::integer(&wait)?);
+    }
+    care.next = Instant::now() + pause.max(LOOK_AT_ONCE);
+    Ok((shard, care, ticked))
+}

@@ -1,0 +1,47 @@
+//! Maintenance is shared: any number of processes take the steps of one, and none is needed.
+
+use std::time::{Duration, Instant};
+
+use postrider_queue::JobState;
+
+use crate::server::{Server, config, done, job, until_state, work};
+
+/// Steps of maintenance that a server has seen: each looks at the heads of 13 lists, which nothing else does.
+async fn steps(redis: &mut redis::aio::MultiplexedConnection) -> u32 {
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(redis).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_lindex:calls="));
+    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse::<u32>().unwrap() / 13)
+}
+
+#[tokio::test]
+async fn many_processes_take_the_steps_of_one() {
+    const FOR: Duration = Duration::from_secs(4);
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let mut workers = Vec::new();
+    for _ in 0..8 {
+        workers.push(work(&server.client().await, config(1), |_| async { done() }));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await; // until those who came last have seen the steps of the others
+    let (before, began) = (steps(&mut redis).await, Instant::now());
+    tokio::time::sleep(FOR).await;
+    let seen = steps(&mut redis).await - before;
+    let most = u32::try_from(began.elapsed().as_millis() / 500 + 3).unwrap();
+    assert!((2..=most).contains(&seen), "{seen} steps in {FOR:?}, at most {most} are due");
+
+    // Whoever took them goes, and the others go on; a job that has to wait is on time again.
+    let client = server.client().await;
+    while let Some(worker) = workers.pop() {
+        if workers.is_empty() {
+            let now: (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+            let soon = chrono::DateTime::from_timestamp(now.0 + 3, 0).unwrap();
+            let id = client.enqueue(job("acme").run_at(soon)).await.unwrap().id();
+            let record = until_state(&client, id, JobState::Completed).await;
+            let late = record.started_at.unwrap() - soon;
+            eprintln!("a job that waited started {late} after its time");
+            assert!(late < chrono::TimeDelta::milliseconds(500), "{late}");
+            assert!(late >= chrono::TimeDelta::zero(), "{late}");
+        }
+        worker.abort().await;
+    }
+}

@@ -1,0 +1,83 @@
+//! A worker never holds more jobs than it has room for, whatever becomes of its calls.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use postrider_queue::{JobState, QueueClient, QueueConfig};
+use tokio::sync::Semaphore;
+
+use crate::{
+    proxy::Proxy,
+    server::{Server, WORK, config, done, job, tenant, until, work},
+};
+
+const ROOM: usize = 4;
+
+/// Longer than an answer is waited for.
+const LONG: Duration = Duration::from_secs(30);
+
+async fn connect(urls: [String; 2]) -> QueueClient {
+    QueueClient::connect(QueueConfig::new(urls.join(",")).shards(2)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_answers_late_brings_no_more_than_there_is_room_for() {
+    let (one, two) = (Server::start().await, Server::start().await);
+    let proxy = Proxy::before(&two).await;
+    let client = connect([one.url(), two.url()]).await;
+    let far = connect([one.url(), proxy.url.clone()]).await;
+    // A tenant whose jobs stand in each server.
+    let keys =
+        redis::cmd("KEYS").arg("{pr:0}:1:meta").query_async::<Vec<String>>(&mut one.redis().await).await.unwrap();
+    let near = u16::from(keys.is_empty());
+    let of = |shard| (0..1_000).map(|n| format!("t{n}")).find(|name| client.shard_of(&tenant(name)) == shard).unwrap();
+    let (of_one, of_two) = (of(near), of(1 - near));
+
+    let (runs, most, gate) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let worker = {
+        let (runs, most, gate) = (Arc::clone(&runs), Arc::clone(&most), Arc::clone(&gate));
+        work(&far, config(ROOM).session_ttl(LONG), move |_| {
+            let (runs, most, gate) = (Arc::clone(&runs), Arc::clone(&most), Arc::clone(&gate));
+            async move {
+                most.fetch_max(runs.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                runs.fetch_sub(1, Ordering::SeqCst);
+                done()
+            }
+        })
+    };
+    for tenant in [&of_one, &of_two] {
+        gate.add_permits(1);
+        client.enqueue(job(tenant)).await.unwrap();
+    }
+    until("both servers are served", || async { (gate.available_permits() == 0).then_some(()) }).await;
+
+    // The worker claims jobs of the one server and does not hear of it…
+    proxy.hold_answers(true);
+    let late = join_all((0..ROOM).map(|_| client.enqueue(job(&of_two)))).await;
+    until("a claim is carried out", || async {
+        let record = client.get(late[0].as_ref().unwrap().id()).await.unwrap().unwrap();
+        (record.state == JobState::Running).then_some(())
+    })
+    .await;
+    // …so that the other server's jobs take its room.
+    join_all((0..ROOM).map(|_| client.enqueue(job(&of_one)))).await;
+    until("all room is taken", || async { (runs.load(Ordering::SeqCst) == ROOM).then_some(()) }).await;
+    proxy.hold_answers(false);
+    until("what was claimed in vain is back", || async {
+        let record = client.get(late[0].as_ref().unwrap().id()).await.unwrap().unwrap();
+        (record.state == JobState::Available && record.attempt == 0).then_some(())
+    })
+    .await;
+    gate.add_permits(2 * ROOM);
+    until("all are done", || async { (client.queue(&WORK).await.unwrap().completed == 10).then_some(()) }).await;
+    assert_eq!(most.load(Ordering::SeqCst), ROOM);
+    worker.stop().await;
+}
