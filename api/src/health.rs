@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use postrider_queue::QueueClient;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -54,8 +55,8 @@ pub struct Readiness {
 /// Something the process needs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Dependency {
-    /// `database`, `redis` or `object_store`.
-    name: &'static str,
+    /// `database`, `redis` or `object_store`; where Redis is several servers, also `redis` and the address of each.
+    name: String,
     /// Whether it answered.
     ready: bool,
     /// How long that took, in milliseconds.
@@ -73,14 +74,41 @@ pub struct Dependency {
 async fn readyz(State(app): State<App>) -> Response {
     let (database, redis, object_store) = tokio::join!(
         check("database", app.database().ping()),
-        check("redis", app.queue().ping()),
+        check_redis(app.queue()),
         check("object_store", app.objects().ping()),
     );
-    let dependencies = vec![database, redis, object_store];
+    let (redis, servers) = redis;
+    let mut dependencies = vec![database, redis, object_store];
     let stopping = app.stopping().is_cancelled();
     let ready = !stopping && dependencies.iter().all(|dependency| dependency.ready);
+    dependencies.extend(servers);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, stopping, dependencies })).into_response()
+}
+
+/// Of several servers one is enough to serve the tenants that live there: a process that can do so is ready, and names the one
+/// that is missing.
+async fn check_redis(queue: &QueueClient) -> (Dependency, Vec<Dependency>) {
+    let started = Instant::now();
+    let milliseconds = || started.elapsed().as_secs_f64() * 1000.0;
+    let Ok(states) = tokio::time::timeout(PATIENCE, queue.servers()).await else {
+        tracing::warn!(dependency = "redis", waited_ms = PATIENCE.as_millis(), "not ready: no answer");
+        return (Dependency { name: "redis".to_owned(), ready: false, milliseconds: milliseconds() }, Vec::new());
+    };
+    for state in &states {
+        if let Some(error) = &state.error {
+            tracing::warn!(dependency = "redis", server = state.address, %error, "not ready");
+        }
+    }
+    let ready = states.iter().any(|state| state.error.is_none());
+    let redis = Dependency { name: "redis".to_owned(), ready, milliseconds: milliseconds() };
+    let several = states.len() > 1;
+    let each = states.into_iter().filter(|_| several).map(|state| Dependency {
+        name: format!("redis {}", state.address),
+        ready: state.error.is_none(),
+        milliseconds: milliseconds(),
+    });
+    (redis, each.collect())
 }
 
 async fn check<E: std::error::Error>(name: &'static str, ping: impl Future<Output = Result<(), E>>) -> Dependency {
@@ -96,7 +124,7 @@ async fn check<E: std::error::Error>(name: &'static str, ping: impl Future<Outpu
             false
         }
     };
-    Dependency { name, ready, milliseconds: started.elapsed().as_secs_f64() * 1000.0 }
+    Dependency { name: name.to_owned(), ready, milliseconds: started.elapsed().as_secs_f64() * 1000.0 }
 }
 
 /// The figures of this process, and how full the queues are, for Prometheus.

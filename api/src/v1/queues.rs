@@ -43,6 +43,8 @@ pub struct Queue {
     parked_lanes: u64,
     /// How long the oldest available job has waited, in seconds.
     oldest_age_seconds: Option<f64>,
+    /// Parts of the queue that are not in these figures, because one of several Redis servers does not answer.
+    missing_shards: u16,
 }
 
 impl From<QueueStats> for Queue {
@@ -59,6 +61,7 @@ impl From<QueueStats> for Queue {
             lanes: stats.lanes,
             parked_lanes: stats.parked_lanes,
             oldest_age_seconds: stats.oldest_age.map(|age| age.as_secs_f64()),
+            missing_shards: stats.missing_shards,
         }
     }
 }

@@ -35,6 +35,19 @@ impl std::fmt::Debug for Address {
     }
 }
 
+impl std::fmt::Display for Address {
+    /// Where it is, without user and password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let places =
+            |list: &[ConnectionInfo]| list.iter().map(|info| info.addr().to_string()).collect::<Vec<_>>().join(",");
+        match self {
+            Self::Single(client) => write!(f, "{}", client.get_connection_info().addr()),
+            Self::Sentinel { sentinels, master, .. } => write!(f, "{master} of {}", places(sentinels)),
+            Self::Cluster { nodes } => f.write_str(&places(nodes)),
+        }
+    }
+}
+
 fn invalid(reason: impl Into<String>) -> QueueError {
     QueueError::invalid("REDIS_URL", reason)
 }

@@ -17,10 +17,12 @@ mod reading;
 mod recent;
 mod restoring;
 mod scopes;
+mod servers;
 mod upkeep;
 
 pub use admission::DepthLimits;
 pub(crate) use maintenance::Maintenance;
+pub use servers::ServerState;
 pub(crate) use upkeep::SESSION_TTL;
 pub use upkeep::Ticked;
 
@@ -51,6 +53,7 @@ impl QueueClient {
         let link = Link::open(&config).await?;
         settings::check(&link, &config).await?;
         let tasks = TaskTracker::new();
+        link.look_for_absent(&config, &tasks);
         let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
@@ -79,11 +82,6 @@ impl QueueClient {
         let mut all = vec![tenant.as_str()];
         all.extend_from_slice(parts);
         JobId::derived(self.shard_of(tenant), &all)
-    }
-
-    /// Whether Redis answers: all servers, if there are several.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        self.link().ping().await
     }
 
     pub(crate) fn link(&self) -> &Link {

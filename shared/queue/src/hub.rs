@@ -98,7 +98,7 @@ impl Drop for Waiter {
 
 impl Hub {
     pub(crate) fn start(link: &Link, tasks: &TaskTracker) -> Self {
-        let (requests, receivers): (Vec<_>, Vec<_>) = link.servers().iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let (requests, receivers): (Vec<_>, Vec<_>) = (0..link.servers()).map(|_| mpsc::unbounded_channel()).unzip();
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared { state: Mutex::default(), link: link.clone(), requests, stop: stop.clone() });
         for (server, receiver) in receivers.into_iter().enumerate() {
@@ -173,7 +173,8 @@ impl Listener {
         self.channels.insert(channel);
         let mut first = Some(done);
         loop {
-            match self.link.servers()[self.server].subscription().await {
+            let subscription = async { self.link.at(self.server)?.subscription().await };
+            match subscription.await {
                 Ok(connection) => {
                     if let Err(error) = self.listen(connection, &mut requests, &mut first).await {
                         tracing::debug!(%error, "subscription lost, will be renewed");

@@ -102,7 +102,7 @@ mod worker;
 pub use backend::{Acknowledgement, QueueBackend};
 pub use batch::{Batch, BatchId};
 pub use claim::{Claimed, Interrupt, Lease};
-pub use client::{DepthLimits, QueueClient, Ticked};
+pub use client::{DepthLimits, QueueClient, ServerState, Ticked};
 pub use config::QueueConfig;
 pub use error::QueueError;
 pub use id::JobId;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU16, Ordering},
     },
     time::{Duration, Instant},
@@ -11,8 +11,9 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 
-use crate::{address, config::QueueConfig, error::QueueError, keys, script::Script};
+use crate::{address::Address, error::QueueError, keys, script::Script};
 
+mod absent;
 mod commit;
 mod connection;
 mod following;
@@ -20,7 +21,7 @@ mod homes;
 mod line;
 mod server;
 
-pub(crate) use server::{Server, explain};
+pub(crate) use server::Server;
 
 /// How long an answer may take before the call counts as unanswered.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,8 +46,13 @@ pub(crate) enum Via {
 pub(crate) struct Link(Arc<Inner>);
 
 struct Inner {
-    servers: Vec<Server>,
-    /// By shard, the place of its server in `servers`.
+    /// As `REDIS_URL` names them.
+    addresses: Vec<Address>,
+    /// By the same places; empty while a server has been away since the start.
+    servers: Vec<OnceLock<Server>>,
+    /// What the servers call themselves, by the same places.
+    names: Vec<OnceLock<String>>,
+    /// By shard, the place of its server; out of range while that is not known.
     homes: Vec<AtomicU16>,
     /// Replicas that must confirm a commit.
     replicas: u32,
@@ -59,18 +65,19 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// Connects to all servers, and learns or decides which of them holds which shard.
-    pub(crate) async fn open(config: &QueueConfig) -> Result<Self, QueueError> {
-        let mut servers = Vec::new();
-        for address in address::parse(&config.redis_url)? {
-            servers.push(Server::open(address, config.replicas).await?);
-        }
-        let homes = (0..config.shards).map(|_| AtomicU16::new(0)).collect();
-        Ok(Self(Arc::new(Inner { servers, homes, replicas: config.replicas })))
+    /// How many servers there are, those that are away among them.
+    pub(crate) fn servers(&self) -> usize {
+        self.0.servers.len()
     }
 
-    pub(crate) fn servers(&self) -> &[Server] {
-        &self.0.servers
+    /// The server at this place.
+    pub(crate) fn at(&self, place: usize) -> Result<&Server, QueueError> {
+        self.0.servers.get(place).and_then(OnceLock::get).ok_or_else(|| absent::away(self.0.addresses.get(place)))
+    }
+
+    /// Where it is, without user and password.
+    pub(crate) fn address(&self, place: usize) -> String {
+        self.0.addresses.get(place).map(ToString::to_string).unwrap_or_default()
     }
 
     /// The place of the server that holds a shard.
@@ -83,15 +90,13 @@ impl Link {
         (0..).take(self.0.homes.len()).filter(|shard| self.home(*shard) == server).collect()
     }
 
-    fn server(&self, shard: u16) -> &Server {
-        &self.0.servers[self.home(shard)]
+    fn server(&self, shard: u16) -> Result<&Server, QueueError> {
+        self.at(self.home(shard))
     }
 
-    /// Whether all servers answer.
-    pub(crate) async fn ping(&self) -> Result<(), QueueError> {
-        for server in self.servers() {
-            let _: Value = server.connection.ask(&redis::cmd("PING")).await?;
-        }
+    /// Whether a server answers.
+    pub(crate) async fn ping(&self, place: usize) -> Result<(), QueueError> {
+        let _: Value = self.at(place)?.connection.ask(&redis::cmd("PING")).await?;
         Ok(())
     }
 
@@ -108,10 +113,10 @@ impl Link {
         shard: u16,
         args: &Args,
     ) -> Result<Value, QueueError> {
-        let answer = self.server(shard).call_in(via, script, &keys::jobs(shard), args).await;
+        let answer = self.server(shard)?.call_in(via, script, &keys::jobs(shard), args).await;
         let answer = if homes::moved(&answer) {
             self.look_again().boxed().await?;
-            self.server(shard).call_in(via, script, &keys::jobs(shard), args).await
+            self.server(shard)?.call_in(via, script, &keys::jobs(shard), args).await
         } else {
             answer
         };

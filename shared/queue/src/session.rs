@@ -130,7 +130,7 @@ impl Session {
             started: Instant::now(),
         });
         let tasks = client.tasks();
-        for server in 0..client.link().servers().len() {
+        for server in 0..client.link().servers() {
             tasks.spawn(until(session.stop.clone(), heartbeat::beat(Arc::clone(&session), server)));
             tasks.spawn(until(session.stop.clone(), heartbeat::maintain(Arc::clone(&session), server)));
         }

@@ -7,20 +7,21 @@ use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnectio
 use crate::{
     config::QueueConfig,
     error::QueueError,
-    link::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, Link, Server, explain},
+    link::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, Link, Server},
     script, wire,
 };
 
-/// Refuses servers that evict, have no memory limit, keep no log, or are no masters; and a queue of another protocol or
-/// shard count.
-pub(crate) async fn check(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {
-    for server in link.servers() {
-        for master in server.masters().await? {
-            check_master(server, &master, config.replicas).await.map_err(explain)?;
-        }
+/// Refuses servers that evict, have no memory limit, keep no log, or are no masters.
+pub(crate) async fn check_server(server: &Server, replicas: u32) -> Result<(), QueueError> {
+    for master in server.masters().await? {
+        check_master(server, &master, replicas).await?;
     }
-    link.settle_in().await?;
-    installed(link, config).await
+    Ok(())
+}
+
+/// Refuses a queue of another protocol or shard count; looked up as soon as the server that knows it is there.
+pub(crate) async fn check(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {
+    if link.at(link.home(0)).is_ok() { installed(link, config).await } else { Ok(()) }
 }
 
 fn setting(setting: &'static str, found: impl Into<String>, wanted: &'static str) -> QueueError {

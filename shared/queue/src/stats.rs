@@ -31,4 +31,7 @@ pub struct QueueStats {
     pub oldest_age: Option<Duration>,
     /// Whether workers take nothing from it.
     pub paused: bool,
+    /// Shards that are not in these figures, because theirs of several servers does not answer.
+    #[serde(default)]
+    pub missing_shards: u16,
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use redis::Value;
 
 use super::QueueClient;
@@ -63,7 +63,8 @@ impl QueueClient {
         wire::bytes(self.link().call(script, id.shard(), &vec![id.tail().to_vec()]).await?)
     }
 
-    /// Workers take nothing from the queue until it is resumed.
+    /// Workers take nothing from the queue until it is resumed. While a server does not answer, the queue is paused in the shards
+    /// of the others, and the error says so: repeat it.
     pub async fn pause(&self, name: &QueueName) -> Result<(), QueueError> {
         self.set_paused(name, true).await
     }
@@ -75,15 +76,21 @@ impl QueueClient {
 
     async fn set_paused(&self, name: &QueueName, paused: bool) -> Result<(), QueueError> {
         let flag = if paused { "1" } else { "0" };
-        self.on_all_shards(&script::PAUSE, &vec![name.as_str().into(), flag.into()]).await?;
-        Ok(())
+        let answers = self.ask_all_shards(&script::PAUSE, &vec![name.as_str().into(), flag.into()]).await;
+        answers.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+    }
+
+    /// Asks all shards, so that one that does not answer keeps none from being asked.
+    async fn ask_all_shards(&self, script: &Script, args: &Args) -> Vec<Result<Value, QueueError>> {
+        join_all((0..self.shards()).map(|shard| self.link().call(script, shard, args))).await
     }
 
     pub(super) async fn on_all_shards(&self, script: &Script, args: &Args) -> Result<Vec<Value>, QueueError> {
         try_join_all((0..self.shards()).map(|shard| self.link().call(script, shard, args))).await
     }
 
-    /// All queues that hold or held jobs, by name.
+    /// All queues that hold or held jobs, by name. What stands in shards of a server that does not answer is not in the figures:
+    /// see [`QueueStats::missing_shards`].
     pub async fn queues(&self) -> Result<Vec<QueueStats>, QueueError> {
         Ok(self.read_stats("").await?.into_values().collect())
     }
@@ -96,7 +103,15 @@ impl QueueClient {
 
     async fn read_stats(&self, only: &str) -> Result<BTreeMap<String, QueueStats>, QueueError> {
         let mut all: BTreeMap<String, QueueStats> = BTreeMap::new();
-        for answer in self.on_all_shards(&script::STATS, &vec![only.into()]).await? {
+        let mut missing = Vec::new();
+        for answer in self.ask_all_shards(&script::STATS, &vec![only.into()]).await {
+            let answer = match answer {
+                Err(error @ QueueError::Unreachable(_)) if self.link().servers() > 1 => {
+                    missing.push(error);
+                    continue;
+                }
+                answer => answer?,
+            };
             let [counters, paused, ages] = wire::fields(answer)?;
             let paused = wire::list(paused)?.into_iter().map(wire::text).collect::<Result<HashSet<_>, _>>()?;
             for pair in wire::list(counters)?.chunks_exact(2) {
@@ -119,6 +134,17 @@ impl QueueClient {
                     stats.oldest_age = stats.oldest_age.max(Some(age));
                 }
             }
+        }
+        if missing.len() == usize::from(self.shards())
+            && let Some(error) = missing.pop()
+        {
+            return Err(error);
+        }
+        if !missing.is_empty() && !only.is_empty() {
+            entry(&mut all, only, only); // none of the others may know the queue
+        }
+        for stats in all.values_mut() {
+            stats.missing_shards = u16::try_from(missing.len()).unwrap_or(u16::MAX);
         }
         Ok(all)
     }
@@ -146,6 +172,7 @@ impl QueueStats {
             parked_lanes: 0,
             oldest_age: None,
             paused: false,
+            missing_shards: 0,
         }
     }
 

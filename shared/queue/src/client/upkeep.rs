@@ -45,7 +45,7 @@ impl QueueClient {
     /// One bounded step of maintenance in every shard: promotes due jobs, rescues the jobs of dead sessions, unparks lanes,
     /// prunes expired records. Workers take these steps by themselves, each looking first whether one is due.
     pub async fn tick(&self) -> Result<Ticked, QueueError> {
-        let servers = 0..self.link().servers().len();
+        let servers = 0..self.link().servers();
         let mut ticked = Ticked::default();
         let mut failed = None;
         // A server that is away must not keep the others from their maintenance.

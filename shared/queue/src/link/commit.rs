@@ -15,7 +15,7 @@ impl Link {
     /// Calls a script and, if so configured, waits until replicas confirm what it wrote. If they do not, the call was carried
     /// out all the same, and counts as unanswered: its caller repeats it.
     pub(crate) async fn commit(&self, via: Via, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
-        let Some(connection) = &self.server(shard).commits else {
+        let Some(connection) = &self.server(shard)?.commits else {
             return self.call_in(via, script, shard, args).await;
         };
         let answer = self.confirmed(connection, script, shard, args).boxed().await;
@@ -23,7 +23,7 @@ impl Link {
             return answer.map_err(|error| refused(error, script, shard));
         }
         self.look_again().boxed().await?;
-        match &self.server(shard).commits {
+        match &self.server(shard)?.commits {
             Some(connection) => self.confirmed(connection, script, shard, args).boxed().await,
             None => self.call_in(via, script, shard, args).await,
         }

@@ -1,16 +1,19 @@
 //! Which server holds which shard. Every server keeps the whole list under its own random name; all lists together must
 //! give each shard one of the configured servers, or nothing is started: a forgotten server is a queue of lost jobs.
 
-use std::{collections::HashMap, sync::atomic::Ordering};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{OnceLock, atomic::Ordering},
+};
 
 use redis::Value;
 
-use super::{Args, Link, Server};
+use super::{Args, Link, Server, absent::Guest};
 use crate::{error::QueueError, keys, script, wire};
 
 /// Where a shard lives, by version: a later one wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+pub(super) struct Entry {
     version: u64,
     server: String,
 }
@@ -26,9 +29,9 @@ impl Entry {
     }
 }
 
-type Entries = HashMap<u16, Entry>;
+pub(super) type Entries = HashMap<u16, Entry>;
 
-async fn exchange(server: &Server, entries: &Entries) -> Result<(String, Entries), QueueError> {
+pub(super) async fn exchange(server: &Server, entries: &Entries) -> Result<(String, Entries), QueueError> {
     let mut args: Args = vec![format!("{:016x}", rand::random::<u64>()).into_bytes()];
     for (shard, entry) in entries {
         args.push(shard.to_string().into_bytes());
@@ -53,84 +56,137 @@ fn merge(into: &mut Entries, from: &Entries) {
 }
 
 impl Link {
-    /// Learns the homes of all shards; on empty servers, spreads the shards evenly. Two processes that start at the same
-    /// time decide alike, because the server whose name is first decides.
-    pub(crate) async fn settle_in(&self) -> Result<(), QueueError> {
-        let servers = self.servers();
-        if servers.len() == 1 && servers[0].is_cluster() {
-            return Ok(());
-        }
-        let (mut names, mut known) = (Vec::new(), Entries::new());
-        for server in servers {
-            let (name, entries) = exchange(server, &Entries::new()).await?;
-            if names.contains(&name) {
-                return Err(QueueError::Servers("REDIS_URL names the same server twice".to_owned()));
+    /// Takes these servers in, and learns the homes of all shards; on empty servers, spreads the shards evenly. Two processes
+    /// that start at the same time decide alike, because the server whose name is first decides. If a server is missing, that
+    /// is left to a time when it is not.
+    pub(super) async fn settle_in(
+        &self,
+        guests: HashMap<usize, Guest>,
+        missing: Option<QueueError>,
+    ) -> Result<(), QueueError> {
+        let mut names: Vec<Option<String>> = vec![None; self.servers()];
+        let mut known = Entries::new();
+        let mut places: Vec<usize> = Vec::new();
+        for (place, guest) in &guests {
+            if guest.server.is_cluster() {
+                return self.let_in(guests);
             }
-            names.push(name);
-            merge(&mut known, &entries);
+            places.push(*place);
+            names[*place] = Some(guest.name.clone());
+            merge(&mut known, &guest.homes);
+        }
+        self.ask_present(&mut names, &mut known).await?;
+        let mut seen = HashSet::new();
+        if names.iter().flatten().any(|name| !seen.insert(name)) {
+            return Err(QueueError::Servers("REDIS_URL names the same server twice".to_owned()));
         }
         if known.is_empty() {
-            let first = (0..names.len()).min_by_key(|place| &names[*place]).unwrap_or_default();
-            known = exchange(&servers[first], &self.spread(&names).await?).await?.1;
+            if let Some(error) = missing {
+                return Err(error);
+            }
+            let first = places.iter().min_by_key(|place| &names[**place]).and_then(|place| guests.get(place));
+            let first = first.ok_or_else(|| QueueError::Servers("REDIS_URL names no server".to_owned()))?;
+            known = exchange(&first.server, &self.spread(&guests).await?).await?.1;
         }
         // A server that is new or was away when a shard moved learns it now.
-        for server in servers {
-            let (_, entries) = exchange(server, &known).await?;
-            merge(&mut known, &entries);
+        for server in guests.values().map(|guest| &guest.server).chain(self.present()) {
+            match exchange(server, &known).await {
+                Ok((_, entries)) => merge(&mut known, &entries),
+                Err(QueueError::Unreachable(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.move_in(&names, &known)
+        let all_there = names.iter().all(Option::is_some);
+        let homes = self.homes_of(&names, &known, all_there)?;
+        self.let_in(guests)?;
+        self.move_to(&homes);
+        Ok(())
+    }
+
+    fn let_in(&self, guests: HashMap<usize, Guest>) -> Result<(), QueueError> {
+        for (place, guest) in guests {
+            let (of_place, known) = (&self.0.servers[place], &self.0.names[place]);
+            if known.set(guest.name).is_err() || of_place.set(guest.server).is_err() {
+                return Err(QueueError::Servers(format!("the server at {} is there already", self.address(place))));
+            }
+        }
+        Ok(())
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Server> {
+        self.0.servers.iter().filter_map(OnceLock::get)
+    }
+
+    /// What the servers that are there say. One that does not answer now keeps its name.
+    async fn ask_present(&self, names: &mut [Option<String>], known: &mut Entries) -> Result<(), QueueError> {
+        for (place, name) in self.0.names.iter().enumerate() {
+            let (Some(name), Ok(server)) = (name.get(), self.at(place)) else { continue };
+            names[place] = Some(name.clone());
+            match exchange(server, &Entries::new()).await {
+                Ok((_, entries)) => merge(known, &entries),
+                Err(QueueError::Unreachable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Reads the lists again, after a server said that a shard is not there.
     pub(crate) async fn look_again(&self) -> Result<(), QueueError> {
-        let (mut names, mut known) = (Vec::new(), Entries::new());
-        for server in self.servers() {
-            let (name, entries) = exchange(server, &Entries::new()).await?;
-            names.push(name);
-            merge(&mut known, &entries);
-        }
-        self.move_in(&names, &known)
+        let (mut names, mut known) = (vec![None; self.servers()], Entries::new());
+        self.ask_present(&mut names, &mut known).await?;
+        let all_there = names.iter().all(Option::is_some);
+        self.move_to(&self.homes_of(&names, &known, all_there)?);
+        Ok(())
     }
 
     /// The first list: shards by turns, unless a server holds data from before it was one of several.
-    async fn spread(&self, names: &[String]) -> Result<Entries, QueueError> {
+    async fn spread(&self, guests: &HashMap<usize, Guest>) -> Result<Entries, QueueError> {
         let mut only = None;
-        for (place, server) in self.servers().iter().enumerate() {
-            let exists: bool = server.command(redis::cmd("EXISTS").arg(keys::meta(0))).await?;
+        for guest in guests.values() {
+            let exists: bool = guest.server.command(redis::cmd("EXISTS").arg(keys::meta(0))).await?;
             if exists {
-                only = Some(place);
+                only = Some(&guest.name);
             }
         }
-        let mut order: Vec<&String> = names.iter().collect();
+        let mut order: Vec<&String> = guests.values().map(|guest| &guest.name).collect();
         order.sort();
         let shards = (0..).take(self.0.homes.len());
         Ok(shards
             .map(|shard: u16| {
-                let server = only.map_or(order[usize::from(shard) % order.len()], |place| &names[place]);
+                let server = only.unwrap_or(order[usize::from(shard) % order.len()]);
                 (shard, Entry { version: 1, server: server.clone() })
             })
             .collect())
     }
 
-    fn move_in(&self, names: &[String], known: &Entries) -> Result<(), QueueError> {
-        let mut homeless = Vec::new();
-        for (shard, home) in (0..).zip(&self.0.homes) {
-            let place = known.get(&shard).and_then(|entry| names.iter().position(|name| *name == entry.server));
-            match place.and_then(|place| u16::try_from(place).ok()) {
-                Some(place) => home.store(place, Ordering::Release),
-                None => homeless.push(shard),
-            }
-        }
-        if let Some(shard) = homeless.first() {
-            let lives = known.get(shard).map_or("nowhere".to_owned(), |entry| format!("on server {}", entry.server));
+    /// By shard the place of its server, out of range if that is on a server that is away.
+    fn homes_of(&self, names: &[Option<String>], known: &Entries, all_there: bool) -> Result<Vec<u16>, QueueError> {
+        let place_of = |shard| {
+            let entry = known.get(&shard)?;
+            let place = names.iter().position(|name| name.as_ref() == Some(&entry.server))?;
+            u16::try_from(place).ok()
+        };
+        let homes: Vec<Option<u16>> = (0..).take(self.0.homes.len()).map(place_of).collect();
+        let listed = (0..).take(self.0.homes.len()).all(|shard: u16| known.contains_key(&shard));
+        let homeless = homes.iter().filter(|home| home.is_none()).count();
+        if homeless > 0 && (all_there || !listed) {
+            let first = homes.iter().position(Option::is_none).unwrap_or_default();
+            let entry = u16::try_from(first).ok().and_then(|shard| known.get(&shard));
+            let lives = entry.map_or("nowhere".to_owned(), |entry| format!("on server {}", entry.server));
             return Err(QueueError::Servers(format!(
-                "{} of {} shards are on no server that REDIS_URL names (shard {shard} lives {lives}); name all servers of \
-                 this queue, with their data",
-                homeless.len(),
-                self.0.homes.len(),
+                "{homeless} of {} shards are on no server that REDIS_URL names (shard {first} lives {lives}); name all servers \
+                 of this queue, with their data",
+                homes.len(),
             )));
         }
-        Ok(())
+        Ok(homes.into_iter().map(|home| home.unwrap_or(u16::MAX)).collect())
+    }
+
+    fn move_to(&self, homes: &[u16]) {
+        for (home, place) in self.0.homes.iter().zip(homes) {
+            home.store(*place, Ordering::Release);
+        }
     }
 }
 

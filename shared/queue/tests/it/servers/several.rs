@@ -7,7 +7,7 @@ use std::{
 
 use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, QueueError, Tenant};
 
-use crate::server::{PATIENCE, Server, config, done, job, tenant, until, until_state, work};
+use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_state, work};
 
 const SHARDS: u16 = 4;
 
@@ -131,6 +131,84 @@ async fn a_server_that_is_away_holds_up_its_own_shards_only() {
     }
     assert!(back.elapsed() < Duration::from_secs(4), "{:?}", back.elapsed());
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_starts_while_one_of_several_servers_is_away_and_takes_it_in_later() {
+    let (one, mut two) = (Server::start().await, Server::start().await);
+    let client = connect(&[one.url(), two.url()]).await.unwrap();
+    let tenants = tenants(&client);
+    let held = shards_in_order(&one, &client).await;
+    two.kill();
+
+    let late = connect(&[one.url(), two.url()]).await.unwrap();
+    let worker = work(&late, config(2), |_| async { done() });
+    let mut waiting = Vec::new();
+    for tenant in &tenants {
+        let answer = late.enqueue(job(tenant.as_str())).await;
+        if held.contains(&late.shard_of(tenant)) {
+            until_state(&late, answer.unwrap().id(), JobState::Completed).await;
+        } else {
+            let refused = answer.unwrap_err();
+            assert!(refused.is_transient() && refused.to_string().contains("away"), "{refused}");
+            waiting.push(tenant);
+        }
+    }
+    assert_eq!(waiting.len(), 2);
+    for client in [&client, &late] {
+        let away: Vec<bool> = client.servers().await.iter().map(|server| server.error.is_some()).collect();
+        assert_eq!(away, [false, true]);
+        assert!(client.servers().await[1].address.ends_with(&two.port.to_string()));
+        assert!(client.ping().await.unwrap_err().is_transient());
+        // Reading says what is missing, and a pause is not done by half without a word.
+        assert_eq!(client.queue(&WORK).await.unwrap().missing_shards, 2);
+        assert!(client.queues().await.unwrap().iter().all(|queue| queue.missing_shards == 2));
+        assert!(client.pause(&WORK).await.unwrap_err().is_transient());
+        assert!(client.queue(&WORK).await.unwrap().paused);
+        assert!(client.resume(&WORK).await.unwrap_err().is_transient());
+    }
+
+    two.up().await;
+    let back = Instant::now();
+    for tenant in waiting {
+        let answer = until("its tenants are served", || async { late.enqueue(job(tenant.as_str())).await.ok() }).await;
+        until_state(&late, answer.id(), JobState::Completed).await;
+    }
+    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
+    assert_eq!(late.queue(&WORK).await.unwrap().missing_shards, 0);
+    late.ping().await.unwrap();
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_never_seen_the_queue_waits_for_all_its_servers() {
+    let (one, mut two) = (Server::start().await, Server::start().await);
+    two.kill();
+    // Nobody has spread the shards yet, and the other may have them all.
+    for urls in [vec![one.url(), two.url()], vec![two.url()], vec![two.url(), two.url()]] {
+        let refused = connect(&urls).await.map(drop).unwrap_err();
+        assert!(refused.is_transient(), "{refused}");
+    }
+    two.up().await;
+    connect(&[one.url(), two.url()]).await.unwrap();
+    // One that comes back without its data is not taken in.
+    two.kill();
+    std::fs::remove_dir_all(two.dir.path().join("appendonlydir")).unwrap();
+    let late = connect(&[one.url(), two.url()]).await.unwrap();
+    two.up().await;
+    let tenants = tenants(&late);
+    let held = shards_in_order_of(&one, &late).await;
+    let homeless = tenants.iter().find(|tenant| !held.contains(&late.shard_of(tenant))).unwrap();
+    assert!(late.enqueue(job(homeless.as_str())).await.unwrap_err().is_transient());
+    assert!(shards_in(&two).await.is_empty());
+}
+
+/// The same, where not all can be enqueued.
+async fn shards_in_order_of(server: &Server, client: &QueueClient) -> Vec<u16> {
+    for tenant in tenants(client) {
+        let _ = client.enqueue(job(tenant.as_str())).await;
+    }
+    shards_in(server).await.into_iter().collect()
 }
 
 /// The shards of this server, found by enqueueing a job in each.
