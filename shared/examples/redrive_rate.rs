@@ -52,6 +52,7 @@ async fn main() -> Result<(), Failure> {
             kind: job.kind.clone(),
             queue: job.queue.clone(),
             lane: job.lane.clone(),
+            priority: postrider_queue::Priority::Normal,
             state: JobState::Dead,
             attempt: 10,
             max_attempts: 10,

@@ -3,6 +3,7 @@
 mod batch;
 mod events;
 mod family;
+mod priority;
 mod submission;
 mod view;
 mod wait;
@@ -25,6 +26,7 @@ use crate::page::{Limit, Page};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
 
+pub use priority::Priority;
 pub(super) use submission::accepted;
 pub use submission::{Submission, UniqueHold};
 pub use view::{Attempt, Job, JobState};

@@ -33,6 +33,7 @@ async fn a_submission_is_checked_against_its_kind() {
     let echo = |member: &str, value: Value| json!({ "kind": "diagnostic.echo", member: value });
     problem(post(echo("lane", json!("a b"))), "invalid-body").await;
     problem(post(echo("queue", json!("UPPER"))), "invalid-body").await;
+    problem(post(echo("priority", json!("urgent"))), "invalid-body").await;
     problem(post(echo("max_attempts", json!(0))), "invalid-body").await;
     problem(post(echo("max_attempts", json!(101))), "invalid-body").await;
     problem(post(echo("unique_key", json!(""))), "invalid-body").await;
@@ -49,11 +50,12 @@ async fn a_diagnostic_job_stands_where_it_was_put() {
     let keys = api.tenant("Placed").await;
     let body = json!({
         "kind": "diagnostic.echo", "payload": { "data": { "n": 1 } }, "queue": "drills", "lane": "left",
-        "max_attempts": 3, "unique_key": "mine", "run_at": "2027-01-01T00:00:00Z"
+        "priority": "low", "max_attempts": 3, "unique_key": "mine", "run_at": "2027-01-01T00:00:00Z"
     });
     let id = submit(&api, &keys, &body).await;
     let job = answer(api.get(&keys.viewer, &format!("/v1/jobs/{id}")), StatusCode::OK).await;
     assert_eq!((&job["queue"], &job["lane"]), (&json!("drills"), &json!("left")));
+    assert_eq!(job["priority"], "low");
     assert_eq!((&job["max_attempts"], &job["unique_key"]), (&json!(3), &json!("mine")));
     assert_eq!((&job["state"], &job["payload"]["data"]), (&json!("scheduled"), &json!({ "n": 1 })));
     let taken = problem(api.post(&keys.agent, "/v1/jobs", &body), "unique-key-taken").await;

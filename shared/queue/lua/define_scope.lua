@@ -27,6 +27,8 @@ if before and before.every > 0 and scope.every > 0 and before.every ~= scope.eve
   call('HSET', key, 'tat', string.format('%.0f', scope.tat))
 end
 -- Whoever waits for a time of the old limits learns the new one.
-for _, number in ipairs(call('ZRANGE', k_waiters(id), 0, 31)) do unpark(number) end
+call('ZREM', PARKED, id)
+freed[id] = MOST_WOKEN
+wake_waiters()
 finish()
 return { before and 0 or 1, scope.closed and 1 or 0, tonumber(caps_closing()) }

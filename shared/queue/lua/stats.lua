@@ -16,12 +16,14 @@ for _, queue in ipairs(queues) do
   local heads, looked = {}, 0
   for _, tenant in ipairs(call('LRANGE', k_ring(queue), 0, 255)) do
     if looked >= 256 then break end
-    for _, number in ipairs(call('LRANGE', k_tenant(queue, tenant), 0, 255 - looked)) do
-      looked = looked + 1
-      heads[#heads + 1] = call('LINDEX', k_lane(number), 0)
+    for class = 0, 2 do
+      for _, number in ipairs(call('LRANGE', k_tenant(queue, tenant, class), 0, math.max(255 - looked, 0))) do
+        looked = looked + 1
+        heads[#heads + 1] = call('LINDEX', k_lane(number), 0)
+      end
     end
   end
-  for _, number in ipairs(call('ZRANGE', PARKED, 0, 31)) do
+  for _, number in ipairs(call('HRANDFIELD', PARKED_ON, 32)) do
     local lane = lane_of(number)
     local head = lane and lane.queue == queue and call('LINDEX', k_lane(number), 0)
     if head then heads[#heads + 1] = head end

@@ -1,8 +1,9 @@
--- One bounded step of maintenance: rescue, promotion, unparking, pruning.
+-- One bounded step of maintenance: rescue, promotion, unparking, pruning, cancelled lanes.
 -- KEYS  1 jobs
 -- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
--- result  {promoted, rescued, unparked, pruned, 1 if more is due, ms until the next job or lane is due or -1, 1 if suspects wait}
--- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 unparked, 96 pruned
+-- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
+-- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 96 pruned,
+--         96 cancelled with their lane
 local GAP, EVERY = 2000, 500
 local more = 0
 
@@ -35,12 +36,15 @@ local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 160)
 if #due == 160 then more = 1 end
 promote_due(due)
 
-local lanes_due = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 64)
-if #lanes_due == 64 then more = 1 end
-for _, number in ipairs(lanes_due) do unpark(number) end
+local scopes_due = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 64)
+if #scopes_due == 64 then more = 1 end
+for _, scope in ipairs(scopes_due) do freed[scope] = 1 end
+if #scopes_due > 0 then call('ZREM', PARKED, unpack(scopes_due)) end
+pass_on_wakes(16)
 
 local pruned, unfinished = prune(96)
-if unfinished then more = 1 end
+local _, undone = cancel_doomed(96)
+if unfinished or undone then more = 1 end
 if free_keys(96) == 96 then more = 1 end
 wake_waiters()
 rouse()
@@ -51,6 +55,6 @@ local head = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
 if head[2] then wait = math.max(0, tonumber(head[2]) - now) end
 local bucket = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
 if bucket[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(bucket[2]) - now)) end
-local lane = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')
-if lane[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(lane[2]) - now)) end
-return { #due, rescued, #lanes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }
+local scope = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')
+if scope[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(scope[2]) - now)) end
+return { #due, rescued, #scopes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }

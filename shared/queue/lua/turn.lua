@@ -35,6 +35,7 @@ else
   local items = {}
   for i = at + 1, #ARGV do items[#items + 1] = ARGV[i] end
   letters = apply_outcomes(session, ARGV[at], items, lane_names, kind_names)
+  wake_waiters() -- those in line for what is free now come before the claim
   if want > 0 then claim(session, sequence, queues, want) end
   wake_waiters()
   -- A turn in vain is remembered, too: the same turn may still come, late and with a wish to claim.

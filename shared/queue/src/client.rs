@@ -11,6 +11,7 @@ mod admission;
 mod batches;
 mod control;
 mod enqueue;
+mod lanes;
 mod logs;
 mod maintenance;
 mod reading;

@@ -12,6 +12,7 @@ use crate::{
     lane::Lane,
     name::{JobKind, QueueName, Tenant},
     policy::Backoff,
+    priority::Priority,
 };
 
 /// A payload type together with its policy. A job states only what differs from the defaults.
@@ -24,6 +25,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const QUEUE: QueueName;
     /// Attempts in all before the job is dead.
     const MAX_ATTEMPTS: u32 = 10;
+    /// Which of the tenant's jobs go first.
+    const PRIORITY: Priority = Priority::Normal;
     /// Distance between attempts.
     const BACKOFF: Backoff = Backoff::DEFAULT;
     /// Hard deadline of one attempt.
@@ -128,6 +131,9 @@ pub struct NewJob {
     /// The lane it stands in.
     #[serde(default)]
     pub lane: Lane,
+    /// Which of the tenant's jobs go first.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
     /// JSON text, at most [`MAX_PAYLOAD_BYTES`]. In JSON it is a string, so it stays the same to the byte.
     #[serde(with = "text")]
     pub payload: Vec<u8>,
@@ -162,6 +168,7 @@ impl NewJob {
             kind: J::KIND,
             queue: J::QUEUE,
             lane: job.lane(),
+            priority: J::PRIORITY,
             payload,
             run_at: None,
             max_attempts: J::MAX_ATTEMPTS,
@@ -198,6 +205,13 @@ impl NewJob {
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
+        self
+    }
+
+    /// Which of the tenant's jobs go first.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 

@@ -90,6 +90,7 @@ mod model;
 mod name;
 mod outcome;
 mod policy;
+mod priority;
 mod record;
 mod scope;
 mod script;
@@ -111,6 +112,7 @@ pub use lane::Lane;
 pub use name::{JobKind, LaneName, QueueName, ScopeKey, Tenant};
 pub use outcome::{CapUse, Done, Outcome, Stop};
 pub use policy::{Backoff, Policies, Policy, RetryPolicy};
+pub use priority::Priority;
 pub use record::{Attempt, Cancelled, DeadLetter, JobRecord, JobState, ListFilter, LogLine, Page, Promoted};
 pub use scope::{
     CapSpec, CapState, CapWindow, Closing, Defined, RampStep, RateLimit, Restored, ScopeLimits, ScopeState,

@@ -12,6 +12,7 @@ use crate::{
     job::{Links, UniqueFor, UniqueKey},
     lane::Lane,
     name::{JobKind, QueueName, Tenant},
+    priority::Priority,
 };
 
 /// Where a job is in its life.
@@ -97,6 +98,9 @@ pub struct JobRecord {
     pub queue: QueueName,
     /// The lane it stands in.
     pub lane: Lane,
+    /// Which of the tenant's jobs go first.
+    #[serde(default)]
+    pub priority: Priority,
     /// Where it is in its life.
     pub state: JobState,
     /// Runs that count so far, including one under way.

@@ -41,17 +41,27 @@ macro_rules! fragment {
 /// A script about a server, not about a shard.
 const ALONE: &[&str] = &[];
 const KEYS: &[&str] = &[fragment!("keys")];
-const READING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("describe")];
+const READING: &[&str] =
+    &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("waiting"), fragment!("describe")];
 const NOTING: &[&str] = &[fragment!("keys"), fragment!("master")];
-const SCOPING: &[&str] =
-    &[fragment!("keys"), fragment!("master"), fragment!("record"), fragment!("lanes"), fragment!("scopes")];
+const SCOPING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("master"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("waiting"),
+    fragment!("scopes"),
+    fragment!("waking"),
+];
 const MOVING: &[&str] = &[
     fragment!("keys"),
     fragment!("master"),
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
+    fragment!("waiting"),
     fragment!("scopes"),
+    fragment!("waking"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
@@ -64,7 +74,9 @@ const CLOSING: &[&str] = &[
     fragment!("charges"),
     fragment!("later"),
     fragment!("lanes"),
+    fragment!("waiting"),
     fragment!("scopes"),
+    fragment!("waking"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
@@ -75,6 +87,7 @@ const CREATING: &[&str] = &[
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
+    fragment!("waiting"),
     fragment!("naming"),
     fragment!("creation"),
 ];
@@ -86,12 +99,15 @@ const TURNING: &[&str] = &[
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
+    fragment!("waiting"),
     fragment!("scopes"),
+    fragment!("waking"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
     fragment!("outcomes"),
     fragment!("claims"),
+    fragment!("shares"),
     fragment!("describe"),
 ];
 const UPKEEP: &[&str] = &[
@@ -100,13 +116,16 @@ const UPKEEP: &[&str] = &[
     fragment!("record"),
     fragment!("later"),
     fragment!("lanes"),
+    fragment!("waiting"),
     fragment!("scopes"),
+    fragment!("waking"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
     fragment!("holdings"),
     fragment!("upkeep"),
     fragment!("memory"),
+    fragment!("doomed"),
 ];
 
 /// What Redis must know of a script before it runs it.
@@ -177,6 +196,9 @@ script!(LOOK, "look", Reads, KEYS);
 script!(TICK, "tick", Settles, UPKEEP);
 script!(PAUSE, "pause", Settles, KEYS);
 script!(LIMIT_DEPTH, "limit_depth", Settles, READING);
+script!(PAUSE_LANE, "pause_lane", Settles, READING);
+script!(CANCEL_LANE, "cancel_lane", Settles, READING);
+script!(WEIGH, "weigh", Settles, READING);
 script!(STATS, "stats", Reads, READING);
 script!(DEFINE_SCOPE, "define_scope", Settles, SCOPING);
 script!(PAUSE_SCOPE, "pause_scope", Settles, SCOPING);

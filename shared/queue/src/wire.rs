@@ -59,6 +59,20 @@ pub(crate) fn put_short(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text);
 }
 
+/// A lane without a priority: queue, tenant and name with their lengths H, number of scopes B, the scopes with theirs. The
+/// lane of another priority than normal has a byte more, so the priorities of a lane are lanes of their own to the scripts.
+pub(crate) fn lane(queue: &QueueName, tenant: &Tenant, lane: &Lane) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(96);
+    put_short(&mut packed, queue.as_str());
+    put_short(&mut packed, tenant.as_str());
+    put_short(&mut packed, lane.name.as_str());
+    packed.push(u8::try_from(lane.scopes.len()).unwrap_or(u8::MAX));
+    for scope in &lane.scopes {
+        put_short(&mut packed, scope.as_str());
+    }
+    packed
+}
+
 /// Lanes and kinds of a batch, each named once.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
@@ -69,14 +83,8 @@ pub(crate) struct Tables {
 
 impl Tables {
     fn lane(&mut self, job: &NewJob) -> usize {
-        let mut packed = Vec::with_capacity(96);
-        put_short(&mut packed, job.queue.as_str());
-        put_short(&mut packed, job.tenant.as_str());
-        put_short(&mut packed, job.lane.name.as_str());
-        packed.push(u8::try_from(job.lane.scopes.len()).unwrap_or(u8::MAX));
-        for scope in &job.lane.scopes {
-            put_short(&mut packed, scope.as_str());
-        }
+        let mut packed = lane(&job.queue, &job.tenant, &job.lane);
+        packed.extend(job.priority.mark());
         if let Some(place) = self.lane_places.get(&packed) {
             return *place;
         }

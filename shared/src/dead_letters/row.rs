@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{JobId, JobKind, Lane, Links, NewJob, QueueName, UniqueFor, UniqueKey};
+use postrider_queue::{JobId, JobKind, Lane, Links, NewJob, Priority, QueueName, UniqueFor, UniqueKey};
 use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
@@ -84,6 +84,7 @@ impl Model {
             kind: JobKind::parse(self.kind.as_str()).map_err(name)?,
             queue: QueueName::parse(self.queue.as_str()).map_err(name)?,
             lane,
+            priority: Priority::Normal,
             payload: self.redrive_payload.clone().unwrap_or_else(|| self.payload.clone()),
             run_at: None,
             max_attempts: u32::try_from(self.max_attempts).unwrap_or(1).max(1),

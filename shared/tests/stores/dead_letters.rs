@@ -31,6 +31,7 @@ fn letter(scene: &Scene, death_number: u64) -> postrider_queue::DeadLetter {
         kind: job.kind,
         queue: job.queue,
         lane: Lane::default(),
+        priority: postrider_queue::Priority::Normal,
         state: JobState::Dead,
         attempt: 10,
         max_attempts: 10,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::Accepted;
+use super::{Accepted, Priority};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency;
@@ -39,6 +39,8 @@ pub struct Submission {
     #[serde(default = "nothing")]
     #[schema(value_type = Object)]
     pub payload: Value,
+    /// Which of the tenant's jobs go first; `normal` if absent.
+    pub priority: Option<Priority>,
     /// Not before this time, up to the year 9999; at once if it is past.
     pub run_at: Option<DateTime<Utc>>,
     /// After so many failed attempts the job is dead; the kind's own number if absent.
@@ -109,6 +111,7 @@ impl Submission {
         }
         job.run_at = self.run_at;
         job.links.batch = batch;
+        job.priority = self.priority.map_or(job.priority, Into::into);
         job.idempotency_key = key;
         job.max_attempts = self.max_attempts.unwrap_or(job.max_attempts);
         if let Some(queue) = queue {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::submission;
+use super::{Priority, submission};
 
 /// A job, its progress and how it ended.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -22,6 +22,8 @@ pub struct Job {
     pub lane: String,
     /// Where it is in its life.
     pub state: JobState,
+    /// Which of the tenant's jobs go first.
+    pub priority: Priority,
     /// How often it was started, without returns and waits.
     pub attempt: u32,
     /// After so many failed attempts it is dead.
@@ -141,6 +143,7 @@ impl From<JobRecord> for Job {
             queue: record.queue.to_string(),
             lane: record.lane.name.to_string(),
             state: record.state.into(),
+            priority: record.priority.into(),
             attempt: record.attempt,
             max_attempts: record.max_attempts,
             snoozes: record.snoozes,

@@ -58,6 +58,7 @@ end
 -- After the follow-ups of what ended were created, so that they may belong to a batch whose last job that was.
 local function write_endings()
   for class, list in pairs(ended.by_class) do call_many('RPUSH', k_finished(class), list, 256) end
+  ended.by_class = {}
   local dead, numbered = ended.dead, {}
   if #dead > 0 then
     local first = call('HINCRBY', META, 'deaths', #dead) - #dead
@@ -72,4 +73,5 @@ local function write_endings()
       close_batch(key)
     end
   end
+  ended.batches = {}
 end

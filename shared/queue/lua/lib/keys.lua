@@ -6,9 +6,14 @@
 --   lane_refs   hash   number -> records that name it      lane:N     list   ids that wait
 --   kinds       hash   number -> kind                      kind_ids   hash   kind -> number
 --   ring:Q      list   tenants with work in queue Q        tenant:Q:T list   lanes of tenant T with work in Q
+--   high:Q:T    list   its lanes of high priority          low:Q:T    list   its lanes of low priority
+--   rules       hash   L, lane -> its rule; T, tenant -> weight
+--   credits     hash   what a turn in a ring that was cut short still grants; places of tenants in their slots
+--   doomed      list   lists of ids that wait to be cancelled, each with its lane
 --   suspects:Q  list   ids that twice saw a crash          suspected  set    queues with suspects
 --   suspect_of  hash   session -> number, suspect taken    started:S  set    ids of S that began after a first crash
---   parked      zset   lane by the time it may try again   parked_on  hash   lane -> the scope it waits for
+--   parked      zset   scope by the time it may give again parked_on  hash   lane -> the scope it waits for
+--   woken       hash   lane -> its place in the line of a scope, until it is visited
 --   scope:S     hash   limits and counts (scopes.lua)      waiters:S  zset   lanes that wait for scope S, by time
 --   sent:S      zset   units used, by time
 --   sessions    zset   session by expiry, 0 = being reaped claims:S   hash   claim of session S -> ids it took
@@ -31,7 +36,7 @@ local KINDS, KIND_IDS, PARKED, PARKED_ON = P .. 'kinds', P .. 'kind_ids', P .. '
 local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'unique', P .. 'dead'
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
 local SUSPECTED, SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspected', P .. 'suspect_of', P .. 'later', P .. 'unique_till'
-local IDLE, GATE = P .. 'idle', P .. 'gate'
+local IDLE, WOKEN, RULES, CREDITS, DOOMED, GATE = P .. 'idle', P .. 'woken', P .. 'rules', P .. 'credits', P .. 'doomed', P .. 'gate'
 local call, pack, unpack_from, sub, concat = redis.call, struct.pack, struct.unpack, string.sub, table.concat
 local now
 do
@@ -41,7 +46,9 @@ end
 --[[inner]] -- the rest of a script is a function of its own (script.rs)
 local function k_lane(number) return P .. 'lane:' .. number end
 local function k_ring(queue) return P .. 'ring:' .. queue end
-local function k_tenant(queue, tenant) return P .. 'tenant:' .. queue .. ':' .. tenant end
+-- Lanes of a tenant by priority: 0 normal, 1 high, 2 low.
+local CLASSES = { [0] = 'tenant:', 'high:', 'low:' }
+local function k_tenant(queue, tenant, class) return P .. CLASSES[class] .. queue .. ':' .. tenant end
 local function k_suspects(queue) return P .. 'suspects:' .. queue end
 local function k_scope(scope) return P .. 'scope:' .. scope end
 local function k_sent(scope) return P .. 'sent:' .. scope end

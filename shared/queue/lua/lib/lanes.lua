@@ -1,6 +1,6 @@
 -- Lanes with waiting jobs stand in their tenant's ring, tenants with such lanes in their queue's ring. A lane is in the
 -- ring exactly if its list is not empty and it is not parked, so that membership needs no look-up: whoever pushes the
--- first id into a list, or the first lane into a ring, adds the entry above.
+-- first id into a list, or the first lane into a ring, adds the entry above. A tenant has a list of lanes per priority.
 local lanes = {}
 local function read_lane(raw)
   local lane, pos, scopes = { scopes = {} }, nil, nil
@@ -10,6 +10,9 @@ local function read_lane(raw)
     scope, pos = unpack_from('>Hc0', raw, pos)
     lane.scopes[i] = lane.tenant .. ':' .. scope
   end
+  -- A byte more is the priority; without it, the lane is known to its rule.
+  lane.priority = string.byte(raw, pos) or 0
+  lane.base = sub(raw, 1, pos - 1)
   return lane
 end
 
@@ -51,26 +54,33 @@ local function wake(queue)
   end
 end
 
-local function enter_ring(number, lane)
-  if call('RPUSH', k_tenant(lane.queue, lane.tenant), number) == 1 then
-    if call('RPUSH', k_ring(lane.queue), lane.tenant) == 1 then woken[lane.queue] = true end
+local function enter_ring(number, lane, at_head)
+  local queue, tenant, class = lane.queue, lane.tenant, lane.priority
+  if call(at_head and 'LPUSH' or 'RPUSH', k_tenant(queue, tenant, class), number) == 1
+    and call('EXISTS', k_tenant(queue, tenant, (class + 1) % 3), k_tenant(queue, tenant, (class + 2) % 3)) == 0 then
+    if call('RPUSH', k_ring(queue), tenant) == 1 then woken[queue] = true end
   end
 end
 
-local function unpark(number)
-  if call('ZREM', PARKED, number) == 0 then return false end
-  local scope = call('HGET', PARKED_ON, number)
-  if scope then
-    call('HDEL', PARKED_ON, number)
-    call('ZREM', k_waiters(scope), number)
-  end
-  local lane = lane_of(number)
-  if lane then
-    count(lane.queue, 'p', -1)
-    if call('EXISTS', k_lane(number)) == 1 then enter_ring(number, lane) end
-  end
-  return true
+-- What operators said of a lane, whatever its priority: paused, weight, and until when its jobs were cancelled.
+local RULE = '>BHI6'
+local function rule_of(base)
+  local raw = call('HGET', RULES, 'L' .. base)
+  if not raw then return { weight = 1, cancelled = 0 } end
+  local paused, weight, cancelled = unpack_from(RULE, raw)
+  return { paused = paused == 1, weight = weight, cancelled = cancelled }
 end
+
+local function write_rule(base, rule)
+  if not rule.paused and rule.weight == 1 and rule.cancelled == 0 then return call('HDEL', RULES, 'L' .. base) end
+  call('HSET', RULES, 'L' .. base, pack(RULE, rule.paused and 1 or 0, rule.weight, rule.cancelled))
+end
+
+-- A lane in all priorities, as its names are recorded.
+local function variants(base) return { base, base .. '\1', base .. '\2' } end
+
+-- Lanes that are paused wait here as if for a scope.
+local function pause_of(base) return '\0' .. base end
 
 -- Appends ids to a lane (or puts them at its head), and the lane into the ring if it was empty.
 local function push(number, ids, at_head)
@@ -79,48 +89,6 @@ local function push(number, ids, at_head)
   if length == #ids then
     count(lane.queue, 'l', 1)
     enter_ring(number, lane)
-  end
-end
-
--- Makes jobs available: suspects wait apart (suspect.lua), all others in their lane. `jobs` is a list of {id, record}; records are
--- not written here. A job with an open reservation may go on although its lane waits for the scope, so it unparks it.
-local function make_available(jobs, at_head)
-  local by_lane, reserved = {}, {}
-  local first, last, step = 1, #jobs, 1
-  if at_head then first, last, step = #jobs, 1, -1 end
-  for i = first, last, step do
-    local id, r = jobs[i][1], jobs[i][2]
-    local lane = lane_of(r.lane)
-    if lane then
-      count(lane.queue, 'a', 1)
-      if r.crashes >= SUSPECT_FROM then
-        if call('RPUSH', k_suspects(lane.queue), id) == 1 then call('SADD', SUSPECTED, lane.queue) end
-      else
-        local ids = by_lane[r.lane]
-        if not ids then ids = {}; by_lane[r.lane] = ids end
-        ids[#ids + 1] = id
-        if r.reserved then reserved[r.lane] = true end
-      end
-    end
-  end
-  for number, ids in pairs(by_lane) do
-    push(number, ids, at_head)
-    if reserved[number] then unpark(number) end
-  end
-end
-
--- A record is gone: the lane it named may be forgotten once no record names it.
-local function drop_lane_refs(refs)
-  for number, by in pairs(refs) do
-    if call('HINCRBY', LANE_REFS, number, -by) <= 0 then
-      local raw = call('HGET', LANES, number)
-      call('HDEL', LANE_REFS, number)
-      call('HDEL', LANES, number)
-      if raw then call('HDEL', LANE_IDS, raw) end
-      local lane = lane_of(number)
-      if lane and call('DEL', k_lane(number)) == 1 then count(lane.queue, 'l', -1) end
-      unpark(number)
-    end
   end
 end
 

@@ -3,52 +3,55 @@
 -- stays small however many jobs wait. A bucket beyond three days is 16 days wide (the year 9999 is 182,000 buckets away)
 -- and is opened two days ahead, into buckets of an hour.
 -- An id may stand in a bucket although its job was cancelled, promoted or put off meanwhile: its record decides.
-local HOUR, DAY = 3600000, 86400000
-local SOON, NEAR, WIDE = 2 * HOUR, 3 * DAY, 16 * DAY
+local schedule, open_bucket
+do
+  local HOUR, DAY = 3600000, 86400000
+  local SOON, NEAR, WIDE = 2 * HOUR, 3 * DAY, 16 * DAY
 
--- pairs: time and id, repeated. `opened`: they come from a wide bucket, so they go into narrow ones.
-local function schedule(pairs_of, opened)
-  local due, buckets, opens = {}, {}, {}
-  for i = 1, #pairs_of, 2 do
-    local run, id = pairs_of[i], pairs_of[i + 1]
-    if run - now <= SOON then
-      due[#due + 1] = run
-      due[#due + 1] = id
-    else
-      local bucket, open
-      if opened or run - now < NEAR then
-        local start = run - run % HOUR
-        bucket, open = 'h' .. start / HOUR, start - HOUR
+  -- pairs: time and id, repeated. `opened`: they come from a wide bucket, so they go into narrow ones.
+  function schedule(pairs_of, opened)
+    local due, buckets, opens = {}, {}, {}
+    for i = 1, #pairs_of, 2 do
+      local run, id = pairs_of[i], pairs_of[i + 1]
+      if run - now <= SOON then
+        due[#due + 1] = run
+        due[#due + 1] = id
       else
-        local start = run - run % WIDE
-        bucket, open = 'd' .. start / WIDE, start - 2 * DAY
+        local bucket, open
+        if opened or run - now < NEAR then
+          local start = run - run % HOUR
+          bucket, open = 'h' .. start / HOUR, start - HOUR
+        else
+          local start = run - run % WIDE
+          bucket, open = 'd' .. start / WIDE, start - 2 * DAY
+        end
+        local ids = buckets[bucket]
+        if not ids then ids = {}; buckets[bucket] = ids end
+        ids[#ids + 1] = id
+        opens[bucket] = open
       end
-      local ids = buckets[bucket]
-      if not ids then ids = {}; buckets[bucket] = ids end
-      ids[#ids + 1] = id
-      opens[bucket] = open
+    end
+    if #due > 0 then call_many('ZADD', DUE, due, 400) end
+    for bucket, ids in pairs(buckets) do
+      if call_many('RPUSH', k_later(bucket), ids, 256) == #ids then call('ZADD', LATER, opens[bucket], bucket) end
     end
   end
-  if #due > 0 then call_many('ZADD', DUE, due, 400) end
-  for bucket, ids in pairs(buckets) do
-    if call_many('RPUSH', k_later(bucket), ids, 256) == #ids then call('ZADD', LATER, opens[bucket], bucket) end
-  end
-end
 
--- Pours up to `most` ids of a bucket whose time has come. Returns how many.
-local function open_bucket(most)
-  local bucket = call('ZRANGEBYSCORE', LATER, '-inf', now, 'LIMIT', 0, 1)[1]
-  if not bucket then return 0 end
-  local key = k_later(bucket)
-  local ids, found = call('LPOP', key, most) or {}, {}
-  for i, raw in ipairs(get_many(JOBS, ids)) do
-    local state = raw and string.byte(raw, 2)
-    if state == SCHEDULED or state == RETRYABLE then
-      found[#found + 1] = unpack_from('>I6', raw, 28)
-      found[#found + 1] = ids[i]
+  -- Pours up to `most` ids of a bucket whose time has come. Returns how many.
+  function open_bucket(most)
+    local bucket = call('ZRANGEBYSCORE', LATER, '-inf', now, 'LIMIT', 0, 1)[1]
+    if not bucket then return 0 end
+    local key = k_later(bucket)
+    local ids, found = call('LPOP', key, most) or {}, {}
+    for i, raw in ipairs(get_many(JOBS, ids)) do
+      local state = raw and string.byte(raw, 2)
+      if state == SCHEDULED or state == RETRYABLE then
+        found[#found + 1] = unpack_from('>I6', raw, 28)
+        found[#found + 1] = ids[i]
+      end
     end
+    if call('EXISTS', key) == 0 then call('ZREM', LATER, bucket) end
+    schedule(found, true)
+    return #ids
   end
-  if call('EXISTS', key) == 0 then call('ZREM', LATER, bucket) end
-  schedule(found, true)
-  return #ids
 end

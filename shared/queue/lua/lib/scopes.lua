@@ -6,7 +6,6 @@
 -- An open reservation counts in the current window of every cap, because it may still land there. Used sends of moving
 -- windows stand in the sorted set `sent`, one member per unit, by the time it was used.
 -- What a call changes of `open` and `idle` and its counters is written once, at its end.
-local FAR = 4000000000000 -- the year 2096: parked until an event
 local NO_BOUND = 1000000
 local DAY_MS = 86400000
 local scopes, touched = {}, {}
@@ -204,26 +203,6 @@ local function reserve(lane, fresh, inherited)
         scope.tat, scope.later = math.max(scope.tat, now * 1000) + (fresh + inherited) * scope.every, true
         add(scope, 'open', 0)
       end
-    end
-  end
-end
-
-local function park(number, lane, till, scope)
-  if scopes[scope] and scopes[scope].closed then note_master() end
-  if call('ZADD', PARKED, till, number) == 1 then count(lane.queue, 'p', 1) end
-  call('HSET', PARKED_ON, number, scope)
-  call('ZADD', k_waiters(scope), now, number)
-end
-
--- Scopes that may have room for a waiter, looked at once at the end of the call.
-local freed = {}
-local function wake_waiters()
-  for id, units in pairs(freed) do
-    local room = room_of(id)
-    local most = math.min(room, units, 32)
-    if most > 0 then
-      local popped = call('ZPOPMIN', k_waiters(id), most)
-      for i = 1, #popped, 2 do unpark(popped[i]) end
     end
   end
 end

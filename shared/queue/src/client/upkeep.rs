@@ -17,13 +17,13 @@ pub struct Ticked {
     pub promoted: u64,
     /// Jobs taken back from dead sessions.
     pub rescued: u64,
-    /// Lanes whose time had come.
+    /// Scopes whose time had come; each wakes the first of the lanes that wait for it.
     pub unparked: u64,
     /// Expired records removed.
     pub pruned: u64,
     /// Whether some shard has more to do at once.
     pub more: bool,
-    /// How long until the next job or parked lane is due, if one is known.
+    /// How long until the next job is due or a scope may give again, if one is known.
     pub next_due: Option<Duration>,
     /// Whether suspects wait for a worker that [takes them](crate::WorkerConfig::take_suspects).
     pub suspects: bool,

@@ -8,7 +8,7 @@ use super::{
     Attempt, BatchId, DateTime, JobId, JobKind, JobRecord, JobState, Lane, LaneName, Links, QueueError, QueueName,
     ScopeKey, Tenant, UniqueFor, UniqueKey, Utc, bytes, integer, list, time,
 };
-use crate::script::PROTOCOL;
+use crate::{priority::Priority, script::PROTOCOL};
 
 const AVAILABLE: u8 = b'a';
 const RESERVED: u8 = 1;
@@ -26,6 +26,7 @@ struct Place {
     queue: QueueName,
     tenant: Tenant,
     lane: Lane,
+    priority: Priority,
 }
 
 /// What the numbers in the records of one answer stand for.
@@ -62,7 +63,7 @@ fn place(packed: &[u8]) -> Result<Place, QueueError> {
     let name = LaneName::parse(cursor.short_text()?)?;
     let total = cursor.number(1)?;
     let scopes = (0..total).map(|_| ScopeKey::parse(cursor.short_text()?)).collect::<Result<_, QueueError>>()?;
-    Ok(Place { queue, tenant, lane: Lane { name, scopes } })
+    Ok(Place { queue, tenant, lane: Lane { name, scopes }, priority: Priority::of_mark(cursor.0.first()) })
 }
 
 struct Cursor<'a>(&'a [u8]);
@@ -180,6 +181,7 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
         kind,
         queue: place.queue,
         lane: place.lane,
+        priority: place.priority,
         state,
         attempt,
         max_attempts,

@@ -186,6 +186,7 @@ pub(crate) fn job(of: &str) -> NewJob {
         kind: postrider_queue::JobKind::new("echo"),
         queue: WORK,
         lane: Lane::default(),
+        priority: postrider_queue::Priority::Normal,
         payload: br#"{"n":1}"#.to_vec(),
         run_at: None,
         max_attempts: 3,

@@ -1,0 +1,22 @@
+-- Cancels all jobs of a lane that do not run, whatever their priority. Waiting ones are cancelled by the next steps of
+-- maintenance, those that wait for a time when they would become available, a running one when it would be tried again.
+-- KEYS  1 jobs
+-- ARGV  1 lane
+-- result  ids that waited in the lane
+-- bounds  three lists are renamed, however long they are
+local rule, waiting = rule_of(ARGV[1]), 0
+rule.cancelled = now
+write_rule(ARGV[1], rule)
+for _, number in ipairs(call('HMGET', LANE_IDS, unpack(variants(ARGV[1])))) do
+  local length = number and call('LLEN', k_lane(number)) or 0
+  if length > 0 then
+    local entry = number .. ':' .. call('HINCRBY', META, 'doomed', 1)
+    call('RENAME', k_lane(number), P .. 'doomed:' .. entry)
+    call('RPUSH', DOOMED, entry)
+    -- The list keeps an id of no job, because a lane in a ring or parked has a list.
+    call('RPUSH', k_lane(number), string.rep('\0', 14))
+    waiting = waiting + length
+  end
+end
+finish()
+return waiting

@@ -1,0 +1,28 @@
+-- Cancels the jobs of cancelled lanes in steps: `cancel_lane` only moved their list away.
+local function k_doomed(entry) return P .. 'doomed:' .. entry end
+
+-- Returns how many were cancelled, and whether more remain.
+local function cancel_doomed(most)
+  local entry = call('LINDEX', DOOMED, 0)
+  if not entry then return 0, false end
+  local key = k_doomed(entry)
+  local ids = call('LPOP', key, most) or {}
+  local number = tonumber(string.match(entry, '^%d+'))
+  local lane = lane_of(number)
+  local mark = lane and rule_of(lane.base).cancelled or now
+  local raws, records = get_records(ids), {}
+  for i, id in ipairs(ids) do
+    local r = raws[i] and open_record(raws[i])
+    if r and r.state == AVAILABLE and r.lane == number and r.enqueued <= mark then
+      if lane then count(lane.queue, 'a', -1) end
+      settle(r, '?', now)
+      end_record(id, r, CANCELLED)
+      records[#records + 1] = id
+      records[#records + 1] = seal_record(r)
+    end
+  end
+  call_many('HSET', JOBS, records, 400)
+  write_endings()
+  if call('EXISTS', key) == 0 then call('LPOP', DOOMED) end
+  return #records / 2, call('EXISTS', DOOMED) == 1
+end

@@ -1,0 +1,218 @@
+-- Takes jobs for a session: round-robin over tenants, then over a tenant's lanes, by priority and weight.
+-- What stands between `do` and `end` is known only here: a script has room for 200 names.
+local claim
+do
+  local MOST_VISITS = 256
+  -- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs.
+  local MOST_IN_A_VISIT = 16
+
+  -- Whether anybody gave a tenant or a lane a weight, or paused or cancelled a lane.
+  local ruled = call('EXISTS', RULES) == 1
+
+  -- Takes up to `want` jobs of a lane without scopes. Returns how many, and whether jobs remain.
+  local function visit_free(number, want, lane)
+    local key = k_lane(number)
+    local length = call('LLEN', key)
+    local ids = call('LPOP', key, want) or {}
+    local raws, runs, got = get_many(JOBS, ids), get_many(RUNS, ids), 0
+    for i, id in ipairs(ids) do
+      if take_record(id, raws[i], runs[i], number, false, lane.cancelled) then got = got + 1 end
+    end
+    return got, length > #ids
+  end
+
+  -- The same under the limits of scopes: a job that inherits a reservation needs no room, any other takes one unit.
+  local function visit_scoped(number, lane, want, place)
+    local key = k_lane(number)
+    local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
+    local ids = call('LRANGE', key, 0, want - 1)
+    local raws, runs, got, consumed, fresh = get_many(JOBS, ids), get_many(RUNS, ids), 0, 0, 0
+    local stopped
+    for i, id in ipairs(ids) do
+      local raw = raws[i]
+      local inherits = raw and bit.band(string.byte(raw, 3), RESERVED) ~= 0
+      local stale = not raw or runs[i] or string.byte(raw, 2) ~= AVAILABLE
+      if not stale and (inherits and again or room) <= 0 then
+        stopped = inherits and 'again' or 'fresh'
+        break
+      end
+      consumed = consumed + 1
+      if take_record(id, raw, runs[i], number, true, lane.cancelled) then
+        got = got + 1
+        again = again - 1
+        if not inherits then
+          room = room - 1
+          fresh = fresh + 1
+        end
+        room = math.min(room, again)
+      end
+    end
+    if consumed > 0 then call('LPOP', key, consumed) end
+    if got > 0 then reserve(lane, fresh, got - fresh) end
+    if stopped then
+      if got > 0 then
+        local _
+        _, till, blocking, _, again_till, again_blocking = lane_room(lane)
+      end
+      place = place and (place < 0 and place - FIRST_IN_LINE or place) or now
+      if stopped == 'again' then till, blocking, place = again_till, again_blocking, place + FIRST_IN_LINE end
+      blocking = blocking or lane.scopes[1]
+      park(number, lane, till, blocking, place)
+      pass_on(lane.scopes, blocking)
+      return got, false, true
+    end
+    pass_on(lane.scopes)
+    return got, call('EXISTS', key) == 1, false
+  end
+
+  -- Takes up to `most` jobs of a lane. Returns how many, and whether the lane goes back into its ring.
+  local function visit(number, most)
+    number = tonumber(number)
+    local lane = lane_of(number)
+    local place = place_of(number)
+    if not lane then return 0, false end
+    local rule = ruled and rule_of(lane.base)
+    if rule and rule.paused then
+      park(number, lane, FAR, pause_of(lane.base))
+      pass_on(lane.scopes)
+      return 0, false
+    end
+    local got, remains, parked
+    lane.cancelled = rule and rule.cancelled or 0
+    if #lane.scopes == 0 then
+      got, remains = visit_free(number, most, lane)
+    else
+      got, remains, parked = visit_scoped(number, lane, most, place)
+    end
+    if got > 0 then
+      count(lane.queue, 'a', -got)
+      count(lane.queue, 'r', got)
+    end
+    if not remains and not parked then count(lane.queue, 'l', -1) end
+    return got, remains
+  end
+
+  -- Shares `want` out over a ring: in each round every entry may take as many as its weight says. An entry whose turn ends
+  -- because nothing more is wanted goes on with the rest of it in the next call, so that shares are exact in the long run.
+  -- `weight_of` an entry and its credit's field are only asked for when there are rules. Without them an entry takes `few` at
+  -- once even if the ring is long.
+  local visits = 0
+  local function share_out(ring, want, few, weight_of, credit_of, visit_entry)
+    local got = 0
+    local length = call('LLEN', ring)
+    -- One turn of the entry at the head. Returns whether it stays in the ring.
+    local function turn(entry, grant)
+      visits = visits + 1
+      local most = math.min(grant, want - got)
+      local took, remains = visit_entry(entry, most)
+      got = got + took
+      if remains and ruled and took == most and most < grant then
+        call('HSET', CREDITS, credit_of(entry), grant - most)
+        call('LPUSH', ring, entry)
+      elseif remains then
+        call('RPUSH', ring, entry)
+      end
+      return remains
+    end
+    if ruled and length > 0 then
+      local head = call('LINDEX', ring, 0)
+      local credit = call('HGET', CREDITS, credit_of(head))
+      if credit then
+        call('HDEL', CREDITS, credit_of(head))
+        call('LPOP', ring)
+        if not turn(head, tonumber(credit)) then length = length - 1 end
+      end
+    end
+    while length > 0 and got < want and visits < MOST_VISITS do
+      local sum, weights = length, {}
+      if ruled and length <= 64 then
+        sum = 0
+        for _, entry in ipairs(call('LRANGE', ring, 0, -1)) do
+          weights[entry] = weights[entry] or weight_of(entry)
+          sum = sum + weights[entry]
+        end
+      end
+      local rounds = math.max(1, math.floor((want - got) / sum))
+      if not ruled then rounds = math.max(rounds, few) end
+      local before, last = got, length
+      for _ = 1, last do
+        if got >= want or visits >= MOST_VISITS then break end
+        local entry = call('LPOP', ring)
+        if not entry then
+          length = 0
+          break
+        end
+        local grant = ruled and rounds * (weights[entry] or weight_of(entry)) or rounds
+        if not turn(entry, grant) then length = length - 1 end
+      end
+      if got == before and length == last then break end
+    end
+    return got
+  end
+
+  local function lane_weight(number)
+    local lane = lane_of(number)
+    return lane and rule_of(lane.base).weight or 1
+  end
+  local function lane_credit(number) return 'L' .. number end
+  local function visit_lanes(key, most)
+    local few = math.min(MOST_IN_A_VISIT, math.floor(most / 4))
+    return share_out(key, most, few, lane_weight, lane_credit, visit)
+  end
+
+  -- Of 21 places in a row, 16 are for high priority, 4 for normal and 1 for low; places nobody claims go to the others.
+  local PLACES, HIGH, NORMAL, LOW = 21, 1, 0, 2
+  local function visit_priorities(queue, tenant, most)
+    local field = 'P' .. queue .. ':' .. tenant
+    local place = call('HINCRBY', CREDITS, field, most) - most
+    local plan = { [HIGH] = 0, [NORMAL] = 0, [LOW] = 0 }
+    for n = place + 1, place + most do
+      local at = n % PLACES
+      local class = (at == 0 and LOW) or (at % 5 == 0 and NORMAL) or HIGH
+      plan[class] = plan[class] + 1
+    end
+    local got, standing = 0, false
+    for pass = 1, 2 do
+      for _, class in ipairs({ HIGH, NORMAL, LOW }) do
+        local share = (pass == 1) and plan[class] or most - got
+        if share > 0 then got = got + visit_lanes(k_tenant(queue, tenant, class), share) end
+      end
+    end
+    for class = 0, 2 do standing = standing or call('EXISTS', k_tenant(queue, tenant, class)) == 1 end
+    if not standing then call('HDEL', CREDITS, field) end
+    return got, standing
+  end
+
+  local function tenant_weight(tenant) return tonumber(call('HGET', RULES, 'T' .. tenant)) or 1 end
+
+  -- Takes up to `want` jobs of a queue, fairly over its tenants, their priorities, and the lanes of each.
+  local function claim_queue(queue, want)
+    if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
+    visits = 0
+    return share_out(k_ring(queue), want, 1, tenant_weight,
+      function(tenant) return 'T' .. queue .. ':' .. tenant end,
+      function(tenant, most)
+        if call('EXISTS', k_tenant(queue, tenant, HIGH), k_tenant(queue, tenant, LOW)) > 0 then
+          return visit_priorities(queue, tenant, most)
+        end
+        local key = k_tenant(queue, tenant, NORMAL)
+        return visit_lanes(key, most), call('EXISTS', key) == 1
+      end)
+  end
+
+  -- Takes up to `want` jobs of several queues, each an even share first. Returns whether work may remain.
+  function claim(session, sequence, queues, want)
+    claim_for(session, 't', sequence)
+    local share, got = math.max(1, math.floor(want / #queues)), 0
+    for pass = 1, (#queues > 1) and 2 or 1 do
+      for _, queue in ipairs(queues) do
+        local most = want - got
+        if pass == 1 and #queues > 1 then most = math.min(most, share) end
+        if most > 0 then got = got + claim_queue(queue, most) end
+      end
+    end
+    if got > 0 then write_claim() end
+    write_endings()
+    return got
+  end
+end

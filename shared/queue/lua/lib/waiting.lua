@@ -1,0 +1,100 @@
+-- Lanes that wait for a scope that could not give: each stands in the scope's line by the time it came, `parked_on` names the
+-- scope, and `parked` has the scope by the time it may give again, so that a time wakes only the first in the line. And what
+-- jobs that become available, or end, do to their lanes.
+
+local FAR = 4000000000000 -- the year 2096: parked until an event
+-- One whose first job brings its reservation along goes before all that need room in a cap: it may go on when they may not.
+local FIRST_IN_LINE = -10000000000000
+local line_kept
+-- The place in the line of a lane that was woken, until it is visited: woken in vain, it stands there again.
+local function place_of(number)
+  if line_kept == nil then line_kept = call('EXISTS', WOKEN) == 1 end
+  local place = line_kept and call('HGET', WOKEN, number)
+  if place then call('HDEL', WOKEN, number) end
+  return place and tonumber(place)
+end
+
+local function park(number, lane, till, scope, place)
+  if call('HSET', PARKED_ON, number, scope) == 1 then count(lane.queue, 'p', 1) end
+  call('ZADD', k_waiters(scope), place or now, number)
+  if till < FAR then call('ZADD', PARKED, 'LT', till, scope) end
+end
+
+-- Returns whether the lane was parked and has work.
+local function unpark(number, at_head)
+  local scope = call('HGET', PARKED_ON, number)
+  if not scope then return false end
+  call('HDEL', PARKED_ON, number)
+  call('ZREM', k_waiters(scope), number)
+  local lane = lane_of(number)
+  if lane then
+    count(lane.queue, 'p', -1)
+    if call('EXISTS', k_lane(number)) == 1 then
+      enter_ring(number, lane, at_head)
+      return true
+    end
+  end
+  return false
+end
+
+-- Units by which a scope may have more room than before; its waiters are woken at the end of the call (waking.lua).
+local freed = {}
+local MOST_WOKEN = 32
+-- Whoever is in line for these scopes may try, except for the one that is known to have nothing.
+local function pass_on(scopes_of, except)
+  for _, id in ipairs(scopes_of) do
+    if id ~= except then freed[id] = MOST_WOKEN end
+  end
+end
+
+-- Makes jobs available: suspects wait apart (suspect.lua), all others in their lane. `jobs` is a list of {id, record}; records are
+-- not written here. A job with an open reservation may go on although its lane waits for the scope, so it unparks it.
+local function make_available(jobs, at_head)
+  local by_lane, reserved = {}, {}
+  local first, last, step = 1, #jobs, 1
+  if at_head then first, last, step = #jobs, 1, -1 end
+  for i = first, last, step do
+    local id, r = jobs[i][1], jobs[i][2]
+    local lane = lane_of(r.lane)
+    if lane then
+      count(lane.queue, 'a', 1)
+      if r.crashes >= SUSPECT_FROM then
+        if call('RPUSH', k_suspects(lane.queue), id) == 1 then call('SADD', SUSPECTED, lane.queue) end
+      else
+        local ids = by_lane[r.lane]
+        if not ids then ids = {}; by_lane[r.lane] = ids end
+        ids[#ids + 1] = id
+        if r.reserved then reserved[r.lane] = true end
+      end
+    end
+  end
+  for number, ids in pairs(by_lane) do
+    push(number, ids, at_head)
+    if reserved[number] then unpark(number) end
+  end
+end
+
+-- A record is gone: the lane it named may be forgotten once no record names it.
+local function drop_lane_refs(refs)
+  for number, by in pairs(refs) do
+    if call('HINCRBY', LANE_REFS, number, -by) <= 0 then
+      local raw = call('HGET', LANES, number)
+      call('HDEL', LANE_REFS, number)
+      call('HDEL', LANES, number)
+      if raw then call('HDEL', LANE_IDS, raw) end
+      local lane = lane_of(number)
+      if lane and call('DEL', k_lane(number)) == 1 then count(lane.queue, 'l', -1) end
+      if lane and call('HEXISTS', RULES, 'L' .. lane.base) == 1 then
+        local known = call('HMGET', LANE_IDS, unpack(variants(lane.base)))
+        local rule = rule_of(lane.base)
+        if not (known[1] or known[2] or known[3]) and rule.cancelled > 0 then
+          rule.cancelled = 0
+          write_rule(lane.base, rule)
+        end
+      end
+      unpark(number)
+      place_of(number)
+      if lane then pass_on(lane.scopes) end
+    end
+  end
+end

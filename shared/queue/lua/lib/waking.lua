@@ -1,0 +1,92 @@
+-- Wakes lanes that wait for a scope that may have room: the oldest first, as many as there are units; one that finds no use
+-- for its unit passes it on, and the last one tells when it leaves room (claims.lua).
+local wake_waiters, pass_on_wakes
+do
+  local MOST_TRIES = 64
+
+  -- A lane in a queue or under a rule that is paused is put into its ring, but the unit is for the next.
+  local function can_use(number)
+    local lane = lane_of(number)
+    return call('SISMEMBER', PAUSED, lane.queue) == 0 and not rule_of(lane.base).paused
+  end
+
+  -- Puts a woken lane at the head of its ring, behind those that were woken before and have not been visited. `after` has the
+  -- last one that this call put into a ring, by its key.
+  local function enter_in_order(number, place, after)
+    local lane = lane_of(number)
+    local key = k_tenant(lane.queue, lane.tenant, lane.priority)
+    if after[key] then
+      call('LINSERT', key, 'AFTER', after[key], number)
+    else
+      for i = 0, MOST_WOKEN do
+        local other = call('LINDEX', key, i)
+        local before = other and call('HGET', WOKEN, other)
+        if not other or i == MOST_WOKEN or not before or tonumber(before) > place then
+          if i == 0 then enter_ring(number, lane, true)
+          elseif other then call('LINSERT', key, 'BEFORE', other, number)
+          else enter_ring(number, lane) end
+          break
+        end
+      end
+    end
+    after[key] = number
+  end
+
+  local function wake_line(id, units)
+    local line = k_waiters(id)
+    local room, till, again, again_till = room_of(id)
+    local after, used, tries = {}, 0, 0
+    line_kept = nil
+    while used < math.min(units, MOST_WOKEN) and tries < MOST_TRIES do
+      local first = call('ZRANGE', line, 0, 0, 'WITHSCORES')
+      local number, place = first[1], tonumber(first[2])
+      if not number then break end
+      local left = (place < 0 and again or room) - used
+      if left <= 0 then
+        local at = place < 0 and again_till or till
+        if used == 0 and at < FAR then call('ZADD', PARKED, 'LT', math.max(at, now + 1), id) end
+        break
+      end
+      tries = tries + 1
+      call('ZREM', line, number)
+      call('HDEL', PARKED_ON, number)
+      local lane = lane_of(number)
+      if lane then
+        count(lane.queue, 'p', -1)
+        if call('EXISTS', k_lane(number)) == 1 then
+          enter_in_order(number, place, after)
+          call('HSET', WOKEN, number, string.format('%.0f', place))
+          if can_use(number) then used = used + 1 end
+        end
+      end
+    end
+    -- The rest of a long line that is of no use is looked at by the next step of maintenance.
+    if tries == MOST_TRIES then call('ZADD', PARKED, 'LT', now, id) end
+  end
+
+  -- A queue or lane may be paused after one of its lanes was woken: the unit is for the next, too.
+  function pass_on_wakes(most)
+    for _, number in ipairs(call('HRANDFIELD', WOKEN, most)) do
+      if not lane_of(number) then
+        call('HDEL', WOKEN, number)
+      elseif not can_use(number) then
+        pass_on(lane_of(number).scopes)
+      end
+    end
+  end
+
+  function wake_waiters()
+    local ids, lines = {}, {}
+    for id in pairs(freed) do
+      ids[#ids + 1] = id
+      lines[#lines + 1] = k_waiters(id)
+    end
+    for from = 1, #ids, 256 do
+      local till = math.min(from + 255, #ids)
+      if call('EXISTS', unpack(lines, from, till)) > 0 then
+        for i = from, till do wake_line(ids[i], freed[ids[i]]) end
+      end
+    end
+    freed = {}
+  end
+end
