@@ -39,7 +39,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     platform.networks().all().for_each(|network| network.lose_one_in(0));
     let told = clients.finish().await;
     let client = jobs::client(platform.redis()).await;
-    jobs::drained(&client, Duration::from_secs(60)).await;
+    let ended = jobs::all_ended(&client, Duration::from_secs(60)).await;
 
     let tally = tally(&told.accepted, &runs.read());
     let (lost_leases, refused) = (jobs::lost_leases(&platform), jobs::refused_outcomes(&platform));
@@ -64,6 +64,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
         .must("the API answered nothing but 202 and 503", told.others.is_empty())
         .must("nothing is lost", tally.lost == 0)
         .must("nothing ran twice whose lease was kept", tally.repeated <= refused)
+        .must("all jobs came to an end", ended)
         .must("no process ended", survived);
     report
 }

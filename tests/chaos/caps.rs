@@ -23,7 +23,9 @@ use sender::Send;
 use crate::jobs;
 
 /// Before an end of windows the clock is set to so much earlier, and runs on from there.
-const EVE: TimeDelta = TimeDelta::milliseconds(2_500);
+const EVE: TimeDelta = TimeDelta::milliseconds(3_500);
+/// Redis notices a new time within a second.
+const NOTICED: Duration = Duration::from_millis(1_500);
 /// Nothing was sent for so long and nothing runs: all that may be sent was.
 const QUIET: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -78,7 +80,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let started = Instant::now();
     let size = if short { SHORT } else { LONG };
     let folder = tempfile::tempdir().expect("make a folder");
-    let time = FakedTime::starting_at(folder.path(), start());
+    let time = FakedTime::starting_at(folder.path(), start()).noticed_within_a_second();
     // Redis itself is not killed here, so nothing depends on its disk.
     let redis = RedisServer::start_with(folder.path(), Some(&time), &["--appendfsync", "everysec"]).await;
     let client = jobs::client(&redis).await;
@@ -132,6 +134,7 @@ impl Drill {
         for (end, place, group) in ends {
             self.provider.expect_midnight(end);
             self.time.set(end - EVE);
+            tokio::time::sleep(NOTICED).await;
             let left = self.left_for_the_eve(group);
             self.plant(&format!("eve {end}"), |account| if account.group == group { left } else { 0 }).await;
             // Before the last end more is planted than may ever be sent.
@@ -148,7 +151,7 @@ impl Drill {
                 && self.provider.accepted_since(end, of_group) < target
                 && since.elapsed() < PATIENCE / 5
             {
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
             self.quiet().await;
         }
@@ -180,7 +183,7 @@ impl Drill {
         let (mut seen, mut since) = (0, Instant::now());
         loop {
             let Ok(stats) = self.client.queue(&<Send as postrider_queue::Job>::QUEUE).await else { continue };
-            let sent = self.provider.accepted_since(DateTime::UNIX_EPOCH, |_| true);
+            let sent = self.provider.accepted();
             if sent != seen || stats.running + stats.retryable + stats.scheduled > 0 {
                 (seen, since) = (sent, Instant::now());
             }
@@ -195,8 +198,8 @@ impl Drill {
     /// Kills a sender in the midst of sending, now and then, and starts it again.
     async fn kill(&self, dice: &mut StdRng) {
         loop {
-            let before = self.provider.accepted_since(DateTime::UNIX_EPOCH, |_| true);
-            while self.provider.accepted_since(DateTime::UNIX_EPOCH, |_| true) < before + 10 {
+            let before = self.provider.accepted();
+            while self.provider.accepted() < before + 10 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let sender = &self.senders[dice.random_range(0..self.senders.len())];

@@ -1,13 +1,12 @@
 //! Jobs for drills, and when they are through.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postrider_queue::{NewJob, QueueClient, QueueConfig, Tenant};
 use postrider_shared::jobs::{Queue, diagnostic::DiagnosticSleep};
 use postrider_tests::platform::Builder;
 use postrider_tests::runs::{Runs, created};
-use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, RedisServer};
 
 /// A platform of so many workers that note their runs, and without a scheduler.
@@ -52,11 +51,23 @@ pub fn sleep(number: usize, ms: u64) -> NewJob {
 }
 
 /// Waits until no diagnostic job waits or runs.
+///
+/// # Panics
+/// When that does not happen in time.
 pub async fn drained(client: &QueueClient, deadline: Duration) {
-    let queue = Queue::Diagnostics.name();
-    within(deadline, "all jobs to end", || async {
-        let stats = client.queue(&queue).await.ok()?;
-        (stats.available + stats.scheduled + stats.retryable + stats.running == 0).then_some(())
-    })
-    .await;
+    assert!(all_ended(client, deadline).await, "waited {deadline:?} in vain for all jobs to end");
+}
+
+/// Whether there comes a time before the deadline when no diagnostic job waits or runs.
+pub async fn all_ended(client: &QueueClient, deadline: Duration) -> bool {
+    let (queue, started) = (Queue::Diagnostics.name(), Instant::now());
+    while started.elapsed() < deadline {
+        if let Ok(stats) = client.queue(&queue).await
+            && stats.available + stats.scheduled + stats.retryable + stats.running == 0
+        {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
 }

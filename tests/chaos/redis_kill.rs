@@ -73,7 +73,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
         untrue += undone(&client, &last_completed).await;
     }
     witnesses.shutdown().await;
-    jobs::drained(&client, Duration::from_secs(120)).await;
+    let ended = jobs::all_ended(&client, Duration::from_secs(120)).await;
 
     let told = std::mem::take(&mut *lock(&told));
     let tally = tally(&told.accepted, &runs.read());
@@ -94,6 +94,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
         .figure("repeated_because_their_end_was_not_confirmed", tally.repeated)
         .must("enough kills took something that was not synced", kills >= least_kills && cuts >= least_cuts)
         .must("workers resumed within 2 s of Redis's return", longest_resume_s <= RESUME_S)
+        .must("all jobs came to an end", ended)
         .must("no process ended", survived)
         .must("nothing accepted is lost", tally.lost == 0)
         .must("what was seen as completed stays so", untrue == 0);

@@ -78,7 +78,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
         claimed_again += again(&client, &held).await;
     }
     let told = clients.finish().await;
-    jobs::drained(&client, PATIENCE).await;
+    let ended = jobs::all_ended(&client, PATIENCE).await;
 
     let tally = tally(&told.accepted, &runs.read());
     let reaped = jobs::lost_leases(&platform);
@@ -108,6 +108,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
         .must("every request made one job", told.asked == told.accepted.len() && tally.unknown == 0)
         .must("nothing is lost", tally.lost == 0)
         .must("nothing ran twice", tally.repeated == 0)
+        .must("all jobs came to an end", ended)
         .must("no process ended", survived);
     report
 }

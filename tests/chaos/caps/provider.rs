@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 const REFUSED_ONE_IN: u32 = 100;
 const SILENT_ONE_IN: u32 = 2_000;
 /// How long before a window ends sends may be held until it has ended.
-const EVE: Duration = Duration::from_secs(4);
+const EVE: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 struct Books {
@@ -83,7 +83,12 @@ impl Provider {
         lock(&self.books).midnight = midnight;
     }
 
-    /// How much was accepted from these accounts from an instant on.
+    /// How much was accepted so far.
+    pub fn accepted(&self) -> usize {
+        lock(&self.books).accepted.len()
+    }
+
+    /// How much was accepted from these accounts from an instant on. Looks at everything.
     pub fn accepted_since(&self, since: DateTime<Utc>, of: impl Fn(usize) -> bool) -> usize {
         lock(&self.books).accepted.values().filter(|(account, at)| *at >= since && of(*account)).count()
     }
