@@ -1,4 +1,15 @@
 -- Creates the common jobs, with little code: a single enqueue spends as long on loading it as on its commands.
+-- Adds ids to a list. The first ones are not copied, because most calls have nothing else.
+local function add(list, ids)
+  if not list.only then
+    list.only = ids
+    return
+  end
+  if not list.own then list.own = { unpack(list.only) } end
+  local own, n = list.own, #list.own
+  for i = 1, #ids do own[n + i] = ids[i] end
+end
+
 -- Creates plain jobs: without unique key, idempotency key or time. They come in groups that share everything but id and
 -- payload, so that one head serves a whole group: ARGV from `at` on is, per group, keep class B, lane H, kind H, max attempts H
 -- and number of jobs H, then the ids, then the payloads. No id comes twice in a call. Returns a letter per job, C or E,
@@ -32,19 +43,21 @@ local function create_plain(at, lane_names, kind_names)
     local keep, lane_at, kind_at, max, many, from = unpack(group)
     local number, kind = lane_numbers[lane_at], kind_numbers[kind_at]
     local head = pack(HEAD, VERSION, AVAILABLE, 0, keep, kind, number, 0, max, 0, 0, 0, now, now, 0, 0)
-    local fresh, n = {}, 0
+    local fresh, n, written = {}, 0, #records
     for i = 1, many do
-      local id, record = ARGV[from + i], nil
-      if not existing[done + i] then
-        record = head .. ARGV[from + many + i]
-        if alone and call('HSETNX', JOBS, id, record) == 0 then record = nil end
+      local id = ARGV[from + i]
+      local new = not existing[done + i]
+      if new and alone then
+        new = call('HSETNX', JOBS, id, head .. ARGV[from + many + i]) == 1
+      elseif new then
+        records[written + 1], records[written + 2] = id, head .. ARGV[from + many + i]
+        written = written + 2
       end
-      if record then
+      if new then
         n = n + 1
         fresh[n] = id
-        if not alone then records[#records + 1], records[#records + 2] = id, record end
       end
-      letters[done + i] = record and 'C' or 'E'
+      letters[done + i] = new and 'C' or 'E'
     end
     done = done + many
     if n > 0 then
@@ -52,10 +65,10 @@ local function create_plain(at, lane_names, kind_names)
       local lane = lanes[number]
       local index = indexes[lane.tenant]
       if not index then index = { all = {}, till = 0, kinds = {} }; indexes[lane.tenant] = index end
-      index.kinds[kind] = index.kinds[kind] or {}
       index.till = math.max(index.till, now + KEEP_SECONDS[keep] * 1000 + MONTH)
-      local all, of_kind = index.all, index.kinds[kind]
-      for i = 1, n do all[#all + 1], of_kind[#of_kind + 1] = fresh[i], fresh[i] end
+      index.kinds[kind] = index.kinds[kind] or {}
+      add(index.all, fresh)
+      add(index.kinds[kind], fresh)
       call('HINCRBY', LANE_REFS, number, n)
       count(lane.queue, 'a', n)
       push(number, fresh, false)
@@ -63,8 +76,8 @@ local function create_plain(at, lane_names, kind_names)
   end
   if #records > 0 then call_many('HSET', JOBS, records, 400) end
   for tenant, index in pairs(indexes) do
-    for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
-    extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
+    for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list.own or list.only, 1000, index.till) end
+    extend_list(k_index(tenant, '*'), index.all.own or index.all.only, 10000, index.till)
   end
   return concat(letters)
 end

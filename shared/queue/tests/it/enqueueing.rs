@@ -1,9 +1,9 @@
 //! Group commit: calls made at the same time travel together, and nobody waits for somebody who gave up.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, future};
-use postrider_queue::{Enqueued, JobKind, QueueClient, QueueConfig};
+use postrider_queue::{Enqueued, JobKind, ListFilter, QueueClient, QueueConfig};
 
 use crate::{
     proxy::Proxy,
@@ -33,6 +33,21 @@ async fn answers_come_in_order_whatever_the_jobs_have_in_common() {
         let record = client.get(id).await.unwrap().unwrap();
         assert_eq!(record.payload, place.to_string().into_bytes());
         assert_eq!((&record.kind, &record.tenant), (&jobs[place].kind, &jobs[place].tenant));
+    }
+    // Each stands once in the lists of its tenant, of all kinds and of its own.
+    for name in ["acme", "else"] {
+        let mine = |kind: Option<&JobKind>| {
+            let answers = answers.iter().zip(&jobs).filter(|(_, job)| job.tenant == tenant(name));
+            let of_kind = answers.filter(|(_, job)| kind.is_none_or(|kind| job.kind == *kind));
+            of_kind.map(|(answer, _)| answer.id()).collect::<BTreeSet<_>>()
+        };
+        for kind in [None, Some(JobKind::new("one")), Some(JobKind::new("two")), Some(JobKind::new("three"))] {
+            let expected = mine(kind.as_ref());
+            let filter = ListFilter { kind, ..ListFilter::default() };
+            let listed = client.list(&tenant(name), &filter, None, 100).await.unwrap().items;
+            assert_eq!(listed.len(), expected.len(), "{name} {filter:?}");
+            assert_eq!(listed.iter().map(|record| record.id).collect::<BTreeSet<_>>(), expected);
+        }
     }
 }
 
