@@ -17,9 +17,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{error::QueueError, id::JobId, keys, link::Link};
 
 /// A silent connection is asked whether it lives at this distance.
-const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_EVERY: Duration = Duration::from_millis(750);
 /// A connection that does not answer for so long is given up.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Whoever subscribes waits so long for the confirmation.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);

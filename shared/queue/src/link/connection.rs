@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use redis::{
     Cmd, FromRedisValue, Pipeline, RedisError, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     cluster_async::ClusterConnection,
 };
 
@@ -57,11 +58,10 @@ impl Connection {
                 }
             }
             Self::Following(following) => {
-                let (number, mut connection) = following.current();
-                match command.query_async(&mut connection).await {
-                    Ok(answer) => Ok(answer),
-                    Err(error) => command.query_async(&mut following.after(error, number).await?).await,
-                }
+                let call = |mut connection: MultiplexedConnection| {
+                    async move { connection.req_packed_command(command).await?.extract_error() }.boxed()
+                };
+                Ok(redis::from_redis_value(following.run(call).await?)?)
             }
             Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
         }
@@ -95,11 +95,10 @@ impl Connection {
                 }
             }
             Self::Following(following) => {
-                let (number, mut connection) = following.current();
-                match connection.req_packed_commands(commands, 0, many).await {
-                    Ok(answers) => Ok(answers),
-                    Err(error) => following.after(error, number).await?.req_packed_commands(commands, 0, many).await,
-                }
+                let call = |mut connection: MultiplexedConnection| {
+                    async move { connection.req_packed_commands(commands, 0, many).await }.boxed()
+                };
+                following.run(call).await
             }
             Self::Cluster(cluster) => cluster.clone().req_packed_commands(commands, 0, many).await,
         }

@@ -7,7 +7,8 @@ use std::{
 
 use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, QueueError};
 
-use crate::server::{Server, config, done, free_port, job, tenant, until, until_state, work};
+use crate::proxy::Proxy;
+use crate::server::{PATIENCE, Server, config, done, free_port, job, tenant, until, until_state, work};
 
 /// A Sentinel that takes a master for dead after half a second.
 pub(crate) struct Sentinel {
@@ -17,14 +18,14 @@ pub(crate) struct Sentinel {
 }
 
 impl Sentinel {
-    pub(crate) async fn watch(master: &Server, replicas: usize) -> Self {
+    pub(crate) async fn watch(master: u16, replicas: usize) -> Self {
         let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
         let file = dir.path().join("sentinel.conf");
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\n\
              sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
             dir.path().display(),
-            master.port
+            master
         );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new("redis-server");
@@ -75,7 +76,7 @@ pub(crate) async fn replica_of(master: &Server) -> Server {
 async fn clients_and_workers_follow_a_master_change() {
     let mut master = Server::start().await;
     let replica = replica_of(&master).await;
-    let sentinel = Sentinel::watch(&master, 1).await;
+    let sentinel = Sentinel::watch(master.port, 1).await;
     let client = QueueClient::connect(QueueConfig::new(sentinel.url()).shards(2)).await.unwrap();
     let worker = work(&client, config(8), |_| async { done() });
     let id = client.enqueue(job("acme")).await.unwrap().id();
@@ -95,6 +96,58 @@ async fn clients_and_workers_follow_a_master_change() {
     master.up().await;
     let id = client.enqueue(job("acme")).await.unwrap().id();
     until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_master_that_is_cut_off_is_left_within_two_seconds_of_the_change() {
+    let master = Server::start().await;
+    let network = Proxy::before(&master).await;
+    let near: u16 = network.url.rsplit(':').next().unwrap().parse().unwrap();
+    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &near.to_string()]).await;
+    until("the replica is in step", || async {
+        let info: String = redis::cmd("INFO").arg("replication").query_async(&mut replica.redis().await).await.unwrap();
+        info.contains("master_link_status:up").then_some(())
+    })
+    .await;
+    let sentinel = Sentinel::watch(near, 1).await;
+    let client = QueueClient::connect(QueueConfig::new(sentinel.url()).shards(2)).await.unwrap();
+    let worker = work(&client, config(8), |_| async { done() });
+    let waiter = client.enqueue(job("acme").run_at("2100-01-01T00:00:00Z".parse().unwrap())).await.unwrap().id();
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    assert_eq!(client.wait(id, PATIENCE).await.unwrap().unwrap().state, JobState::Completed);
+    until("the replica has it", || async {
+        let keys: u64 = redis::cmd("DBSIZE").query_async(&mut replica.redis().await).await.unwrap();
+        (keys > 0).then_some(())
+    })
+    .await;
+
+    // Nothing passes, and no connection ends.
+    network.hold(true);
+    let watching = client.clone();
+    let (told, _) = futures::future::join(
+        async {
+            until("the replica is the master", || async {
+                let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut replica.redis().await).await.unwrap();
+                (redis::from_redis_value_ref::<String>(&role[0]).unwrap() == "master").then_some(())
+            })
+            .await;
+            let changed = Instant::now();
+            // Enqueued, claimed, completed, and told over the new subscription.
+            let id = until("a job is taken", || async { client.enqueue(job("acme")).await.ok() }).await.id();
+            let record = until("it can be waited for", || async {
+                client.wait(id, Duration::from_secs(10)).await.ok().flatten()
+            })
+            .await;
+            assert_eq!(record.state, JobState::Completed);
+            assert_eq!(client.cancel(waiter).await.unwrap(), postrider_queue::Cancelled::Now);
+            changed.elapsed()
+        },
+        async move { watching.wait(waiter, PATIENCE).await },
+    )
+    .await;
+    // Two seconds, and room for a busy machine.
+    assert!(told < Duration::from_secs(4), "{told:?}");
     worker.stop().await;
 }
 
