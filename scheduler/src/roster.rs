@@ -34,7 +34,7 @@ impl Roster {
         let Self { stores, queue, clock, tick } = self;
         let mut duties = JoinSet::new();
         let mut start = Starter { duties: &mut duties, stop };
-        start.duty(Ticker { queue: queue.clone(), every: tick });
+        start.duty(Ticker { upkeep: queue.upkeep(), every: tick });
         start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));
         start.duty(Timetable::new(stores.clone(), queue.clone(), clock.clone()));
         start.duty(Feeder::new(stores.clone(), queue.clone(), clock.clone()));

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use postrider_queue::QueueClient;
+use postrider_queue::Upkeep;
 
 use crate::duty::{Duty, DutyError, Step};
 
 /// Takes the queue's maintenance steps.
 pub struct Ticker {
-    pub queue: QueueClient,
+    pub upkeep: Upkeep,
     pub every: Duration,
 }
 
@@ -21,7 +21,7 @@ impl Duty for Ticker {
     }
 
     async fn step(&mut self) -> Result<Step, DutyError> {
-        let ticked = self.queue.tick().await?;
+        let ticked = self.upkeep.step().await?;
         if ticked.rescued > 0 {
             tracing::info!(rescued = ticked.rescued, "took jobs back from workers that are gone");
         }

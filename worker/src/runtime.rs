@@ -85,8 +85,9 @@ async fn idle(session: &SessionHandle) {
 
 async fn maintain(queue: &QueueClient) {
     let mut failing = false;
+    let mut upkeep = queue.upkeep();
     loop {
-        let more = match queue.tick().await {
+        let more = match upkeep.step().await {
             Ok(ticked) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!("queue maintenance works again");

@@ -23,6 +23,7 @@ mod upkeep;
 
 pub use admission::DepthLimits;
 pub(crate) use maintenance::Maintenance;
+pub use maintenance::Upkeep;
 pub use servers::ServerState;
 pub(crate) use upkeep::SESSION_TTL;
 pub use upkeep::Ticked;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 
 use super::{QueueClient, upkeep::Ticked};
 use crate::{error::QueueError, script, wire};
@@ -44,12 +44,14 @@ struct Care {
 pub(crate) struct Maintenance {
     client: QueueClient,
     server: usize,
+    /// Stands by whatever it sees: it is not there in time for what is due.
+    reserve: bool,
     cares: HashMap<u16, Care>,
 }
 
 impl Maintenance {
     pub(crate) fn of(client: &QueueClient, server: usize) -> Self {
-        Self { client: client.clone(), server, cares: HashMap::new() }
+        Self { client: client.clone(), server, reserve: false, cares: HashMap::new() }
     }
 
     /// Looks at the shards whose time has come, and takes the steps that are due. Returns what was found, and how long this
@@ -58,7 +60,7 @@ impl Maintenance {
         let now = Instant::now();
         let shards = self.client.link().shards_of(self.server);
         self.cares.retain(|shard, _| shards.contains(shard));
-        let new = Care { next: now, stands_by: false, stepped: false, last: 0, suspects: false };
+        let new = Care { next: now, stands_by: self.reserve, stepped: false, last: 0, suspects: false };
         let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
         let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
         let mut ticked = Ticked::default();
@@ -66,7 +68,7 @@ impl Maintenance {
             try_join_all(due.into_iter().map(|(shard, care)| look(&self.client, shard, care))).await?
         {
             ticked.add(&found);
-            self.cares.insert(shard, care);
+            self.cares.insert(shard, Care { stands_by: care.stands_by || self.reserve, ..care });
         }
         if ticked.rescued > 0 {
             tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
@@ -101,4 +103,33 @@ async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(u16, 
     }
     care.next = Instant::now() + pause.max(LOOK_AT_ONCE);
     Ok((shard, care, ticked))
+}
+
+/// A share of the maintenance of the whole queue for a process that is no worker: it steps in where no worker does, within
+/// two seconds. Workers take theirs by themselves. Any number of processes may hold one.
+#[derive(Debug)]
+pub struct Upkeep(Vec<Maintenance>);
+
+impl QueueClient {
+    /// A share of the maintenance, to be taken step by step.
+    pub fn upkeep(&self) -> Upkeep {
+        let of = |server| Maintenance { reserve: true, ..Maintenance::of(self, server) };
+        Upkeep((0..self.link().servers()).map(of).collect())
+    }
+}
+
+impl Upkeep {
+    /// Takes the steps of maintenance that are due by now and that no other process has taken; to be called about five
+    /// times a second, at once if there is [more](Ticked::more). An error is that of one server; the others had their step.
+    pub async fn step(&mut self) -> Result<Ticked, QueueError> {
+        let mut ticked = Ticked::default();
+        let mut failed = None;
+        for round in join_all(self.0.iter_mut().map(Maintenance::round)).await {
+            match round {
+                Ok((found, _)) => ticked.add(&found),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(ticked), Err)
+    }
 }

@@ -45,3 +45,27 @@ async fn many_processes_take_the_steps_of_one() {
         worker.abort().await;
     }
 }
+
+#[tokio::test]
+async fn a_share_of_the_maintenance_is_enough_where_no_worker_is() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut redis = server.redis().await;
+    let now: (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+    let soon = chrono::DateTime::from_timestamp(now.0 + 2, 0).unwrap();
+    let id = client.enqueue(job("acme").run_at(soon)).await.unwrap().id();
+    let mut shares = [client.upkeep(), client.upkeep()];
+    let began = Instant::now();
+    let mut promoted = 0;
+    while promoted == 0 && began.elapsed() < Duration::from_secs(8) {
+        for share in &mut shares {
+            promoted += share.step().await.unwrap().promoted;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(promoted, 1);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(client.get(id).await.unwrap().unwrap().state, JobState::Available);
+    let steps = steps(&mut redis).await;
+    assert!(steps < 10, "{steps}");
+}
