@@ -11,9 +11,11 @@ mod pipeline_kill;
 mod poison;
 mod redis_kill;
 mod redis_outage;
+mod rolling_upgrade;
 mod worker_kill;
 mod worker_pause;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -36,6 +38,9 @@ struct Arguments {
     redis: String,
     #[arg(long, hide = true, default_value = "")]
     provider: String,
+    /// For rolling-upgrade: a folder with the programs of an older build.
+    #[arg(long)]
+    previous: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -67,6 +72,8 @@ enum Scenario {
     /// A sender of `caps`, which starts it.
     #[value(hide = true)]
     CapsSender,
+    /// All processes of an older build are replaced one by one under load, and back again.
+    RollingUpgrade,
 }
 
 #[tokio::main]
@@ -90,6 +97,7 @@ async fn main() -> ExitCode {
             caps::sender::run(&arguments.redis, &arguments.provider).await;
             return ExitCode::SUCCESS;
         }
+        Scenario::RollingUpgrade => rolling_upgrade::run(seed, short, arguments.previous.as_deref()).await,
     };
     report.conclude(arguments.json)
 }

@@ -13,8 +13,13 @@ const PROGRAMS: [&str; 4] = ["postrider-api", "postrider-worker", "postrider-sch
 
 /// The path of a program of this workspace, such as `postrider-worker`.
 pub fn program(name: &str) -> PathBuf {
+    folder().join(name)
+}
+
+/// The folder of this build's programs.
+pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(folder).join(name)
+    FOLDER.get_or_init(built)
 }
 
 /// The repository's top folder.
@@ -22,7 +27,7 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
 }
 
-fn folder() -> PathBuf {
+fn built() -> PathBuf {
     if let Some(folder) = settings::binaries_folder() {
         return folder;
     }

@@ -37,13 +37,15 @@ struct Running {
 #[derive(Debug)]
 pub struct Process {
     recipe: Recipe,
+    /// What the next start runs; at first the recipe's.
+    program: Mutex<PathBuf>,
     running: Mutex<Option<Running>>,
 }
 
 impl Process {
     /// Starts it and returns at once; see [`Self::ready`].
     pub fn spawn(recipe: Recipe) -> Self {
-        let process = Self { running: Mutex::new(None), recipe };
+        let process = Self { running: Mutex::new(None), program: Mutex::new(recipe.program.clone()), recipe };
         process.start();
         process
     }
@@ -69,7 +71,7 @@ impl Process {
             .args(["--pdeathsig", "KILL"])
             .args(&recipe.privileges)
             .arg("--")
-            .arg(&recipe.program)
+            .arg(self.program.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_os_str())
             .args(&recipe.arguments)
             .env_clear()
             .envs(settings::inherited())
@@ -80,6 +82,12 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", recipe.name));
         *running = Some(Running { child, log_start });
+    }
+
+    /// Starts another build of the program with the same settings, once this one has ended.
+    pub fn start_as(&self, program: PathBuf) {
+        *self.program.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = program;
+        self.start();
     }
 
     /// Waits until this start's log has the recipe's `ready` text.

@@ -1,10 +1,10 @@
 //! What to start, and the starting.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{FakedTime, Platform};
-use crate::binaries::program;
+use crate::binaries;
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
 use crate::network::Networks;
@@ -27,6 +27,7 @@ pub struct Builder {
     time: Option<chrono::DateTime<chrono::Utc>>,
     bad_network: Option<u64>,
     slow_disk: Option<Duration>,
+    programs: Option<PathBuf>,
 }
 
 impl Builder {
@@ -41,6 +42,7 @@ impl Builder {
             time: None,
             bad_network: None,
             slow_disk: None,
+            programs: None,
         }
     }
 
@@ -98,6 +100,13 @@ impl Builder {
         self
     }
 
+    /// The product's programs are those of another build, which stand in this folder.
+    #[must_use]
+    pub fn programs(mut self, folder: &Path) -> Self {
+        self.programs = Some(folder.to_owned());
+        self
+    }
+
     /// Starts everything and waits until it is ready.
     pub async fn start(self) -> Platform {
         let folder = tempfile::Builder::new().prefix("postrider-test-").tempdir().expect("make the test's folder");
@@ -119,6 +128,8 @@ impl Builder {
             environment.iter().cloned().chain(way).collect::<Vec<_>>()
         };
 
+        let programs = self.programs.as_deref().unwrap_or_else(|| binaries::folder());
+        let spawn = |sort: &str, index, environment, port| spawn(programs, sort, index, environment, path, port);
         let mut apis = Vec::new();
         let mut api_addresses = Vec::new();
         for index in 0..self.apis {
@@ -127,15 +138,15 @@ impl Builder {
             environment.push(("BIND".to_owned(), port.address()));
             api_addresses.push(format!("http://{}", port.address()));
             environment.push(("PLATFORM_KEY_FILE".to_owned(), key_file(path)));
-            apis.push(spawn("api", index, environment, path, Some(port)));
+            apis.push(spawn("api", index, environment, Some(port)));
         }
         let mut workers = Vec::new();
         for index in 0..self.workers {
-            workers.push(spawn("worker", index, environment_of("worker"), path, None));
+            workers.push(spawn("worker", index, environment_of("worker"), None));
         }
         let mut schedulers = Vec::new();
         for index in 0..self.schedulers {
-            schedulers.push(spawn("scheduler", index, environment_of("scheduler"), path, None));
+            schedulers.push(spawn("scheduler", index, environment_of("scheduler"), None));
         }
         for process in apis.iter().chain(&workers).chain(&schedulers) {
             process.ready().await;
@@ -187,12 +198,19 @@ impl Builder {
 }
 
 /// The port, if any, must stay reserved as long as the process may be restarted: it is leaked with the test's process.
-fn spawn(sort: &str, index: usize, environment: Vec<(String, String)>, folder: &Path, port: Option<Port>) -> Process {
+fn spawn(
+    programs: &Path,
+    sort: &str,
+    index: usize,
+    environment: Vec<(String, String)>,
+    folder: &Path,
+    port: Option<Port>,
+) -> Process {
     std::mem::forget(port);
     let name = format!("{sort}-{index}");
     Process::spawn(Recipe {
         log: folder.join(format!("{name}.log")),
-        program: program(&format!("postrider-{sort}")),
+        program: programs.join(format!("postrider-{sort}")),
         arguments: Vec::new(),
         environment,
         privileges: Vec::new(),
