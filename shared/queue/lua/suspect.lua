@@ -18,7 +18,7 @@ if heard == sequence then
   if id ~= '' then take_again({ id }, session .. claim_of('s', sequence)) end
 else
   claim_for(session, 's', sequence)
-  local left = 32
+  local left = leaving and 0 or 32
   for i = 3, #ARGV do
     local queue = ARGV[i]
     local key = k_suspects(queue)

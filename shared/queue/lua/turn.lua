@@ -17,6 +17,8 @@ local function names()
 end
 local queues, lane_names, kind_names = names(), names(), names()
 
+if leaving then want = 0 end
+
 local expiry = call('ZSCORE', SESSIONS, session)
 if not expiry or tonumber(expiry) == 0 then return { 0 } end
 
@@ -44,7 +46,9 @@ end
 
 local more = 0
 for _, queue in ipairs(queues) do
-  if call('EXISTS', k_ring(queue)) == 0 then
+  if leaving then
+    break -- whoever asked is told by the server that the shard comes to
+  elseif call('EXISTS', k_ring(queue)) == 0 then
     if worker ~= '' and #taken.reply / 2 < tonumber(ARGV[3]) then
       call('ZADD', IDLE, 0, queue .. '\0' .. worker)
       call('PEXPIRE', IDLE, 60000)

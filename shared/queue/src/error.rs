@@ -123,9 +123,20 @@ impl QueueError {
     }
 }
 
-/// Codes of answers a server gives while it restarts, fails over or loads its data.
-const PASSING_CODES: &[&str] =
-    &["LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MISCONF", "NOSCRIPT"];
+/// Codes of answers a server gives while it restarts, fails over or loads its data, or a shard is on its way to another.
+const PASSING_CODES: &[&str] = &[
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "READONLY",
+    "NOREPLICAS",
+    "MISCONF",
+    "NOSCRIPT",
+    "SHARDMOVED",
+    "SHARDMOVING",
+];
 
 impl From<redis::RedisError> for QueueError {
     fn from(error: redis::RedisError) -> Self {

@@ -5,6 +5,16 @@ use crate::script::PROTOCOL;
 /// First part of every key and channel.
 const SPACE: &str = "pr";
 
+/// What all keys of a shard begin with, whatever their version: it puts them into one slot of a cluster.
+pub(crate) fn tag(shard: u16) -> String {
+    format!("{{{SPACE}:{shard}}}:")
+}
+
+/// What all keys of a shard of this version begin with.
+pub(crate) fn prefix(shard: u16) -> String {
+    format!("{}{PROTOCOL}:", tag(shard))
+}
+
 /// The hash of a shard's records; its tag puts all keys of the shard into one slot of a cluster.
 pub(crate) fn jobs(shard: u16) -> String {
     format!("{{{SPACE}:{shard}}}:{PROTOCOL}:jobs")

@@ -152,9 +152,10 @@ fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Sc
         Flag::Settles => "#!lua flags=allow-oom",
         Flag::Reads => "#!lua flags=no-writes",
     };
+    let reading = format!("local READING = {}", matches!(flag, Flag::Reads));
     let mut parts = fragments.to_vec();
     if !parts.is_empty() {
-        parts.insert(1, fragment!("gate"));
+        parts.splice(1..1, [reading.as_str(), fragment!("gate")]);
     }
     let mut lua = format!("{}\n{body}", parts.join("\n"));
     if lua.contains(INNER) {
@@ -174,6 +175,7 @@ macro_rules! script {
 // A process must be able to start when memory is full: it may be the one that empties the queue.
 script!(HOMES, "homes", Settles, ALONE);
 script!(MASTER, "master", Settles, NOTING);
+script!(MOVE, "move", Settles, ALONE);
 script!(INSTALL, "install", Settles, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);

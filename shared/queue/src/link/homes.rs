@@ -140,6 +140,35 @@ impl Link {
         Ok(())
     }
 
+    /// Tells all servers that a shard lives at this place from now on; one that is away learns it later. Repeats change
+    /// nothing.
+    pub(crate) async fn rehome(&self, shard: u16, place: usize) -> Result<(), QueueError> {
+        let (mut names, mut known) = (vec![None; self.servers()], Entries::new());
+        self.ask_present(&mut names, &mut known).await?;
+        let server = self.name_of(place)?;
+        let version = known.get(&shard).map_or(1, |entry| entry.version);
+        if known.get(&shard).is_none_or(|entry| entry.server != server) {
+            known.insert(shard, Entry { version: version + 1, server });
+        }
+        // The new home first: whoever asks it must not be sent back.
+        exchange(self.at(place)?, &known).await?;
+        for server in self.present() {
+            match exchange(server, &known).await {
+                Ok(_) | Err(QueueError::Unreachable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let all_there = names.iter().all(Option::is_some);
+        self.move_to(&self.homes_of(&names, &known, all_there)?);
+        Ok(())
+    }
+
+    /// The name of a server in the lists.
+    pub(crate) fn name_of(&self, place: usize) -> Result<String, QueueError> {
+        let name = self.0.names.get(place).and_then(OnceLock::get).cloned();
+        name.ok_or_else(|| QueueError::Servers(format!("the server at {} is away", self.address(place))))
+    }
+
     /// The first list: shards by turns, unless a server holds data from before it was one of several.
     async fn spread(&self, guests: &HashMap<usize, Guest>) -> Result<Entries, QueueError> {
         let mut only = None;
@@ -192,5 +221,5 @@ impl Link {
 
 /// Whether an answer says that the shard has moved.
 pub(super) fn moved(answer: &Result<Value, QueueError>) -> bool {
-    matches!(answer, Err(QueueError::Refused(error)) if error.code() == Some("SHARDMOVED"))
+    matches!(answer, Err(QueueError::Unreachable(error)) if error.code() == Some("SHARDMOVED"))
 }

@@ -1,6 +1,7 @@
 //! The queue on several servers, behind Sentinel, and on a cluster.
 
 mod cluster;
+mod moving;
 mod replicas;
 mod several;
 mod takeover;
