@@ -52,13 +52,13 @@ pub async fn run(seed: u64, short: bool, previous: Option<&Path>) -> Report {
                 let mut all: Vec<&Process> = platform.processes().collect();
                 while !all.is_empty() {
                     let process = all.swap_remove(dice.random_range(0..all.len()));
-                    let sort = process.name().split('-').next().expect("a name such as worker-0");
+                    let what = process.name().split('-').next().expect("a name such as worker-0");
                     let status = process.stop(GRACE).await;
                     assert!(status.success(), "{} ended with {status}:\n{}", process.name(), process.log_tail(40));
-                    process.start_as(programs.join(format!("postrider-{sort}")));
+                    process.start_as(programs.join(format!("postrider-{what}")));
                     process.ready().await;
                     replaced.fetch_add(1, Ordering::Relaxed);
-                    if sort == "worker" {
+                    if what == "worker" {
                         // It takes its part before the next one goes.
                         let pid = process.pid().expect("a running worker");
                         within(PATIENCE, "the new worker to take jobs", || async {
