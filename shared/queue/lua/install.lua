@@ -1,8 +1,12 @@
 -- Records protocol version and number of shards on the first start; tells what is recorded.
 -- KEYS  1 jobs of shard 0
 -- ARGV  1 protocol version, 2 shards
--- result  {protocol version, shards}
--- bounds  one key
+-- result  {newest protocol version that has data here, shards}
+-- bounds  two keys. The newest version stands under a name without a version, so that whoever is older finds it.
+local newest = string.format('{%s:%s}:protocol', SPACE, SHARD)
 call('HSETNX', META, 'protocol', ARGV[1])
 call('HSETNX', META, 'shards', ARGV[2])
-return call('HMGET', META, 'protocol', 'shards')
+local found = call('HMGET', META, 'protocol', 'shards')
+local known = math.max(tonumber(call('GET', newest) or 0), tonumber(found[1]))
+call('SET', newest, math.max(known, tonumber(ARGV[1])))
+return { tostring(known), found[2] }

@@ -42,8 +42,10 @@ pub enum QueueError {
         /// Number in this process's configuration.
         configured: u16,
     },
-    /// The queue in this Redis speaks another protocol version.
-    #[error("this Redis holds a queue of protocol version {found}, but this program speaks {wanted}")]
+    /// The queue in this Redis speaks a newer protocol version.
+    #[error(
+        "this Redis holds a queue of protocol version {found}, but this program speaks {wanted}: start a newer one"
+    )]
     Protocol {
         /// Version recorded in Redis.
         found: String,

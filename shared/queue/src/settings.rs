@@ -95,7 +95,8 @@ async fn installed(link: &Link, config: &QueueConfig) -> Result<(), QueueError> 
     let args = vec![script::PROTOCOL.to_string().into_bytes(), config.shards.to_string().into_bytes()];
     let [protocol, shards] = wire::fields(link.call(&script::INSTALL, 0, &args).await?)?;
     let protocol = wire::text(protocol)?;
-    if protocol != script::PROTOCOL.to_string() {
+    // Data of an older version is served; of a newer one this program knows nothing.
+    if protocol.parse::<u32>().map_or(true, |found| found > u32::from(script::PROTOCOL)) {
         return Err(QueueError::Protocol { found: protocol, wanted: script::PROTOCOL });
     }
     let recorded = u16::try_from(wire::integer(&shards)?).unwrap_or_default();
