@@ -71,6 +71,7 @@ async fn main() -> Result<(), Failure> {
             unique_key: None,
             unique_for: job.unique_for,
             links: job.links,
+            recipient: None,
             history: vec![
                 Attempt {
                     started_at: clock.now(),

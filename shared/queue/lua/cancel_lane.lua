@@ -8,6 +8,8 @@ local rule, waiting = rule_of(ARGV[1]), 0
 rule.cancelled = now
 write_rule(ARGV[1], rule)
 for _, number in ipairs(call('HMGET', LANE_IDS, unpack(variants(ARGV[1])))) do
+  -- What stepped aside from it (lib/recipients.lua) is fetched by the next steps of maintenance, too.
+  if number and call('EXISTS', P .. 'asides:' .. number) == 1 then call('ZADD', P .. 'aside_till', 0, 'C' .. number) end
   local length = number and call('LLEN', k_lane(number)) or 0
   if length > 0 then
     local entry = number .. ':' .. call('HINCRBY', META, 'doomed', 1)

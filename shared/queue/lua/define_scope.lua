@@ -20,6 +20,7 @@ end
 call('HSET', key, 'limits', ARGV[2], 'paused', ARGV[3])
 call('HSETNX', key, 'open', 0)
 scopes[id] = nil
+recipients.look_at[id] = true
 local scope = scope_of(id)
 if before and before.every > 0 and scope.every > 0 and before.every ~= scope.every and before.tat > now * 1000 then
   -- The starts that were too many stay so many; they are paid for at the new rate.

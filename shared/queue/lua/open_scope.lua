@@ -9,6 +9,7 @@ if ARGV[2] ~= caps_closing() then return 0 end
 call('HSET', k_scope(id), 'opened', ARGV[2])
 scopes[id] = nil
 freed[id] = 32
+recipients.look_at[id] = true
 wake_waiters()
 finish()
 return 1

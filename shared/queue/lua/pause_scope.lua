@@ -8,6 +8,7 @@ if not scope_of(id) then return 0 end
 call('HSET', k_scope(id), 'paused', ARGV[2])
 scope_of(id).paused = ARGV[2] == '1'
 freed[id] = 32
+recipients.look_at[id] = true
 wake_waiters()
 finish()
 return 1

@@ -3,11 +3,12 @@
 -- ARGV  1 scope with its tenant, then facts:
 --       w start I6, end I6, used I6    sends used in a calendar window
 --       u at I6, first I4, after I4    sends used in this millisecond, numbered from the first to before the last, for moving windows
+--       r recipient 16, at I6          used for this recipient at this time
 -- result  1
--- bounds  n <= 16 facts, of 256 sends each
+-- bounds  n <= 256 facts, 1,024 sends in all, of 256 sends each
 local id = ARGV[1]
 local key, counters, units = k_scope(id), {}, {}
-for i = 2, math.min(#ARGV, 17) do
+for i = 2, math.min(#ARGV, 257) do
   local letter = sub(ARGV[i], 1, 1)
   if letter == 'w' then
     local from, till, used = unpack_from('>I6I6I6', ARGV[i], 2)
@@ -17,6 +18,15 @@ for i = 2, math.min(#ARGV, 17) do
     for n = first, math.min(after, first + 256) - 1 do
       units[#units + 1] = at
       units[#units + 1] = pack('>I6I4', at, n)
+    end
+  elseif letter == 'r' then
+    local recipient, at = unpack_from('>c16I6', ARGV[i], 2)
+    local open = call('HGET', recipients.k_opens(id), recipient)
+    if open then
+      local units, last = unpack_from('>I4I6', open)
+      call('HSET', recipients.k_opens(id), recipient, pack('>I4I6', units, math.max(last, at)))
+    else
+      call('ZADD', recipients.k_people(id), 'GT', at, recipient)
     end
   end
 end

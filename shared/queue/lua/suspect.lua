@@ -34,7 +34,11 @@ else
       if take_record(id, raw, call('HGET', RUNS, id), nil, false) then
         local r = open_record(raw)
         local lane = r.reserved and lane_of(r.lane)
-        if lane then reserve(lane, 0, 1) end
+        if lane then
+          local recipient = recipients.of(raw)
+          reserve(lane, 0, 1)
+          if recipient then recipients.reserve(lane, recipient, true) end
+        end
         count(queue, 'a', -1)
         count(queue, 'r', 1)
       end

@@ -2,7 +2,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
--- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 96 pruned,
+-- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of recipients, 96 pruned,
 --         96 cancelled with their lane
 local GAP, EVERY = 2000, 500
 local more = 0
@@ -42,6 +42,8 @@ for _, scope in ipairs(scopes_due) do freed[scope] = 1 end
 if #scopes_due > 0 then call('ZREM', PARKED, unpack(scopes_due)) end
 pass_on_wakes(16)
 
+if recipients.look_at_due(64) == 64 then more = 1 end
+
 local pruned, unfinished = prune(96)
 local _, undone = cancel_doomed(96)
 if unfinished or undone then more = 1 end
@@ -57,4 +59,6 @@ local bucket = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
 if bucket[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(bucket[2]) - now)) end
 local scope = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')
 if scope[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(scope[2]) - now)) end
+local aside = call('ZRANGE', recipients.TILL, 0, 0, 'WITHSCORES')
+if aside[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(aside[2]) - now)) end
 return { #due, rescued, #scopes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }

@@ -13,6 +13,7 @@ use crate::{
     name::{JobKind, QueueName, Tenant},
     policy::Backoff,
     priority::Priority,
+    recipient::RecipientKey,
 };
 
 /// A payload type together with its policy. A job states only what differs from the defaults.
@@ -72,7 +73,7 @@ pub enum UniqueFor {
     /// While it waits: once it runs, the next one may wait.
     Waiting,
     /// While it waits, and the newer job is not refused but put in its place (debounce): its payload, time, attempts and time
-    /// to be kept replace those of the waiting one, which keeps its id, lane and links.
+    /// to be kept replace those of the waiting one, which keeps its id, lane, links and recipient.
     Replace,
     /// From the enqueue on for this long, whatever becomes of the job meanwhile.
     Period(Duration),
@@ -156,6 +157,9 @@ pub struct NewJob {
     /// See [`Links`].
     #[serde(default, skip_serializing_if = "Links::is_none")]
     pub links: Links,
+    /// Whom it is for: see [`RecipientKey`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<RecipientKey>,
 }
 
 impl NewJob {
@@ -177,6 +181,7 @@ impl NewJob {
             unique_for: job.unique_for(),
             idempotency_key: None,
             links: Links::default(),
+            recipient: None,
         })
     }
 
@@ -233,6 +238,13 @@ impl NewJob {
     #[must_use]
     pub fn unique_for(mut self, held: UniqueFor) -> Self {
         self.unique_for = held;
+        self
+    }
+
+    /// Whom it is for, which limits per recipient go by.
+    #[must_use]
+    pub fn recipient(mut self, recipient: RecipientKey) -> Self {
+        self.recipient = Some(recipient);
         self
     }
 

@@ -91,6 +91,7 @@ mod name;
 mod outcome;
 mod policy;
 mod priority;
+mod recipient;
 mod record;
 mod scope;
 mod script;
@@ -113,9 +114,10 @@ pub use name::{JobKind, LaneName, QueueName, ScopeKey, Tenant};
 pub use outcome::{CapUse, Done, Outcome, Stop};
 pub use policy::{Backoff, Policies, Policy, RetryPolicy};
 pub use priority::Priority;
+pub use recipient::RecipientKey;
 pub use record::{Attempt, Cancelled, DeadLetter, JobRecord, JobState, ListFilter, LogLine, Page, Promoted};
 pub use scope::{
-    CapSpec, CapState, CapWindow, Closing, Defined, RampStep, RateLimit, Restored, ScopeLimits, ScopeState,
+    CapSpec, CapState, CapUnit, CapWindow, Closing, Defined, RampStep, RateLimit, Restored, ScopeLimits, ScopeState,
     WINDOW_DAYS, Window, calendar_days,
 };
 pub use session::SessionHandle;

@@ -13,6 +13,7 @@ use crate::{
     lane::Lane,
     name::{JobKind, QueueName, Tenant},
     priority::Priority,
+    recipient::RecipientKey,
 };
 
 /// Where a job is in its life.
@@ -139,6 +140,9 @@ pub struct JobRecord {
     /// How it belongs together with others.
     #[serde(default)]
     pub links: Links,
+    /// Whom it is for. Gone once it is completed.
+    #[serde(default)]
+    pub recipient: Option<RecipientKey>,
     /// Its newest attempts that failed, at most 10, oldest first. Gone once it is completed.
     #[serde(default)]
     pub history: Vec<Attempt>,

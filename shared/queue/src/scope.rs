@@ -8,11 +8,13 @@ use crate::error::QueueError;
 mod calendar;
 mod cap;
 mod closing;
+#[cfg(test)]
+mod oracle;
 mod rate;
 mod state;
 
 pub use calendar::{WINDOW_DAYS, Window, calendar_days};
-pub use cap::{CapSpec, CapWindow, RampStep};
+pub use cap::{CapSpec, CapUnit, CapWindow, RampStep};
 pub use closing::{Closing, Defined, Restored};
 pub use rate::RateLimit;
 pub use state::{CapState, ScopeState};
@@ -26,6 +28,10 @@ pub struct ScopeLimits {
     /// How fast its jobs may start.
     #[serde(default)]
     pub rate: Option<RateLimit>,
+    /// How fast its jobs for one [recipient](crate::RecipientKey) may start, each recipient for itself. A job whose recipient has no
+    /// room steps aside, and its lane goes on. What a recipient owes is kept as a time, also when this rate is changed.
+    #[serde(default)]
+    pub recipient_rate: Option<RateLimit>,
     /// How many of its jobs may run at a time, at least one. To allow none, pause the scope.
     #[serde(default)]
     pub in_flight: Option<u32>,
@@ -55,7 +61,7 @@ impl ScopeLimits {
         if self.in_flight == Some(0) {
             return invalid("0 jobs in flight; to allow nothing, pause the scope");
         }
-        self.rate.iter().try_for_each(RateLimit::check)?;
+        self.rate.iter().chain(&self.recipient_rate).try_for_each(RateLimit::check)?;
         self.caps.iter().try_for_each(CapSpec::check)
     }
 }

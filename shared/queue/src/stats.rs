@@ -27,6 +27,8 @@ pub struct QueueStats {
     pub lanes: u64,
     /// Lanes that wait for a scope.
     pub parked_lanes: u64,
+    /// Of the available jobs, those that wait for their recipient beside their lane.
+    pub stepped_aside: u64,
     /// How long the oldest available job has been waiting, looked for at the head of up to 256 lanes per shard.
     pub oldest_age: Option<Duration>,
     /// Whether workers take nothing from it.

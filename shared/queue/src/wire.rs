@@ -11,6 +11,7 @@ use crate::{
     job::{Links, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, NewJob, UniqueFor, UniqueKey},
     lane::Lane,
     name::{JobKind, LaneName, QueueName, ScopeKey, Tenant},
+    recipient::RecipientKey,
     record::{Attempt, JobRecord, JobState},
 };
 
@@ -221,6 +222,9 @@ fn more(job: &NewJob) -> Vec<u8> {
         if let Some(id) = id {
             put(letter, id.tail());
         }
+    }
+    if let Some(recipient) = &job.recipient {
+        put(b'k', recipient.as_bytes());
     }
     match job.unique_for {
         UniqueFor::WaitingOrRunning => {}

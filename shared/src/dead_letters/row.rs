@@ -93,6 +93,7 @@ impl Model {
             unique_for: UniqueFor::default(),
             idempotency_key: None,
             links: Links { redriven_from: Some(old), ..Links::default() },
+            recipient: None, // the row does not keep it
         })
     }
 }

@@ -50,6 +50,7 @@ fn letter(scene: &Scene, death_number: u64) -> postrider_queue::DeadLetter {
         unique_key: None,
         unique_for: postrider_queue::UniqueFor::default(),
         links: postrider_queue::Links::default(),
+        recipient: None,
         history: Vec::new(),
         log_lines: 0,
     };

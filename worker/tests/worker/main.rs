@@ -7,6 +7,7 @@ mod imap;
 mod llm;
 mod pipeline;
 mod redis;
+mod scopes;
 mod smtp;
 
 use postrider_sandbox::faults::{Fault, FaultKind, Stage, Target};

@@ -21,7 +21,7 @@ local function end_record(id, r, state)
     r.unique = nil
     r.error = nil
     r.progress = nil
-    if r.more then r.more = with_field(with_field(r.more, 'h', nil), 'u', nil) end
+    if r.more then r.more = with_field(with_field(with_field(r.more, 'h', nil), 'u', nil), 'k', nil) end
   end
   local batch = r.more and field_of(r.more, 'b')
   if batch then

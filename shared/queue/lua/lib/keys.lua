@@ -15,7 +15,9 @@
 --   parked      zset   scope by the time it may give again parked_on  hash   lane -> the scope it waits for
 --   woken       hash   lane -> its place in the line of a scope, until it is visited
 --   scope:S     hash   limits and counts (scopes.lua)      waiters:S  zset   lanes that wait for scope S, by time
---   sent:S      zset   units used, by time
+--   sent:S      zset   units used, by time            people:S, opens:S, pairs:S   of scope S, by recipient (recipients.lua)
+--   aside:N:R   list   ids of lane N for recipient R   asides:N    set    recipients with such a list
+--   aside_till, aside_back, newcomers:S                when to look at these lists again (recipients.lua)
 --   sessions    zset   session by expiry, 0 = being reaped claims:S   hash   claim of session S -> ids it took
 --   ended:S     hash   claim of S -> how many of them ended
 --   answers     hash   session -> its last answer          charged:S  list   ids charged with the crash of S

@@ -19,8 +19,8 @@ end
 -- A cap as it holds now: its limit, when that ends (`till`), and the counter of the current calendar window or the first
 -- instant (exclusive) of the moving one. Without a current window there is no limit, and `till` is the next start.
 local function read_cap(raw, pos)
-  local _, kind, entries, first = unpack_from('>BBB', raw, pos)
-  local cap = { kind = kind, at = first, entries = entries }
+  local unit, kind, entries, first = unpack_from('>BBB', raw, pos)
+  local cap = { unit = unit, at = first, entries = entries }
   if kind == 99 then
     for at = first, first + 18 * (entries - 1), 18 do
       local from, till, limit = unpack_from('>I6I6I6', raw, at)
@@ -52,20 +52,28 @@ end
 local function caps_closing() return string.format('%d', closings_now()) end
 
 local function read_scope(id, raw, paused, open, idle, tat, opened)
-  local _, every, burst, _, _, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
+  local _, every, burst, pair_every, pair_burst, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
   local scope = {
     id = id, key = k_scope(id), raw = raw, paused = paused == '1', open = tonumber(open or 0), idle = tonumber(idle or 0),
     closed = (opened or '0') ~= caps_closing(), tat = tonumber(tat or 0), every = every, burst = burst, flights = flights,
-    caps = {}, counts = {}, longest = 0,
+    caps = {}, counts = {}, longest = 0, pair_every = pair_every, pair_burst = pair_burst, people = {}, people_longest = 0,
+    all = {},
   }
   -- Without caps there is nothing that Redis could have forgotten.
   if total == 0 and opened ~= '-' then scope.closed = false end
   for i = 1, total do
     local cap
     cap, pos = read_cap(raw, pos)
-    scope.caps[i] = cap
-    if cap.length and cap.length > scope.longest then scope.longest = cap.length end
+    scope.all[i] = cap
+    if cap.unit == 114 then
+      scope.people[#scope.people + 1] = cap
+      scope.people_longest = math.max(scope.people_longest, cap.length or 0)
+    else
+      scope.caps[#scope.caps + 1] = cap
+      if cap.length and cap.length > scope.longest then scope.longest = cap.length end
+    end
   end
+  scope.keyed = pair_every > 0 or #scope.people > 0
   return scope
 end
 
@@ -145,8 +153,10 @@ end
 local function lane_room(lane)
   local room, till, blocking = NO_BOUND, now, nil
   local again, again_till, again_blocking = NO_BOUND, now, nil
+  lane.keyed = false
   for _, id in ipairs(lane.scopes) do
     local r, t, a, at = room_of(id)
+    lane.keyed = lane.keyed or scopes[id] and scopes[id].keyed
     if r < room then room = r end
     if r <= 0 then
       blocking = blocking or id
@@ -250,10 +260,12 @@ local function charge(scope, from, till)
   end
 end
 
+local settle_recipient -- recipients.lua
+
 -- Ends the reservation of a record. `use`: 'u' used at `at`, 'n' not used, '?' nobody knows.
 local function settle(r, use, at)
   if not r.reserved then return end
-  local lane = lane_of(r.lane)
+  local lane, recipient = lane_of(r.lane), r.more and field_of(r.more, 'k')
   for _, id in ipairs(lane and lane.scopes or {}) do
     local scope = scope_of(id)
     if scope then
@@ -265,6 +277,7 @@ local function settle(r, use, at)
         till = from
       end
       if use ~= 'n' then charge(scope, from, till) end
+      if recipient then settle_recipient(scope, recipient, use ~= 'n' and till) end
       freed[id] = (freed[id] or 0) + 1
     end
   end

@@ -25,7 +25,9 @@ do
   local function visit_scoped(number, lane, want, place)
     local key = k_lane(number)
     local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
+    if lane.keyed and recipients.skips >= recipients.MOST_SKIPS then return 0, true, false end
     local ids = call('LRANGE', key, 0, want - 1)
+    local back = lane.keyed and #ids > 0 and call('HMGET', recipients.BACK, unpack(ids)) or {}
     local raws, runs, got, consumed, fresh = get_many(JOBS, ids), get_many(RUNS, ids), 0, 0, 0
     local stopped
     for i, id in ipairs(ids) do
@@ -36,16 +38,33 @@ do
         stopped = inherits and 'again' or 'fresh'
         break
       end
+      local recipient = not stale and recipients.of(raw)
+      local full, free_at
+      if recipient and lane.keyed and not inherits and unpack_from('>I6', raw, FIRST_LEN + 1) > lane.cancelled then
+        local places
+        if not back[i] and recipients.others_wait(number .. ':' .. recipient, number, lane) then
+          places, free_at = 0, now -- others for this recipient came first
+        else
+          places, free_at, full = recipients.room(lane, recipient)
+        end
+        if places <= 0 and recipients.skips >= recipients.MOST_SKIPS then break end
+        if places > 0 then free_at = nil end
+      end
       consumed = consumed + 1
-      if take_record(id, raw, runs[i], number, true, lane.cancelled) then
+      if free_at then
+        if back[i] then call('HDEL', recipients.BACK, id) end
+        recipients.step_aside(number, lane, id, raw, recipient, back[i], free_at, full)
+      elseif take_record(id, raw, runs[i], number, true, lane.cancelled) then
         got = got + 1
         again = again - 1
+        if recipient then recipients.reserve(lane, recipient, inherits) end
         if not inherits then
           room = room - 1
           fresh = fresh + 1
         end
         room = math.min(room, again)
       end
+      if back[i] and not free_at then recipients.met_back(id, back[i]) end
     end
     if consumed > 0 then call('LPOP', key, consumed) end
     if got > 0 then reserve(lane, fresh, got - fresh) end

@@ -170,6 +170,7 @@ impl QueueStats {
             completed: 0,
             lanes: 0,
             parked_lanes: 0,
+            stepped_aside: 0,
             oldest_age: None,
             paused: false,
             missing_shards: 0,
@@ -187,6 +188,7 @@ impl QueueStats {
             "c" => &mut self.completed,
             "l" => &mut self.lanes,
             "p" => &mut self.parked_lanes,
+            "k" => &mut self.stepped_aside,
             _ => return,
         };
         *counter += by;

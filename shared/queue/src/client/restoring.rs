@@ -8,8 +8,8 @@ use crate::{
     script, wire,
 };
 
-/// Bytes of the facts in one call, each of which may write as many members as it has sends.
-const FACTS_PER_CALL: usize = 16;
+/// Sends that one call may add, each of which is a member of a set.
+const SENDS_PER_CALL: usize = 1024;
 /// Most sends in one millisecond that anybody can have made.
 const MOST_UNITS: u32 = 1 << 24;
 
@@ -58,7 +58,13 @@ impl QueueClient {
         let mut packed = facts.iter().flat_map(wire::restored).peekable();
         while packed.peek().is_some() {
             let mut args = vec![key(tenant, scope)];
-            args.extend(packed.by_ref().take(FACTS_PER_CALL));
+            let mut sends = 0;
+            while args.len() <= script::MAX_ITEMS
+                && let Some((fact, of_fact)) = packed.next_if(|(_, of_fact)| sends + of_fact <= SENDS_PER_CALL)
+            {
+                args.push(fact);
+                sends += of_fact;
+            }
             self.link().call(&script::RESTORE_SCOPE, self.shard_of(tenant), &args).await?;
         }
         Ok(())

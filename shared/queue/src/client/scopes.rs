@@ -4,7 +4,7 @@ use super::QueueClient;
 use crate::{
     error::QueueError,
     name::{ScopeKey, Tenant},
-    scope::{CapState, Closing, Defined, ScopeLimits, ScopeState},
+    scope::{CapState, CapUnit, Closing, Defined, ScopeLimits, ScopeState},
     script, wire,
 };
 
@@ -42,14 +42,17 @@ impl QueueClient {
             .iter()
             .map(|value| Ok(wire::integer(value)?.unsigned_abs()))
             .collect::<Result<Vec<u64>, QueueError>>()?;
-        let [paused, closed, closing, reserved, in_flight, waiting_lanes, caps @ ..] = numbers.as_slice() else {
+        let [paused, closed, closing, reserved, in_flight, waiting_lanes, waiting_recipients, caps @ ..] =
+            numbers.as_slice()
+        else {
             return Ok(None);
         };
         let caps = caps
-            .chunks_exact(4)
+            .chunks_exact(5)
             .map(|cap| {
-                let window = (cap[1] > 0).then(|| Ok::<_, QueueError>((wire::time(cap[1])?, wire::time(cap[2])?)));
-                Ok(CapState { limit: cap[0], window: window.transpose()?, used: cap[3] })
+                let window = (cap[3] > 0).then(|| Ok::<_, QueueError>((wire::time(cap[2])?, wire::time(cap[3])?)));
+                let unit = if cap[0] == 1 { CapUnit::UniqueRecipients } else { CapUnit::Sends };
+                Ok(CapState { unit, limit: cap[1], window: window.transpose()?, used: cap[4] })
             })
             .collect::<Result<_, QueueError>>()?;
         Ok(Some(ScopeState {
@@ -59,6 +62,7 @@ impl QueueClient {
             reserved: *reserved,
             in_flight: *in_flight,
             waiting_lanes: *waiting_lanes,
+            waiting_recipients: *waiting_recipients,
         }))
     }
 

@@ -17,11 +17,27 @@ use crate::error::QueueError;
 pub struct CapSpec {
     /// Units per window; zero allows nothing. More than 2^48 − 1 is no bound at all and counts as that.
     pub limit: u64,
+    /// What is counted.
+    #[serde(default)]
+    pub unit: CapUnit,
     /// What is counted together.
     pub window: CapWindow,
     /// Other limits from given instants on, in time order (a warm-up). A calendar window has the limit of its first instant; a
     /// moving one that of the present.
     pub ramp: Vec<RampStep>,
+}
+
+/// What a cap counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapUnit {
+    /// Every run that used its unit.
+    #[default]
+    Sends,
+    /// Recipients, however often each: one who was used in the window, or for whom a unit is reserved, costs nothing more. A
+    /// new one steps aside while the cap is full, and the lane goes on. Jobs without a [recipient](crate::RecipientKey) are not
+    /// concerned. A window longer than those before it begins with the recipients that are still known.
+    UniqueRecipients,
 }
 
 /// What a cap counts together.
@@ -50,12 +66,18 @@ impl CapSpec {
 
     /// So many units in each of these windows.
     pub fn calendar(limit: u64, windows: Vec<Window>) -> Self {
-        Self { limit, window: CapWindow::Calendar(windows), ramp: Vec::new() }
+        Self { limit, unit: CapUnit::Sends, window: CapWindow::Calendar(windows), ramp: Vec::new() }
     }
 
     /// So many units in any span of this length.
     pub fn moving(limit: u64, length: Duration) -> Self {
-        Self { limit, window: CapWindow::Moving(length), ramp: Vec::new() }
+        Self { limit, unit: CapUnit::Sends, window: CapWindow::Moving(length), ramp: Vec::new() }
+    }
+
+    /// Counts unique recipients instead of sends.
+    #[must_use]
+    pub fn of_recipients(self) -> Self {
+        Self { unit: CapUnit::UniqueRecipients, ..self }
     }
 
     /// Changes the limit at given instants.

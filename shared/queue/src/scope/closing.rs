@@ -14,6 +14,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::recipient::RecipientKey;
+
 /// Which closing of a shard's scopes a restoration follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Closing(pub(crate) u64);
@@ -47,5 +49,12 @@ pub enum Restored {
         at: DateTime<Utc>,
         /// How many, at most 16 million.
         units: u32,
+    },
+    /// A unit was used for this recipient at this time.
+    Recipient {
+        /// Whom.
+        recipient: RecipientKey,
+        /// When, the latest that is known.
+        at: DateTime<Utc>,
     },
 }

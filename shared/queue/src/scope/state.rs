@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Closing;
+use super::{CapUnit, Closing};
 
 /// What a scope has given so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,11 +20,15 @@ pub struct ScopeState {
     pub in_flight: u64,
     /// Lanes that wait for it.
     pub waiting_lanes: u64,
+    /// New recipients, per lane, whose jobs wait for a cap of unique recipients.
+    pub waiting_recipients: u64,
 }
 
 /// What a cap has given in its current window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapState {
+    /// What it counts.
+    pub unit: CapUnit,
     /// Units per window, as it holds now.
     pub limit: u64,
     /// The current window; none when windows have run out.

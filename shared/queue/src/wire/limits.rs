@@ -2,7 +2,7 @@
 
 use super::{millis, put_u48};
 use crate::{
-    scope::{CapSpec, CapWindow, RateLimit, Restored, ScopeLimits},
+    scope::{CapSpec, CapUnit, CapWindow, RateLimit, Restored, ScopeLimits},
     script::MAX_ITEMS,
 };
 
@@ -15,15 +15,15 @@ pub(crate) struct PackedLimits {
     pub(crate) counters: Vec<Vec<u8>>,
 }
 
-/// A fact as `restore_scope.lua` reads it; more than one if it speaks of many units.
-pub(crate) fn restored(fact: &Restored) -> Vec<Vec<u8>> {
+/// A fact as `restore_scope.lua` reads it, with the sends it adds; more than one if it speaks of many.
+pub(crate) fn restored(fact: &Restored) -> Vec<(Vec<u8>, usize)> {
     match fact {
         Restored::Window { starts_at, ends_at, used } => {
             let mut out = vec![b'w'];
             put_u48(&mut out, millis(*starts_at));
             put_u48(&mut out, millis(*ends_at));
             put_u48(&mut out, (*used).min(MAX_LIMIT));
-            vec![out]
+            vec![(out, 0)]
         }
         Restored::Sent { at, units } => (0..*units)
             .step_by(MAX_ITEMS)
@@ -31,10 +31,17 @@ pub(crate) fn restored(fact: &Restored) -> Vec<Vec<u8>> {
                 let mut out = vec![b'u'];
                 put_u48(&mut out, millis(*at));
                 out.extend_from_slice(&first.to_be_bytes());
-                out.extend_from_slice(&first.saturating_add(256).min(*units).to_be_bytes());
-                out
+                let after = first.saturating_add(256).min(*units);
+                out.extend_from_slice(&after.to_be_bytes());
+                (out, MAX_ITEMS.min(usize::try_from(after - first).unwrap_or(MAX_ITEMS)))
             })
             .collect(),
+        Restored::Recipient { recipient, at } => {
+            let mut out = vec![b'r'];
+            out.extend_from_slice(recipient.as_bytes());
+            put_u48(&mut out, millis(*at));
+            vec![(out, 0)]
+        }
     }
 }
 
@@ -43,7 +50,7 @@ pub(crate) fn restored(fact: &Restored) -> Vec<Vec<u8>> {
 /// for a moving window its length I6, then per entry first instant I6, limit I6.
 pub(crate) fn limits(limits: &ScopeLimits) -> PackedLimits {
     let mut packed = PackedLimits { bytes: vec![1], counters: Vec::new() };
-    for rate in [limits.rate.as_ref(), None] {
+    for rate in [limits.rate.as_ref(), limits.recipient_rate.as_ref()] {
         put_u48(&mut packed.bytes, rate.map_or(0, RateLimit::interval));
         packed.bytes.extend_from_slice(&rate.map_or(0, |rate| rate.burst).to_be_bytes());
     }
@@ -57,7 +64,10 @@ pub(crate) fn limits(limits: &ScopeLimits) -> PackedLimits {
 
 fn put_cap(packed: &mut PackedLimits, cap: &CapSpec) {
     let out = &mut packed.bytes;
-    out.push(b's');
+    out.push(match cap.unit {
+        CapUnit::Sends => b's',
+        CapUnit::UniqueRecipients => b'r',
+    });
     match &cap.window {
         CapWindow::Calendar(windows) => {
             out.extend([b'c', count(windows.len())]);
@@ -66,8 +76,10 @@ fn put_cap(packed: &mut PackedLimits, cap: &CapSpec) {
                 put_u48(out, start);
                 put_u48(out, end);
                 put_u48(out, cap.limit_at(window.starts_at).min(MAX_LIMIT));
-                packed.counters.push(counter(start, end));
-                packed.counters.push(window.used_before.min(MAX_LIMIT).to_string().into_bytes());
+                if cap.unit == CapUnit::Sends {
+                    packed.counters.push(counter(start, end));
+                    packed.counters.push(window.used_before.min(MAX_LIMIT).to_string().into_bytes());
+                }
             }
         }
         CapWindow::Moving(length) => {

@@ -78,8 +78,13 @@ fn is_plain(job: &NewJob) -> bool {
         unique_for: _,
         idempotency_key,
         links,
+        recipient,
     } = job;
-    run_at.is_none() && unique_key.is_none() && idempotency_key.is_none() && *links == Links::default()
+    run_at.is_none()
+        && unique_key.is_none()
+        && idempotency_key.is_none()
+        && *links == Links::default()
+        && recipient.is_none()
 }
 
 #[cfg(test)]
@@ -107,6 +112,7 @@ mod tests {
             unique_for: crate::job::UniqueFor::default(),
             idempotency_key: None,
             links: crate::job::Links::default(),
+            recipient: None,
         }
     }
 

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{
     Attempt, BatchId, DateTime, JobId, JobKind, JobRecord, JobState, Lane, LaneName, Links, QueueError, QueueName,
-    ScopeKey, Tenant, UniqueFor, UniqueKey, Utc, bytes, integer, list, time,
+    RecipientKey, ScopeKey, Tenant, UniqueFor, UniqueKey, Utc, bytes, integer, list, time,
 };
 use crate::{priority::Priority, script::PROTOCOL};
 
@@ -200,6 +200,7 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
         unique_key,
         unique_for: more.unique_for,
         links: more.links,
+        recipient: more.recipient,
         history: more.history,
         log_lines: more.log_lines,
     })
@@ -210,6 +211,7 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
 struct More {
     unique_for: UniqueFor,
     links: Links,
+    recipient: Option<RecipientKey>,
     history: Vec<Attempt>,
     log_lines: u32,
 }
@@ -226,6 +228,7 @@ fn more(shard: u16, raw: &[u8]) -> Result<More, QueueError> {
             b'o' => more.links.redriven_from = Some(id()?),
             b'f' => more.links.completes = Some(BatchId(id()?)),
             b'h' => more.history = history(value)?,
+            b'k' => more.recipient = Some(RecipientKey::from_bytes(value)?),
             b'l' => more.log_lines = Cursor(value).small(4)?,
             b'u' => {
                 let mut held = Cursor(value);

@@ -15,7 +15,7 @@ use postrider_queue::{
 };
 use tokio::sync::Semaphore;
 
-use crate::server::{Server, WORK, Worker, config, done, job, tenant, until, until_state, work};
+use crate::server::{PATIENCE, Server, WORK, Worker, config, done, job, tenant, until, until_state, work};
 
 fn scope() -> ScopeKey {
     ScopeKey::parse("number:1").unwrap()
@@ -110,13 +110,16 @@ async fn a_job_given_back_makes_place_and_keeps_its_unit() {
     let ids = client.enqueue_many((0..4).map(|_| limited()).collect()).await.unwrap();
     let (mut workers, _) = gated(&server, 1).await;
     until_running(&client, 2).await;
-    workers.remove(0).abort().await;
+    let stopped = workers.remove(0);
+    stopped.handle.close(PATIENCE).await.unwrap(); // what it holds is taken from it
     let seen = state(&client).await;
     assert_eq!((seen.in_flight, seen.reserved), (0, 2), "nothing runs, and both may have been sent");
 
-    // The two with a unit are first; only one more fits the cap, although three could run.
-    define(&client, limits(4)).await;
+    // The two with a unit are first; only one more fits the cap.
+    stopped.abort().await;
     let (workers, gate) = gated(&server, 2).await;
+    until_running(&client, 2).await;
+    define(&client, limits(4)).await;
     until_running(&client, 3).await;
     assert_eq!(state(&client).await.reserved, 3);
     gate.add_permits(10);

@@ -23,6 +23,7 @@ mod picture;
 mod process;
 mod proxy;
 mod reading;
+mod recipients;
 mod restoring;
 mod room;
 mod runs;

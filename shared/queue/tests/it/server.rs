@@ -195,6 +195,7 @@ pub(crate) fn job(of: &str) -> NewJob {
         unique_for: postrider_queue::UniqueFor::default(),
         idempotency_key: None,
         links: postrider_queue::Links::default(),
+        recipient: None,
     }
 }
 

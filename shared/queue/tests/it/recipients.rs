@@ -1,0 +1,223 @@
+//! Limits that concern one recipient: its jobs step aside, the lane goes on, nothing is lost.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use postrider_queue::{
+    Cancelled, CapSpec, CapUse, Done, JobId, JobState, Lane, LaneName, NewJob, QueueClient, RateLimit, RecipientKey,
+    Restored, ScopeKey, ScopeLimits, ScopeState,
+};
+use tokio::sync::Semaphore;
+
+use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn scope() -> ScopeKey {
+    ScopeKey::parse("number:1").unwrap()
+}
+
+/// A job whose payload says whom it is for, and as what number.
+fn to(recipient: &str, number: usize) -> NewJob {
+    let lane = Lane::with_scopes(LaneName::parse("out").unwrap(), vec![scope()]);
+    let payload = format!("{recipient} {number}").into_bytes();
+    NewJob { payload, ..job("acme").lane(lane).recipient(RecipientKey::of(recipient).unwrap()) }
+}
+
+fn pair_rate(units: u32, per: Duration) -> ScopeLimits {
+    ScopeLimits { recipient_rate: Some(RateLimit::even(units, per)), ..ScopeLimits::default() }
+}
+
+fn unique(limit: u64) -> ScopeLimits {
+    ScopeLimits::caps(vec![CapSpec::moving(limit, DAY).of_recipients()])
+}
+
+async fn define(client: &QueueClient, limits: ScopeLimits) {
+    client.define_scope(&tenant("acme"), &scope(), &limits).await.unwrap();
+}
+
+async fn state(client: &QueueClient) -> ScopeState {
+    client.scope(&tenant("acme"), &scope()).await.unwrap().unwrap()
+}
+
+async fn enqueue(client: &QueueClient, jobs: Vec<NewJob>) -> Vec<JobId> {
+    client.enqueue_many(jobs).await.unwrap().iter().map(postrider_queue::Enqueued::id).collect()
+}
+
+async fn until_completed(client: &QueueClient, jobs: u64) {
+    until(&format!("{jobs} are done"), || async {
+        (client.queue(&WORK).await.unwrap().completed == jobs).then_some(())
+    })
+    .await;
+}
+
+async fn until_waiting(client: &QueueClient, recipients: u64) {
+    until(&format!("{recipients} recipients wait"), || async {
+        let stats = client.queue(&WORK).await.unwrap();
+        (state(client).await.waiting_recipients == recipients && stats.stepped_aside == stats.available).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rate_per_recipient_holds_nobody_else_and_keeps_the_order() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, pair_rate(2, Duration::from_secs(1))).await;
+    let order = ["a", "a", "a", "a", "b", "a", "b", "c"];
+    let mut numbers = BTreeMap::new();
+    let jobs = order.map(|recipient| {
+        let number = numbers.entry(recipient).or_insert(0);
+        *number += 1;
+        to(recipient, *number)
+    });
+    enqueue(&client, jobs.to_vec()).await;
+    let seen = Arc::new(Mutex::new(Vec::<(String, DateTime<Utc>)>::new()));
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        let seen = Arc::clone(&seen);
+        workers.push(work(&server.client().await, config(8), move |claimed| {
+            seen.lock().unwrap().push((String::from_utf8(claimed.payload).unwrap(), claimed.claimed_at));
+            async { done() }
+        }));
+    }
+    until("the others wait", || async { (client.queue(&WORK).await.unwrap().stepped_aside > 0).then_some(()) }).await;
+    until_completed(&client, 8).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_by_key(|(_, at)| *at);
+    let of = |recipient: &str| -> Vec<(String, DateTime<Utc>)> {
+        seen.iter().filter(|(name, _)| name.starts_with(recipient)).cloned().collect()
+    };
+    for recipient in ["a", "b", "c"] {
+        let names: Vec<_> = of(recipient).into_iter().map(|(name, _)| name).collect();
+        let expected: Vec<_> = (1..=numbers[recipient]).map(|number| format!("{recipient} {number}")).collect();
+        assert_eq!(names, expected);
+        for pair in of(recipient).windows(2) {
+            assert!((pair[1].1 - pair[0].1).num_milliseconds() >= 500, "{pair:?}");
+        }
+    }
+    let first = seen[0].1;
+    assert!((of("c")[0].1 - first).num_milliseconds() < 400, "the lane goes on: {seen:?}");
+    assert!((of("a")[4].1 - first).num_milliseconds() < 6000, "each in its time: {seen:?}");
+    assert_eq!(client.queue(&WORK).await.unwrap().stepped_aside, 0);
+}
+
+#[tokio::test]
+async fn new_recipients_wait_for_a_full_cap_while_known_ones_go_on() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(2)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let worker = work(&client, config(8), move |_| {
+        let gate = Arc::clone(&opened);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(Done::empty().cap(CapUse::NotUsed))
+        }
+    });
+    let ids = enqueue(&client, vec![to("a", 1), to("b", 1), to("c", 1), to("d", 1), to("c", 2), to("a", 2)]).await;
+    until_waiting(&client, 2).await;
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.running, stats.available, stats.stepped_aside), (3, 3, 3));
+    until_state(&client, ids[5], JobState::Running).await;
+
+    // One that waits is cancelled; the place of two goes to whoever is next, once both jobs of `a` or that of `b` have ended.
+    assert_eq!(client.cancel(ids[2]).await.unwrap(), Cancelled::Now);
+    gate.add_permits(3);
+    until_state(&client, ids[4], JobState::Running).await;
+    until_state(&client, ids[3], JobState::Running).await;
+    let seen = state(&client).await;
+    assert_eq!((seen.waiting_recipients, seen.reserved, seen.caps[0].used), (0, 2, 0));
+    gate.add_permits(2);
+    until_completed(&client, 5).await;
+    assert_eq!(client.queue(&WORK).await.unwrap().stepped_aside, 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_lane_takes_along_what_stepped_aside_from_it() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(0)).await;
+    let worker = work(&client, config(8), |_| async { done() });
+    let jobs: Vec<_> = (0..50).map(|n| to(&format!("stranger {}", n % 20), n)).collect();
+    let ids = enqueue(&client, jobs.clone()).await;
+    until_waiting(&client, 20).await;
+    client.cancel_lane(&tenant("acme"), &WORK, &jobs[0].lane).await.unwrap();
+    for id in ids {
+        until_state(&client, id, JobState::Cancelled).await;
+    }
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.available, stats.stepped_aside), (0, 0));
+
+    // A newer job is not meant.
+    let id = enqueue(&client, vec![to("stranger 1", 51)]).await[0];
+    until("it steps aside", || async { (client.queue(&WORK).await.unwrap().stepped_aside == 1).then_some(()) }).await;
+    define(&client, unique(1)).await;
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn hundreds_of_new_recipients_do_not_keep_a_known_one_and_none_is_lost() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(1)).await;
+    let worker = work(&client, config(8), |_| async { done() });
+    let known = enqueue(&client, vec![to("known", 1)]).await;
+    until_state(&client, known[0], JobState::Completed).await;
+    let strangers: Vec<_> = (0..300).map(|n| to(&format!("stranger {}", n % 250), n)).collect();
+    let strangers = enqueue(&client, strangers).await;
+    let last = enqueue(&client, vec![to("known", 2)]).await;
+    until_state(&client, last[0], JobState::Completed).await;
+    until_waiting(&client, 250).await;
+    assert_eq!(client.queue(&WORK).await.unwrap().stepped_aside, 300);
+    for id in &strangers[..40] {
+        assert_eq!(client.cancel(*id).await.unwrap(), Cancelled::Now);
+    }
+
+    define(&client, unique(101)).await; // a hundred more
+    until("a hundred recipients more were used", || async { (state(&client).await.caps[0].used == 101).then_some(()) })
+        .await;
+    define(&client, unique(1000)).await;
+    until_completed(&client, 262).await;
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.available, stats.stepped_aside), (0, 0));
+    assert_eq!(state(&client).await.waiting_recipients, 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn places_come_free_as_recipients_leave_the_window_and_the_books_are_believed() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    define(&client, unique(2)).await;
+    let at: DateTime<Utc> = "2026-03-01T10:00:00Z".parse().unwrap();
+    let recipient = |name: &str| RecipientKey::of(name).unwrap();
+    let facts = [
+        Restored::Recipient { recipient: recipient("a"), at },
+        Restored::Recipient { recipient: recipient("a"), at: at - chrono::TimeDelta::hours(5) },
+    ];
+    client.restore_scope(&tenant("acme"), &scope(), &facts).await.unwrap();
+    let worker = work(&client, config(8), |_| async { done() });
+    let keep = DAY * 300;
+    let ids = enqueue(&client, ["b", "c", "d"].map(|name| NewJob { keep, ..to(name, 1) }).to_vec()).await;
+    until_state(&client, ids[0], JobState::Completed).await;
+    until_waiting(&client, 2).await;
+    server.set_clock("@2026-03-02 09:59:50"); // still within a day of `a`
+    until_waiting(&client, 2).await;
+    server.set_clock("@2026-03-02 10:00:10");
+    until_state(&client, ids[1], JobState::Completed).await;
+    until_waiting(&client, 1).await;
+    server.set_clock("@2026-03-02 12:10:00"); // and of `b`
+    until_state(&client, ids[2], JobState::Completed).await;
+    worker.stop().await;
+}

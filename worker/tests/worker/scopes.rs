@@ -1,0 +1,103 @@
+//! What a mailbox may still send, after Redis has forgotten what it sent.
+
+use postrider_migration::{Migrator, MigratorTrait};
+use postrider_queue::{QueueClient, ScopeState};
+use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
+use postrider_shared::clock::Clock;
+use postrider_shared::config::DatabaseConfig;
+use postrider_shared::database::Database;
+use postrider_shared::ids::{MessageId, TenantId};
+use postrider_shared::messages::{BeginSending, PlannedMessage, Slot, Verdict};
+use postrider_shared::scopes::Scopes;
+use postrider_shared::seal::KeyRing;
+use postrider_shared::stores::Stores;
+use postrider_shared::tenants::TenantSettings;
+use postrider_shared::time_zone::TimeZone;
+
+use super::redis::Redis;
+use super::{ADDRESS, PASSWORD};
+
+fn settings() -> AccountSettings {
+    let server = MailServer { host: "127.0.0.1".into(), port: 1, security: Security::Plain, username: ADDRESS.into() };
+    AccountSettings {
+        address: ADDRESS.into(),
+        display_name: "Lindner".into(),
+        imap: server.clone(),
+        smtp: server,
+        daily_cap: 5,
+        time_zone: TimeZone::UTC,
+        poll_interval_seconds: 600,
+    }
+}
+
+/// A message of the account, sent as far as this verdict says; none: its data started, and nothing more is known.
+async fn sent(stores: &Stores, account: &Account, clock: &Clock, verdict: Option<Verdict>) {
+    let (tenant, id) = (account.tenant_id, MessageId::random());
+    let planned = PlannedMessage {
+        id,
+        account_id: account.id,
+        quote_id: None,
+        thread_id: None,
+        to_address: "anna@example.org".into(),
+        subject: "Quote".into(),
+        rfc_message_id: format!("{id}@example.com"),
+        in_reply_to: None,
+        references: Vec::new(),
+        body_text: "Hello".into(),
+        attachment_key: None,
+        attachment_name: None,
+    };
+    stores.messages.plan(tenant, planned).await.unwrap();
+    let slot = Slot { scope: Some(account.scope()), window: Some(clock.now()) };
+    let BeginSending::Go { attempt, .. } = stores.messages.begin_sending(tenant, id, slot).await.unwrap() else {
+        panic!("it may be sent");
+    };
+    stores.messages.data_starting(tenant, id, attempt).await.unwrap();
+    if let Some(verdict) = verdict {
+        stores.messages.settle(tenant, id, attempt, verdict).await.unwrap();
+    }
+}
+
+async fn state(queue: &QueueClient, tenant: TenantId, account: &Account) -> ScopeState {
+    queue.scope(&tenant.into(), &account.scope()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_closed_scope_is_rebuilt_from_the_ledger_by_its_next_definition() {
+    let redis = Redis::start();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+    let clock = Clock::system();
+    let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
+    Migrator::up(database.reader(), None).await.unwrap();
+    let keys = KeyRing::parse("test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
+    let stores = Stores::new(&database, &clock, Some(keys));
+    let queue = redis.client().await;
+    let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
+    let account =
+        stores.accounts.create(tenant, NewAccount { settings: settings(), password: PASSWORD.into() }).await.unwrap();
+    let scopes = Scopes::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone());
+    scopes.define(&account).await.unwrap();
+    assert_eq!(state(&queue, tenant, &account).await.caps[0].used, 0);
+
+    // Sent while Redis forgot it: one accepted, one in doubt, one under way, one refused.
+    let accepted = Verdict::Accepted { at: clock.now(), provider_id: None };
+    let verdicts = [
+        Some(accepted),
+        Some(Verdict::Unknown { reason: "lost".into() }),
+        None,
+        Some(Verdict::Failed { reason: "no such user".into() }),
+    ];
+    for verdict in verdicts {
+        sent(&stores, &account, &clock, verdict).await;
+    }
+    let shard = queue.shard_of(&tenant.into());
+    queue.close_scopes(shard, "a new master").await.unwrap();
+    assert!(state(&queue, tenant, &account).await.closed.is_some());
+
+    for _ in 0..2 {
+        scopes.define(&account).await.unwrap();
+        let seen = state(&queue, tenant, &account).await;
+        assert_eq!((seen.closed, seen.caps[0].used, seen.caps[0].limit), (None, 3, 5));
+    }
+}
