@@ -7,6 +7,7 @@ mod contestant;
 mod drive;
 mod driver;
 mod enqueue;
+mod fairness;
 mod lanes;
 mod latency;
 mod lifecycle;
@@ -98,6 +99,13 @@ enum Scenario {
         #[arg(long, default_value_t = 100_000)]
         jobs: usize,
     },
+    /// A flood of one tenant beside many tenants with one job each; and the shares of tenants with weights.
+    Fairness {
+        #[arg(long, default_value_t = 1_000_000)]
+        jobs: usize,
+        #[arg(long, default_value_t = 1_000)]
+        tenants: u32,
+    },
     /// Shards on several Redis servers against one.
     Shards {
         #[arg(long, default_value_t = 2)]
@@ -155,6 +163,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Drain { jobs, concurrency } => product::run(jobs, concurrency, sync).await,
         Scenario::Backlog { waiting } => backlog::run(waiting, sync).await,
         Scenario::Lanes { lanes, jobs } => lanes::run(lanes, jobs, sync).await,
+        Scenario::Fairness { jobs, tenants } => fairness::run(jobs, tenants, sync).await,
         Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
