@@ -47,7 +47,7 @@ struct Size {
 
 const SHORT: Size = Size {
     accounts: 20,
-    groups: 2,
+    groups: 1,
     cap: 25,
     senders: 4,
     ends: 1,

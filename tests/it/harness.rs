@@ -1,5 +1,7 @@
 //! The harness itself: what the other tests rely on without looking.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use postrider_tests::mails::{self, Outcome};
 use postrider_tests::platform::FakedTime;
@@ -17,6 +19,23 @@ async fn redis_keeps_what_it_confirmed_when_it_is_killed() {
     redis.restart().await;
     let kept: String = redis::cmd("GET").arg("kept").query_async(&mut redis.connection().await).await.unwrap();
     assert_eq!(kept, "yes");
+}
+
+#[tokio::test]
+async fn redis_loses_what_it_had_not_synced_and_nothing_else() {
+    for (setting, survives) in [("always", true), ("everysec", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let sync = Some(Duration::from_millis(300));
+        let redis = RedisServer::start_on(folder.path(), None, sync, &["--appendfsync", setting]).await;
+        let mut connection = redis.connection().await;
+        redis::cmd("SET").arg("kept").arg("perhaps").exec_async(&mut connection).await.unwrap();
+        redis.kill();
+        assert_eq!(redis.lose_unsynced() > 0, !survives, "{setting}");
+        redis.restart().await;
+        let kept: Option<String> =
+            redis::cmd("GET").arg("kept").query_async(&mut redis.connection().await).await.unwrap();
+        assert_eq!(kept.is_some(), survives, "{setting}");
+    }
 }
 
 #[tokio::test]

@@ -39,8 +39,8 @@ impl Disk {
         .to_vec()
     }
 
-    /// Cuts each file of the folder back to the length it had when its last sync began that came to its end; files that
-    /// were never synced stay, as they were made before the server said it was ready. The server must be dead.
+    /// Cuts each file of the folder back to the length it had when its last sync began that came to its end. A log that was
+    /// never synced is emptied: it was made so. The server must be dead.
     pub fn lose_unsynced(&self, folder: &Path) -> u64 {
         let journal = fs::read_to_string(&self.journal).expect("the journal of syncs");
         let mut synced: HashMap<u64, u64> = HashMap::new();
@@ -53,9 +53,10 @@ impl Disk {
             let path = entry.expect("read the folder").path();
             let file = OpenOptions::new().write(true).open(&path).expect("open a file of the dead server");
             let written = file.metadata().expect("its length");
-            if let Some(length) = synced.get(&written.ino()).filter(|length| **length < written.len()) {
+            let made_empty = path.to_string_lossy().ends_with(".incr.aof").then_some(0);
+            if let Some(length) = synced.get(&written.ino()).copied().or(made_empty).filter(|it| *it < written.len()) {
                 lost += written.len() - length;
-                file.set_len(*length).expect("cut the file");
+                file.set_len(length).expect("cut the file");
             }
         }
         lost
