@@ -120,6 +120,7 @@ pub use scope::{
     CapSpec, CapState, CapUnit, CapWindow, Closing, Defined, RampStep, RateLimit, Restored, ScopeLimits, ScopeState,
     WINDOW_DAYS, Window, calendar_days,
 };
+pub use script::script_name;
 pub use session::SessionHandle;
 pub use stats::QueueStats;
 pub use worker::WorkerConfig;

@@ -2,7 +2,11 @@
 //!
 //! This is their only home: what is sent to Redis is built, named and hashed here.
 
-use std::{sync::LazyLock, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::Instant,
+};
 
 /// Version of records, keys and scripts. A program refuses data of another version.
 pub(crate) const PROTOCOL: u8 = 1;
@@ -167,7 +171,17 @@ fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Sc
         lua = lua.replacen(INNER, "return (function()", 1) + "\nend)()";
     }
     let text = format!("{first}\n-- postrider {name}, protocol {PROTOCOL}\n{lua}");
-    Script { name, sha: redis::Script::new(&text).get_hash().to_owned(), text }
+    let sha = redis::Script::new(&text).get_hash().to_owned();
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner).insert(sha.clone(), name);
+    Script { name, sha, text }
+}
+
+/// Scripts that this process has used, by what Redis calls them.
+static NAMES: Mutex<BTreeMap<String, &'static str>> = Mutex::new(BTreeMap::new());
+
+/// Which of the scripts that this process has used Redis calls so: its slow log names them by their hash.
+pub fn script_name(sha: &str) -> Option<&'static str> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(sha).copied()
 }
 
 macro_rules! script {
