@@ -3,24 +3,31 @@
 -- ARGV  id and death number, repeated
 -- result  how many left the dead by this call
 -- bounds  n <= 256
-local ids, numbers = {}, {}
+local ids, numbers, wanted = {}, {}, {}
 for i = 1, math.min(#ARGV, 512), 2 do
-  ids[#ids + 1] = ARGV[i]
-  numbers[#numbers + 1] = tonumber(ARGV[i + 1])
+  local id = ARGV[i]
+  if not wanted[id] then
+    wanted[id] = true
+    ids[#ids + 1] = id
+    numbers[#numbers + 1] = tonumber(ARGV[i + 1])
+  end
 end
-local raws, left = get_many(JOBS, ids), 0
-for i, id in ipairs(ids) do
-  local score = call('ZSCORE', DEAD, id)
+if #ids == 0 then return 0 end
+local left, finished, raws = {}, {}, get_many(JOBS, ids)
+for i, score in ipairs(call('ZMSCORE', DEAD, unpack(ids))) do
   if score and tonumber(score) == numbers[i] then
-    call('ZREM', DEAD, id)
-    left = left + 1
-    local r = raws[i] and open_record(raws[i])
+    local id, r = ids[i], raws[i] and open_record(raws[i])
+    left[#left + 1] = id
     if r then
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'd', -1) end
-      call('RPUSH', k_finished(r.keep), id .. pack('>I6', r.finished))
+      local list = finished[r.keep]
+      if not list then list = {}; finished[r.keep] = list end
+      list[#list + 1] = id .. pack('>I6', r.finished)
     end
   end
 end
+if #left > 0 then call('ZREM', DEAD, unpack(left)) end
+for class, list in pairs(finished) do call('RPUSH', k_finished(class), unpack(list)) end
 finish()
-return left
+return #left

@@ -3,7 +3,7 @@
 -- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of recipients, 96 pruned,
---         96 cancelled with their lane
+--         96 cancelled with their lane; but for scopes and timers no more than the first 32 of each once 2 ms are used
 local GAP, EVERY = 2000, 500
 local more = 0
 
@@ -25,16 +25,18 @@ if now - looked >= LOOK_EVERY or now < looked then
   watch_memory(tonumber(ARGV[2]))
 end
 
+local function note(sum, unfinished)
+  if unfinished then more = 1 end
+  return sum
+end
+
 local rescued = 0
 if now >= grace then
   local session = call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1]
-  if session then rescued, more = rescue(session, 96) end
+  if session then rescued = note(in_slices(96, function(n) return rescue(session, n) end)) end
 end
-
-if open_bucket(160) == 160 then more = 1 end
-local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 160)
-if #due == 160 then more = 1 end
-promote_due(due)
+note(in_slices(160, open_bucket))
+local promoted = note(in_slices(160, promote_due))
 
 local scopes_due = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 64)
 if #scopes_due == 64 then more = 1 end
@@ -44,10 +46,9 @@ pass_on_wakes(16)
 
 if recipients.look_at_due(64) == 64 then more = 1 end
 
-local pruned, unfinished = prune(96)
-local _, undone = cancel_doomed(96)
-if unfinished or undone then more = 1 end
-if free_keys(96) == 96 then more = 1 end
+local pruned = note(in_slices(96, prune))
+note(in_slices(96, cancel_doomed))
+note(in_slices(96, free_keys))
 wake_waiters()
 rouse()
 finish()
@@ -61,4 +62,4 @@ local scope = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')
 if scope[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(scope[2]) - now)) end
 local aside = call('ZRANGE', recipients.TILL, 0, 0, 'WITHSCORES')
 if aside[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(aside[2]) - now)) end
-return { #due, rescued, #scopes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }
+return { promoted, rescued, #scopes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }

@@ -5,7 +5,8 @@
 --       plain outcomes, in one (settling.rs); then the other ones, each followed by its follow-ups (wire.rs)
 -- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale), claimed (ids and records in turn,
 --       as they were before or are now, see claims.lua), lane numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
--- bounds  n <= 256 outcomes, n <= 256 claims, 256 visits of lanes. Repeated with the same number it answers the same.
+-- bounds  n <= 256 outcomes, n <= 256 claims, or 64 once the outcomes used 2 ms; 256 visits of lanes and ids of jobs that
+--         ended there. Repeated with the same number it answers the same.
 --         One that comes late, after a higher number, changes nothing: nobody would hear of what it claims.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
 local worker, at = ARGV[4], 5
@@ -38,7 +39,7 @@ else
   for i = at + 1, #ARGV do items[#items + 1] = ARGV[i] end
   letters = apply_outcomes(session, ARGV[at], items, lane_names, kind_names)
   wake_waiters() -- those in line for what is free now come before the claim
-  if want > 0 then claim(session, sequence, queues, want) end
+  if want > 0 then claim(session, sequence, queues, has_time() and want or math.min(want, 64)) end
   wake_waiters()
   -- A turn in vain is remembered, too: the same turn may still come, late and with a wish to claim.
   call('HSET', ANSWERS, session, pack('>I6Hc0', sequence, #letters, letters))

@@ -75,6 +75,7 @@ const MOVING: &[&str] = &[
 const RENEWING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("charges")];
 const CLOSING: &[&str] = &[
     fragment!("keys"),
+    fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
     fragment!("charges"),
@@ -102,6 +103,7 @@ const CREATING_PLAIN: &[&str] =
     &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("naming"), fragment!("plain")];
 const TURNING: &[&str] = &[
     fragment!("keys"),
+    fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
     fragment!("later"),
@@ -120,6 +122,7 @@ const TURNING: &[&str] = &[
 ];
 const UPKEEP: &[&str] = &[
     fragment!("keys"),
+    fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
     fragment!("later"),

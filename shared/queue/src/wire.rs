@@ -22,7 +22,7 @@ mod record;
 
 pub(crate) use answer::{bytes, fields, integer, list, text};
 pub(crate) use limits::{limits, restored};
-pub(crate) use plain::{Plain, plain};
+pub(crate) use plain::{Plain, is_plain, plain};
 pub(crate) use record::{Names, claimed, decode, epoch};
 
 const HAS_UNIQUE: u8 = 4;

@@ -12,19 +12,21 @@ const DIE: &str = "
 local p = string.sub(KEYS[1], 1, -5)
 local number = redis.call('HVALS', p .. 'lane_ids')[1]
 local ids = redis.call('LPOP', p .. 'lane:' .. number, 256)
-if not ids then return 0 end
+if not ids then
+  redis.call('DEL', p .. 'ring:letters', p .. 'tenant:letters:acme')
+  redis.call('HSET', p .. 'counts', 'letters:l', 0)
+  redis.call('ZADD', p .. 'sessions', 1, 'deceased')
+  return 0
+end
+local claim = 't' .. struct.pack('>I12', redis.call('HLEN', p .. 'claims:deceased'))
 for _, id in ipairs(ids) do
   local raw = redis.call('HGET', KEYS[1], id)
-  redis.call('HSET', KEYS[1], id, string.sub(raw, 1, 1) .. 'r' .. string.sub(raw, 3))
+  local head = string.sub(raw, 1, 1) .. 'r' .. string.sub(raw, 3, 45)
+  redis.call('HSET', p .. 'runs', id, head .. 'deceased' .. claim)
 end
-redis.call('SADD', p .. 'held:deceased', unpack(ids))
+redis.call('HSET', p .. 'claims:deceased', claim, table.concat(ids))
 redis.call('HINCRBY', p .. 'counts', 'letters:a', -#ids)
 redis.call('HINCRBY', p .. 'counts', 'letters:r', #ids)
-if redis.call('EXISTS', p .. 'lane:' .. number) == 0 then
-  redis.call('DEL', p .. 'ring:letters', p .. 'tenant:letters:acme')
-  redis.call('HINCRBY', p .. 'counts', 'letters:l', -1)
-  redis.call('ZADD', p .. 'sessions', 1, 'deceased')
-end
 return #ids";
 
 /// Lets all buckets of later jobs be opened now.

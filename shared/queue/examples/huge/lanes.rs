@@ -10,7 +10,7 @@ use postrider_queue::Job as _;
 fn limits(limit: u64) -> ScopeLimits {
     let starts_at = DateTime::UNIX_EPOCH;
     let window = Window { starts_at, ends_at: starts_at + TimeDelta::days(40_000), used_before: 0 };
-    ScopeLimits { caps: vec![CapSpec { limit, windows: vec![window] }], paused: false }
+    ScopeLimits::caps(vec![CapSpec::calendar(limit, vec![window])])
 }
 
 /// Jobs `each` over lanes, every lane with the scope `scope_of` names.

@@ -122,8 +122,7 @@ async fn main() -> Result<ExitCode, Failure> {
     let phase = args.next();
     let chosen = |name: &str| phase.as_deref().is_none_or(|phase| phase == name);
     let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-    let redis =
-        redis::Client::open(url.as_str())?.get_multiplexed_async_connection_with_config(&patient).await?;
+    let redis = redis::Client::open(url.as_str())?.get_multiplexed_async_connection_with_config(&patient).await?;
     let client = connect(&url).await?;
     let slow = SlowLog::of(redis.clone()).await?;
     let mut scene = Scene { client, redis, slow, acme: Tenant::parse("acme")?, many, url };

@@ -37,10 +37,10 @@ do
     end
   end
 
-  -- Pours up to `most` ids of a bucket whose time has come. Returns how many.
+  -- Pours up to `most` ids of a bucket whose time has come. Returns how many, and whether more may follow.
   function open_bucket(most)
     local bucket = call('ZRANGEBYSCORE', LATER, '-inf', now, 'LIMIT', 0, 1)[1]
-    if not bucket then return 0 end
+    if not bucket then return 0, false end
     local key = k_later(bucket)
     local ids, found = call('LPOP', key, most) or {}, {}
     for i, raw in ipairs(get_many(JOBS, ids)) do
@@ -52,6 +52,6 @@ do
     end
     if call('EXISTS', key) == 0 then call('ZREM', LATER, bucket) end
     schedule(found, true)
-    return #ids
+    return #ids, #ids == most
   end
 end

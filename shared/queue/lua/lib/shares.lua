@@ -6,6 +6,9 @@ do
   -- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs.
   local MOST_IN_A_VISIT = 16
 
+  -- Ids that only stood in a lane because their job had ended or moved: each costs a call as much as a short visit.
+  local stale = 0
+
   -- Whether anybody gave a tenant or a lane a weight, or paused or cancelled a lane.
   local ruled = call('EXISTS', RULES) == 1
 
@@ -18,6 +21,7 @@ do
     for i, id in ipairs(ids) do
       if take_record(id, raws[i], runs[i], number, false, lane.cancelled) then got = got + 1 end
     end
+    stale = stale + #ids - got
     return got, length > #ids
   end
 
@@ -33,12 +37,12 @@ do
     for i, id in ipairs(ids) do
       local raw = raws[i]
       local inherits = raw and bit.band(string.byte(raw, 3), RESERVED) ~= 0
-      local stale = not raw or runs[i] or string.byte(raw, 2) ~= AVAILABLE
-      if not stale and (inherits and again or room) <= 0 then
+      local waits = raw and not runs[i] and string.byte(raw, 2) == AVAILABLE
+      if waits and (inherits and again or room) <= 0 then
         stopped = inherits and 'again' or 'fresh'
         break
       end
-      local recipient = not stale and recipients.of(raw)
+      local recipient = waits and recipients.of(raw)
       local full, free_at
       if recipient and lane.keyed and not inherits and unpack_from('>I6', raw, FIRST_LEN + 1) > lane.cancelled then
         local places
@@ -66,6 +70,7 @@ do
       end
       if back[i] and not free_at then recipients.met_back(id, back[i]) end
     end
+    stale = stale + consumed - got
     if consumed > 0 then call('LPOP', key, consumed) end
     if got > 0 then reserve(lane, fresh, got - fresh) end
     if stopped then
@@ -142,7 +147,7 @@ do
         if not turn(head, tonumber(credit)) then length = length - 1 end
       end
     end
-    while length > 0 and got < want and visits < MOST_VISITS do
+    while length > 0 and got < want and visits + stale < MOST_VISITS do
       local sum, weights = length, {}
       if ruled and length <= 64 then
         sum = 0
@@ -155,7 +160,7 @@ do
       if not ruled then rounds = math.max(rounds, few) end
       local before, last = got, length
       for _ = 1, last do
-        if got >= want or visits >= MOST_VISITS then break end
+        if got >= want or visits + stale >= MOST_VISITS then break end
         local entry = call('LPOP', ring)
         if not entry then
           length = 0

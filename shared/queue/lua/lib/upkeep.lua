@@ -1,8 +1,9 @@
 -- The steps of maintenance.
 
--- Due jobs become available.
-local function promote_due(ids)
-  if #ids == 0 then return end
+-- Due jobs become available. Returns how many, and whether more are due.
+local function promote_due(most)
+  local ids = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, most)
+  if #ids == 0 then return 0, false end
   local raws, records, jobs, numbers = get_many(JOBS, ids), {}, {}, {}
   for i, id in ipairs(ids) do
     local r = raws[i] and open_record(raws[i])
@@ -24,6 +25,7 @@ local function promote_due(ids)
   call_many('ZREM', DUE, ids, 256)
   if #records > 0 then call_many('HSET', JOBS, records, 400) end
   make_available(jobs, false)
+  return #ids, #ids == most
 end
 
 -- A suspect whose process died again waits longer each time, so that one that takes a whole machine down leaves it time.
@@ -49,7 +51,7 @@ local function rescue(session, most)
     call('PEXPIRE', k_charged(session), 3600000)
   end
   if not more then forget_session(session) end
-  return taken, more and 1 or 0
+  return taken, more
 end
 
 -- Removes records whose time to be kept is over. Each keep class is a list in order of time.
@@ -98,15 +100,15 @@ local function prune(most)
   return pruned, unfinished
 end
 
--- Frees unique keys whose period is over.
+-- Frees unique keys whose period is over. Returns how many, and whether more are.
 local function free_keys(most)
   local fields = call('ZRANGEBYSCORE', UNIQUE_TILL, '-inf', now, 'LIMIT', 0, most)
-  if #fields == 0 then return 0 end
+  if #fields == 0 then return 0, false end
   for i, value in ipairs(call('HMGET', UNIQUE, unpack(fields))) do
     if value and #value == 20 and unpack_from('>I6', value, 15) <= now then call('HDEL', UNIQUE, fields[i]) end
   end
   call('ZREM', UNIQUE_TILL, unpack(fields))
-  return #fields
+  return #fields, #fields == most
 end
 
 -- Work stands although somebody is idle: whoever was told of it does not react (it is stopped, or its connection is dead and

@@ -74,11 +74,12 @@ impl Gate {
     /// The jobs of the next call, if it is time for one.
     fn next_group(&mut self) -> Vec<(Ready, oneshot::Sender<Answer>)> {
         let due = self.calls == 0 || (self.calls < GROUPS && self.waiting.len() >= WORTH_A_CALL);
-        let (mut bytes, mut many) = (0, 0);
+        let (mut bytes, mut items, mut many) = (0, 0, 0);
         if due {
-            for (ready, _) in self.waiting.iter().take(MAX_ITEMS) {
+            for (ready, _) in &self.waiting {
                 bytes += weight(&ready.job);
-                if many > 0 && bytes > MAX_BATCH_BYTES {
+                items += effort(&ready.job);
+                if many > 0 && (bytes > MAX_BATCH_BYTES || items > MAX_ITEMS) {
                     break;
                 }
                 many += 1;
@@ -179,16 +180,23 @@ pub(super) fn weight(job: &NewJob) -> usize {
     job.payload.len() + 64
 }
 
+/// What a job adds to the time of a call: with a date, a key or a link about twice as much as without.
+fn effort(job: &NewJob) -> usize {
+    if wire::is_plain(job) { 1 } else { 2 }
+}
+
 /// Cuts jobs of one shard into calls of bounded size.
 fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
     let mut chunks: Vec<Vec<Ready>> = Vec::with_capacity(jobs.len() / MAX_ITEMS + 1);
-    let mut bytes = 0;
+    let (mut bytes, mut items) = (0, 0);
     for job in jobs {
         bytes += weight(&job.job);
+        items += effort(&job.job);
         match chunks.last_mut() {
-            Some(chunk) if chunk.len() < MAX_ITEMS && bytes <= MAX_BATCH_BYTES => chunk.push(job),
+            Some(chunk) if items <= MAX_ITEMS && bytes <= MAX_BATCH_BYTES => chunk.push(job),
             _ => {
                 bytes = weight(&job.job);
+                items = effort(&job.job);
                 chunks.push(vec![job]);
             }
         }

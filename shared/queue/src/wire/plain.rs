@@ -62,7 +62,7 @@ pub(crate) fn plain<'a>(jobs: impl Iterator<Item = (&'a NewJob, JobId)> + Clone)
 }
 
 /// Names every field, so that whoever adds one decides here.
-fn is_plain(job: &NewJob) -> bool {
+pub(crate) fn is_plain(job: &NewJob) -> bool {
     let NewJob {
         tenant: _,
         id: _,

@@ -12,6 +12,7 @@ mod crash;
 mod enqueueing;
 mod fairness;
 mod first_job;
+mod huge;
 mod keys;
 mod lanes;
 mod later;
