@@ -1,7 +1,7 @@
 -- Applies the outcomes of runs that a session held. One stale item never harms its batch.
 local MAX_U16 = 65535
 
--- Most runs end well, at the first crash-free attempt, with nothing in their record but the payload: the end of such a job
+-- Most runs end well, at the first crash-free attempt, with nothing in their record but the payload and perhaps a reservation: the end of such a job
 -- changes a few bytes of its head. What the first parts of running records mean, and how they read when the job is completed,
 -- also with an output.
 local completed_at = pack('>I6', now)
@@ -9,13 +9,14 @@ local ends = {}
 local function end_of(first)
   local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
   local found = false
-  if state == RUNNING and flags == 0 and crashes == 0 then
+  if state == RUNNING and (flags == 0 or flags == RESERVED) and crashes == 0 then
     local function completed(with)
       return pack(FIRST, version, COMPLETED, with, keep, kind, lane, attempt, max, snoozes, crashes, epoch)
     end
     local list = ended.by_class[keep]
     if not list then list = {}; ended.by_class[keep] = list end
-    found = { lane = lane, epoch = epoch, bare = completed(0), telling = completed(HAS_OUTPUT), list = list, jobs = 0 }
+    found = { lane = lane, epoch = epoch, bare = completed(0), telling = completed(HAS_OUTPUT), list = list, jobs = 0,
+      reserved = flags == RESERVED }
   end
   ends[first] = found
   return found
@@ -66,16 +67,22 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
   if #ids == 0 then return '' end
   local runs = get_many(RUNS, ids)
   local answers, records, released, due, dropped, follow_ups, rest = {}, {}, {}, {}, {}, {}, {}
-  local seen, claims = {}, {}
+  local seen, claims, founds, numbers = {}, {}, {}, {}
+  for i = 1, #ids do
+    local first = runs[i] and sub(runs[i], 1, FIRST_LEN)
+    local found = first and ends[first]
+    if first and found == nil then found = end_of(first) end
+    founds[i] = found
+    if found then numbers[found.lane] = true end
+  end
+  load_lanes(numbers)
   for i, id in ipairs(ids) do
     local run, outcome = not seen[id] and runs[i], outcomes[i]
     local whose = run and sub(run, -WHOSE_LEN)
     answers[i] = 'S'
     seen[id] = true
     if whose and sub(whose, 1, -CLAIM_LEN - 1) == session then
-      local first = sub(run, 1, FIRST_LEN)
-      local found = ends[first]
-      if found == nil then found = end_of(first) end
+      local found = founds[i]
       if found and found.epoch == outcome.epoch and outcome.verb == 'D' and outcome.follow == 0 and outcome.error == '' then
         local n = #dropped + 1
         dropped[n], answers[i] = id, 'D'
@@ -85,6 +92,10 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
         else
           records[2 * n] = found.telling .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
             .. pack('>I4c0', #outcome.output, outcome.output)
+        end
+        if found.reserved then
+          local since = unpack_from('>I6', run, HEAD_LEN + 1)
+          settle({ state = RUNNING, lane = found.lane, reserved = since }, outcome.use, outcome.used_at)
         end
         found.list[#found.list + 1] = id .. completed_at
         found.jobs = found.jobs + 1
