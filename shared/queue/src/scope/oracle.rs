@@ -73,9 +73,9 @@ impl Server {
     }
 }
 
-/// From now on the clock is so many seconds ahead.
-fn leap(dir: &Path, seconds: u64) {
-    std::fs::write(dir.join("clock.next"), format!("+{seconds}\n")).unwrap();
+/// From now on the clock is so many milliseconds ahead.
+fn leap(dir: &Path, ahead: u64) {
+    std::fs::write(dir.join("clock.next"), format!("+{}.{:03}\n", ahead / 1000, ahead % 1000)).unwrap();
     std::fs::rename(dir.join("clock.next"), dir.join("clock")).unwrap(); // never half a time
 }
 
@@ -105,6 +105,16 @@ struct Oracle {
 impl Oracle {
     fn used_since(&self, now: u64) -> impl Iterator<Item = usize> {
         self.used.iter().filter(move |(at, _)| *at > now - DAY).map(|(_, recipient)| *recipient)
+    }
+
+    /// Whose last unit in the window leaves it next.
+    fn next_to_leave(&self, now: u64) -> Option<(u64, usize)> {
+        let mut last = BTreeMap::new();
+        for (at, recipient) in self.used.iter().filter(|(at, _)| *at + DAY > now) {
+            let known: &mut u64 = last.entry(*recipient).or_default();
+            *known = (*known).max(*at);
+        }
+        last.into_iter().map(|(recipient, at)| (at, recipient)).min()
     }
 
     fn charged(&self, now: u64) -> BTreeSet<usize> {
@@ -195,25 +205,48 @@ fn option(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
+async fn begin(server: &Server) -> Run {
+    let client = server.client().await;
+    let recipients = (0..RECIPIENTS).map(|n| RecipientKey::of(&format!("+49{n}")).unwrap()).collect();
+    let (tenant, scope) = (Tenant::parse("acme").unwrap(), ScopeKey::parse("number:1").unwrap());
+    let run = Run { client, tenant, scope, sequence: 0, recipients };
+    run.open_session().await;
+    run
+}
+
+#[tokio::test]
+async fn a_call_steps_over_a_bounded_number_of_jobs() {
+    let server = Server::start();
+    let mut run = begin(&server).await;
+    run.define(0).await;
+    for recipient in 0..RECIPIENTS {
+        run.client.enqueue_many(vec![run.job(recipient), run.job(recipient)]).await.unwrap();
+    }
+    for aside in [32, 64, 80] {
+        assert_eq!(run.turn(200, None).await.0, []);
+        let stats = run.client.queue(&WORK).await.unwrap();
+        assert_eq!((stats.available, stats.stepped_aside), (80, aside));
+    }
+}
+
 #[tokio::test]
 async fn unique_recipients_of_a_day_are_what_an_oracle_counts() {
     let (events, seed) = (option("POSTRIDER_ORACLE_EVENTS", 2500), option("POSTRIDER_ORACLE_SEED", 1));
     let server = Server::start();
-    let client = server.client().await;
-    let recipients = (0..RECIPIENTS).map(|n| RecipientKey::of(&format!("+49{n}")).unwrap()).collect();
-    let (tenant, scope) = (Tenant::parse("acme").unwrap(), ScopeKey::parse("number:1").unwrap());
-    let mut run = Run { client, tenant, scope, sequence: 0, recipients };
+    let mut run = begin(&server).await;
     let mut oracle = Oracle { limit: 12, ..Oracle::default() };
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut ahead = 0;
-    run.open_session().await;
+    let (mut ahead, mut now, mut next) = (0, 0, None);
     run.define(oracle.limit).await;
     let mut happened: BTreeMap<&str, u64> = BTreeMap::new();
     for event in 0..events {
         let place = dice.random_range(0..oracle.open.len().max(1));
         let held = oracle.open.iter().nth(place).map(|(id, open)| (*id, *open));
         let what = match (dice.random_range(0..100), held) {
-            (0..45, _) => claim(&mut run, &mut oracle, dice.random_range(0..RECIPIENTS)).await,
+            (0..45, _) => {
+                let recipient = next.take().unwrap_or_else(|| dice.random_range(0..RECIPIENTS));
+                claim(&mut run, &mut oracle, recipient).await
+            }
             (45..85, Some((id, open))) => settle(&mut run, &mut oracle, &mut dice, id, open).await,
             (85..88, _) => redeliver(&mut run, &mut oracle).await,
             (88..92, _) => {
@@ -222,16 +255,22 @@ async fn unique_recipients_of_a_day_are_what_an_oracle_counts() {
                 "redefined"
             }
             _ => {
-                ahead +=
-                    if dice.random_range(0..4) == 0 { dice.random_range(0..90_000) } else { dice.random_range(0..600) };
+                ahead += match (dice.random_range(0..8), oracle.next_to_leave(now)) {
+                    // To about the instant at which somebody leaves the window, who is asked for next.
+                    (0..3, Some((at, recipient))) => {
+                        next = Some(recipient);
+                        (at + DAY + dice.random_range(0..40)).saturating_sub(now + 20)
+                    }
+                    (3, _) => dice.random_range(0..90_000_000),
+                    _ => dice.random_range(0..600_000),
+                };
                 leap(server.dir.path(), ahead);
                 "time passed"
             }
         };
         *happened.entry(what).or_default() += 1;
-        compare(&run, &oracle, event).await;
+        now = compare(&run, &oracle, event).await;
         if event % 500 == 0 {
-            let now = run.turn(0, None).await.1;
             oracle.used.retain(|(at, _)| *at + 2 * DAY > now);
         }
     }
@@ -282,7 +321,8 @@ async fn redeliver(run: &mut Run, oracle: &mut Oracle) -> &'static str {
     "redelivered"
 }
 
-async fn compare(run: &Run, oracle: &Oracle, event: u64) {
+/// What the scope tells of itself is what the oracle counts. Returns Redis's time.
+async fn compare(run: &Run, oracle: &Oracle, event: u64) -> u64 {
     let state = run.client.scope(&run.tenant, &run.scope).await.unwrap().unwrap();
     let told = [state.caps[0].used, state.caps[1].used, state.reserved].map(|count| usize::try_from(count).unwrap());
     let (_, now) = state.caps[1].window.unwrap(); // it ends when it was read
@@ -291,4 +331,5 @@ async fn compare(run: &Run, oracle: &Oracle, event: u64) {
     let used: BTreeSet<usize> = oracle.used_since(now).collect();
     let counted = [used.difference(&open).count(), oracle.used_since(now).count(), oracle.open.len()];
     assert_eq!(told, counted, "event {event}");
+    now
 }

@@ -110,6 +110,33 @@ async fn a_rate_per_recipient_holds_nobody_else_and_keeps_the_order() {
 }
 
 #[tokio::test]
+async fn a_newer_job_does_not_overtake_one_whose_time_came_unnoticed() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    define(&client, pair_rate(1, Duration::from_hours(1))).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let handler = |order: &Arc<Mutex<Vec<String>>>| {
+        let order = Arc::clone(order);
+        move |claimed: postrider_queue::Claimed| {
+            order.lock().unwrap().push(String::from_utf8(claimed.payload).unwrap());
+            async { done() }
+        }
+    };
+    let worker = work(&client, config(1), handler(&order));
+    enqueue(&client, vec![to("a", 1), to("a", 2)]).await;
+    until("the second waits", || async { (client.queue(&WORK).await.unwrap().stepped_aside == 1).then_some(()) }).await;
+    until_completed(&client, 1).await;
+    worker.stop().await; // so nobody looks at what is due
+    server.set_clock("@2026-03-01 13:30:00");
+    enqueue(&client, vec![to("a", 3)]).await;
+    let worker = work(&client, config(1), handler(&order));
+    until("the second has run", || async { (order.lock().unwrap().len() == 2).then_some(()) }).await;
+    assert_eq!(*order.lock().unwrap(), ["a 1", "a 2"]);
+    until("the third waits", || async { (client.queue(&WORK).await.unwrap().stepped_aside == 1).then_some(()) }).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn new_recipients_wait_for_a_full_cap_while_known_ones_go_on() {
     let server = Server::start().await;
     let client = server.client().await;
