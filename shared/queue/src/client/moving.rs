@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use redis::Value;
 
 use super::QueueClient;
@@ -50,7 +51,7 @@ impl QueueClient {
         self.link().look_again().await?;
         let name = self.link().name_of(to)?;
         let moving = Moving { client: self, shard, from: self.link().home(shard), to, name, token: token() };
-        moving.run(patience).await
+        moving.run(patience).boxed().await // so that the types of its callers stay small
     }
 }
 
@@ -82,7 +83,7 @@ impl Moving<'_> {
         }
         match self.step(self.from, "begin", &[]).await?.as_str() {
             "ok" => {
-                if let Err(error) = self.empty_and_copy(patience, &mut moved).await {
+                if let Err(error) = self.empty_and_copy(patience, &mut moved).boxed().await {
                     // Until the shard has left, there is a way back; afterwards this changes nothing.
                     self.step(self.from, "give_up", &[]).await?;
                     return Err(error);

@@ -1,6 +1,6 @@
 //! Copying, comparing and deleting the keys of a shard, in bounded steps: nothing writes to them meanwhile.
 
-use futures::future::try_join_all;
+use futures::{FutureExt, future::try_join_all};
 use redis::{Cmd, Value, cmd};
 
 use super::{Moving, refused};
@@ -34,7 +34,7 @@ fn counting(kind: &str, key: &[u8]) -> Cmd {
 
 impl Moving<'_> {
     async fn ask(&self, server: usize, command: Cmd) -> Result<Value, QueueError> {
-        self.client.link().at(server)?.command(&command).await
+        self.client.link().at(server)?.command(&command).boxed().await
     }
 
     /// The next keys of the shard there, and where to go on; 0 at the end. What belongs to the move itself is left out.
