@@ -14,6 +14,7 @@ use redis::{Cmd, FromRedisValue, RedisError, Value};
 use crate::{address::Address, error::QueueError, keys, script::Script};
 
 mod absent;
+mod clustered;
 mod commit;
 mod connection;
 mod following;

@@ -9,11 +9,10 @@ use redis::{
     cluster_async::ClusterConnection,
 };
 
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_EVERY, following::Following, line::Lines};
-use crate::{
-    address::{Address, cluster_client},
-    error::QueueError,
+use super::{
+    ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_EVERY, clustered::Clustered, following::Following, line::Lines,
 };
+use crate::{address::Address, error::QueueError};
 
 const RECONNECT_TRIES: usize = 5;
 const BUFFER: usize = 1024;
@@ -22,7 +21,7 @@ const BUFFER: usize = 1024;
 pub(super) enum Connection {
     Fixed(ConnectionManager, Option<Arc<Lines>>),
     Following(Following),
-    Cluster(ClusterConnection),
+    Cluster(Clustered),
 }
 
 impl Connection {
@@ -42,7 +41,7 @@ impl Connection {
             Address::Sentinel { sentinels, master, node } => {
                 Ok(Self::Following(Following::open(sentinels, master, node).await?))
             }
-            Address::Cluster { nodes } => Ok(Self::Cluster(cluster_client(nodes)?.get_async_connection().await?)),
+            Address::Cluster { nodes } => Ok(Self::Cluster(Clustered::open(nodes).await?)),
         }
     }
 
@@ -63,7 +62,12 @@ impl Connection {
                 };
                 Ok(redis::from_redis_value(following.run(call).await?)?)
             }
-            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+            Self::Cluster(cluster) => {
+                let call = |mut connection: ClusterConnection| {
+                    async move { connection.req_packed_command(command).await?.extract_error() }.boxed()
+                };
+                Ok(redis::from_redis_value(cluster.run(call).await?)?)
+            }
         }
     }
 
@@ -100,7 +104,12 @@ impl Connection {
                 };
                 following.run(call).await
             }
-            Self::Cluster(cluster) => cluster.clone().req_packed_commands(commands, 0, many).await,
+            Self::Cluster(cluster) => {
+                let call = |mut connection: ClusterConnection| {
+                    async move { connection.req_packed_commands(commands, 0, many).await }.boxed()
+                };
+                cluster.run(call).await
+            }
         }
     }
 }
