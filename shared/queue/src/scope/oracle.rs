@@ -14,7 +14,7 @@ use std::{
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use super::{CapSpec, ScopeLimits};
+use super::{CapSpec, RateLimit, ScopeLimits};
 use crate::{
     client::QueueClient,
     config::QueueConfig,
@@ -227,6 +227,27 @@ async fn a_call_steps_over_a_bounded_number_of_jobs() {
         let stats = run.client.queue(&WORK).await.unwrap();
         assert_eq!((stats.available, stats.stepped_aside), (80, aside));
     }
+}
+
+#[tokio::test]
+async fn a_job_waits_behind_those_of_its_recipient_that_stepped_aside() {
+    let server = Server::start();
+    let mut run = begin(&server).await;
+    let hour = Some(RateLimit::even(1, Duration::from_hours(1)));
+    let limits = ScopeLimits { recipient_rate: hour, ..ScopeLimits::default() };
+    run.client.define_scope(&run.tenant, &run.scope, &limits).await.unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(run.client.enqueue(run.job(0)).await.unwrap().id());
+    }
+    let taken = |turn: (Vec<(JobId, u32)>, u64)| turn.0.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(taken(run.turn(9, None).await), ids[..1]);
+    leap(server.dir.path(), 2 * 3_600_000);
+    run.open_session().await; // it lives
+    ids.push(run.client.enqueue(run.job(0)).await.unwrap().id());
+    assert_eq!(taken(run.turn(9, None).await), [], "the second is due, but nobody has looked yet");
+    run.client.tick().await.unwrap();
+    assert_eq!(taken(run.turn(9, None).await), ids[1..2]);
 }
 
 #[tokio::test]
