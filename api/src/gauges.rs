@@ -51,7 +51,7 @@ impl Gauges {
 
 fn set(stats: &QueueStats) {
     let queue = || stats.name.as_str().to_owned();
-    let states = [
+    let by_state = [
         ("available", stats.available),
         ("scheduled", stats.scheduled),
         ("retryable", stats.retryable),
@@ -59,7 +59,7 @@ fn set(stats: &QueueStats) {
         ("dead", stats.dead),
         ("completed", stats.completed),
     ];
-    for (state, jobs) in states {
+    for (state, jobs) in by_state {
         gauge!("postrider_queue_jobs", "queue" => queue(), "state" => state).set(float(jobs));
     }
     let age = stats.oldest_age.unwrap_or_default();
