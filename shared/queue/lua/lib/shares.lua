@@ -121,6 +121,10 @@ do
   -- `weight_of` an entry and its credit's field are only asked for when there are rules. Without them an entry takes `few` at
   -- once even if the ring is long.
   local visits = 0
+  -- Visits that find nothing, such as of lanes that are parked by them, take as long as others: time ends them, too.
+  local function may_go_on()
+    return visits + stale < MOST_VISITS and (visits == 0 or visits % 16 > 0 or has_time())
+  end
   local function share_out(ring, want, few, weight_of, credit_of, visit_entry)
     local got = 0
     local length = call('LLEN', ring)
@@ -147,7 +151,7 @@ do
         if not turn(head, tonumber(credit)) then length = length - 1 end
       end
     end
-    while length > 0 and got < want and visits + stale < MOST_VISITS do
+    while length > 0 and got < want and may_go_on() do
       local sum, weights = length, {}
       if ruled and length <= 64 then
         sum = 0
@@ -160,7 +164,7 @@ do
       if not ruled then rounds = math.max(rounds, few) end
       local before, last = got, length
       for _ = 1, last do
-        if got >= want or visits + stale >= MOST_VISITS then break end
+        if got >= want or not may_go_on() then break end
         local entry = call('LPOP', ring)
         if not entry then
           length = 0
