@@ -111,7 +111,7 @@ async fn a_mail_gets_one_quote(scene: Scene) {
     let created = futures::future::join_all((0..6).map(|_| create())).await;
     let new_ones = created.iter().filter(|created| matches!(created, Ok(CreatedQuote::New(_)))).count();
     assert_eq!(new_ones, 1, "{created:?}");
-    assert!(created.iter().all(Result::is_ok));
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
     // What goes on by itself must be complete.
     let incomplete = NewQuote { review: None, ..new };
     let error = scene.stores.quotes.create(scene.tenant, incomplete).await.unwrap_err();
