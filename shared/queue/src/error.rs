@@ -152,6 +152,7 @@ impl From<redis::RedisError> for QueueError {
             || error.is_timeout()
             || error.is_connection_dropped()
             || error.is_connection_refusal()
+            || no_master_now(&error)
             || PASSING_CODES.contains(&code)
         {
             Self::Unreachable(error)
@@ -161,9 +162,29 @@ impl From<redis::RedisError> for QueueError {
     }
 }
 
+/// Sentinels know no working master while they choose the next one.
+pub(crate) fn no_master_now(error: &redis::RedisError) -> bool {
+    error.kind() == redis::ErrorKind::MasterNameNotFoundBySentinel
+}
+
 /// Reads `queue waiting limit`.
 fn too_deep(text: &str) -> Option<QueueError> {
     let mut words = text.split(' ');
     let queue = words.next()?.to_owned();
     Some(QueueError::TooDeep { queue, waiting: words.next()?.parse().ok()?, limit: words.next()?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{ErrorKind, RedisError};
+
+    use super::QueueError;
+
+    #[test]
+    fn what_passes_by_itself_is_transient() {
+        let choosing = RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no master"));
+        assert!(QueueError::from(choosing).is_transient());
+        let wrong = RedisError::from((ErrorKind::AuthenticationFailed, "wrong password"));
+        assert!(!QueueError::from(wrong).is_transient());
+    }
 }

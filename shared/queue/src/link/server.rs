@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::{CONNECT_TIMEOUT, connection::Connection};
 use crate::{
     address::{Address, sentinel_client},
-    error::QueueError,
+    error::{QueueError, no_master_now},
 };
 
 pub(crate) struct Server {
@@ -94,8 +94,10 @@ impl Server {
 
 /// Errors of first calls that no waiting mends, in the operator's words.
 pub(crate) fn explain(error: QueueError) -> QueueError {
-    let QueueError::Refused(cause) = &error else {
-        return error;
+    let cause = match &error {
+        QueueError::Refused(cause) => cause,
+        QueueError::Unreachable(cause) if no_master_now(cause) => cause,
+        _ => return error,
     };
     let text = cause.to_string();
     if text.contains("cluster support disabled") {
