@@ -113,7 +113,7 @@ async fn metrics_tell_how_full_the_queues_are() {
     let platform = Platform::with(DatabaseKind::Sqlite).workers(0).start().await;
     let api = platform.tenant("Counters").await;
     for number in 0..3 {
-        api.submit("diagnostic.echo", &json!({ "message": number.to_string() })).await;
+        api.submit("diagnostic.echo", &json!({ "data": number })).await;
     }
     let anybody = Api::new(platform.api().base());
     let text = anybody.get("/metrics").await.expect_status(200).body;

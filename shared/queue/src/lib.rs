@@ -67,6 +67,7 @@
 //! * `postrider_queue_outcomes_total{outcome}`: runs that ended, and `postrider_queue_stale_outcomes_total`: those refused,
 //!   because the lease was lost;
 //! * `postrider_queue_leases_lost_total`: leases of running jobs that were lost;
+//! * `postrider_queue_orphans_total`: runs whose end Redis had confirmed and lost (a replica took over), and that go back;
 //! * `postrider_queue_script_seconds{script, answered}`: a call of a script, there and back.
 //!
 //! Depths, ages and parked lanes are not counted on the way but read: [`QueueClient::queues`].

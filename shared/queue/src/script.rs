@@ -205,6 +205,7 @@ script!(TURN, "turn", Settles, TURNING);
 script!(SUSPECT, "suspect", Settles, TURNING);
 script!(STARTED, "started", Settles, READING);
 script!(RENEW, "renew", Settles, RENEWING);
+script!(HELD, "held", Reads, READING);
 script!(CLOSE, "close", Settles, CLOSING);
 script!(BATCH, "batch", Grows, MOVING);
 script!(READ_BATCH, "read_batch", Reads, READING);

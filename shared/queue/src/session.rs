@@ -30,6 +30,7 @@ use crate::{
 mod close;
 mod driver;
 mod heartbeat;
+mod orphans;
 mod settling;
 mod suspects;
 mod turn;
@@ -320,12 +321,16 @@ impl Hold {
     /// Hands an outcome to the driver, once: only the first counts.
     pub(crate) fn settle(&self, make: impl FnOnce(JobId, u32, Token) -> Settling) {
         if !self.settled.swap(true, Ordering::AcqRel) {
-            self.session.holds().remove(&self.id);
             if self.suspect {
                 self.session.suspect_ended();
             }
             let settling = make(self.id, self.epoch, self.token);
             let _ = self.session.commands.send(Command::Settle(Box::new(settling)));
+            // After that, so that the driver always knows of the job; it may be here again already, for another run.
+            let mut holds = self.session.holds();
+            if holds.get(&self.id).is_some_and(|hold| std::ptr::eq(hold.as_ptr(), self)) {
+                holds.remove(&self.id);
+            }
         }
     }
 }

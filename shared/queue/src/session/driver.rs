@@ -1,7 +1,7 @@
 //! The driver: decides when which shard gets a turn, with which outcomes and for how many jobs.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Command, Session, Settling, Token, close,
+    orphans::{self, Held},
     turn::{self, Answer, Taken, Turn},
 };
 use crate::{
@@ -42,6 +43,8 @@ struct Shard {
     /// It has work, but this process no room: somebody else should be told.
     pass_on: bool,
     sequence: u64,
+    /// When what it shows as held is compared with what is.
+    compare: orphans::Due,
 }
 
 struct Driver {
@@ -49,6 +52,8 @@ struct Driver {
     claims: mpsc::UnboundedSender<Vec<Claimed>>,
     shards: Vec<Shard>,
     turns: FuturesUnordered<BoxFuture<'static, (Turn, Answer)>>,
+    /// Looks at what shards show as held, each in the place of a turn.
+    looks: FuturesUnordered<BoxFuture<'static, Held>>,
     claiming: bool,
     finishing: bool,
     /// Jobs handed out.
@@ -72,6 +77,7 @@ pub(super) async fn drive(
         session,
         claims,
         turns: FuturesUnordered::new(),
+        looks: FuturesUnordered::new(),
         claiming: true,
         finishing: false,
         running: 0,
@@ -89,6 +95,7 @@ pub(super) async fn drive(
                     driver.hand_out_claims(claims, turn.token);
                 }
             }
+            Some(held) = driver.looks.next(), if !driver.looks.is_empty() => driver.compare(&held, &mut commands),
             Some(signal) = signals.recv() => driver.signal(signal),
             received = commands.recv_many(&mut batch, MAX_ITEMS) => {
                 if received == 0 { return }
@@ -195,6 +202,7 @@ impl Driver {
                 for shard in &mut self.shards {
                     shard.ready = true;
                     shard.called = true;
+                    shard.compare.soon();
                 }
                 self.session.beat.notify_waiters();
             }
@@ -216,6 +224,11 @@ impl Driver {
             if shard.in_flight || !self.session.is_open(number) {
                 continue;
             }
+            if shard.compare.take() {
+                shard.in_flight = true;
+                self.looks.push(orphans::look(Arc::clone(&self.session), number).boxed());
+                continue;
+            }
             let mut want = 0;
             if shard.ready && self.claiming {
                 want = free.div_ceil(claimable.max(1)).min(MAX_ITEMS);
@@ -235,6 +248,24 @@ impl Driver {
             self.turns.push(turn::take(Arc::clone(&self.session), turn).boxed());
         }
         self.first = (self.first + 1) % total;
+    }
+
+    /// Gives back what a shard shows as held by this session and nobody here holds.
+    fn compare(&mut self, held: &Held, commands: &mut mpsc::UnboundedReceiver<Command>) {
+        // In this order: whoever ends a run tells so first, and lets go of it then.
+        let running: HashSet<JobId> = self.session.holds().keys().copied().collect();
+        self.commands(commands);
+        let place = usize::from(held.shard);
+        self.shards[place].in_flight = false;
+        if !commands.is_empty() {
+            return self.shards[place].compare.soon(); // too much is going on to be sure
+        }
+        let settled = self.shards[place].outcomes.iter().map(|settling| settling.id).collect();
+        for (id, epoch) in held.orphans(&running, &settled) {
+            tracing::warn!(job = %id, "the queue lost the end of this run; it goes back");
+            metrics::counter!("postrider_queue_orphans_total").increment(1);
+            self.queue(Settling::release(id, epoch, held.token));
+        }
     }
 
     /// Takes note of an answer. The claims it brought count as running; they are to be handed out.

@@ -20,6 +20,7 @@ mod layers;
 mod lifecycle;
 mod limits;
 mod maintenance;
+mod orphans;
 mod picture;
 mod process;
 mod proxy;
