@@ -118,7 +118,7 @@ async fn metrics_tell_how_full_the_queues_are() {
     let anybody = Api::new(platform.api().base());
     let text = anybody.get("/metrics").await.expect_status(200).body;
     let text = text.as_str().unwrap();
-    let waiting = "postrider_queue_jobs{component=\"api\",queue=\"diagnostic\",state=\"available\"} 3";
+    let waiting = "postrider_queue_jobs{component=\"api\",queue=\"diagnostics\",state=\"available\"} 3";
     for line in [waiting, "postrider_queue_figures_up{component=\"api\"} 1", "postrider_queue_oldest_age_seconds{"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
