@@ -8,26 +8,7 @@ use crate::{Failure, Letter, Scene};
 use postrider_queue::Job as _;
 
 /// Takes what waits out of a lane as if a session had claimed it that died.
-const DIE: &str = "
-local p = string.sub(KEYS[1], 1, -5)
-local number = redis.call('HVALS', p .. 'lane_ids')[1]
-local ids = redis.call('LPOP', p .. 'lane:' .. number, 256)
-if not ids then
-  redis.call('DEL', p .. 'ring:letters', p .. 'tenant:letters:acme')
-  redis.call('HSET', p .. 'counts', 'letters:l', 0)
-  redis.call('ZADD', p .. 'sessions', 1, 'deceased')
-  return 0
-end
-local claim = 't' .. struct.pack('>I12', redis.call('HLEN', p .. 'claims:deceased'))
-for _, id in ipairs(ids) do
-  local raw = redis.call('HGET', KEYS[1], id)
-  local head = string.sub(raw, 1, 1) .. 'r' .. string.sub(raw, 3, 45)
-  redis.call('HSET', p .. 'runs', id, head .. 'deceased' .. claim)
-end
-redis.call('HSET', p .. 'claims:deceased', claim, table.concat(ids))
-redis.call('HINCRBY', p .. 'counts', 'letters:a', -#ids)
-redis.call('HINCRBY', p .. 'counts', 'letters:r', #ids)
-return #ids";
+const DIE: &str = include_str!("../../tests/die.lua");
 
 /// Lets all buckets of later jobs be opened now.
 const OPEN: &str = "
@@ -75,7 +56,7 @@ pub(crate) async fn many(scene: &mut Scene) -> Result<(), Failure> {
     scene.slow.tell("listed and counted").await?;
 
     let mut die = redis::cmd("EVAL");
-    die.arg(DIE).arg(1).arg("{pr:0}:1:jobs");
+    die.arg(DIE).arg(1).arg("{pr:0}:1:jobs").arg("letters");
     while die.query_async::<u32>(&mut scene.redis).await? > 0 {}
     scene.slow.forget().await?;
     scene.maintain(async || Ok(client.queue(&Letter::QUEUE).await?.running == 0)).await?;

@@ -14,7 +14,7 @@ use postrider_queue::{
     ScopeState, Stop, Window,
 };
 
-use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_state, work};
+use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_parked, until_state, work};
 
 fn scope() -> ScopeKey {
     ScopeKey::parse("mailbox:a@b").unwrap()
@@ -42,14 +42,6 @@ async fn define(client: &QueueClient, limits: &ScopeLimits) {
 
 async fn state(client: &QueueClient) -> ScopeState {
     client.scope(&tenant("acme"), &scope()).await.unwrap().unwrap()
-}
-
-async fn until_parked(client: &QueueClient) {
-    until("the lane is parked and nothing runs", || async {
-        let stats = client.queue(&WORK).await.unwrap();
-        (stats.parked_lanes == 1 && stats.running == 0).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]

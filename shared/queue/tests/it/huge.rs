@@ -74,26 +74,7 @@ impl Watch {
 }
 
 /// Takes what waits out of the only lane as if a session had claimed it that died.
-const DIE: &str = "
-local p = string.sub(KEYS[1], 1, -5)
-local number = redis.call('HVALS', p .. 'lane_ids')[1]
-local ids = redis.call('LPOP', p .. 'lane:' .. number, 500)
-if not ids then
-  redis.call('DEL', p .. 'ring:work', p .. 'tenant:work:acme')
-  redis.call('HSET', p .. 'counts', 'work:l', 0)
-  redis.call('ZADD', p .. 'sessions', 1, 'deceased')
-  return 0
-end
-local claim = 't' .. struct.pack('>I12', redis.call('HLEN', p .. 'claims:deceased'))
-for _, id in ipairs(ids) do
-  local raw = redis.call('HGET', KEYS[1], id)
-  local head = string.sub(raw, 1, 1) .. 'r' .. string.sub(raw, 3, 45)
-  redis.call('HSET', p .. 'runs', id, head .. 'deceased' .. claim)
-end
-redis.call('HSET', p .. 'claims:deceased', claim, table.concat(ids))
-redis.call('HINCRBY', p .. 'counts', 'work:a', -#ids)
-redis.call('HINCRBY', p .. 'counts', 'work:r', #ids)
-return #ids";
+const DIE: &str = include_str!("../die.lua");
 
 fn short(n: u32) -> NewJob {
     NewJob { keep: Duration::from_secs(1), payload: format!("{{\"n\":{n}}}").into_bytes(), ..job("acme") }
@@ -146,7 +127,7 @@ async fn a_mountain_of_due_held_dead_and_finished_jobs() {
     watch.all_bounded("promoted");
 
     let mut die = redis::cmd("EVAL");
-    die.arg(DIE).arg(1).arg("{pr:0}:1:jobs");
+    die.arg(DIE).arg(1).arg("{pr:0}:1:jobs").arg("work");
     while die.query_async::<u32>(&mut redis).await.unwrap() > 0 {}
     watch.largest.lock().unwrap().clear();
     maintain(&client, "all are rescued", async || client.queue(&WORK).await.unwrap().running == 0).await;

@@ -7,7 +7,7 @@ use postrider_queue::{
     CapSpec, JobState, Lane, LaneName, NewJob, QueueClient, Restored, ScopeKey, ScopeLimits, ScopeState, Window,
 };
 
-use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
+use crate::server::{Server, WORK, config, done, job, tenant, until, until_parked, until_state, work};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -38,14 +38,6 @@ async fn state(client: &QueueClient) -> ScopeState {
 
 async fn restore(client: &QueueClient, facts: &[Restored]) {
     client.restore_scope(&tenant("acme"), &scope(), facts).await.unwrap();
-}
-
-async fn until_parked(client: &QueueClient) {
-    until("the lane is parked and nothing runs", || async {
-        let stats = client.queue(&WORK).await.unwrap();
-        (stats.parked_lanes == 1 && stats.running == 0).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -172,6 +172,14 @@ pub(crate) async fn until_state(client: &QueueClient, id: JobId, state: JobState
     .await
 }
 
+pub(crate) async fn until_parked(client: &QueueClient) {
+    until("the lane is parked and nothing runs", || async {
+        let stats = client.queue(&WORK).await.unwrap();
+        (stats.parked_lanes == 1 && stats.running == 0).then_some(())
+    })
+    .await;
+}
+
 pub(crate) fn tenant(name: &str) -> Tenant {
     Tenant::parse(name).unwrap()
 }
