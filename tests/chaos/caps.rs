@@ -22,15 +22,14 @@ use sender::Send;
 
 use crate::jobs;
 
-/// Before an end of windows the clock is set to so much earlier, and runs on from there.
-const EVE: TimeDelta = TimeDelta::milliseconds(3_500);
+/// Before an end of windows the clock is set to so much earlier, and runs on from there. Long enough for senders whose sessions
+/// ended by the jump, or that are killed right then, to send again before the end.
+const EVE: TimeDelta = TimeDelta::milliseconds(9_500);
 /// Redis notices a new time within a second.
 const NOTICED: Duration = Duration::from_millis(1_500);
 /// Nothing was sent for so long and nothing runs: all that may be sent was.
 const QUIET: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// Between a sender's death and the next one's.
-const KILL_EVERY_MS: std::ops::Range<u64> = 700..2_500;
 
 struct Size {
     accounts: usize,
@@ -43,6 +42,8 @@ struct Size {
     left_for_the_eve: usize,
     least_used_percent: f64,
     asked_again: usize,
+    /// Between a sender's death and the next one's.
+    kill_every_ms: std::ops::Range<u64>,
 }
 
 const SHORT: Size = Size {
@@ -54,6 +55,7 @@ const SHORT: Size = Size {
     left_for_the_eve: 1,
     least_used_percent: 95.0,
     asked_again: 1,
+    kill_every_ms: 50..200,
 };
 const LONG: Size = Size {
     accounts: 500,
@@ -64,6 +66,7 @@ const LONG: Size = Size {
     left_for_the_eve: 2,
     least_used_percent: 99.5,
     asked_again: 20,
+    kill_every_ms: 700..2_500,
 };
 
 struct Drill {
@@ -206,7 +209,7 @@ impl Drill {
             sender.kill();
             sender.start();
             self.kills.set(self.kills.get() + 1);
-            tokio::time::sleep(Duration::from_millis(dice.random_range(KILL_EVERY_MS))).await;
+            tokio::time::sleep(Duration::from_millis(dice.random_range(self.size.kill_every_ms.clone()))).await;
         }
     }
 

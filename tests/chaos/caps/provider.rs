@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 const REFUSED_ONE_IN: u32 = 100;
 const SILENT_ONE_IN: u32 = 2_000;
 /// How long before a window ends sends may be held until it has ended.
-const EVE: Duration = Duration::from_secs(3);
+const EVE: Duration = Duration::from_secs(8);
+/// From here on all of them are: also those that come again because a kill took their sender.
+const LATE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 struct Books {
@@ -133,6 +135,9 @@ async fn serve(sender: TcpStream, books: Arc<Mutex<Books>>) {
         let (wait, asked) = lock(&books).delay();
         tokio::time::sleep(wait).await;
         let verdict = lock(&books).decide(account, job, asked);
+        // So that some senders die between the acceptance and their knowing of it.
+        let slow = lock(&books).answer_delay();
+        tokio::time::sleep(slow).await;
         let answer = match verdict {
             Verdict::Accepted(at) => format!("{}\n", at.timestamp_millis()),
             Verdict::Refused => "refused\n".to_owned(),
@@ -149,10 +154,14 @@ impl Books {
         let now = self.time.now();
         let left = (self.midnight - now).to_std().unwrap_or_default();
         let mut wait = Duration::from_millis(self.dice.random_range(0..20));
-        if !left.is_zero() && left < EVE && self.dice.random_range(0..3) == 0 {
+        if !left.is_zero() && left < EVE && (left < LATE || self.dice.random_range(0..3) == 0) {
             wait = left + Duration::from_millis(self.dice.random_range(0..1_000));
         }
         (wait, now)
+    }
+
+    fn answer_delay(&mut self) -> Duration {
+        Duration::from_millis(if self.dice.random_range(0..4) == 0 { self.dice.random_range(0..40) } else { 0 })
     }
 
     fn decide(&mut self, account: usize, job: &str, asked: DateTime<Utc>) -> Verdict {
