@@ -68,6 +68,7 @@ const MOVING: &[&str] = &[
     fragment!("scopes"),
     fragment!("recipients"),
     fragment!("waking"),
+    fragment!("keeping"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
@@ -85,6 +86,7 @@ const CLOSING: &[&str] = &[
     fragment!("scopes"),
     fragment!("recipients"),
     fragment!("waking"),
+    fragment!("keeping"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
@@ -96,11 +98,19 @@ const CREATING: &[&str] = &[
     fragment!("later"),
     fragment!("lanes"),
     fragment!("waiting"),
+    fragment!("keeping"),
     fragment!("naming"),
     fragment!("creation"),
 ];
-const CREATING_PLAIN: &[&str] =
-    &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("naming"), fragment!("plain")];
+const CREATING_PLAIN: &[&str] = &[
+    fragment!("keeping"),
+    fragment!("lone"),
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("lanes"),
+    fragment!("naming"),
+    fragment!("plain"),
+];
 const TURNING: &[&str] = &[
     fragment!("keys"),
     fragment!("budget"),
@@ -112,6 +122,7 @@ const TURNING: &[&str] = &[
     fragment!("scopes"),
     fragment!("recipients"),
     fragment!("waking"),
+    fragment!("keeping"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
@@ -131,6 +142,7 @@ const UPKEEP: &[&str] = &[
     fragment!("scopes"),
     fragment!("recipients"),
     fragment!("waking"),
+    fragment!("keeping"),
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
@@ -166,8 +178,8 @@ fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Sc
     };
     let reading = format!("local READING = {}", matches!(flag, Flag::Reads));
     let mut parts = fragments.to_vec();
-    if !parts.is_empty() {
-        parts.splice(1..1, [reading.as_str(), fragment!("gate")]);
+    if let Some(keys) = parts.iter().position(|part| *part == fragment!("keys")) {
+        parts.splice(keys + 1..=keys, [reading.as_str(), fragment!("gate")]);
     }
     let mut lua = format!("{}\n{body}", parts.join("\n"));
     if lua.contains(INNER) {

@@ -23,6 +23,3 @@ local function extend_list(key, ids, most, till)
   if length > most + 63 then call('LTRIM', key, 0, most - 1) end -- not for every single one
   if length == #ids then call('PEXPIREAT', key, till) else call('PEXPIREAT', key, till, 'GT') end
 end
-
-local KEEP_SECONDS = { [0] = 1, 10, 60, 300, 900, 3600, 21600, 86400, 259200, 604800, 2592000, 7776000, 31536000 }
-local MONTH = 30 * 86400000

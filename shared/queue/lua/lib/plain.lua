@@ -1,4 +1,4 @@
--- Creates the common jobs, with little code: a single enqueue spends as long on loading it as on its commands.
+-- Creates plain jobs, many at a time. A single one seldom comes here (lone.lua).
 -- Adds ids to a list. The first ones are not copied, because most calls have nothing else.
 local function add(list, ids)
   if not list.only then
@@ -22,8 +22,7 @@ local function create_plain(at, lane_names, kind_names)
     for i = at + 1, at + many do ids[#ids + 1] = ARGV[i] end
     at = at + 1 + 2 * many
   end
-  local alone = #ids == 1
-  local existing = (alone and not gate) and {} or get_many(JOBS, ids)
+  local existing = get_many(JOBS, ids)
   local new, place = {}, 0
   for _, group in ipairs(gate and groups or {}) do
     local queue = read_lane(lane_names[group[2]]).queue
@@ -47,14 +46,9 @@ local function create_plain(at, lane_names, kind_names)
     for i = 1, many do
       local id = ARGV[from + i]
       local new = not existing[done + i]
-      if new and alone then
-        new = call('HSETNX', JOBS, id, head .. ARGV[from + many + i]) == 1
-      elseif new then
-        records[written + 1], records[written + 2] = id, head .. ARGV[from + many + i]
-        written = written + 2
-      end
       if new then
-        n = n + 1
+        records[written + 1], records[written + 2] = id, head .. ARGV[from + many + i]
+        written, n = written + 2, n + 1
         fresh[n] = id
       end
       letters[done + i] = new and 'C' or 'E'

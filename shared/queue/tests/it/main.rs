@@ -19,6 +19,7 @@ mod later;
 mod layers;
 mod lifecycle;
 mod limits;
+mod lone;
 mod maintenance;
 mod orphans;
 mod picture;

@@ -1,0 +1,83 @@
+//! A job that is enqueued alone takes a shorter way through the script; it must leave what the long way leaves.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::DateTime;
+use postrider_queue::{Enqueued, JobKind, QueueClient};
+use redis::aio::MultiplexedConnection;
+
+use crate::server::{Server, job, tenant};
+
+/// When a record was enqueued and may run: the only part that depends on the moment.
+const TIMES: std::ops::Range<usize> = 21..33;
+
+type Content = BTreeMap<String, Vec<Vec<u8>>>;
+
+async fn ask<T: redis::FromRedisValue>(redis: &mut MultiplexedConnection, command: &str, args: &[&str]) -> T {
+    redis::cmd(command).arg(args).query_async(redis).await.unwrap()
+}
+
+/// All keys of the shard with what they hold, and when they expire.
+async fn content(server: &Server) -> (Content, BTreeMap<String, i64>) {
+    let mut redis = server.redis().await;
+    let (mut content, mut expiries) = (Content::new(), BTreeMap::new());
+    for key in ask::<Vec<String>>(&mut redis, "KEYS", &["{pr:0}*"]).await {
+        let held: Vec<Vec<u8>> = match ask::<String>(&mut redis, "TYPE", &[&key]).await.as_str() {
+            "list" => ask(&mut redis, "LRANGE", &[&key, "0", "-1"]).await,
+            "zset" => ask(&mut redis, "ZRANGE", &[&key, "0", "-1", "WITHSCORES"]).await,
+            "hash" => {
+                let mut fields: BTreeMap<Vec<u8>, Vec<u8>> = ask(&mut redis, "HGETALL", &[&key]).await;
+                for told in ["replid", "caps"] {
+                    fields.remove(told.as_bytes()); // which server it is, and since when
+                }
+                if key.ends_with(":jobs") {
+                    for record in fields.values_mut() {
+                        record[TIMES].fill(0);
+                    }
+                }
+                fields.into_iter().flat_map(|(field, value)| [field, value]).collect()
+            }
+            "string" => vec![ask(&mut redis, "GET", &[&key]).await],
+            other => panic!("{key} is a {other}"),
+        };
+        expiries.insert(key.clone(), ask(&mut redis, "PEXPIRETIME", &[&key]).await);
+        content.insert(key, held);
+    }
+    (content, expiries)
+}
+
+/// A shard that knows lane and kind, has no job that waits in the lane nor ever had one of the kind there, and one worker
+/// that left.
+async fn prepared(server: &Server) -> QueueClient {
+    let client = server.client().await;
+    let later = DateTime::from_timestamp(4_102_444_800, 0).unwrap(); // the year 2100
+    for (of, kind) in [("acme", "other"), ("else", "echo")] {
+        let mut scheduled = job(of).run_at(later).with_id(client.derived_job_id(&tenant(of), &["later"]));
+        scheduled.kind = JobKind::new(kind);
+        client.enqueue(scheduled).await.unwrap();
+    }
+    let idle = format!("work\0{:016}", 7);
+    let _: i64 = ask(&mut server.redis().await, "ZADD", &["{pr:0}:1:idle", "0", &idle]).await;
+    client
+}
+
+#[tokio::test]
+async fn jobs_leave_the_same_whether_they_come_alone_or_together() {
+    let (alone, together) = (Server::start().await, Server::start().await);
+    let (one_by_one, at_once) = (prepared(&alone).await, prepared(&together).await);
+    let jobs: Vec<_> = ["first", "second", "third"]
+        .map(|name| job("acme").with_id(one_by_one.derived_job_id(&tenant("acme"), &[name])))
+        .into();
+    for job in jobs.clone() {
+        assert!(matches!(one_by_one.enqueue(job.clone()).await.unwrap(), Enqueued::Created(_)));
+        assert!(matches!(one_by_one.enqueue(job).await.unwrap(), Enqueued::Exists(_)), "a second time");
+    }
+    at_once.enqueue_many(jobs).await.unwrap();
+    let ((left, ends), (expected, expected_ends)) = (content(&alone).await, content(&together).await);
+    assert_eq!(left, expected);
+    assert!(left.keys().any(|key| key.contains(":index:acme:")) && !left.contains_key("{pr:0}:1:idle"), "{left:?}");
+    for (key, end) in ends {
+        let near = Duration::from_mins(1).as_millis();
+        assert!(u128::from(end.abs_diff(expected_ends[&key])) < near, "{key}: {end}, not {}", expected_ends[&key]);
+    }
+}
