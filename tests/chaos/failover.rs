@@ -70,7 +70,7 @@ async fn killed(name: &str, folder: &TempDir, fleet: Fleet, seed: u64, short: bo
     let client = connect(fleet.url(), 1).await;
     let traffic = Traffic::start(&client, "drill");
     let (mut held, mut took_over_s, mut taken_again_s) = (0, 0.0_f64, 0.0_f64);
-    let (mut taken_after_s, mut resumed_s) = (0.0_f64, 0.0_f64);
+    let (mut taken_after_s, mut resumed_s, mut told_of) = (0.0_f64, 0.0_f64, Vec::new());
     for kill in 0..kills {
         let (from, more) = (runs.lines(), dice.random_range(400..1_200));
         within(PATIENCE, "the drain to go on", || async { (runs.lines() > from + more).then_some(()) }).await;
@@ -106,6 +106,11 @@ async fn killed(name: &str, folder: &TempDir, fleet: Fleet, seed: u64, short: bo
         .await;
         let ran_after_s = seconds(ran_us - writable_us);
         let taken_s = taken.saturating_duration_since(writable).as_secs_f64();
+        told_of.push(format!(
+            "taken over after {:.2} s, writable after {:.2} s, resumed {ran_after_s:.2} s later",
+            took_over.duration_since(killed).as_secs_f64(),
+            writable.duration_since(killed).as_secs_f64(),
+        ));
         taken_after_s = taken_after_s.max(taken_s);
         took_over_s = took_over_s.max(took_over.duration_since(killed).as_secs_f64());
         taken_again_s = taken_again_s.max(taken.duration_since(killed).as_secs_f64());
@@ -129,7 +134,7 @@ async fn killed(name: &str, folder: &TempDir, fleet: Fleet, seed: u64, short: bo
         .figure("done", accepted.len() - tally.lost)
         .figure("lost", tally.lost)
         .figure("repeated", tally.repeated)
-        .figure("kills", kills)
+        .figure("kills", told_of)
         .figure("held_at_the_kills", held)
         .figure("unanswered_enqueues", unanswered)
         .decimal("replica_took_over_s", took_over_s)

@@ -1,10 +1,9 @@
 //! Where Redis is: one server, a master that Sentinels name, or a cluster; and several of the first two together.
 
 use redis::{
-    Client, ConnectionInfo, IntoConnectionInfo, TlsMode,
+    Client, ConnectionInfo, IntoConnectionInfo,
     cluster::{ClusterClient, ClusterClientBuilder},
-    io::tcp::TcpSettings,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
+    io::tcp::{TcpSettings, socket2},
 };
 
 use crate::{
@@ -23,7 +22,7 @@ pub(crate) enum Address {
         sentinels: Vec<ConnectionInfo>,
         master: String,
         /// User, password, database and TLS of the master.
-        node: SentinelNodeConnectionInfo,
+        node: ConnectionInfo,
     },
     /// Any node of a cluster knows the others.
     Cluster { nodes: Vec<ConnectionInfo> },
@@ -81,7 +80,6 @@ fn parse_one(text: &str) -> Result<Address, QueueError> {
         let info = connection(text)?;
         return Ok(Address::Single(Client::open(info).map_err(|error| invalid(error.to_string()))?));
     };
-    let tls = transport == "rediss";
     let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
     let at = if credentials.is_empty() { "" } else { "@" };
@@ -102,13 +100,7 @@ fn parse_one(text: &str) -> Result<Address, QueueError> {
     }
     let with_port = |host: &&str| if host.contains(':') { (*host).to_owned() } else { format!("{host}:26379") };
     let sentinels = hosts.iter().map(|host| connection(&format!("{transport}://{}", with_port(host))));
-    let of_node = connection(&format!("{transport}://{credentials}{at}{}/{database}", hosts[0]))?;
-    let mut node = SentinelNodeConnectionInfo::default()
-        .set_redis_connection_info(of_node.redis_settings().clone())
-        .set_tcp_settings(tcp());
-    if tls {
-        node = node.set_tls_mode(TlsMode::Secure);
-    }
+    let node = connection(&format!("{transport}://{credentials}{at}{}/{database}", hosts[0]))?;
     Ok(Address::Sentinel { sentinels: sentinels.collect::<Result<_, _>>()?, master: master.to_owned(), node })
 }
 
@@ -118,22 +110,26 @@ fn connection(url: &str) -> Result<ConnectionInfo, QueueError> {
 }
 
 /// A connection into a network that swallows everything must break, so that a new one is tried as soon as it is mended:
-/// otherwise the kernel would repeat the old packets at ever longer distances.
+/// otherwise the kernel would repeat the old packets at ever longer distances. One on which nothing is said is tried, too.
 fn tcp() -> TcpSettings {
-    let settings = TcpSettings::default().set_nodelay(true);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive());
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     let settings = settings.set_user_timeout(ANSWER_TIMEOUT);
     settings
 }
 
-/// Who is the master now, according to the Sentinels.
-pub(crate) fn sentinel_client(
-    sentinels: &[ConnectionInfo],
-    master: &str,
-    node: &SentinelNodeConnectionInfo,
-) -> Result<SentinelClient, QueueError> {
-    SentinelClient::build(sentinels.to_vec(), master, Some(node.clone()), SentinelServerType::Master)
-        .map_err(|error| invalid(error.to_string()))
+fn keepalive() -> socket2::TcpKeepalive {
+    socket2::TcpKeepalive::new().with_time(ANSWER_TIMEOUT).with_interval(CONNECT_TIMEOUT)
+}
+
+/// The same for a connection that the client library does not make.
+pub(crate) fn tune(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive())?;
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(ANSWER_TIMEOUT))?;
+    Ok(())
 }
 
 pub(crate) fn cluster_client(nodes: &[ConnectionInfo]) -> Result<ClusterClient, QueueError> {

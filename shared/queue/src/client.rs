@@ -58,6 +58,7 @@ impl QueueClient {
         settings::check(&link, &config).await?;
         let tasks = TaskTracker::new();
         link.look_for_absent(&config, &tasks);
+        link.follow_masters(&tasks);
         let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;

@@ -173,10 +173,11 @@ impl Listener {
         self.channels.insert(channel);
         let mut first = Some(done);
         loop {
+            let master = self.master();
             let subscription = async { self.link.at(self.server)?.subscription().await };
             match subscription.await {
                 Ok(connection) => {
-                    if let Err(error) = self.listen(connection, &mut requests, &mut first).await {
+                    if let Err(error) = self.listen(connection, master, &mut requests, &mut first).await {
                         tracing::debug!(%error, "subscription lost, will be renewed");
                     }
                 }
@@ -191,6 +192,7 @@ impl Listener {
     async fn listen(
         &mut self,
         connection: PubSub,
+        master: Option<u64>,
         requests: &mut mpsc::UnboundedReceiver<Request>,
         first: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), QueueError> {
@@ -217,10 +219,18 @@ impl Listener {
                     let _ = done.send(());
                 }
                 _ = ping.tick() => {
+                    if self.master() != master {
+                        return Ok(()); // messages come from the new one
+                    }
                     let _: redis::Value = answered(sink.ping()).await?;
                 }
             }
         }
+    }
+
+    /// Changes with the master, if that may change.
+    fn master(&self) -> Option<u64> {
+        Some(self.link.at(self.server).ok()?.master_number())
     }
 
     fn tell_all(&self) {

@@ -8,8 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use redis::{Cmd, FromRedisValue, RedisError, Value};
+use tokio_util::task::TaskTracker;
 
 use crate::{address::Address, error::QueueError, keys, script::Script};
 
@@ -20,6 +24,7 @@ mod connection;
 mod following;
 mod homes;
 mod line;
+mod sentinels;
 mod server;
 
 pub(crate) use server::Server;
@@ -28,7 +33,11 @@ pub(crate) use server::Server;
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Reconnecting is tried at this distance at most, so that a returned server is found within it.
+/// A call that is not answered for so long is a reason to try another connection; longer than one takes that waits for a replica.
+const HUNG_AFTER: Duration = Duration::from_millis(1_500);
+/// Sentinels are asked at this distance whether the master is still the same.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Reconnecting to a cluster is tried at this distance at most, so that a returned server is found within it.
 pub(crate) const RECONNECT_EVERY: Duration = Duration::from_millis(200);
 
 /// Arguments of a script call after its key.
@@ -91,6 +100,22 @@ impl Link {
         (0..).take(self.0.homes.len()).filter(|shard| self.home(*shard) == server).collect()
     }
 
+    /// Follows the masters that Sentinels name, as long as anybody uses the link: an old one that was started again takes
+    /// itself for a master, and would be believed until a Sentinel tells it otherwise, ten seconds later.
+    pub(crate) fn follow_masters(&self, tasks: &TaskTracker) {
+        if !self.0.addresses.iter().any(|address| matches!(address, Address::Sentinel { .. })) {
+            return;
+        }
+        let inner = Arc::downgrade(&self.0);
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let Some(inner) = inner.upgrade() else { return };
+                join_all(inner.servers.iter().filter_map(OnceLock::get).map(Server::look)).await;
+            }
+        });
+    }
+
     fn server(&self, shard: u16) -> Result<&Server, QueueError> {
         self.at(self.home(shard))
     }
@@ -130,6 +155,11 @@ fn refused(error: QueueError, script: &Script, shard: u16) -> QueueError {
         tracing::error!(script = script.name, shard, error = %cause, "script refused");
     }
     error
+}
+
+/// What is said of a call that was not answered in time.
+pub(crate) fn timed_out() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 /// The command that calls a script.

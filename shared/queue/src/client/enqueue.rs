@@ -11,7 +11,10 @@ use std::{
 
 use futures::{StreamExt, stream};
 use redis::Value;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 use tokio_util::task::TaskTracker;
 
 use super::{QueueClient, recent::Recent};
@@ -19,7 +22,7 @@ use crate::{
     error::QueueError,
     id::JobId,
     job::{Enqueued, NewJob},
-    link::{Args, Link, Via},
+    link::{Args, Link, Via, timed_out},
     script::{self, MAX_BATCH_BYTES, MAX_ITEMS, Script},
     wire::{self, Plain, Tables},
 };
@@ -28,6 +31,9 @@ use crate::{
 /// caller should not wait longer than two seconds for a refusal.
 const REPEAT_FOR: Duration = Duration::from_millis(700);
 const REPEAT_EVERY: Duration = Duration::from_millis(100);
+/// However long others were waited for that called before: whoever enqueues one job is told by then that Redis does not
+/// answer.
+const TOLD_WITHIN: Duration = Duration::from_secs(4);
 /// Bulk calls on their way at the same time: one is executed, the others travel.
 const BULK_CALLS: usize = 4;
 
@@ -76,6 +82,8 @@ impl Gate {
         let due = self.calls == 0 || (self.calls < GROUPS && self.waiting.len() >= WORTH_A_CALL);
         let (mut bytes, mut items, mut many) = (0, 0, 0);
         if due {
+            // Nobody waits any more for what came while Redis did not answer.
+            self.waiting.retain(|(_, caller)| !caller.is_closed());
             for (ready, _) in &self.waiting {
                 bytes += weight(&ready.job);
                 items += effort(&ready.job);
@@ -280,9 +288,11 @@ pub(super) async fn call(link: &Link, via: Via, script: &Script, shard: u16, arg
 
 impl QueueClient {
     /// Enqueues a job. When this returns, it is in Redis and, under `appendfsync always`, on disk. Concurrent calls share
-    /// round trips. A lost answer is repeated for 0.7 seconds before the caller is told.
+    /// round trips. A lost answer is repeated for 0.7 seconds before the caller is told, and after 4 seconds without any answer
+    /// the caller is told that, too; the job may then have been enqueued.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, QueueError> {
-        self.0.enqueuers.enqueue(self.ready(job)?).await
+        let enqueued = self.0.enqueuers.enqueue(self.ready(job)?);
+        timeout(TOLD_WITHIN, enqueued).await.unwrap_or_else(|_| Err(timed_out().into()))
     }
 
     /// Enqueues any number of jobs, in bounded chunks; answers in the same order. Nothing is sent if one of them is malformed.

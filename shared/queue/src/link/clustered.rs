@@ -3,10 +3,7 @@
 //! The client library follows the cluster by itself, but under kills its one task was seen to wait for a node for ever, and
 //! with it every call, whatever time-outs it was given. So whoever is not answered in time opens another for all.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
 use redis::{ConnectionInfo, RedisError, cluster::ClusterClient, cluster_async::ClusterConnection};
@@ -15,11 +12,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, HUNG_AFTER, timed_out};
 use crate::{address::cluster_client, error::QueueError};
-
-/// Longer than a call takes that waits for a replica.
-const HUNG_AFTER: Duration = Duration::from_millis(1_500);
 
 #[derive(Clone)]
 pub(super) struct Clustered(Arc<Inner>);
@@ -51,9 +45,7 @@ impl Clustered {
                 }
             }
         };
-        timeout(ANSWER_TIMEOUT, calls)
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        timeout(ANSWER_TIMEOUT, calls).await.unwrap_or_else(|_| Err(timed_out()))
     }
 
     fn current(&self) -> (u64, ClusterConnection) {

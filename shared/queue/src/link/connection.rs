@@ -5,41 +5,26 @@ use std::sync::Arc;
 use futures::FutureExt;
 use redis::{
     Cmd, FromRedisValue, Pipeline, RedisError, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    aio::{ConnectionLike, MultiplexedConnection},
     cluster_async::ClusterConnection,
 };
 
-use super::{
-    ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_EVERY, clustered::Clustered, following::Following, line::Lines,
-};
+use super::{clustered::Clustered, following::Following, line::Lines};
 use crate::{address::Address, error::QueueError};
-
-const RECONNECT_TRIES: usize = 5;
-const BUFFER: usize = 1024;
 
 #[derive(Clone)]
 pub(super) enum Connection {
-    Fixed(ConnectionManager, Option<Arc<Lines>>),
-    Following(Following),
+    /// To one server, or to the master of several, with lines to it where that is possible.
+    Following(Arc<Following>, Option<Arc<Lines>>),
     Cluster(Clustered),
 }
 
 impl Connection {
     pub(super) async fn open(address: &Address) -> Result<Self, QueueError> {
         match address {
-            Address::Single(client) => {
-                let config = ConnectionManagerConfig::new()
-                    .set_min_delay(std::time::Duration::from_millis(20))
-                    .set_max_delay(RECONNECT_EVERY)
-                    .set_number_of_retries(RECONNECT_TRIES)
-                    .set_pipeline_buffer_size(BUFFER)
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(ANSWER_TIMEOUT));
-                let shared = ConnectionManager::new_with_config(client.clone(), config).await?;
-                Ok(Self::Fixed(shared, Lines::to(client).map(Arc::new)))
-            }
-            Address::Sentinel { sentinels, master, node } => {
-                Ok(Self::Following(Following::open(sentinels, master, node).await?))
+            Address::Single(_) | Address::Sentinel { .. } => {
+                let lines = if let Address::Single(client) = address { Lines::to(client).map(Arc::new) } else { None };
+                Ok(Self::Following(Arc::new(Following::open(address).await?), lines))
             }
             Address::Cluster { nodes } => Ok(Self::Cluster(Clustered::open(nodes).await?)),
         }
@@ -49,14 +34,7 @@ impl Connection {
     /// asked again on the new connection, because every command of ours may be carried out twice.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         match self {
-            Self::Fixed(manager, _) => {
-                let mut manager = manager.clone();
-                match command.query_async(&mut manager).await {
-                    Err(error) if error.is_connection_dropped() => command.query_async(&mut manager).await,
-                    answer => answer,
-                }
-            }
-            Self::Following(following) => {
+            Self::Following(following, _) => {
                 let call = |mut connection: MultiplexedConnection| {
                     async move { connection.req_packed_command(command).await?.extract_error() }.boxed()
                 };
@@ -74,7 +52,7 @@ impl Connection {
     /// The same, driven by the caller's own task where that is possible: sooner for a call that comes alone, of no use for
     /// many at a time.
     pub(super) async fn ask_here(&self, command: &Cmd) -> Result<Value, RedisError> {
-        let Self::Fixed(_, Some(lines)) = self else {
+        let Self::Following(_, Some(lines)) = self else {
             return self.ask(command).await;
         };
         if let Some(answer) = lines.ask(command).await {
@@ -91,14 +69,7 @@ impl Connection {
     pub(super) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let many = commands.cmd_iter().count();
         match self {
-            Self::Fixed(manager, _) => {
-                let mut manager = manager.clone();
-                match manager.req_packed_commands(commands, 0, many).await {
-                    Err(error) if error.is_connection_dropped() => manager.req_packed_commands(commands, 0, many).await,
-                    answer => answer,
-                }
-            }
-            Self::Following(following) => {
+            Self::Following(following, _) => {
                 let call = |mut connection: MultiplexedConnection| {
                     async move { connection.req_packed_commands(commands, 0, many).await }.boxed()
                 };
@@ -111,5 +82,17 @@ impl Connection {
                 cluster.run(call).await
             }
         }
+    }
+
+    /// Sees whether the Sentinels, if there are any, name another master.
+    pub(super) async fn look(&self) {
+        if let Self::Following(following, _) = self {
+            following.look().await;
+        }
+    }
+
+    /// How often it was made anew; not told of a cluster's.
+    pub(super) fn number(&self) -> u64 {
+        if let Self::Following(following, _) = self { following.number() } else { 0 }
     }
 }

@@ -1,34 +1,37 @@
-//! A connection to whoever is the master, as Sentinels say.
+//! A connection to one server that is made anew when it ends or hangs; to whoever is the master, if Sentinels say that.
+//!
+//! A network that swallows everything ends no connection, and a master that was cut off, or was started again after a
+//! replica had taken over, does not say that it is none: nobody may wait for either to be told by the other side.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use redis::{
-    AsyncConnectionConfig, ConnectionInfo, RedisError,
-    aio::MultiplexedConnection,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo},
+use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
 };
-use tokio::sync::Mutex;
 
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
-use crate::{address::sentinel_client, error::QueueError};
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, HUNG_AFTER, sentinels::Sentinels, timed_out};
+use crate::{address::Address, error::QueueError};
 
-/// A call that takes longer is a reason to ask whether its server is still the master: one that was cut off does not say so.
+/// A call that takes longer is a reason to ask whether its server is still the master.
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(500);
+const BUFFER: usize = 1024;
 
-#[derive(Clone)]
-pub(super) struct Following(Arc<Inner>);
-
-struct Inner {
-    current: RwLock<(u64, MultiplexedConnection)>,
+pub(super) struct Following {
+    /// The connection, and how many there were before it.
+    current: watch::Sender<(u64, MultiplexedConnection)>,
     search: Mutex<Search>,
 }
 
+enum Target {
+    One(Client),
+    Master(Sentinels),
+}
+
 struct Search {
-    sentinels: SentinelClient,
+    target: Target,
     /// Where the current connection leads.
     address: String,
     /// The last search that found nothing, so that those who waited for it need not repeat it.
@@ -41,24 +44,37 @@ impl Search {
         connection.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound).into())
     }
 
-    /// Connects to the master, if it is another than at this address.
+    /// Connects, if it is to another server than the one at this address, and that answers.
     async fn connect_unless(&mut self, known: Option<&str>) -> Result<Option<MultiplexedConnection>, RedisError> {
+        // How long answers are waited for is known to the caller.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT));
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(BUFFER);
         let search = async {
-            let client = self.sentinels.async_get_client().await?;
-            let address = client.get_connection_info().addr().to_string();
-            if known == Some(address.as_str()) {
-                return Ok(None);
+            match &mut self.target {
+                Target::One(_) if known.is_some() => Ok(None),
+                Target::One(client) => {
+                    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+                    // Whatever it answers: that it does tells one that hangs from one that is slow.
+                    match redis::cmd("PING").query_async::<redis::Value>(&mut connection).await {
+                        Err(error) if error.is_io_error() => Err(error),
+                        _ => Ok(Some(connection)),
+                    }
+                }
+                Target::Master(sentinels) => {
+                    let place = sentinels.master().await?;
+                    let address = place.to_string();
+                    if known == Some(address.as_str()) {
+                        return Ok(None);
+                    }
+                    let (_, connection) = sentinels.connect(place, &config).await?;
+                    self.address = address;
+                    Ok(Some(connection))
+                }
             }
-            let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-            self.address = address;
-            Ok(Some(connection))
         };
-        tokio::time::timeout(2 * CONNECT_TIMEOUT, search)
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        timeout(2 * CONNECT_TIMEOUT, search).await.unwrap_or_else(|_| Err(timed_out()))
     }
 }
 
@@ -70,77 +86,105 @@ fn stale(error: &RedisError) -> bool {
 }
 
 impl Following {
-    pub(super) async fn open(
-        sentinels: &[ConnectionInfo],
-        master: &str,
-        node: &SentinelNodeConnectionInfo,
-    ) -> Result<Self, QueueError> {
-        let mut search =
-            Search { sentinels: sentinel_client(sentinels, master, node)?, address: String::new(), failed: None };
+    /// To this server, or to the master that these Sentinels name.
+    pub(super) async fn open(address: &Address) -> Result<Self, QueueError> {
+        let target = match address {
+            Address::Single(client) => Target::One(client.clone()),
+            Address::Sentinel { sentinels, master, node } => Target::Master(Sentinels::of(sentinels, master, node)?),
+            Address::Cluster { .. } => {
+                return Err(QueueError::invalid("REDIS_URL", "a cluster has no one master"));
+            }
+        };
+        let mut search = Search { target, address: String::new(), failed: None };
         let connection = search.connect().await?;
-        Ok(Self(Arc::new(Inner { current: RwLock::new((0, connection)), search: Mutex::new(search) })))
+        Ok(Self { current: watch::Sender::new((0, connection)), search: Mutex::new(search) })
     }
 
-    /// Calls the master; whoever is that when the call is answered, as far as it may be told.
+    /// Calls the server; whoever is the master when the call is answered, as far as it may be told. A call may be carried
+    /// out more than once.
     pub(super) async fn run<'a, T>(
         &'a self,
         call: impl Fn(MultiplexedConnection) -> BoxFuture<'a, Result<T, RedisError>>,
     ) -> Result<T, RedisError> {
-        let (number, connection) = self.current();
-        let answer = tokio::select! {
-            answer = call(connection) => answer,
-            another = self.another(number) => return call(another).await,
+        let calls = async {
+            let (mut number, mut connection) = self.current();
+            let mut renewed = false;
+            loop {
+                let answer = tokio::select! {
+                    biased;
+                    answer = call(connection) => answer,
+                    another = self.another(number) => {
+                        (number, connection) = another;
+                        continue;
+                    }
+                };
+                match answer {
+                    Err(error) if stale(&error) && !renewed => {
+                        (number, connection) = self.renew(number).await?;
+                        renewed = true;
+                    }
+                    answer => return answer,
+                }
+            }
         };
-        match answer {
-            Ok(answer) => Ok(answer),
-            Err(error) => call(self.after(error, number).await?).await,
+        timeout(ANSWER_TIMEOUT, calls).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Goes over to another master, if the Sentinels name one, without waiting for a call to fail.
+    pub(super) async fn look(&self) {
+        let Ok(mut search) = self.search.try_lock() else { return };
+        let known = search.address.clone();
+        if let Ok(Some(connection)) = search.connect_unless(Some(&known)).await {
+            tracing::warn!(master = %search.address, "the Sentinels name another master");
+            self.replace(connection);
         }
     }
 
-    /// Ends when another than the connection of this number leads to the master.
-    async fn another(&self, number: u64) -> MultiplexedConnection {
-        loop {
-            tokio::time::sleep(DOUBTFUL_AFTER).await;
-            let (now, connection) = self.current();
-            if now != number {
-                return connection;
-            }
-            let Ok(mut search) = self.0.search.try_lock() else { continue };
-            let known = search.address.clone();
-            if let Ok(Some(connection)) = search.connect_unless(Some(&known)).await {
-                self.replace(number, &connection);
-                return connection;
-            }
-        }
+    /// How many connections there were before this one.
+    pub(super) fn number(&self) -> u64 {
+        self.current.borrow().0
     }
 
-    fn replace(&self, number: u64, connection: &MultiplexedConnection) {
-        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = (number + 1, connection.clone());
-    }
-
-    /// A connection to the master, and its number.
-    fn current(&self) -> (u64, MultiplexedConnection) {
-        self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// After this error on the connection of this number: a connection on which to ask again.
-    async fn after(&self, error: RedisError, number: u64) -> Result<MultiplexedConnection, RedisError> {
-        if !stale(&error) {
-            return Err(error);
-        }
-        let connection = self.renew(number).await?;
-        // An unanswered call has used its time up; its caller repeats it if it wants to.
-        if error.is_timeout() { Err(error) } else { Ok(connection) }
-    }
-
-    /// Looks for the master, unless somebody has done so since.
-    async fn renew(&self, generation: u64) -> Result<MultiplexedConnection, RedisError> {
+    /// Ends when the connection of this number has been replaced: because another leads to the master, or because it hangs
+    /// while a new one is answered.
+    async fn another(&self, number: u64) -> (u64, MultiplexedConnection) {
         let asked = Instant::now();
-        let mut search = self.0.search.lock().await;
+        let mut replaced = self.current.subscribe();
+        loop {
+            tokio::select! {
+                Ok(current) = replaced.wait_for(|(now, _)| *now != number) => return current.clone(),
+                () = tokio::time::sleep(DOUBTFUL_AFTER) => {}
+            }
+            let Ok(mut search) = self.search.try_lock() else { continue };
+            let known = (asked.elapsed() < HUNG_AFTER).then(|| search.address.clone());
+            if self.number() == number
+                && let Ok(Some(connection)) = search.connect_unless(known.as_deref()).await
+            {
+                tracing::warn!(
+                    elsewhere = known.is_some(),
+                    "Redis does not answer on this connection; another was opened"
+                );
+                self.replace(connection);
+            }
+        }
+    }
+
+    /// Only to be called by whoever searches.
+    fn replace(&self, connection: MultiplexedConnection) {
+        self.current.send_modify(|current| *current = (current.0 + 1, connection));
+    }
+
+    fn current(&self) -> (u64, MultiplexedConnection) {
+        self.current.borrow().clone()
+    }
+
+    /// Another connection than that of this number, unless somebody has made one since.
+    async fn renew(&self, number: u64) -> Result<(u64, MultiplexedConnection), RedisError> {
+        let asked = Instant::now();
+        let mut search = self.search.lock().await;
         let (now, connection) = self.current();
-        if now != generation {
-            return Ok(connection);
+        if now != number {
+            return Ok((now, connection));
         }
         if let Some((at, error)) = &search.failed
             && *at > asked
@@ -150,8 +194,8 @@ impl Following {
         match search.connect().await {
             Ok(connection) => {
                 search.failed = None;
-                self.replace(generation, &connection);
-                Ok(connection)
+                self.replace(connection);
+                Ok(self.current())
             }
             Err(error) => {
                 search.failed = Some((Instant::now(), error.clone()));

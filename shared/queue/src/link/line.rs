@@ -20,7 +20,8 @@ use redis::{
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::ANSWER_TIMEOUT;
+use super::HUNG_AFTER;
+use crate::address;
 
 /// So many calls to a server can be driven by their callers at the same time.
 const MOST: usize = 2;
@@ -40,8 +41,8 @@ impl Line {
             return None;
         };
         let stream = TcpStream::connect((host.as_str(), *port)).await.ok()?;
-        stream.set_nodelay(true).ok()?;
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        address::tune(&stream).ok()?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(HUNG_AFTER));
         let opened = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await;
         let (connection, driver) = opened.ok()?;
         Some(Self { connection, driver: Box::pin(driver) })
@@ -102,14 +103,14 @@ impl Lines {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks on a free line. None if there is none, or if it broke: then the command may or may not have been carried out.
+    /// Asks on a free line. None if there is none, or if it broke or hangs: then the command may or may not have been carried
+    /// out.
     pub(super) async fn ask(&self, command: &Cmd) -> Option<Result<Value, RedisError>> {
         let line = self.idle().pop()?;
         let mut taken = Taken { lines: self, line: Some(line) };
         let answer = taken.line.as_mut()?.ask(command).await;
         match &answer {
-            Err(error) if error.is_timeout() => self.give_up(),
-            Err(error) if error.is_connection_dropped() || error.is_io_error() => {
+            Err(error) if error.is_io_error() || error.is_connection_dropped() => {
                 self.give_up();
                 return None;
             }

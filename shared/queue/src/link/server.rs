@@ -5,9 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use redis::{Client, ConnectionInfo, ErrorKind, RedisError, Value, aio::PubSub};
 use tokio::sync::Mutex;
 
-use super::{CONNECT_TIMEOUT, connection::Connection};
+use super::{
+    CONNECT_TIMEOUT,
+    connection::Connection,
+    sentinels::{Sentinels, at},
+    timed_out,
+};
 use crate::{
-    address::{Address, sentinel_client},
+    address::Address,
     error::{QueueError, no_master_now},
 };
 
@@ -42,7 +47,7 @@ impl Server {
         match &self.address {
             Address::Single(client) => Ok(vec![client.clone()]),
             Address::Sentinel { sentinels, master, node } => {
-                Ok(vec![sentinel_client(sentinels, master, node)?.async_get_client().await?])
+                Ok(vec![Sentinels::of(sentinels, master, node)?.client().await?])
             }
             Address::Cluster { .. } => {
                 let masters = self.learn_nodes().await?.into_iter().filter(|(_, master)| *master);
@@ -51,13 +56,32 @@ impl Server {
         }
     }
 
+    pub(crate) fn has_sentinels(&self) -> bool {
+        matches!(self.address, Address::Sentinel { .. })
+    }
+
+    /// Goes over to another master, if the Sentinels name one.
+    pub(super) async fn look(&self) {
+        if self.has_sentinels() {
+            self.connection.look().await;
+            if let Some(commits) = &self.commits {
+                commits.look().await;
+            }
+        }
+    }
+
+    /// Changes when Sentinels may have named another master: then a subscription is to be made anew.
+    pub(crate) fn master_number(&self) -> u64 {
+        if self.has_sentinels() { self.connection.number() } else { 0 }
+    }
+
     /// A new connection for messages. Any node of a cluster passes all messages on.
     pub(crate) async fn subscription(&self) -> Result<PubSub, QueueError> {
         let connect = async {
             match &self.address {
                 Address::Single(client) => Ok(client.get_async_pubsub().await?),
                 Address::Sentinel { sentinels, master, node } => {
-                    let client = sentinel_client(sentinels, master, node)?.async_get_client().await?;
+                    let client = Sentinels::of(sentinels, master, node)?.client().await?;
                     Ok(client.get_async_pubsub().await?)
                 }
                 Address::Cluster { .. } => {
@@ -72,9 +96,7 @@ impl Server {
                 }
             }
         };
-        tokio::time::timeout(2 * CONNECT_TIMEOUT, connect)
-            .await
-            .unwrap_or_else(|_| Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)).into()))
+        tokio::time::timeout(2 * CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| Err(timed_out().into()))
     }
 
     /// The healthy nodes of a cluster, and whether each is a master.
@@ -130,11 +152,5 @@ fn node_of(line: &str, pattern: &ConnectionInfo) -> Option<(ConnectionInfo, bool
     let (host, port) = place.rsplit_once(':')?;
     let port = port.parse().ok()?;
     let host = host.trim_matches(['[', ']']).to_owned();
-    let addr = match pattern.addr() {
-        redis::ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-            redis::ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-        }
-        _ => redis::ConnectionAddr::Tcp(host, port),
-    };
-    Some((pattern.clone().set_addr(addr), flags.contains(&"master")))
+    Some((pattern.clone().set_addr(at(pattern, host, port)), flags.contains(&"master")))
 }

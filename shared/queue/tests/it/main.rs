@@ -32,6 +32,7 @@ mod room;
 mod runs;
 mod server;
 mod servers;
+mod silence;
 mod suspects;
 mod unique;
 mod waiting;

@@ -22,6 +22,8 @@ struct Faults {
     held: AtomicBool,
     /// The same for answers alone.
     answers_held: AtomicBool,
+    /// Of connections made before so many nothing passes any more, and they do not end.
+    swallowed: AtomicUsize,
     /// In answers, the one text becomes the other, of the same length.
     rewrite: Option<(&'static [u8], &'static [u8])>,
     /// All that went to the server, a piece per connection.
@@ -82,6 +84,11 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// From now on nothing passes on the connections there are, and they do not end; new ones are fair.
+    pub(crate) fn swallow(&self) {
+        self.faults.swallowed.store(self.faults.tape.lock().unwrap().len(), Ordering::SeqCst);
+    }
+
     /// Sends again what scripts were called with so far, on connections of its own, as a network does that was slow.
     pub(crate) async fn play_again(&self, server: &Server, tape: Vec<Vec<u8>>) {
         for bytes in tape {
@@ -117,6 +124,9 @@ async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
             () = tokio::time::sleep(std::time::Duration::from_millis(5)), if deaf => continue,
         };
         let Ok(many @ 1..) = many else { return };
+        if track < faults.swallowed.load(Ordering::SeqCst) {
+            continue;
+        }
         while faults.held.load(Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }

@@ -100,6 +100,39 @@ async fn clients_and_workers_follow_a_master_change() {
 }
 
 #[tokio::test]
+async fn a_master_that_takes_itself_for_one_is_left_when_the_sentinels_name_another() {
+    let old = Server::start().await;
+    let new = replica_of(&old).await;
+    let sentinel = Sentinel::watch(old.port, 1).await;
+    let client = QueueClient::connect(QueueConfig::new(sentinel.url()).shards(1)).await.unwrap();
+    let worker = work(&client, config(1), |_| async { done() });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+
+    // Nobody tells the old one, which answers all the time: it was away and came back before the Sentinels looked again.
+    let command = async |server: &str, words: &[&str]| {
+        let client = redis::Client::open(server).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let _: redis::Value = redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap();
+    };
+    command(&new.url(), &["REPLICAOF", "NO", "ONE"]).await;
+    let of_sentinel = format!("redis://127.0.0.1:{}", sentinel.port);
+    command(&of_sentinel, &["SENTINEL", "REMOVE", "main"]).await;
+    command(&of_sentinel, &["SENTINEL", "MONITOR", "main", "127.0.0.1", &new.port.to_string(), "1"]).await;
+    let direct = QueueClient::connect(QueueConfig::new(new.url()).shards(1)).await.unwrap();
+    until("jobs reach the new master, and the worker is told of them there", || async {
+        let id = client.enqueue(job("acme")).await.ok()?.id();
+        let asked = Instant::now();
+        let record = client.wait(id, Duration::from_secs(10)).await.ok()??;
+        let there = direct.get(id).await.unwrap().is_some();
+        // An idle worker asks again by itself only after five seconds.
+        (there && record.state == JobState::Completed && asked.elapsed() < Duration::from_secs(2)).then_some(())
+    })
+    .await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_master_that_is_cut_off_is_left_within_two_seconds_of_the_change() {
     let master = Server::start().await;
     let network = Proxy::before(&master).await;
