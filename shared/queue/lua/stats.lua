@@ -19,7 +19,7 @@ for _, queue in ipairs(queues) do
     for class = 0, 2 do
       for _, number in ipairs(call('LRANGE', k_tenant(queue, tenant, class), 0, math.max(255 - looked, 0))) do
         looked = looked + 1
-        heads[#heads + 1] = call('LINDEX', k_lane(number), 0)
+        heads[#heads + 1] = call('LINDEX', k_lane(number), 0) or nil -- the list of a forgotten lane is gone
       end
     end
   end

@@ -3,7 +3,8 @@
 -- ARGV  1 session, 2 sequence number of its own, then the queues it serves
 -- result  {0} if the session is unknown; else {1, claimed (as in turn.lua), lane numbers and lanes, kind numbers and kinds,
 --       now}
--- bounds  one job; up to 32 ids that only stand here because their job ended are skipped. Repeated with the same number
+-- bounds  one job; up to 32 are passed over: those that ended, those whose lane is paused or whose scopes have no room for
+--         another run, and those of a cancelled lane, which end here. Repeated with the same number
 --       it answers the same, as long as the session holds the job. One that comes late, after a higher number, is refused:
 --       nobody would hear of what it gives out.
 local session, sequence = ARGV[1], tonumber(ARGV[2])
@@ -21,7 +22,7 @@ else
   local left = leaving and 0 or 32
   for i = 3, #ARGV do
     local queue = ARGV[i]
-    local key = k_suspects(queue)
+    local key, back = k_suspects(queue), {}
     while left > 0 and #taken.ids == 0 and call('SISMEMBER', PAUSED, queue) == 0 do
       local id = call('LPOP', key)
       if not id then
@@ -29,22 +30,35 @@ else
         break
       end
       left = left - 1
-      -- It kept the reservation of the run that crashed, so no scope is asked.
-      local raw = call('HGET', JOBS, id)
-      if take_record(id, raw, call('HGET', RUNS, id), nil, false) then
+      local raw, run = call('HGET', JOBS, id), call('HGET', RUNS, id)
+      if raw and not run and string.byte(raw, 2) == AVAILABLE then
         local r = open_record(raw)
-        local lane = r.reserved and lane_of(r.lane)
-        if lane then
-          local recipient = recipients.of(raw)
-          reserve(lane, 0, 1)
-          if recipient then recipients.reserve(lane, recipient, true) end
+        local lane = lane_of(r.lane)
+        local rule = lane and rule_of(lane.base) or { cancelled = 0 }
+        -- It kept the reservation of the run that crashed, so no cap is asked, but others may run in its place meanwhile.
+        local room = r.enqueued <= rule.cancelled or not rule.paused and (not lane or select(4, lane_room(lane)) > 0)
+        if not room then
+          back[#back + 1] = id
+        elseif take_record(id, raw, run, nil, false, rule.cancelled) then
+          if lane and r.reserved then
+            local recipient = recipients.of(raw)
+            reserve(lane, 0, 1)
+            if recipient then recipients.reserve(lane, recipient, true) end
+          end
+          count(queue, 'a', -1)
+          count(queue, 'r', 1)
         end
-        count(queue, 'a', -1)
-        count(queue, 'r', 1)
       end
+    end
+    -- They are asked for again and again, so nobody wakes them; the next ones have their turn first.
+    if #back > 0 then
+      call('RPUSH', key, unpack(back))
+      call('SADD', SUSPECTED, queue)
     end
   end
   if #taken.ids > 0 then write_claim() end
+  write_endings()
+  wake_waiters()
   -- A call in vain is remembered, too: it may come once more when there is one.
   call('HSET', SUSPECT_OF, session, pack('>I6', sequence) .. (taken.ids[1] or ''))
 end

@@ -1,7 +1,7 @@
 -- Takes records for a session.
 -- `reply` has ids and records in turn, each as it was before it was claimed, which says how it is now: running since now, its
 -- attempt and its epoch raised by one. So the script need not put together what has just been taken apart.
-local taken = { ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {} }
+local taken = { ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {}, keyed = {} }
 
 -- What the first parts of waiting records mean, and how they read when the job runs, also with an open reservation.
 local starts = {}
@@ -33,6 +33,11 @@ local function take_record(id, raw, runs, number, scoped, cancelled)
   local start = starts[first]
   if start == nil then start = start_of(first) end
   if not start or (number and start.lane ~= number) then return false end
+  if start.flags >= HAS_UNIQUE then
+    -- A job that was put off in favour of a newer one (creation.lua), and came back, may stand in its lane twice.
+    if taken.keyed[id] then return false end
+    taken.keyed[id] = true
+  end
   if cancelled and cancelled > 0 and unpack_from('>I6', raw, FIRST_LEN + 1) <= cancelled then
     local r = open_record(raw)
     count(lane_of(r.lane).queue, 'a', -1)

@@ -37,6 +37,7 @@ local function replace(id, raw, item, records, due)
   r.payload = item.payload
   if run > now then
     r.state, r.run = SCHEDULED, run
+    call('ZREM', DUE, id) -- it may go into a bucket (later.lua)
     due[#due + 1] = run
     due[#due + 1] = id
     if lane then count(lane.queue, 's', 1) end

@@ -10,9 +10,10 @@ local function cancel_doomed(most)
   local number = tonumber(string.match(entry, '^%d+'))
   local lane = lane_of(number)
   local mark = lane and rule_of(lane.base).cancelled or now
-  local raws, records = get_records(ids), {}
+  local raws, records, seen = get_records(ids), {}, {}
   for i, id in ipairs(ids) do
-    local r = raws[i] and open_record(raws[i])
+    local r = raws[i] and not seen[id] and open_record(raws[i]) -- it may stand there twice (claims.lua)
+    seen[id] = true
     if r and r.state == AVAILABLE and r.lane == number and r.enqueued <= mark then
       if lane then count(lane.queue, 'a', -1) end
       settle(r, '?', now)

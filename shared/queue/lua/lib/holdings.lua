@@ -5,7 +5,7 @@
 -- `charge`, if given, is called with the id and record of each, and answers for how many ms it must wait. Returns how many
 -- were taken, and whether the session holds more.
 local function take_back(session, most, charge)
-  local key, ids = k_claims(session), {}
+  local key, ids, by = k_claims(session), {}, {}
   local claims = call('HRANDFIELD', key, most)
   table.sort(claims)
   for _, claim in ipairs(claims) do
@@ -13,13 +13,14 @@ local function take_back(session, most, charge)
     local of, from = call('HGET', key, claim), 1
     while from < #of and #ids < most do
       ids[#ids + 1] = sub(of, from, from + 13)
+      by[#ids] = session .. claim -- a run that ended may have been followed by another one
       from = from + 14
     end
     if from < #of then call('HSET', key, claim, sub(of, from)) else call('HDEL', key, claim) end
   end
   local raws, runs, records, jobs, stopped = get_records(ids), get_many(RUNS, ids), {}, {}, {}
   for i, id in ipairs(ids) do
-    local r = runs[i] and whose_run(runs[i]) == session and raws[i] and open_record(raws[i])
+    local r = runs[i] and sub(runs[i], -WHOSE_LEN) == by[i] and raws[i] and open_record(raws[i])
     if r then
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'r', -1) end
