@@ -85,6 +85,8 @@ mod id;
 mod job;
 mod keys;
 mod lane;
+#[cfg(test)]
+mod leaping;
 mod link;
 #[cfg(test)]
 mod model;

@@ -6,6 +6,7 @@
 //! *twin*: the same world with one rule broken, in which the checker must find a counter-example, so that no property holds
 //! merely because nothing tests it.
 
+mod compared;
 mod explored;
 mod machine;
 mod properties;

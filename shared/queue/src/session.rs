@@ -37,6 +37,8 @@ mod turn;
 
 pub use close::SessionHandle;
 pub(crate) use settling::{Run, Settling};
+#[cfg(test)]
+pub(crate) use turn::{Answer, Turn, args as turn_args, read as read_turn};
 
 /// Most lines of a log in one call.
 const MAX_LINES: usize = 64;

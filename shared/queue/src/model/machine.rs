@@ -1,171 +1,116 @@
-//! The reference: what a shard does with a call. One lane, one scope, times in units of a heartbeat.
+//! The reference: what a shard does with a call. Times in units of a heartbeat.
+//!
+//! The explored worlds ([`super::world`]) use a part of it: one lane under one scope, no delays, no keys. The comparison with
+//! the scripts ([`super::compared`]) uses all of it. Both go through the same transitions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+mod broken;
+mod creation;
+mod holdings;
+mod job;
+mod lane;
+mod turns;
+mod upkeep;
+
+pub(super) use broken::Broken;
+pub(super) use creation::Enqueued;
+pub(super) use job::{Answer, FAR, Held, Job, New, Settled, State, Turn, Unique, Use, Verb};
+pub(super) use lane::{Lane, Scope};
+pub(super) use turns::FOLLOW_UP_ATTEMPTS;
+pub(super) use upkeep::SHORT;
 
 /// A job, by its place in [`Machine::jobs`].
 pub(super) type Id = usize;
 /// A session's name; a process that comes back has a new one.
 pub(super) type Token = u8;
+/// Heartbeats since the start.
+pub(super) type Time = u8;
 
 /// How long a session lives without a sign of life, in heartbeats.
 /// Longer than a heartbeat, an outage that nobody notices and a tick together.
-pub(super) const TTL: u8 = 3;
-/// A longer distance between two ticks means that Redis was away.
-const GAP: u8 = 1;
+pub(super) const TTL: Time = 3;
 
-/// A rule that a twin breaks.
+/// What differs between the explored worlds, whose states must be few, and the scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Broken {
-    /// All rules stand.
-    Nothing,
-    /// Neither the session nor the epoch guards a completion.
-    StaleAccepted,
-    /// A repeated turn is carried out again.
-    RepeatForgotten,
-    /// A turn that comes late, after one with a higher number, is carried out.
-    LateTurnAccepted,
-    /// Follow-up jobs are made before the outcome is judged.
-    FollowUpsFirst,
-    /// The unit of a crashed, cancelled run is given back.
-    CrashFreesUnit,
-    /// The unit of a cancelled run that a stopping worker cut off is given back.
-    StopFreesUnit,
-    /// A redelivery reserves once more.
-    RedeliveryReserves,
-    /// An outage gives nobody grace.
-    NoGrace,
-    /// What a dead session held is forgotten.
-    RescueForgets,
-    /// A crash costs its jobs an attempt.
-    CrashBurnsAttempt,
-    /// A session that was only taken for dead leaves its jobs charged with a crash.
-    ChargeStays,
-    /// The worker counts its lease from the answer, not from the call.
-    LeaseFromAnswer,
-    /// The handler begins to send without looking at its lease.
-    SendsWithoutLease,
+pub(super) struct Rules {
+    pub(super) ttl: Time,
+    /// A longer distance between two ticks means that Redis was away,
+    pub(super) gap: Time,
+    /// and then everybody gets so much time.
+    pub(super) grace: Time,
+    /// Crashes from which on a job runs apart from all others.
+    pub(super) suspect_from: u8,
+    pub(super) max_snoozes: u8,
+    /// Whether it is kept when jobs were made and ended, and their records are pruned.
+    pub(super) history: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum State {
-    Available,
-    Running(Token),
-    Completed,
-    Cancelled,
+impl Rules {
+    pub(super) const SMALL: Self =
+        Self { ttl: TTL, gap: 1, grace: TTL, suspect_from: u8::MAX, max_snoozes: u8::MAX, history: false };
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Job {
-    pub(super) state: State,
-    pub(super) epoch: u8,
-    pub(super) attempt: u8,
-    pub(super) crashes: u8,
-    pub(super) cancel: bool,
-    pub(super) reserved: bool,
-    /// Retries applied, completions applied, follow-ups made: what the properties compare.
-    pub(super) retries: u8,
-    pub(super) completions: u8,
-    pub(super) follow_ups: u8,
-    /// The epoch under which it was completed.
-    pub(super) completed_in: Option<u8>,
-}
-
-impl Job {
-    fn new() -> Self {
-        Self {
-            state: State::Available,
-            epoch: 0,
-            attempt: 0,
-            crashes: 0,
-            cancel: false,
-            reserved: false,
-            retries: 0,
-            completions: 0,
-            follow_ups: 0,
-            completed_in: None,
-        }
-    }
-
-    pub(super) fn ended(&self) -> bool {
-        matches!(self.state, State::Completed | State::Cancelled)
-    }
-}
-
-/// What became of a cap unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Use {
-    Used,
-    NotUsed,
-    Unknown,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Verb {
-    Done,
-    Retry,
-    Release,
-}
-
-/// How a run ended, as the worker reports it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Settled {
-    pub(super) job: Id,
-    pub(super) epoch: u8,
-    pub(super) verb: Verb,
-    pub(super) unit: Use,
-}
-
-/// A session's turn: outcomes, then a claim.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Turn {
-    pub(super) token: Token,
-    pub(super) sequence: u8,
-    pub(super) outcomes: Vec<Settled>,
-    pub(super) want: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Answer {
-    /// The session is not known.
-    Gone,
-    /// Per outcome whether it was applied; jobs claimed, with their epochs.
-    Taken { applied: Vec<bool>, claimed: Vec<(Id, u8)> },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct Session {
-    expires: u8,
+    expires: Time,
     last: Option<(u8, Vec<bool>, Vec<Id>)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Scope {
-    pub(super) limit: u8,
-    pub(super) used: u8,
-    pub(super) open: u8,
+    last_suspect: Option<(u8, Option<Id>)>,
+    /// What it holds, in the order of its claims.
+    suspects: Vec<Id>,
+    held: Vec<Id>,
+    /// Handlers that began after a first crash.
+    started: BTreeSet<Id>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Machine {
-    pub(super) now: u8,
+    rules: Rules,
+    pub(super) now: Time,
     pub(super) jobs: Vec<Job>,
-    waiting: VecDeque<Id>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) paused: bool,
+    suspects: VecDeque<Id>,
+    /// Lists of cancelled lanes, and jobs by the order of their deaths.
+    doomed: VecDeque<Vec<Id>>,
+    pub(super) dead: Vec<Id>,
+    /// By the time that records are kept: jobs that ended, and when.
+    finished: BTreeMap<Time, VecDeque<(Id, Time)>>,
+    /// By key: whose it is, and until when if that is a matter of time.
+    unique: BTreeMap<u8, (Id, Option<Time>)>,
     sessions: BTreeMap<Token, Session>,
     charged: BTreeMap<Token, BTreeSet<Id>>,
-    pub(super) scope: Scope,
-    ticked: u8,
-    grace_until: u8,
+    ticked: Time,
+    grace_until: Time,
 }
 
 impl Machine {
+    /// As many jobs in one lane, under a scope with this limit.
     pub(super) fn new(jobs: usize, limit: u8) -> Self {
+        let scope = Scope { limit, ..Scope::default() };
+        let mut machine = Self::empty(Rules::SMALL, vec![Lane::under(&[0])], vec![scope]);
+        for _ in 0..jobs {
+            machine.enqueue(&New::plain(0));
+        }
+        machine
+    }
+
+    pub(super) fn empty(rules: Rules, lanes: Vec<Lane>, scopes: Vec<Scope>) -> Self {
         Self {
+            rules,
             now: 0,
-            jobs: vec![Job::new(); jobs],
-            waiting: (0..jobs).collect(),
+            jobs: Vec::new(),
+            lanes,
+            scopes,
+            paused: false,
+            suspects: VecDeque::new(),
+            doomed: VecDeque::new(),
+            dead: Vec::new(),
+            finished: BTreeMap::new(),
+            unique: BTreeMap::new(),
             sessions: BTreeMap::new(),
             charged: BTreeMap::new(),
-            scope: Scope { limit, used: 0, open: 0 },
             ticked: 0,
             grace_until: 0,
         }
@@ -177,9 +122,12 @@ impl Machine {
             self.withdraw_charges(token, broken);
             return false;
         }
-        let expires = self.now + TTL;
-        self.sessions.entry(token).or_insert(Session { expires, last: None }).expires = expires;
+        self.sessions.entry(token).or_default().expires = self.now + self.rules.ttl;
         true
+    }
+
+    pub(super) fn knows(&self, token: Token) -> bool {
+        self.sessions.contains_key(&token)
     }
 
     /// A session that was taken for dead lives: that was no crash.
@@ -195,185 +143,49 @@ impl Machine {
         }
     }
 
-    pub(super) fn turn(&mut self, turn: &Turn, broken: Broken) -> Answer {
-        let Some(session) = self.sessions.get(&turn.token) else {
-            if broken == Broken::StaleAccepted {
-                for settled in &turn.outcomes {
-                    self.settle(turn.token, *settled, broken);
-                }
-            }
-            if broken == Broken::FollowUpsFirst {
-                for settled in turn.outcomes.iter().filter(|settled| settled.verb == Verb::Done) {
-                    self.jobs[settled.job].follow_ups += 1;
-                }
-            }
-            return Answer::Gone;
-        };
-        if let Some((last, applied, claimed)) = session.last.clone() {
-            if last == turn.sequence && broken != Broken::RepeatForgotten {
-                let held = claimed.into_iter().filter(|id| self.jobs[*id].state == State::Running(turn.token));
-                return Answer::Taken { applied, claimed: held.map(|id| (id, self.jobs[id].epoch)).collect() };
-            }
-            if last > turn.sequence && broken != Broken::LateTurnAccepted {
-                return Answer::Taken { applied: vec![false; turn.outcomes.len()], claimed: Vec::new() };
-            }
-        }
-        let applied: Vec<_> = turn.outcomes.iter().map(|settled| self.settle(turn.token, *settled, broken)).collect();
-        let claimed: Vec<_> = (0..turn.want).map_while(|_| self.claim(turn.token, broken)).collect();
-        let answer = Answer::Taken {
-            applied: applied.clone(),
-            claimed: claimed.iter().map(|id| (*id, self.jobs[*id].epoch)).collect(),
-        };
-        if let Some(session) = self.sessions.get_mut(&turn.token) {
-            session.last = Some((turn.sequence, applied, claimed));
-        }
-        answer
-    }
-
-    fn settle(&mut self, token: Token, settled: Settled, broken: Broken) -> bool {
-        let job = &mut self.jobs[settled.job];
-        let held = match job.state {
-            State::Running(holder) => holder == token || broken == Broken::StaleAccepted,
-            State::Completed | State::Available => broken == Broken::StaleAccepted,
-            State::Cancelled => false,
-        };
-        if !held || (job.epoch != settled.epoch && broken != Broken::StaleAccepted) {
-            return false;
-        }
-        let cancelled = job.cancel && settled.verb != Verb::Done;
-        let unit = if cancelled && settled.verb == Verb::Release { Use::Unknown } else { settled.unit };
-        if cancelled {
-            job.state = State::Cancelled;
-            self.settle_unit(settled.job, unit);
-            return true;
-        }
-        match settled.verb {
-            Verb::Done => {
-                job.state = State::Completed;
-                job.completions += 1;
-                job.completed_in = Some(job.epoch);
-                job.follow_ups += 1;
-                self.settle_unit(settled.job, unit);
-            }
-            Verb::Retry => {
-                job.state = State::Available;
-                job.retries += 1;
-                self.settle_unit(settled.job, unit);
-                self.waiting.push_back(settled.job);
-            }
-            Verb::Release => {
-                job.state = State::Available;
-                job.attempt -= 1;
-                self.waiting.push_front(settled.job);
-            }
-        }
-        true
-    }
-
-    fn settle_unit(&mut self, id: Id, unit: Use) {
-        if std::mem::take(&mut self.jobs[id].reserved) {
-            self.scope.open -= 1;
-            if unit != Use::NotUsed {
-                self.scope.used += 1;
-            }
-        }
-    }
-
-    fn claim(&mut self, token: Token, broken: Broken) -> Option<Id> {
-        // An id whose job was cancelled while it waited is skipped.
-        while self.waiting.front().is_some_and(|id| self.jobs[*id].state != State::Available) {
-            self.waiting.pop_front();
-        }
-        let id = *self.waiting.front()?;
-        let inherits = self.jobs[id].reserved && broken != Broken::RedeliveryReserves;
-        if !inherits {
-            if self.scope.used + self.scope.open >= self.scope.limit {
-                return None;
-            }
-            self.scope.open += 1;
-        }
-        self.waiting.pop_front();
-        let job = &mut self.jobs[id];
-        job.reserved = true;
-        job.state = State::Running(token);
-        job.epoch += 1;
-        job.attempt += 1;
-        Some(id)
-    }
-
-    /// Whether a claim may find something.
-    pub(super) fn has_work(&self) -> bool {
-        let room = self.scope.used + self.scope.open < self.scope.limit;
-        self.jobs.iter().any(|job| job.state == State::Available && (room || job.reserved))
-    }
-
     /// Flags a running job, ends a waiting one. False if it had ended.
     pub(super) fn cancel(&mut self, id: Id) -> bool {
-        match self.jobs[id].state {
-            State::Running(_) => self.jobs[id].cancel = true,
-            State::Available => {
-                self.jobs[id].state = State::Cancelled;
-                self.settle_unit(id, Use::Unknown);
-            }
-            State::Completed | State::Cancelled => return false,
+        let job = &mut self.jobs[id];
+        if job.runs() {
+            job.cancel = true;
+        } else if job.waits() {
+            self.end(id, State::Cancelled, Use::Unknown);
+        } else {
+            return false;
         }
         true
     }
 
-    /// One step of maintenance. Answers the session that was taken for dead, if one was.
-    pub(super) fn tick(&mut self, broken: Broken) -> Option<Token> {
-        if self.now - self.ticked > GAP && broken != Broken::NoGrace {
-            self.grace_until = self.now + TTL;
+    /// Makes a job that waits for a time available now. False if it does not.
+    pub(super) fn promote(&mut self, id: Id) -> bool {
+        let waits = matches!(self.jobs[id].state, State::Scheduled(_) | State::Retryable(_));
+        if waits {
+            self.make_available(id, false);
         }
-        self.ticked = self.now;
-        if self.now < self.grace_until {
-            return None;
-        }
-        let (token, _) = self.sessions.iter().find(|(_, session)| session.expires <= self.now)?;
-        let token = *token;
-        let unit = if broken == Broken::CrashFreesUnit { Use::NotUsed } else { Use::Unknown };
-        for id in self.take_back(token, unit) {
-            self.jobs[id].crashes += 1;
-            self.charged.entry(token).or_default().insert(id);
-            match broken {
-                Broken::RescueForgets => self.waiting.retain(|other| *other != id),
-                Broken::CrashBurnsAttempt => self.jobs[id].attempt += 1,
-                _ => {}
-            }
-        }
-        Some(token)
+        waits
     }
 
-    /// Whether a tick would take a session for dead now.
-    pub(super) fn would_rescue(&self) -> bool {
-        self.now >= self.grace_until
-            && self.now - self.ticked <= GAP
-            && self.sessions.values().any(|session| session.expires <= self.now)
-    }
-
-    /// A stopping worker gives back what it holds.
-    pub(super) fn close(&mut self, token: Token, broken: Broken) {
-        let unit = if broken == Broken::StopFreesUnit { Use::NotUsed } else { Use::Unknown };
-        self.take_back(token, unit);
-        self.withdraw_charges(token, broken);
-    }
-
-    /// Ends a session; its jobs go back to the head of the lane without an attempt. A redelivery keeps its reservation;
-    /// nobody knows what a run did that had been asked to stop. Answers what it held.
-    fn take_back(&mut self, token: Token, unit: Use) -> Vec<Id> {
-        self.sessions.remove(&token);
-        let held: Vec<_> = (0..self.jobs.len()).filter(|id| self.jobs[*id].state == State::Running(token)).collect();
-        for &id in held.iter().rev() {
-            if self.jobs[id].cancel {
-                self.jobs[id].state = State::Cancelled;
-                self.settle_unit(id, unit);
+    /// A job ends, with what became of its unit.
+    fn end(&mut self, id: Id, state: State, unit: Use) {
+        self.settle_unit(id, unit);
+        self.leave_lists(id);
+        let job = &mut self.jobs[id];
+        job.state = state;
+        if self.rules.history {
+            job.cancel = false;
+            job.finished = self.now;
+            if state == State::Dead {
+                self.dead.push(id);
             } else {
-                self.jobs[id].state = State::Available;
-                self.jobs[id].attempt -= 1;
-                self.waiting.push_front(id);
+                let entry = (id, self.now);
+                self.finished.entry(job.keep).or_default().push_back(entry);
             }
         }
-        held
+        if let Some(unique) = self.jobs[id].unique
+            && self.unique.get(&unique.key) == Some(&(id, None))
+        {
+            self.unique.remove(&unique.key);
+        }
     }
 
     /// Jobs charged with the crash of this session.

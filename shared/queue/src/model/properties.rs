@@ -45,8 +45,8 @@ pub(super) fn all() -> Vec<Property<World>> {
         Property::always(FOLLOW_UPS, |_, state: &State| {
             state.queue.jobs.iter().all(|job| job.follow_ups == job.completions)
         }),
-        Property::always(CAP, |_, state: &State| state.outside.sends <= state.queue.scope.limit),
-        Property::always(UNITS, |world: &World, state: &State| end(world, state).queue.scope.open == 0),
+        Property::always(CAP, |_, state: &State| state.outside.sends <= state.queue.scopes[0].limit),
+        Property::always(UNITS, |world: &World, state: &State| end(world, state).queue.scopes[0].open == 0),
         Property::always(ONE_LEASE, |_, state: &State| {
             (0..state.queue.jobs.len()).all(|job| {
                 let trusting = state.workers.iter().filter(|worker| {
@@ -62,11 +62,12 @@ pub(super) fn all() -> Vec<Property<World>> {
                 JobState::Available => job.attempt == job.retries,
                 JobState::Running(_) | JobState::Completed => job.attempt == job.retries + 1,
                 JobState::Cancelled => job.attempt <= job.retries + 1,
+                JobState::Scheduled(_) | JobState::Retryable(_) | JobState::Dead | JobState::Gone => false, // not explored
             })
         }),
         Property::always(NOT_LOST, |world: &World, state: &State| {
             let end = end(world, state);
-            let full = end.queue.scope.used + end.queue.scope.open >= end.queue.scope.limit;
+            let full = end.queue.scopes[0].used + end.queue.scopes[0].open >= end.queue.scopes[0].limit;
             end.queue.jobs.iter().all(|job| job.ended() || (job.state == JobState::Available && !job.reserved && full))
         }),
         Property::always(OWN_COMPLETION, |_, state: &State| !state.outside.own_completion_refused),

@@ -142,11 +142,11 @@ impl World {
             return;
         }
         let unit = match verb {
-            Verb::Retry | Verb::Release => Use::NotUsed,
+            Verb::Retry | Verb::Release | Verb::Fail | Verb::Snooze | Verb::Stop => Use::NotUsed,
             Verb::Done if run.accepted => Use::Used,
             Verb::Done => Use::Unknown, // somebody began before: it may have been sent
         };
-        worker.settled.push(Settled { job: run.job, epoch: run.epoch, verb, unit });
+        worker.settled.push(Settled { job: run.job, epoch: run.epoch, verb, unit, delay: 0, then: false });
         worker.settled.sort_unstable();
     }
 }

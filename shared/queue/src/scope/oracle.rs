@@ -7,9 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -17,10 +15,10 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use super::{CapSpec, RateLimit, ScopeLimits};
 use crate::{
     client::QueueClient,
-    config::QueueConfig,
     id::JobId,
     job::{Links, NewJob, UniqueFor},
     lane::Lane,
+    leaping::Server,
     name::{JobKind, LaneName, QueueName, ScopeKey, Tenant},
     recipient::RecipientKey,
     script, wire,
@@ -30,61 +28,6 @@ const DAY: u64 = 86_400_000;
 const RECIPIENTS: usize = 40;
 const SESSION: &[u8] = b"oracle--";
 const WORK: QueueName = QueueName::new("work");
-
-/// A redis-server whose clock leaps.
-struct Server {
-    dir: tempfile::TempDir,
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        leap(dir.path(), 0);
-        let machine = std::env::consts::ARCH;
-        // The C library goes first, because jemalloc asks for the time before libfaketime is ready.
-        let preload =
-            format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1:/lib/{machine}-linux-gnu/libc.so.6");
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
-            .args(["--appendfsync", "no", "--maxmemory", "1gb", "--maxmemory-policy", "noeviction"])
-            .args(["--dir", &dir.path().display().to_string()])
-            .envs([("LD_PRELOAD", preload.as_str()), ("FAKETIME_NO_CACHE", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")])
-            .env("FAKETIME_TIMESTAMP_FILE", dir.path().join("clock"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        Self { dir, child, port }
-    }
-
-    async fn client(&self) -> QueueClient {
-        let started = Instant::now();
-        loop {
-            let config = QueueConfig::new(format!("redis://127.0.0.1:{}", self.port)).shards(1);
-            match QueueClient::connect(config).await {
-                Ok(client) => return client,
-                Err(error) => assert!(started.elapsed() < Duration::from_secs(20), "{error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// From now on the clock is so many milliseconds ahead.
-fn leap(dir: &Path, ahead: u64) {
-    std::fs::write(dir.join("clock.next"), format!("+{}.{:03}\n", ahead / 1000, ahead % 1000)).unwrap();
-    std::fs::rename(dir.join("clock.next"), dir.join("clock")).unwrap(); // never half a time
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
 
 /// A unit that is reserved.
 #[derive(Debug, Clone, Copy)]
@@ -242,7 +185,7 @@ async fn a_job_waits_behind_those_of_its_recipient_that_stepped_aside() {
     }
     let taken = |turn: (Vec<(JobId, u32)>, u64)| turn.0.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
     assert_eq!(taken(run.turn(9, None).await), ids[..1]);
-    leap(server.dir.path(), 2 * 3_600_000);
+    server.leap(2 * 3_600_000);
     run.open_session().await; // it lives
     ids.push(run.client.enqueue(run.job(0)).await.unwrap().id());
     assert_eq!(taken(run.turn(9, None).await), [], "the second is due, but nobody has looked yet");
@@ -285,7 +228,7 @@ async fn unique_recipients_of_a_day_are_what_an_oracle_counts() {
                     (3, _) => dice.random_range(0..90_000_000),
                     _ => dice.random_range(0..600_000),
                 };
-                leap(server.dir.path(), ahead);
+                server.leap(ahead);
                 "time passed"
             }
         };

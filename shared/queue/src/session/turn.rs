@@ -12,6 +12,8 @@ use super::{Command, Session, Settling, Token};
 use crate::{
     error::QueueError,
     id::JobId,
+    link::Args,
+    name::QueueName,
     record::JobRecord,
     script,
     wire::{self, Names, Tables},
@@ -25,16 +27,16 @@ const REFUSED_AFTER: Duration = Duration::from_secs(1);
 const WANT: usize = 2;
 
 /// A turn to be sent.
-pub(super) struct Turn {
-    pub(super) shard: u16,
-    pub(super) token: Token,
-    pub(super) sequence: u64,
-    pub(super) want: usize,
-    pub(super) outcomes: Vec<Settling>,
+pub(crate) struct Turn {
+    pub(crate) shard: u16,
+    pub(crate) token: Token,
+    pub(crate) sequence: u64,
+    pub(crate) want: usize,
+    pub(crate) outcomes: Vec<Settling>,
 }
 
 /// What a turn brought.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// The shard does not know the session.
     Gone,
     /// Outcomes were applied or refused, jobs were claimed.
@@ -42,11 +44,11 @@ pub(super) enum Answer {
 }
 
 /// The answer to a turn. Its claims are counted before they are read, because there may be no room for all of them.
-pub(super) struct Taken {
+pub(crate) struct Taken {
     /// Per outcome, whether it was refused because the lease was lost.
-    pub(super) stale: Vec<bool>,
-    pub(super) more: bool,
-    pub(super) now: DateTime<Utc>,
+    pub(crate) stale: Vec<bool>,
+    pub(crate) more: bool,
+    pub(crate) now: DateTime<Utc>,
     shard: u16,
     /// Ids and records in turn.
     jobs: Vec<Value>,
@@ -56,10 +58,10 @@ pub(super) struct Taken {
 
 /// Claimed jobs, read.
 #[derive(Default)]
-pub(super) struct Claims {
-    pub(super) records: Vec<JobRecord>,
+pub(crate) struct Claims {
+    pub(crate) records: Vec<JobRecord>,
     /// Those that cannot be read, with their epoch, to be buried.
-    pub(super) unreadable: Vec<(JobId, u32, String)>,
+    pub(crate) unreadable: Vec<(JobId, u32, String)>,
 }
 
 impl Taken {
@@ -78,7 +80,7 @@ impl Taken {
         JobId::from_tail(self.shard, slice(tail))
     }
 
-    pub(super) fn read(self) -> Result<Claims, QueueError> {
+    pub(crate) fn read(self) -> Result<Claims, QueueError> {
         let names = Names::read(self.lanes.clone(), self.kinds.clone())?;
         let mut claims = Claims { records: Vec::with_capacity(self.claimed()), unreadable: Vec::new() };
         for job in self.jobs.chunks_exact(2) {
@@ -99,23 +101,7 @@ fn slice(value: &Value) -> &[u8] {
 
 /// Sends a turn until it is answered.
 pub(super) async fn take(session: Arc<Session>, mut turn: Turn) -> (Turn, Answer) {
-    let queues = &session.config.queues;
-    let mut args = Vec::with_capacity(turn.outcomes.len() + queues.len() + 8);
-    args.push(turn.token.to_vec());
-    args.push(turn.sequence.to_string().into_bytes());
-    args.push(turn.want.to_string().into_bytes());
-    let idle = if turn.want > 0 { session.worker.as_str() } else { "" };
-    args.push(idle.into());
-    args.push(queues.len().to_string().into_bytes());
-    args.extend(queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
-    let (mut tables, mut items) = (Tables::default(), Vec::new());
-    let (plain, total) = Settling::pack_plain(&mut turn.outcomes);
-    for outcome in &turn.outcomes[total..] {
-        outcome.append_to(&mut items, &mut tables);
-    }
-    tables.append_to(&mut args);
-    args.push(plain);
-    args.extend(items);
+    let mut args = args(&mut turn, &session.config.queues, &session.worker);
     let mut given_up = 0;
     let answer = loop {
         let answer = match session.client.link().call(&script::TURN, turn.shard, &args).await {
@@ -146,7 +132,28 @@ pub(super) async fn take(session: Arc<Session>, mut turn: Turn) -> (Turn, Answer
     (turn, answer)
 }
 
-fn read(shard: u16, value: Value) -> Result<Answer, QueueError> {
+/// The arguments of a turn, whose outcomes are put into the order in which the script answers. `worker` is told of work if there
+/// is none now.
+pub(crate) fn args(turn: &mut Turn, queues: &[QueueName], worker: &str) -> Args {
+    let mut args = Vec::with_capacity(turn.outcomes.len() + queues.len() + 8);
+    args.push(turn.token.to_vec());
+    args.push(turn.sequence.to_string().into_bytes());
+    args.push(turn.want.to_string().into_bytes());
+    args.push(if turn.want > 0 { worker } else { "" }.into());
+    args.push(queues.len().to_string().into_bytes());
+    args.extend(queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
+    let (mut tables, mut items) = (Tables::default(), Vec::new());
+    let (plain, total) = Settling::pack_plain(&mut turn.outcomes);
+    for outcome in &turn.outcomes[total..] {
+        outcome.append_to(&mut items, &mut tables);
+    }
+    tables.append_to(&mut args);
+    args.push(plain);
+    args.extend(items);
+    args
+}
+
+pub(crate) fn read(shard: u16, value: Value) -> Result<Answer, QueueError> {
     let values = wire::list(value)?;
     if values.len() == 1 {
         return Ok(Answer::Gone);
