@@ -74,3 +74,22 @@ pub(crate) async fn parked(scene: &mut Scene) -> Result<(), Failure> {
     scene.prune().await?;
     scene.slow.tell("their records pruned").await
 }
+
+/// All jobs of one lane cancelled by one call.
+pub(crate) async fn cancelled(scene: &mut Scene) -> Result<(), Failure> {
+    let lane = Lane::named(LaneName::parse("run")?);
+    for first in (0..scene.many).step_by(10_000) {
+        let jobs = (first..scene.many.min(first + 10_000)).map(|_| {
+            let job = NewJob::of(scene.acme.clone(), &Letter::new(false))?;
+            Ok(NewJob { lane: lane.clone(), ..job })
+        });
+        scene.client.enqueue_many(jobs.collect::<Result<_, Failure>>()?).await?;
+    }
+    scene.slow.forget().await?;
+    let waited = scene.client.cancel_lane(&scene.acme, &Letter::QUEUE, &lane).await?;
+    tracing::info!("about {waited} jobs cancelled");
+    scene.drain().await?;
+    scene.slow.tell("a lane cancelled").await?;
+    scene.prune().await?;
+    scene.slow.tell("its records pruned").await
+}

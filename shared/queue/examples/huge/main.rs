@@ -135,6 +135,9 @@ async fn main() -> Result<ExitCode, Failure> {
     if chosen("cancelled") {
         jobs::cancelled(&mut scene).await?;
     }
+    if chosen("cancelled-lane") {
+        lanes::cancelled(&mut scene).await?;
+    }
     if chosen("parked") {
         lanes::parked(&mut scene).await?;
     }

@@ -93,7 +93,7 @@ impl SlowLog {
         for row in &self.rows {
             tracing::info!("{row}");
         }
-        let info: String = redis::cmd("INFO").query_async(&mut self.redis).await?;
+        let info: String = redis::cmd("INFO").arg("everything").query_async(&mut self.redis).await?;
         let figure = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0").to_owned();
         tracing::info!(
             "{} script calls; {} rewrites of the log; {} bytes at most",

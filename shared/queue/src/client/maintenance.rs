@@ -31,12 +31,21 @@ struct Care {
     next: Instant,
     /// Another took a step since this process did.
     stands_by: bool,
-    /// This process took a step since it looked.
-    stepped: bool,
+    step: Step,
     /// When the last step seen was taken, by Redis's clock.
     last: i64,
     /// Suspects wait.
     suspects: bool,
+}
+
+/// What this process did when it last cared for a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Looked only.
+    None,
+    Finished,
+    /// There is more to do: the next step follows without a look.
+    Unfinished,
 }
 
 /// One process's share of the maintenance at one server.
@@ -60,7 +69,7 @@ impl Maintenance {
         let now = Instant::now();
         let shards = self.client.link().shards_of(self.server);
         self.cares.retain(|shard, _| shards.contains(shard));
-        let new = Care { next: now, stands_by: self.reserve, stepped: false, last: 0, suspects: false };
+        let new = Care { next: now, stands_by: self.reserve, step: Step::None, last: 0, suspects: false };
         let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
         let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
         let mut ticked = Ticked::default();
@@ -80,28 +89,39 @@ impl Maintenance {
 }
 
 async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(u16, Care, Ticked), QueueError> {
+    if care.step == Step::Unfinished {
+        return step(client, shard, care).await;
+    }
     let patience = if care.stands_by { [STEP_IN_AFTER, LEFT_TO_OTHERS] } else { [STEP_EVERY, Duration::ZERO] };
     let args = patience.map(|patience| patience.as_millis().to_string().into_bytes()).to_vec();
     let [due, last, wait, suspects] = wire::fields(client.link().call(&script::LOOK, shard, &args).await?)?;
     let last = wire::integer(&last)?;
-    let by_others = last != care.last && !care.stepped;
-    let (mut ticked, mut pause) = (Ticked::default(), LOOK_EVERY);
-    let mut sooner = |millis: i64| {
-        pause = u64::try_from(millis).map_or(pause, |millis| pause.min(Duration::from_millis(millis)));
-    };
-    care = Care { stepped: wire::integer(&due)? == 1, last, suspects: wire::integer(&suspects)? == 1, ..care };
-    if care.stepped {
-        ticked = client.tick_shard(shard).await?;
-        care.stands_by = false;
-        sooner(ticked.next_due.map_or(-1, |due| due.as_millis().try_into().unwrap_or(-1)));
-        sooner(if ticked.more { 0 } else { -1 });
-    } else if by_others || care.stands_by {
+    let by_others = last != care.last && care.step == Step::None;
+    care = Care { last, suspects: wire::integer(&suspects)? == 1, ..care };
+    if wire::integer(&due)? == 1 {
+        return step(client, shard, care).await;
+    }
+    care.step = Step::None;
+    let mut pause = LOOK_EVERY;
+    if by_others || care.stands_by {
         care.stands_by = true;
         pause = STANDING_BY;
-    } else {
-        sooner(wire::integer(&wait)?);
+    } else if let Ok(wait) = u64::try_from(wire::integer(&wait)?) {
+        pause = pause.min(Duration::from_millis(wait));
     }
     care.next = Instant::now() + pause.max(LOOK_AT_ONCE);
+    Ok((shard, care, Ticked::default()))
+}
+
+/// Takes a step. While there is more to do, the next one follows after as long as this one took: whatever is to be done,
+/// maintenance leaves the server half of its time.
+async fn step(client: &QueueClient, shard: u16, care: Care) -> Result<(u16, Care, Ticked), QueueError> {
+    let began = Instant::now();
+    let ticked = client.tick_shard(shard).await?;
+    let pause = if ticked.more { began.elapsed() } else { ticked.next_due.unwrap_or(LOOK_EVERY) };
+    let next = Instant::now() + pause.clamp(LOOK_AT_ONCE, LOOK_EVERY);
+    let step = if ticked.more { Step::Unfinished } else { Step::Finished };
+    let care = Care { next, stands_by: false, step, suspects: ticked.suspects, ..care };
     Ok((shard, care, ticked))
 }
 

@@ -123,6 +123,17 @@ async fn a_paused_lane_gives_nothing_until_it_is_resumed_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn what_one_step_of_maintenance_leaves_the_next_one_does_at_once() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.enqueue_many((0..20_000).map(|_| marked("acme", "run:1", Priority::Normal)).collect()).await.unwrap();
+    client.cancel_lane(&tenant("acme"), &WORK, &lane("run:1")).await.unwrap();
+    let worker = work(&client, config(4), |_| async { done() });
+    until("all are cancelled", || async { (client.queue(&WORK).await.unwrap().available == 0).then_some(()) }).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_lane_ends_all_that_was_enqueued_and_nothing_that_comes_later() {
     let server = Server::start().await;
     let client = server.client().await;
