@@ -49,7 +49,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let stopping = CancellationToken::new();
     let app = App::new(Parts {
         database: Database::connect(&config.database).await?,
-        queue: QueueClient::connect(config.redis.queue()).await?,
+        queue: QueueClient::connect_when_loaded(config.redis.queue()).await?,
         objects: Objects::open(&config.objects)?,
         clock: Clock::system(),
         keys: config.keys.keys,
@@ -86,7 +86,10 @@ fn words(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        words = format!("{words}: {inner}");
+        let inner_words = inner.to_string();
+        if !words.contains(&inner_words) {
+            words = format!("{words}: {inner_words}");
+        }
         source = inner.source();
     }
     words

@@ -31,7 +31,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let config: SchedulerConfig = Settings::load().read()?;
     let (_telemetry, exporter) = telemetry::start(&config.telemetry, "scheduler")?;
     let clock = Clock::system();
-    let queue = QueueClient::connect(config.redis.queue()).await?;
+    let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
     let stores = Stores::new(&database, &clock, None);
 

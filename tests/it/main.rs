@@ -44,6 +44,7 @@ mod provider_limits;
 mod quotes;
 mod send_email;
 mod silent_servers;
+mod start_up;
 mod stock_storage;
 mod threads;
 mod waiting_jobs;

@@ -32,6 +32,7 @@ pub mod platform;
 pub mod ports;
 pub mod postfix;
 pub mod postgres;
+pub mod pretender;
 pub mod process;
 pub mod redis_sentinel;
 pub mod redis_server;

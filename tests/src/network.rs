@@ -3,7 +3,7 @@
 //! It knows where one command and one answer ends, so that a lost answer is always that of a whole call, and says of which.
 
 mod calls;
-mod frame;
+pub(crate) mod frame;
 mod path;
 
 use std::collections::BTreeMap;

@@ -46,7 +46,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let (_telemetry, exporter) = telemetry::start(&config.telemetry, "worker")?;
     let registry = Arc::new(jobs::registry()?);
     let clock = Clock::system();
-    let queue = QueueClient::connect(config.redis.queue()).await?;
+    let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
     let objects = Objects::open(&config.objects)?;
     let trust = match &config.outgoing.extra_ca_certs {

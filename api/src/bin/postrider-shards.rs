@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
 
 async fn run(action: Action) -> Result<String, Box<dyn Error>> {
     let config: RedisConfig = Settings::load().read()?;
-    let queue = QueueClient::connect(config.queue()).await?;
+    let queue = QueueClient::connect_when_loaded(config.queue()).await?;
     match action {
         Action::List => {
             let lines = (0..queue.shards()).map(|shard| format!("shard {shard} server {}", queue.home_of(shard)));

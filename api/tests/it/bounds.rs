@@ -103,3 +103,59 @@ async fn the_documentation_is_served_from_here() {
     let script = api.request(Method::GET, "/docs/swagger-initializer.js").send().await.unwrap().text().await.unwrap();
     assert!(script.contains("/openapi.json"), "{script}");
 }
+
+#[tokio::test]
+async fn odd_dates_names_and_keys_are_taken_or_named() {
+    let api = Api::start().await;
+    let keys = api.tenant("Odd").await;
+    let echo = |member: &str, value: serde_json::Value| json!({ "kind": "diagnostic.echo", member: value });
+    for (at, state) in [
+        ("0001-01-01T00:00:00Z", "available"),
+        ("1969-12-31T23:59:59Z", "available"),
+        ("9999-12-31T23:59:59Z", "scheduled"),
+    ] {
+        let id =
+            answer(api.post(&keys.agent, "/v1/jobs", &echo("run_at", json!(at))), StatusCode::ACCEPTED).await["id"]
+                .clone();
+        let path = format!("/v1/jobs/{}", id.as_str().unwrap());
+        let job = answer(api.get(&keys.viewer, &path), StatusCode::OK).await;
+        assert_eq!(job["state"], state, "{at}: {job}");
+    }
+    for lane in ["{pr:0}", "braces}{", "🦀🧵", "é"] {
+        let body = echo("lane", json!(lane));
+        let id = answer(api.post(&keys.agent, "/v1/jobs", &body), StatusCode::ACCEPTED).await["id"].clone();
+        let path = format!("/v1/jobs/{}", id.as_str().unwrap());
+        assert_eq!(answer(api.get(&keys.viewer, &path), StatusCode::OK).await["lane"], lane);
+    }
+    for (member, value) in [
+        ("run_at", json!("+10000-01-01T00:00:00Z")),
+        ("run_at", json!("9999-13-01T00:00:00Z")),
+        ("lane", json!("with space")),
+        ("lane", json!("no\u{a0}break")),
+        ("lane", json!("x".repeat(10_000))),
+        ("queue", json!("🦀")),
+        ("queue", json!("{email}")),
+        ("queue", json!("e mail")),
+        ("unique_key", json!("k".repeat(10_000))),
+        ("idempotency_key", json!("k".repeat(10_000))),
+        ("idempotency_key", json!("🦀")),
+        ("max_attempts", json!(-1)),
+        ("max_attempts", json!(9_223_372_036_854_775_808_u64)),
+    ] {
+        let refused = problem(api.post(&keys.agent, "/v1/jobs", &echo(member, value)), "invalid-body").await;
+        assert_eq!(refused["errors"][0]["pointer"], format!("/{member}"), "{refused}");
+        assert!(refused.to_string().len() < 1_500, "the value is not repeated at length: {refused}");
+    }
+    let header = api.post(&keys.agent, "/v1/jobs", &json!({ "kind": "diagnostic.echo" }));
+    problem(header.header("Idempotency-Key", "k".repeat(5_000)), "invalid-header").await;
+    for cap in [json!(1_u64 << 63), json!(-1), json!(1_000_001), json!(0.5), json!("many")] {
+        let mut account = crate::resources::mailbox("cap@example.com");
+        account["daily_cap"] = cap;
+        let refused = problem(api.post(&keys.admin, "/v1/accounts", &account), "invalid-body").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/daily_cap", "{refused}");
+    }
+    // A mailbox that may send nothing is a mailbox.
+    let mut account = crate::resources::mailbox("cap@example.com");
+    account["daily_cap"] = json!(0);
+    assert_eq!(answer(api.post(&keys.admin, "/v1/accounts", &account), StatusCode::CREATED).await["daily_cap"], 0);
+}

@@ -76,6 +76,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Address>, QueueError> {
 
 fn parse_one(text: &str) -> Result<Address, QueueError> {
     let (scheme, rest) = text.split_once("://").ok_or_else(|| invalid("expected a scheme such as redis://"))?;
+    if scheme.starts_with("rediss") {
+        // rustls panics where a process has not chosen its cryptography; a choice that was made stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
     let Some((transport @ ("redis" | "rediss"), sort @ ("sentinel" | "cluster"))) = scheme.split_once('+') else {
         let info = connection(text)?;
         return Ok(Address::Single(Client::open(info).map_err(|error| invalid(error.to_string()))?));

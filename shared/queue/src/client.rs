@@ -1,6 +1,6 @@
 //! The queue as callers see it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,11 @@ pub use moving::Moved;
 pub use servers::ServerState;
 pub(crate) use upkeep::SESSION_TTL;
 pub use upkeep::Ticked;
+
+/// How often a server that loads its data is asked whether it is ready.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+/// How often it is said that it is waited for, in questions: every 10 s.
+const SAY_EVERY: u32 = 40;
 
 /// A connection to the queue. Clones share it.
 #[derive(Debug, Clone)]
@@ -63,6 +68,23 @@ impl QueueClient {
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
         Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, tasks })))
+    }
+
+    /// The same, and as long as Redis says that it is loading its data, this waits: a large log takes minutes.
+    pub async fn connect_when_loaded(config: QueueConfig) -> Result<Self, QueueError> {
+        let mut asked: u32 = 0;
+        loop {
+            match Self::connect(config.clone()).await {
+                Err(error) if error.is_loading() => {
+                    if asked.is_multiple_of(SAY_EVERY) {
+                        tracing::warn!(%error, "waiting for Redis");
+                    }
+                    asked += 1;
+                    tokio::time::sleep(ASK_EVERY).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Number of shards.

@@ -6,16 +6,18 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The connection failed, timed out or was refused; whether the call was carried out may be unknown.
-    #[error("Redis cannot be reached: {0}")]
+    #[error("{}", unreachable(.0))]
     Unreachable(#[source] redis::RedisError),
     /// Redis answered with an error that repeating will not mend.
     #[error("Redis refused the call: {0}")]
     Refused(#[source] redis::RedisError),
     /// Redis's memory is nearly or wholly used up: new jobs are refused, those inside can still be finished.
-    #[error("the queue is full: Redis's memory is nearly used up")]
+    #[error(
+        "the queue is full: Redis's `maxmemory` is nearly used up (new jobs are taken below QUEUE_MEMORY_PERCENT of it)"
+    )]
     Full,
     /// So many jobs wait in this queue already: new ones are refused until some have been taken.
-    #[error("queue {queue} is too deep: {waiting} jobs wait where {limit} may")]
+    #[error("queue {queue} is too deep: {waiting} jobs wait where {limit} may (QUEUE_DEPTH_LIMITS)")]
     TooDeep {
         /// The queue.
         queue: String,
@@ -25,8 +27,10 @@ pub enum QueueError {
         limit: u64,
     },
     /// A Redis setting would lose jobs.
-    #[error("Redis setting `{setting}` is `{found}`, but the queue needs {wanted}")]
+    #[error("Redis at {server} (REDIS_URL): `{setting}` is `{found}`, but the queue needs {wanted}")]
     Setting {
+        /// Where the server is, without user and password.
+        server: String,
         /// Name as in `redis.conf`.
         setting: &'static str,
         /// Value the server reported.
@@ -35,7 +39,7 @@ pub enum QueueError {
         wanted: &'static str,
     },
     /// The queue in this Redis was installed with another number of shards, which is fixed for its life.
-    #[error("this Redis holds a queue of {recorded} shards, but {configured} are configured")]
+    #[error("this Redis holds a queue of {recorded} shards, but {configured} are configured (QUEUE_SHARDS)")]
     Shards {
         /// Number recorded at installation.
         recorded: u16,
@@ -109,7 +113,9 @@ impl QueueError {
             Self::TooDeep { queue, waiting, limit } => {
                 Self::TooDeep { queue: queue.clone(), waiting: *waiting, limit: *limit }
             }
-            Self::Setting { setting, found, wanted } => Self::Setting { setting, found: found.clone(), wanted },
+            Self::Setting { server, setting, found, wanted } => {
+                Self::Setting { server: server.clone(), setting, found: found.clone(), wanted }
+            }
             Self::Shards { recorded, configured } => Self::Shards { recorded: *recorded, configured: *configured },
             Self::Protocol { found, wanted } => Self::Protocol { found: found.clone(), wanted: *wanted },
             Self::Servers(what) => Self::Servers(what.clone()),
@@ -120,9 +126,29 @@ impl QueueError {
         }
     }
 
+    /// Whether the server is there and will answer by itself as soon as it has read its data.
+    pub(crate) fn is_loading(&self) -> bool {
+        matches!(self, Self::Unreachable(cause) if cause.code() == Some("LOADING"))
+    }
+
     pub(crate) fn invalid(what: &'static str, reason: impl Into<String>) -> Self {
         Self::Invalid { what, reason: reason.into() }
     }
+}
+
+/// What keeps the server from its work, and which setting that is about.
+fn unreachable(cause: &redis::RedisError) -> String {
+    let reason = match cause.code().unwrap_or_default() {
+        "LOADING" => "it is still loading its data",
+        "BUSY" => "a script that is not the queue's has run for longer than its `busy-reply-threshold`",
+        "READONLY" => "it is a read-only replica (`replicaof`), and REDIS_URL must name the master",
+        "MASTERDOWN" => "it is a replica that has lost its master (`replicaof`)",
+        "NOREPLICAS" => "fewer replicas than its `min-replicas-to-write` follow it",
+        "MISCONF" => "it cannot write to its disk (`dir`)",
+        "CLUSTERDOWN" => "its cluster has no master for some slots",
+        _ => return format!("Redis cannot be reached: {cause}"),
+    };
+    format!("Redis takes no calls now: {reason} ({cause})")
 }
 
 /// Codes of answers a server gives while it restarts, fails over or loads its data, or a shard is on its way to another.

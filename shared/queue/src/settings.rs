@@ -24,14 +24,16 @@ pub(crate) async fn check(link: &Link, config: &QueueConfig) -> Result<(), Queue
     if link.at(link.home(0)).is_ok() { installed(link, config).await } else { Ok(()) }
 }
 
-fn setting(setting: &'static str, found: impl Into<String>, wanted: &'static str) -> QueueError {
-    QueueError::Setting { setting, found: found.into(), wanted }
-}
-
 async fn check_master(server: &Server, client: &Client, replicas: u32) -> Result<(), QueueError> {
     let patience = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(ANSWER_TIMEOUT));
+    let setting = |setting, found: &str, wanted| QueueError::Setting {
+        server: client.get_connection_info().addr().to_string(),
+        setting,
+        found: found.to_owned(),
+        wanted,
+    };
     let mut connection = client.get_multiplexed_async_connection_with_config(&patience).await?;
     let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
     let facts: HashMap<&str, &str> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
@@ -52,27 +54,33 @@ async fn check_master(server: &Server, client: &Client, replicas: u32) -> Result
     }
     if fact("role") == "slave" {
         let master = format!("{}:{}", fact("master_host"), fact("master_port"));
-        return Err(setting("replicaof", master, "no one, because a replica takes no jobs: name the master"));
+        return Err(setting("replicaof", &master, "no one, because a replica takes no jobs: name its master"));
     }
-    check_settings(&mut connection, replicas).await
+    match unsafe_setting(&mut connection, replicas).await? {
+        Some((name, found, wanted)) => Err(setting(name, &found, wanted)),
+        None => Ok(()),
+    }
 }
 
-async fn check_settings(connection: &mut MultiplexedConnection, replicas: u32) -> Result<(), QueueError> {
+/// A setting with which jobs would be lost: its name, its value, and what it should be.
+type Unsafe = (&'static str, String, &'static str);
+
+async fn unsafe_setting(connection: &mut MultiplexedConnection, replicas: u32) -> Result<Option<Unsafe>, QueueError> {
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg("maxmemory").arg("maxmemory-policy").arg("appendonly").arg("min-replicas-to-write");
     let answer: Result<HashMap<String, String>, RedisError> = command.query_async(connection).await;
     match answer.map_err(QueueError::from) {
-        Ok(settings) => refuse_unsafe(&settings, replicas),
+        Ok(settings) => Ok(first_unsafe(&settings, replicas)),
         // Hosted servers often hide their settings. What cannot be seen is the operator's word.
         Err(QueueError::Refused(error)) => {
             tracing::warn!(%error, "Redis does not show its settings, so they were not checked");
-            Ok(())
+            Ok(None)
         }
         Err(error) => Err(error),
     }
 }
 
-fn refuse_unsafe(settings: &HashMap<String, String>, replicas: u32) -> Result<(), QueueError> {
+fn first_unsafe(settings: &HashMap<String, String>, replicas: u32) -> Option<Unsafe> {
     let get = |setting: &str| settings.get(setting).map(String::as_str);
     let evicts = get("maxmemory-policy").is_some_and(|value| value != "noeviction");
     let enough =
@@ -83,12 +91,8 @@ fn refuse_unsafe(settings: &HashMap<String, String>, replicas: u32) -> Result<()
         ("min-replicas-to-write", !enough, "at least REDIS_REPLICAS, so that a master without replicas takes no jobs"),
         ("appendonly", get("appendonly") == Some("no"), "yes, because without a log a restart loses every job"),
     ];
-    for (name, unsafe_value, wanted) in rules {
-        if unsafe_value {
-            return Err(setting(name, get(name).unwrap_or_default(), wanted));
-        }
-    }
-    Ok(())
+    let (name, _, wanted) = rules.into_iter().find(|(_, is_unsafe, _)| *is_unsafe)?;
+    Some((name, get(name).unwrap_or_default().to_owned(), wanted))
 }
 
 async fn installed(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {

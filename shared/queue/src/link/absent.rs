@@ -43,8 +43,12 @@ pub(super) struct Guest {
 }
 
 async fn welcome(address: &Address, replicas: u32) -> Result<Guest, QueueError> {
+    examine(address, replicas).await.map_err(|error| explain(error, address))
+}
+
+async fn examine(address: &Address, replicas: u32) -> Result<Guest, QueueError> {
     let server = Server::open(address.clone(), replicas).await?;
-    settings::check_server(&server, replicas).await.map_err(explain)?;
+    settings::check_server(&server, replicas).await?;
     let (name, homes) =
         if server.is_cluster() { Default::default() } else { exchange(&server, &Entries::new()).await? };
     Ok(Guest { server, name, homes })

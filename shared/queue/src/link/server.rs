@@ -1,6 +1,9 @@
 //! One server of the queue: a single one, a Sentinel's master, or a whole cluster.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use redis::{Client, ConnectionInfo, ErrorKind, RedisError, Value, aio::PubSub};
 use tokio::sync::Mutex;
@@ -28,7 +31,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(super) async fn open(address: Address, replicas: u32) -> Result<Self, QueueError> {
-        let connection = Connection::open(&address).await.map_err(explain)?;
+        let connection = Connection::open(&address).await?;
         let commits = if replicas > 0 { Some(Connection::open(&address).await?) } else { None };
         let nodes = match &address {
             Address::Cluster { nodes } => nodes.clone(),
@@ -114,16 +117,18 @@ impl Server {
     }
 }
 
-/// Errors of first calls that no waiting mends, in the operator's words.
-pub(crate) fn explain(error: QueueError) -> QueueError {
+/// Errors of first calls in the operator's words: they name the setting that is to blame, and the server.
+pub(super) fn explain(error: QueueError, address: &Address) -> QueueError {
     let cause = match &error {
         QueueError::Refused(cause) => cause,
         QueueError::Unreachable(cause) if no_master_now(cause) => cause,
+        QueueError::Unreachable(cause) if cause.code().is_none() => return silent(cause, address),
         _ => return error,
     };
     let text = cause.to_string();
     if text.contains("cluster support disabled") {
         return QueueError::Setting {
+            server: address.to_string(),
             setting: "cluster-enabled",
             found: "no".to_owned(),
             wanted: "yes, or a REDIS_URL without +cluster",
@@ -131,14 +136,22 @@ pub(crate) fn explain(error: QueueError) -> QueueError {
     }
     match (cause.code(), cause.kind()) {
         (Some("NOAUTH" | "WRONGPASS" | "NOPERM"), _) | (_, ErrorKind::AuthenticationFailed) => {
-            QueueError::invalid("REDIS_URL", format!("its user or password is not accepted ({text})"))
+            QueueError::invalid("REDIS_URL", format!("its user or password is not accepted at {address} ({text})"))
         }
         (_, ErrorKind::MasterNameNotFoundBySentinel) => {
             QueueError::invalid("REDIS_URL", "the Sentinels know no working master of this name")
         }
-        (_, ErrorKind::Parse) => QueueError::invalid("REDIS_URL", "what answers there is not Redis"),
+        (_, ErrorKind::Parse) => QueueError::invalid("REDIS_URL", format!("what answers at {address} is not Redis")),
         _ => error,
     }
+}
+
+/// Nobody answers as Redis does. The server may come, so this stays an error that passes.
+fn silent(cause: &RedisError, address: &Address) -> QueueError {
+    let mute = cause.is_timeout() || cause.is_connection_dropped();
+    let kind = if cause.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::NotConnected };
+    let hint = if mute { "; it wants TLS (rediss://) where REDIS_URL does not, or the other way round?" } else { "" };
+    QueueError::Unreachable(io::Error::new(kind, format!("{address} (REDIS_URL): {cause}{hint}")).into())
 }
 
 /// Reads a line of CLUSTER NODES: id, host:port@bus[,name], flags, …

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use postrider_queue::{JobState, QueueClient, QueueConfig, QueueError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::{
-    server::{Server, config, done, job, until, until_state, work},
+    server::{PATIENCE, Server, config, done, job, until, until_state, work},
     servers::replica_of,
 };
 
@@ -16,7 +20,7 @@ async fn refusal(url: &str) -> QueueError {
 
 /// Something that answers whatever it reads by this.
 async fn answering(answer: &'static [u8]) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(async move {
@@ -33,12 +37,55 @@ async fn answering(answer: &'static [u8]) -> String {
     format!("redis://127.0.0.1:{port}")
 }
 
+/// Something that says this to whoever speaks, and hangs up.
+async fn closing_with(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn what_is_not_redis_is_called_so() {
     let url = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     let refused = refusal(&url).await;
-    assert!(refused.to_string().contains("REDIS_URL: what answers there is not Redis"), "{refused}");
-    assert!(!refused.is_transient());
+    assert!(refused.to_string().starts_with("REDIS_URL: what answers at 127.0.0.1:"), "{refused}");
+    assert!(refused.to_string().ends_with("is not Redis") && !refused.is_transient(), "{refused}");
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_named_with_the_setting() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Accepts connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_at = silent.local_addr().unwrap();
+    let server = Server::start().await;
+    let plain = format!("127.0.0.1:{}", server.port);
+    // Answers the beginning of a TLS connection by an alert, and closes.
+    let tls = closing_with(b"\x15\x03\x03\x00\x02\x02\x28").await;
+    let hung_up = closing_with(b"").await;
+    let cases = [
+        (format!("redis://:hush@{closed}"), closed.to_string(), "refused"),
+        (format!("redis://:hush@{silent_at}"), silent_at.to_string(), "rediss://"),
+        (format!("rediss://:hush@{plain}"), plain, "rediss://"),
+        (format!("redis://:hush@{tls}"), tls, "is not Redis"),
+        (format!("redis://:hush@{hung_up}"), hung_up, "rediss://"),
+        ("redis://:hush@no-such-host.invalid:6379".to_owned(), "no-such-host.invalid:6379".to_owned(), "address"),
+    ];
+    join_all(cases.iter().map(|(url, address, words)| async move {
+        let refused = tokio::time::timeout(PATIENCE, refusal(url)).await.unwrap().to_string();
+        for wanted in ["REDIS_URL", address, words] {
+            assert!(refused.contains(wanted), "{url}: {refused}");
+        }
+        assert!(!refused.contains("hush"), "{refused}");
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -70,7 +117,9 @@ async fn a_replica_is_refused_at_the_start() {
     let replica = replica_of(&master).await;
     let refused = refusal(&replica.url()).await;
     assert!(matches!(refused, QueueError::Setting { setting: "replicaof", .. }), "{refused}");
-    assert!(refused.to_string().contains(&format!("127.0.0.1:{}", master.port)), "{refused}");
+    for wanted in [&format!("127.0.0.1:{}", master.port), &format!("127.0.0.1:{}", replica.port), "REDIS_URL"] {
+        assert!(refused.to_string().contains(wanted), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -81,7 +130,7 @@ async fn a_server_that_becomes_read_only_loses_nothing() {
     let mut redis = server.redis().await;
     let _: () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(1).query_async(&mut redis).await.unwrap();
     let refused = client.enqueue(job("acme")).await.unwrap_err();
-    assert!(refused.is_transient() && refused.to_string().to_lowercase().contains("read only"), "{refused}");
+    assert!(refused.is_transient() && refused.to_string().contains("`replicaof`"), "{refused}");
     let worker = work(&client, config(1), |_| async { done() });
     let _: () = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query_async(&mut redis).await.unwrap();
     until_state(&client, id, JobState::Completed).await;
@@ -131,8 +180,11 @@ async fn a_server_that_loads_its_data_is_waited_for() {
     })
     .await;
     assert!(refused.is_transient(), "{refused}");
+    // Who starts now waits, and who was there goes on.
+    let waiting = QueueClient::connect_when_loaded(QueueConfig::new(server.url()).shards(1));
+    let late = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
     let worker = work(&client, config(1), |_| async { done() });
-    until_state_when_it_answers(&client, id).await;
+    until_state_when_it_answers(&late, id).await;
     worker.stop().await;
 }
 

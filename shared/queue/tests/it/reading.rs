@@ -215,7 +215,11 @@ async fn a_redis_that_would_lose_jobs_is_refused_by_name() {
         let set = |value: &str| redis::cmd("CONFIG").arg("SET").arg(setting).arg(value).to_owned();
         let _: () = set(bad).query_async(&mut redis).await.unwrap();
         match QueueClient::connect(QueueConfig::new(server.url())).await.map(drop) {
-            Err(QueueError::Setting { setting: named, .. }) => assert_eq!(named, setting),
+            Err(error @ QueueError::Setting { setting: named, .. }) => {
+                assert_eq!(named, setting);
+                let words = error.to_string();
+                assert!(words.contains(&server.port.to_string()) && words.contains("REDIS_URL"), "{words}");
+            }
             other => panic!("{other:?}"),
         }
         let _: () = set(good).query_async(&mut redis).await.unwrap();
@@ -223,6 +227,7 @@ async fn a_redis_that_would_lose_jobs_is_refused_by_name() {
     server.client_with(8).await;
     let other = QueueClient::connect(QueueConfig::new(server.url()).shards(4)).await.map(drop);
     assert!(matches!(other, Err(QueueError::Shards { recorded: 8, configured: 4 })), "{other:?}");
+    assert!(other.unwrap_err().to_string().contains("QUEUE_SHARDS"));
     let _: () = redis::cmd("HSET").arg("{pr:0}:1:meta").arg("protocol").arg(9).query_async(&mut redis).await.unwrap();
     let other = QueueClient::connect(QueueConfig::new(server.url()).shards(8)).await.map(drop);
     assert!(matches!(other, Err(QueueError::Protocol { .. })), "{other:?}");
@@ -245,6 +250,7 @@ async fn a_full_redis_refuses_new_jobs_and_finishes_old_ones() {
     let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await.unwrap();
     let refused = client.enqueue(job("acme")).await.unwrap_err();
     assert!(matches!(refused, QueueError::Full) && refused.is_transient(), "{refused:?}");
+    assert!(refused.to_string().contains("`maxmemory`"), "{refused}");
     let worker = work(&client, config(1), |_| async { done() });
     until_state(&client, id, JobState::Completed).await;
     worker.stop().await;

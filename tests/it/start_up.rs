@@ -1,0 +1,197 @@
+//! Processes that are given a Redis that is none, or one that would lose jobs, end at once and say which setting is wrong. One
+//! that is not ready yet is waited for; one that is full, flushed of scripts or read-only for a while costs nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use postrider_tests::pretender::{Manner, Pretender};
+use postrider_tests::process::Recipe;
+use postrider_tests::{DatabaseKind, Platform, Process, RedisServer, TestDatabase, binaries, eventually};
+use serde_json::{Value, json};
+
+const SORTS: [&str; 3] = ["api", "worker", "scheduler"];
+
+/// A folder and a database, on which processes can be started with any `REDIS_URL`.
+struct Ground {
+    folder: tempfile::TempDir,
+    database: TestDatabase,
+}
+
+impl Ground {
+    async fn prepare() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = TestDatabase::create(DatabaseKind::Sqlite, folder.path()).await;
+        Self { folder, database }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn start(&self, sort: &str, redis_url: &str) -> Process {
+        let environment = [
+            ("DATABASE_URL", self.database.url()),
+            ("REDIS_URL", redis_url),
+            ("OBJECT_STORE_URL", &format!("file://{}", self.path().join("objects").display())),
+            ("SECRET_KEYS", "test:dGVzdHMgc2VhbCB3aXRoIHRoaXMga2V5LCBubyBvbmU="),
+            ("OPENAI_API_KEY", "sk-none"),
+            ("BIND", "127.0.0.1:0"),
+            ("PLATFORM_KEY_FILE", &self.path().join("platform_key").display().to_string()),
+            ("RUST_LOG", "info"),
+        ];
+        Process::spawn(Recipe {
+            name: sort.to_owned(),
+            program: binaries::program(&format!("postrider-{sort}")),
+            arguments: Vec::new(),
+            environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            privileges: Vec::new(),
+            log: self.path().join(format!("{sort}.log")),
+            ready: "ready".to_owned(),
+        })
+    }
+
+    /// Each sort of process ends by itself, and says all of these words.
+    async fn refuses(&self, redis_url: &str, words: &[&str]) {
+        let started = SORTS.map(|sort| self.start(sort, redis_url));
+        for process in &started {
+            let status =
+                eventually(&format!("{} to refuse {redis_url}", process.name()), || async { process.exit_status() })
+                    .await;
+            let log = process.log();
+            assert_eq!(status.code(), Some(1), "{redis_url}: {log}");
+            for word in words {
+                assert!(log.contains(word), "{} says nothing of {word:?} at {redis_url}: {log}", process.name());
+            }
+            assert!(!log.contains("hush") && !log.contains("panicked"), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_named_with_the_setting() {
+    let ground = Ground::prepare().await;
+    for (manner, words) in [
+        (Manner::Silent, "rediss://"),
+        (Manner::HangsUp, "rediss://"),
+        (Manner::Web, "is not Redis"),
+        (Manner::Version("5.0.14"), "`redis_version` is `5.0.14`, but the queue needs 7.0 or later"),
+    ] {
+        let pretender = Pretender::start(manner).await;
+        let url = format!("redis://:hush@{}", pretender.address());
+        ground.refuses(&url, &["REDIS_URL", pretender.address(), words]).await;
+    }
+    let closed = "127.0.0.1:1";
+    ground.refuses(&format!("redis://:hush@{closed}"), &["REDIS_URL", closed, "refused"]).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_would_lose_jobs_is_named_with_the_setting() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start_with(ground.path(), None, &["--requirepass", "right"]).await;
+    let address = redis.address();
+    let words = ["REDIS_URL", &address, "user or password"];
+    ground.refuses(&format!("redis://:hush@{address}"), &words).await;
+    ground.refuses(&format!("redis://{address}"), &words).await;
+    let url = format!("redis://:right@{address}");
+    // With rediss:// a plain server hears nonsense.
+    ground.refuses(&format!("rediss://:right@{address}"), &["REDIS_URL", &address, "rediss://"]).await;
+    let tell = async |words: &str| {
+        let client = redis::Client::open(url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let words: Vec<&str> = words.split(' ').collect();
+        redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut connection).await.unwrap();
+    };
+    for (bad, setting, good) in [
+        ("CONFIG SET maxmemory-policy allkeys-lru", "`maxmemory-policy`", "CONFIG SET maxmemory-policy noeviction"),
+        ("CONFIG SET maxmemory-policy volatile-ttl", "`maxmemory-policy`", "CONFIG SET maxmemory-policy noeviction"),
+        ("CONFIG SET maxmemory 0", "`maxmemory`", "CONFIG SET maxmemory 256mb"),
+        ("CONFIG SET appendonly no", "`appendonly`", "CONFIG SET appendonly yes"),
+        ("REPLICAOF 127.0.0.1 1", "`replicaof`", "REPLICAOF NO ONE"),
+    ] {
+        tell(bad).await;
+        ground.refuses(&url, &["REDIS_URL", &address, setting]).await;
+        tell(good).await;
+    }
+    // Nothing of this has left a trace.
+    for process in SORTS.map(|sort| ground.start(sort, &url)) {
+        process.ready().await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_loads_its_data_is_waited_for() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start(ground.path(), None).await;
+    let pretender = Pretender::start(Manner::Loading(redis.address())).await;
+    let started = SORTS.map(|sort| ground.start(sort, &format!("redis://{}", pretender.address())));
+    for process in &started {
+        process.logged("waiting for Redis").await;
+        assert!(process.is_running() && process.log().contains("loading"), "{}", process.log());
+    }
+    pretender.loaded();
+    for process in &started {
+        process.ready().await;
+    }
+}
+
+/// 100 jobs of 10 ms, accepted; waits for nothing.
+async fn submit_many(api: &postrider_tests::Api) -> Vec<Value> {
+    let jobs: Vec<Value> = (0..100).map(|_| json!({ "kind": "diagnostic.sleep", "payload": { "ms": 10 } })).collect();
+    let batch = api.post("/v1/jobs/batch", &jobs).await.expect_status(202).body;
+    batch["items"].as_array().unwrap().clone()
+}
+
+async fn all_done(api: &postrider_tests::Api, items: &[Value]) {
+    for item in items {
+        let job = api.finished(item["id"].as_str().unwrap()).await;
+        assert_eq!((job.state.as_str(), job.attempt), ("completed", 1), "{job:?}");
+    }
+}
+
+async fn tell(platform: &Platform, words: &[&str]) {
+    let mut connection = platform.redis().connection().await;
+    redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_start_and_finish_jobs_while_memory_is_full() {
+    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let api = platform.tenant("Full").await;
+    platform.worker(0).stop(Duration::from_secs(20)).await;
+    let items = submit_many(&api).await;
+    tell(&platform, &["CONFIG", "SET", "maxmemory", "1mb"]).await;
+    for process in platform.processes() {
+        process.kill_and_restart().await;
+    }
+    all_done(&api, &items).await;
+    let echo = json!({ "kind": "diagnostic.echo" });
+    let refused = api.post("/v1/jobs", &echo).await;
+    assert!(refused.header("retry-after").is_some(), "{refused:#?}");
+    let problem = refused.problem(503, "queue-full");
+    assert!(problem["next"].as_str().unwrap().contains("maxmemory"), "{problem}");
+    tell(&platform, &["CONFIG", "SET", "maxmemory", "256mb"]).await;
+    eventually("jobs are taken again", || async { (api.post("/v1/jobs", &echo).await.status == 202).then_some(()) })
+        .await;
+    platform.no_jobs_left().await;
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn scripts_may_be_flushed_and_a_master_demoted_while_jobs_run() {
+    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let api = platform.tenant("Unmoved").await;
+    let mut items = submit_many(&api).await;
+    for _ in 0..5 {
+        tell(&platform, &["SCRIPT", "FLUSH"]).await;
+        items.extend(submit_many(&api).await);
+    }
+    tell(&platform, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    let refused = api.post("/v1/jobs", &json!({ "kind": "diagnostic.echo" })).await;
+    assert!(refused.header("retry-after").is_some(), "{refused:#?}");
+    let problem = refused.problem(503, "queue-unavailable");
+    assert!(problem["next"].as_str().unwrap().contains("Idempotency-Key"), "{problem}");
+    platform.api_process(0).logged("`replicaof`").await;
+    tell(&platform, &["REPLICAOF", "NO", "ONE"]).await;
+    all_done(&api, &items).await;
+    platform.finish().await;
+}
