@@ -21,7 +21,10 @@ local queues, lane_names, kind_names = names(), names(), names()
 if leaving then want = 0 end
 
 local expiry = call('ZSCORE', SESSIONS, session)
-if not expiry or tonumber(expiry) == 0 then return { 0 } end
+if not expiry or tonumber(expiry) == 0 then
+  withdraw_charges(session) -- its next heartbeat comes under another name
+  return { 0 }
+end
 
 local letters
 local last = call('HGET', ANSWERS, session)

@@ -116,6 +116,7 @@ const TURNING: &[&str] = &[
     fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
+    fragment!("charges"),
     fragment!("later"),
     fragment!("lanes"),
     fragment!("waiting"),
