@@ -116,11 +116,7 @@ impl World {
         let worker = &mut state.workers[number];
         worker.pending = None;
         match answer {
-            Answer::Gone => {
-                worker.begin_anew();
-                // The heartbeat that follows withdraws the charges.
-                state.queue.renew(turn.token, false, Broken::Nothing);
-            }
+            Answer::Gone => worker.begin_anew(),
             Answer::Taken { applied, claimed } => {
                 for (settled, applied) in turn.outcomes.iter().zip(applied) {
                     let job = &state.queue.jobs[settled.job];

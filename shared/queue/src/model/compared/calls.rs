@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     carried::{Carried, WORK, failed, token_bytes},
-    steps::{Delivery, Ending, How, Unit},
+    steps::{Delivery, Ending, How, Unit, Whose},
 };
 use crate::{
     id::JobId,
@@ -115,25 +115,22 @@ impl Carried<'_> {
 
     /// What the caller hears, if it hears anything.
     async fn send(&mut self, call: &Call, delivery: Delivery) -> Result<Option<Told>, String> {
+        self.late.push(call.clone());
         match delivery {
             Delivery::Answered => self.deliver(call).await.map(Some),
             Delivery::Unheard => {
                 self.happened.note("lost answers", 1);
                 self.deliver(call).await.map(|_| None)
             }
-            Delivery::Held => {
-                self.late.push(call.clone());
-                Ok(None)
-            }
+            Delivery::Held => Ok(None),
         }
     }
 
-    pub(super) async fn deliver_late(&mut self, pick: u8) -> Result<(), String> {
-        if self.late.is_empty() {
-            return Ok(());
-        }
+    pub(super) async fn deliver_late(&mut self, pick: u8, suspect: bool) -> Result<(), String> {
+        let mut calls = self.late.iter().filter(|call| matches!(call, Call::Suspect { .. }) == suspect);
+        let Some(place) = usize::from(pick).checked_rem(calls.clone().count()) else { return Ok(()) };
+        let Some(call) = calls.nth(place).cloned() else { return Ok(()) };
         self.happened.note("late calls", 1);
-        let call = self.late[usize::from(pick) % self.late.len()].clone();
         self.deliver(&call).await.map(drop)
     }
 
@@ -225,6 +222,9 @@ impl Carried<'_> {
             if settled.iter().any(|other: &Settled| other.job == job) {
                 continue;
             }
+            if matches!(ending.whose, Whose::Own) {
+                self.workers[number].runs.retain(|run| run.job != job);
+            }
             let follows = matches!(ending.how, How::DoneThen) && may_follow && then.is_none();
             let mut done = Done::empty().cap(cap_of(ending.unit));
             if follows {
@@ -259,15 +259,15 @@ impl Carried<'_> {
     }
 
     /// The run whose end is told; a stranger's, with luck.
-    fn chosen(&mut self, number: usize, ending: Ending) -> Option<(Id, u8)> {
+    fn chosen(&self, number: usize, ending: Ending) -> Option<(Id, u8)> {
         let pick = usize::from(ending.run);
-        if !ending.own {
+        if matches!(ending.whose, Whose::Any) {
             let id = pick.checked_rem(self.model.jobs.len())?;
             return Some((id, self.model.jobs[id].epoch));
         }
-        let runs = &mut self.workers[number].runs;
-        let run = runs.remove(pick.checked_rem(runs.len())?);
-        Some((run.job, run.epoch))
+        let runs = &self.workers[number].runs;
+        let run = runs[pick.checked_rem(runs.len())?];
+        Some((run.job, run.epoch - u8::from(matches!(ending.whose, Whose::Earlier))))
     }
 
     fn settling(&self, job: Id, epoch: u8, token: Token, ending: Ending, done: Done, until: Time) -> Settling {

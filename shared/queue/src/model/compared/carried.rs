@@ -8,7 +8,7 @@ use super::{
     calls::Call,
     jobs::unique,
     picture::{Happened, difference},
-    steps::{Delay, Delivery, Ending, How, Kept, Step, Unit},
+    steps::{Delay, Delivery, Ending, How, Kept, Step, Unit, Whose},
     worker::Worker,
 };
 use crate::{
@@ -82,7 +82,7 @@ pub(super) struct Carried<'a> {
     pub(super) workers: [Worker; 3],
     /// Names of sessions given so far.
     pub(super) tokens: Token,
-    /// Calls that may arrive late, and again and again.
+    /// Calls of old, which may arrive late, and again and again.
     pub(super) late: Vec<Call>,
     pub(super) happened: Happened,
 }
@@ -165,7 +165,7 @@ impl<'a> Carried<'a> {
                 self.turn((*worker).into(), endings, *want, *delivery).await
             }
             Step::Suspect { worker, delivery } => self.suspect((*worker).into(), *delivery).await,
-            Step::LateCall(pick) => self.deliver_late(*pick).await,
+            Step::LateCall { pick, suspect } => self.deliver_late(*pick, *suspect).await,
             Step::Begin(worker) => self.begin_handlers((*worker).into()).await,
             Step::Crash(worker) => {
                 self.begin_anew((*worker).into());
@@ -236,7 +236,7 @@ impl<'a> Carried<'a> {
             (scope.limit, scope.flights, scope.paused) = (UNLIMITED, UNLIMITED, false);
             self.define(number).await?;
         }
-        let done = Ending { own: true, run: 0, how: How::Done, unit: Unit::Default, delay: Delay::None };
+        let done = Ending { whose: Whose::Own, run: 0, how: How::Done, unit: Unit::Default, delay: Delay::None };
         for _ in 0..60 {
             for number in 0..self.workers.len() {
                 self.beat(number).await?;

@@ -1,6 +1,9 @@
 //! What workers do besides turns.
 
-use super::carried::{Carried, RULES, failed, same, token_bytes};
+use super::{
+    carried::{Carried, RULES, failed, same, token_bytes},
+    worker::Worker,
+};
 use crate::{
     id::JobId,
     model::machine::{Broken, Id, Token},
@@ -39,8 +42,7 @@ impl Carried<'_> {
 
     /// A worker is another one from now on. What it had sent may still arrive.
     pub(super) fn begin_anew(&mut self, number: usize) {
-        let worker = std::mem::take(&mut self.workers[number]);
-        self.late.extend(worker.turn.into_iter().chain(worker.suspect));
+        self.workers[number] = Worker::default();
     }
 
     pub(super) async fn begin_handlers(&mut self, number: usize) -> Result<(), String> {

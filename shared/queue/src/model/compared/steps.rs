@@ -49,7 +49,10 @@ pub(super) enum Step {
         delivery: Delivery,
     },
     /// A turn, or a request for a suspect, of old arrives late or once more.
-    LateCall(Pick),
+    LateCall {
+        pick: Pick,
+        suspect: bool,
+    },
     /// The handlers of all it holds begin.
     Begin(Pick),
     /// The process is gone.
@@ -108,12 +111,21 @@ pub(super) enum Key {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ending {
-    /// Of what the worker holds, or of all jobs.
-    pub(super) own: bool,
+    pub(super) whose: Whose,
     pub(super) run: Pick,
     pub(super) how: How,
     pub(super) unit: Unit,
     pub(super) delay: Delay,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose {
+    /// A run that the worker holds.
+    Own,
+    /// A run that came before the one that it holds.
+    Earlier,
+    /// The last run of any job.
+    Any,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -153,8 +165,14 @@ fn ending() -> impl Strategy<Value = Ending> {
         2 => Just(How::Fail), 1 => Just(How::Stop), 2 => Just(How::Release),
     ];
     let unit = prop_oneof![4 => Just(Unit::Default), 1 => Just(Unit::NotUsed), 1 => Just(Unit::Unknown)];
-    (prop_oneof![8 => Just(true), 1 => Just(false)], any::<Pick>(), how, unit, delay())
-        .prop_map(|(own, run, how, unit, delay)| Ending { own, run, how, unit, delay })
+    let whose = prop_oneof![12 => Just(Whose::Own), 1 => Just(Whose::Earlier), 1 => Just(Whose::Any)];
+    (whose, any::<Pick>(), how, unit, delay()).prop_map(|(whose, run, how, unit, delay)| Ending {
+        whose,
+        run,
+        how,
+        unit,
+        delay,
+    })
 }
 
 fn delivery() -> impl Strategy<Value = Delivery> {
@@ -163,13 +181,9 @@ fn delivery() -> impl Strategy<Value = Delivery> {
 
 fn step() -> impl Strategy<Value = Step> {
     let worker = || 0_u8..3;
-    let key =
-        prop_oneof![1 => Just(Key::Active), 1 => Just(Key::Waiting), 2 => Just(Key::Replace), 1 => Just(Key::Period)];
-    let kept = prop_oneof![Just(Kept::Short), Just(Kept::Long)];
-    let enqueue = (any::<Pick>(), delay(), 1_u8..4, kept, option::weighted(0.5, key));
     let turn = (worker(), collection::vec(ending(), 0..3), 0_u8..4, delivery());
     let work = prop_oneof![
-        20 => enqueue.prop_map(|(lane, delay, max_attempts, kept, key)| Step::Enqueue { lane, delay, max_attempts, kept, key }),
+        20 => enqueue(0.4),
         2 => any::<Pick>().prop_map(Step::EnqueueAgain),
         1 => any::<Pick>().prop_map(Step::Redrive),
         8 => worker().prop_map(Step::Beat),
@@ -180,7 +194,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let fault = prop_oneof![
         2 => any::<Pick>().prop_map(Step::LateBeat),
-        4 => any::<Pick>().prop_map(Step::LateCall),
+        4 => (any::<Pick>(), any::<bool>()).prop_map(|(pick, suspect)| Step::LateCall { pick, suspect }),
         2 => worker().prop_map(Step::Crash),
         8 => (worker(), 0_u8..3, any::<bool>()).prop_map(|(worker, want, begun)| Step::Die { worker, want, begun }),
         2 => worker().prop_map(Step::Close),
@@ -200,6 +214,35 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![16 => work, 4 => fault, 4 => control]
 }
 
+fn enqueue(keyed: f64) -> impl Strategy<Value = Step> {
+    let key =
+        prop_oneof![1 => Just(Key::Active), 1 => Just(Key::Waiting), 3 => Just(Key::Replace), 1 => Just(Key::Period)];
+    let kept = prop_oneof![Just(Kept::Short), Just(Kept::Long)];
+    (any::<Pick>(), delay(), 1_u8..4, kept, option::weighted(keyed, key))
+        .prop_map(|(lane, delay, max_attempts, kept, key)| Step::Enqueue { lane, delay, max_attempts, kept, key })
+}
+
+/// Processes die again and again, so that jobs become suspects.
+fn step_of_trouble() -> impl Strategy<Value = Step> {
+    let die = (0_u8..3, 1_u8..3).prop_map(|(worker, want)| Step::Die { worker, want, begun: true });
+    let suspect = (0_u8..3, delivery()).prop_map(|(worker, delivery)| Step::Suspect { worker, delivery });
+    let late = any::<Pick>().prop_map(|pick| Step::LateCall { pick, suspect: true });
+    prop_oneof![
+        6 => step(), 4 => enqueue(0.02), 5 => die, 4 => suspect, 2 => late, 1 => any::<Pick>().prop_map(Step::CancelLane),
+    ]
+}
+
+/// Jobs that keep one another out, or take one another's place.
+fn step_of_keys() -> impl Strategy<Value = Step> {
+    let pass = (1_u8..4).prop_map(|seconds| Step::Pass { seconds, beating: true });
+    prop_oneof![4 => step(), 6 => enqueue(0.95), 3 => pass]
+}
+
 pub(super) fn any_steps() -> impl Strategy<Value = Steps> {
-    collection::vec(step(), 1..80).prop_map(Steps)
+    prop_oneof![
+        2 => collection::vec(step(), 1..80),
+        1 => collection::vec(step_of_trouble(), 1..50),
+        1 => collection::vec(step_of_keys(), 1..60),
+    ]
+    .prop_map(Steps)
 }

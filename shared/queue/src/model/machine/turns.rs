@@ -90,6 +90,7 @@ impl Machine {
                     self.jobs[settled.job].follow_ups += 1;
                 }
             }
+            self.withdraw_charges(turn.token, broken);
             return Begun::Answered(Answer::Gone);
         };
         if let Some((last, applied, claimed)) = &session.last {
