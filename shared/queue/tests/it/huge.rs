@@ -23,19 +23,19 @@ const MOST_ARGUMENTS: usize = 9_000;
 
 /// What the largest call of a script did.
 #[derive(Debug, Clone, Copy, Default)]
-struct Call {
-    commands: usize,
-    arguments: usize,
+pub(crate) struct Call {
+    pub(crate) commands: usize,
+    pub(crate) arguments: usize,
 }
 
 /// Watches what scripts do, by Redis's `MONITOR`.
 #[derive(Clone, Default)]
-struct Watch {
+pub(crate) struct Watch {
     largest: Arc<Mutex<BTreeMap<&'static str, Call>>>,
 }
 
 impl Watch {
-    async fn over(server: &Server) -> Self {
+    pub(crate) async fn over(server: &Server) -> Self {
         let watch = Self::default();
         let client = redis::Client::open(server.url()).unwrap();
         let monitor = client.get_async_monitor().await.unwrap();
@@ -61,6 +61,11 @@ impl Watch {
             }
         });
         watch
+    }
+
+    /// The largest calls so far.
+    pub(crate) fn seen(&self) -> BTreeMap<&'static str, Call> {
+        self.largest.lock().unwrap().clone()
     }
 
     /// No call since the last look was too large.

@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod lone;
 mod maintenance;
+mod many_lanes;
 mod orphans;
 mod picture;
 mod process;

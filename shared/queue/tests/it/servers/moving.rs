@@ -6,11 +6,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use futures::future::{join, join_all};
-use postrider_queue::{IdempotencyKey, JobId, JobState, NewJob, QueueClient, QueueConfig, QueueError};
+use postrider_queue::{IdempotencyKey, JobId, JobState, Moved, NewJob, QueueClient, QueueConfig, QueueError};
 
 use crate::server::{PATIENCE, Server, WORK, config, done, job, until, until_state, work};
 
@@ -254,4 +255,72 @@ async fn a_command_that_was_killed_after_the_shard_left_is_finished_by_the_next(
     // And back, onto a server that had left it.
     client.move_shard(0, from, PATIENCE).await.unwrap();
     assert_eq!(other.get(id).await.unwrap().unwrap().state, JobState::Completed);
+}
+
+/// Gives a command so many turns on the processor and drops it, wherever it is then. Answers whether it had finished.
+async fn killed_after_turns(moving: impl Future<Output = Result<Moved, QueueError>>, turns: usize) -> bool {
+    let (mut moving, mut left) = (std::pin::pin!(moving), turns);
+    std::future::poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        moving.as_mut().poll(cx).map(|moved| moved.is_ok())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn wherever_a_command_is_killed_the_next_one_finishes_and_nothing_is_lost() {
+    const TURNS: [usize; 16] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 28, 34, 40];
+    let (one, two) = (Server::start().await, Server::start().await);
+    let urls = [&one, &two].map(Server::url).join(",");
+    let config_of = || QueueConfig::new(urls.clone()).shards(u16::try_from(TURNS.len()).unwrap());
+    let client = QueueClient::connect(config_of()).await.unwrap();
+    let mut ids = Vec::new();
+    for shard in 0..client.shards() {
+        let of = tenant_of(&client, shard);
+        let answers = client.enqueue_many((0..50).map(|_| job(&of)).collect()).await.unwrap();
+        ids.extend(answers.iter().map(postrider_queue::Enqueued::id));
+    }
+    let (mut finished, mut left_home) = (0, 0);
+    for (shard, turns) in (0..).zip(TURNS) {
+        let to = 1 - client.home_of(shard);
+        let victim = QueueClient::connect(config_of()).await.unwrap();
+        finished += usize::from(killed_after_turns(victim.move_shard(shard, to, PATIENCE), turns).await);
+        drop(victim);
+        let source = if to == 0 { &two } else { &one };
+        let gate = command(source, &["HGET", &format!("{{pr:{shard}}}:1:gate"), "move"]).await;
+        left_home += usize::from(matches!(gate, redis::Value::BulkString(state) if state == b"moved"));
+        // Its hold would end 15 s later.
+        command(source, &["DEL", &format!("{{pr:{shard}}}:1:mover")]).await;
+    }
+    println!("{finished} finished, {left_home} had left, of {}", TURNS.len());
+    assert!(finished < TURNS.len() && left_home < TURNS.len());
+    let again = QueueClient::connect(config_of()).await.unwrap();
+    let moves = (0..again.shards()).map(|shard| {
+        let to = usize::from(shard % 2);
+        let again = &again;
+        async move {
+            // One that had left for the other server is finished there first.
+            if again.move_shard(shard, to, PATIENCE).await.is_err() {
+                again.move_shard(shard, 1 - to, PATIENCE).await.unwrap();
+                again.move_shard(shard, to, PATIENCE).await.unwrap();
+            }
+            assert_eq!(again.home_of(shard), to);
+        }
+    });
+    join_all(moves).await;
+    let runs: Runs = Arc::default();
+    let record = Arc::clone(&runs);
+    let worker = work(&again, config(64), move |claimed| {
+        *record.lock().unwrap().entry(claimed.id).or_default() += 1;
+        async { done() }
+    });
+    for id in &ids {
+        until_state(&client, *id, JobState::Completed).await;
+    }
+    worker.stop().await;
+    let runs = runs.lock().unwrap();
+    assert_eq!((runs.len(), runs.values().sum::<usize>()), (ids.len(), ids.len()), "each once");
 }
