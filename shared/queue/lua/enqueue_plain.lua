@@ -3,11 +3,6 @@
 -- ARGV  1 number of lanes, then the lanes; number of kinds, then the kinds; then groups of jobs (lib/plain.lua)
 -- result  one letter per job: C created, E exists; or an error as in enqueue.lua
 -- bounds  n <= 256 jobs; nothing is written unless all of it is well formed
-if empty_lane then -- of the one job that lib/lone.lua has created
-  push(tonumber(empty_lane), { ARGV[6] }, false)
-  finish()
-  return 'C'
-end
 local at = 1
 local function names()
   local list = {}

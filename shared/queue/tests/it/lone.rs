@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::DateTime;
-use postrider_queue::{Enqueued, JobKind, QueueClient};
+use postrider_queue::{Enqueued, JobKind, Lane, LaneName, NewJob, Priority, QueueClient, ScopeKey};
 use redis::aio::MultiplexedConnection;
 
 use crate::server::{Server, job, tenant};
@@ -46,15 +46,36 @@ async fn content(server: &Server) -> (Content, BTreeMap<String, i64>) {
     (content, expiries)
 }
 
-/// A shard that knows lane and kind, has no job that waits in the lane nor ever had one of the kind there, and one worker
-/// that left.
+/// For lanes of two tenants, of two priorities, without and with scopes.
+fn jobs(kind: &'static str) -> Vec<NewJob> {
+    let limits = ["one", "two"].map(|name| ScopeKey::parse(name).unwrap());
+    let lane = Lane::with_scopes(LaneName::parse("limited").unwrap(), limits.into());
+    let (plain, limited) = (job("acme"), job("acme").lane(lane));
+    let urgent = |job: &NewJob| job.clone().priority(Priority::High);
+    let mut jobs = vec![plain.clone(), plain.clone(), urgent(&plain), urgent(&limited), limited, job("else")];
+    for job in &mut jobs {
+        job.kind = JobKind::new(kind);
+    }
+    jobs
+}
+
+fn with_ids(client: &QueueClient, kind: &'static str) -> Vec<NewJob> {
+    let place = |(place, job): (usize, NewJob)| {
+        let id = client.derived_job_id(&job.tenant, &[kind, &place.to_string()]);
+        job.with_id(id)
+    };
+    jobs(kind).into_iter().enumerate().map(place).collect()
+}
+
+/// A shard that knows lanes and kind, where nothing waits in the lanes and none of the kind ever did, and one worker that left.
 async fn prepared(server: &Server) -> QueueClient {
     let client = server.client().await;
     let later = DateTime::from_timestamp(4_102_444_800, 0).unwrap(); // the year 2100
-    for (of, kind) in [("acme", "other"), ("else", "echo")] {
-        let mut scheduled = job(of).run_at(later).with_id(client.derived_job_id(&tenant(of), &["later"]));
-        scheduled.kind = JobKind::new(kind);
-        client.enqueue(scheduled).await.unwrap();
+    let mut known = with_ids(&client, "other");
+    let elsewhere = job("third").with_id(client.derived_job_id(&tenant("third"), &["echo"]));
+    known.push(elsewhere);
+    for job in known {
+        client.enqueue(job.run_at(later)).await.unwrap();
     }
     let idle = format!("work\0{:016}", 7);
     let _: i64 = ask(&mut server.redis().await, "ZADD", &["{pr:0}:1:idle", "0", &idle]).await;
@@ -65,9 +86,7 @@ async fn prepared(server: &Server) -> QueueClient {
 async fn jobs_leave_the_same_whether_they_come_alone_or_together() {
     let (alone, together) = (Server::start().await, Server::start().await);
     let (one_by_one, at_once) = (prepared(&alone).await, prepared(&together).await);
-    let jobs: Vec<_> = ["first", "second", "third"]
-        .map(|name| job("acme").with_id(one_by_one.derived_job_id(&tenant("acme"), &[name])))
-        .into();
+    let jobs = with_ids(&at_once, "echo");
     for job in jobs.clone() {
         assert!(matches!(one_by_one.enqueue(job.clone()).await.unwrap(), Enqueued::Created(_)));
         assert!(matches!(one_by_one.enqueue(job).await.unwrap(), Enqueued::Exists(_)), "a second time");
