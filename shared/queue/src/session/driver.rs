@@ -245,7 +245,8 @@ impl Driver {
             self.wanted += want;
             let turn =
                 Turn { shard: number, token: self.session.token(number), sequence: shard.sequence, want, outcomes };
-            self.turns.push(turn::take(Arc::clone(&self.session), turn).boxed());
+            let alone = self.turns.is_empty();
+            self.turns.push(turn::take(Arc::clone(&self.session), turn, alone).boxed());
         }
         self.first = (self.first + 1) % total;
     }

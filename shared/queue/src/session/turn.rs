@@ -12,7 +12,7 @@ use super::{Command, Session, Settling, Token};
 use crate::{
     error::QueueError,
     id::JobId,
-    link::Args,
+    link::{Args, Via},
     name::QueueName,
     record::JobRecord,
     script,
@@ -22,6 +22,10 @@ use crate::{
 const REPEAT_AFTER: Duration = Duration::from_millis(50);
 /// An error that repeating does not mend is reported and repeated slowly: the worker never ends because of it.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
+
+/// A turn that is alone and has no more outcomes than this is sent by the driver's own task: with little to do, to hand it over
+/// to another and its answer back takes longer than the turn.
+const FEW: usize = 8;
 
 /// Where the number of jobs wanted stands among the arguments.
 const WANT: usize = 2;
@@ -99,12 +103,13 @@ fn slice(value: &Value) -> &[u8] {
     if let Value::BulkString(bytes) = value { bytes } else { &[] }
 }
 
-/// Sends a turn until it is answered.
-pub(super) async fn take(session: Arc<Session>, mut turn: Turn) -> (Turn, Answer) {
+/// Sends a turn until it is answered; it is alone if no other is on its way.
+pub(super) async fn take(session: Arc<Session>, mut turn: Turn, alone: bool) -> (Turn, Answer) {
+    let via = if alone && turn.outcomes.len() <= FEW { Via::Own } else { Via::Shared };
     let mut args = args(&mut turn, &session.config.queues, &session.worker);
     let mut given_up = 0;
     let answer = loop {
-        let answer = match session.client.link().call(&script::TURN, turn.shard, &args).await {
+        let answer = match session.client.link().call_in(via, &script::TURN, turn.shard, &args).await {
             Ok(value) => read(turn.shard, value),
             Err(error) => Err(error),
         };
