@@ -10,6 +10,7 @@ use postrider_shared::dead_letters::Redriver;
 use postrider_shared::ids::{OutboxId, TenantId};
 use postrider_shared::objects::Objects;
 use postrider_shared::outbox::Relay;
+use postrider_shared::payloads::Payloads;
 use postrider_shared::scopes::Scopes;
 use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
@@ -29,6 +30,7 @@ pub struct App(Arc<Built>);
 struct Built {
     parts: Parts,
     stores: Stores,
+    payloads: Payloads,
     redriver: Redriver,
     relay: Relay,
     scopes: Scopes,
@@ -42,8 +44,10 @@ pub struct Parts {
     pub database: Database,
     /// The queue.
     pub queue: QueueClient,
-    /// Raw mail, PDFs.
+    /// Raw mail, PDFs, large payloads.
     pub objects: Objects,
+    /// Largest payload of a job, in bytes.
+    pub payload_limit: usize,
     /// The time.
     pub clock: Clock,
     /// What seals passwords.
@@ -59,6 +63,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let stores = Stores::new(&parts.database, &parts.clock, Some(parts.keys.clone()));
         Self(Arc::new(Built {
+            payloads: Payloads::new(parts.database.clone(), parts.objects.clone(), parts.clock.clone()),
             redriver: Redriver::new(stores.dead_letters.clone(), parts.queue.clone()),
             relay: Relay::new(stores.outbox.clone(), parts.queue.clone()),
             scopes: Scopes::new(
@@ -77,6 +82,16 @@ impl App {
     /// The tables.
     pub fn stores(&self) -> &Stores {
         &self.0.stores
+    }
+
+    /// Payloads too large for the queue.
+    pub fn payloads(&self) -> &Payloads {
+        &self.0.payloads
+    }
+
+    /// Largest payload of a job, in bytes.
+    pub fn payload_limit(&self) -> usize {
+        self.0.parts.payload_limit
     }
 
     /// Enqueues dead letters again.

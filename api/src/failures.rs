@@ -6,6 +6,7 @@ use postrider_queue::QueueError;
 use postrider_shared::database::{CursorError, StoreError};
 use postrider_shared::objects::ObjectError;
 use postrider_shared::outbox::RelayError;
+use postrider_shared::payloads::PayloadStoreError;
 
 use crate::problem::{Problem, ProblemType};
 
@@ -46,6 +47,17 @@ impl From<ObjectError> for Problem {
             ObjectError::Store(_) => Self::new(ProblemType::StorageUnavailable, "").caused_by(error),
             // The row says that the file is there.
             ObjectError::NotFound(_) | ObjectError::Url(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<PayloadStoreError> for Problem {
+    fn from(error: PayloadStoreError) -> Self {
+        match error {
+            PayloadStoreError::Row(error) => error.into(),
+            PayloadStoreError::File(error) => error.into(),
+            PayloadStoreError::TimedOut => Self::new(ProblemType::StorageUnavailable, "").caused_by(error),
+            PayloadStoreError::Changed(_) => Self::internal(error),
         }
     }
 }

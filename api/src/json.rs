@@ -2,7 +2,7 @@
 
 mod text;
 
-use axum::extract::{FromRequest, OptionalFromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -60,6 +60,12 @@ pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> 
             Problem::new(ProblemType::MalformedJson, "The body could not be read to its end.").caused_by(rejection)
         }
     })
+}
+
+/// A JSON body of at most so many bytes, for an operation that takes more than the ordinary ones.
+pub async fn up_to<T: DeserializeOwned>(limit: usize, mut request: Request) -> Answer<T> {
+    DefaultBodyLimit::max(limit).apply(&mut request);
+    <Json<T> as FromRequest<()>>::from_request(request, &()).await.map(|Json(value)| value)
 }
 
 /// Whether the Content-Type is `application/json` or ends in `+json`.

@@ -51,6 +51,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         database: Database::connect(&config.database).await?,
         queue: QueueClient::connect_when_loaded(config.redis.queue()).await?,
         objects: Objects::open(&config.objects)?,
+        payload_limit: config.payload_limit,
         clock: Clock::system(),
         keys: config.keys.keys,
         metrics: Some(telemetry.metrics.clone()),

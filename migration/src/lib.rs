@@ -18,6 +18,7 @@ mod m20261121_000008_idempotent_requests;
 mod m20261121_000009_dead_letter_groups;
 mod m20261121_000010_provider_limits;
 mod m20261121_000011_request_seeds;
+mod m20261121_000013_stored_payloads;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_dead_letter_groups::Migration),
             Box::new(m20261121_000010_provider_limits::Migration),
             Box::new(m20261121_000011_request_seeds::Migration),
+            Box::new(m20261121_000013_stored_payloads::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use postrider_queue::{Backoff, QueueError};
-use postrider_shared::{database::StoreError, outbox::RelayError, scopes::ScopeError};
+use postrider_shared::{database::StoreError, outbox::RelayError, payloads::SweepError, scopes::ScopeError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,8 @@ pub enum DutyError {
     Queue(#[from] QueueError),
     #[error("relaying: {0}")]
     Relay(#[from] RelayError),
+    #[error("a stored payload: {0}")]
+    Payload(#[from] SweepError),
     #[error("a scope: {0}")]
     Scope(#[from] ScopeError),
 }

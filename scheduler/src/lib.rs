@@ -11,5 +11,6 @@ pub mod pruner;
 pub mod relay;
 pub mod resolver;
 pub mod roster;
+pub mod sweeper;
 pub mod ticker;
 pub mod timetable;

@@ -8,6 +8,8 @@ use postrider_shared::{
     clock::Clock,
     config::{SchedulerConfig, Settings},
     database::Database,
+    objects::Objects,
+    payloads::Payloads,
     stores::Stores,
     telemetry,
 };
@@ -34,6 +36,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
     let stores = Stores::new(&database, &clock, None);
+    let payloads = Payloads::new(database, Objects::open(&config.objects)?, clock.clone());
 
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -53,7 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
     };
 
-    let roster = Roster { stores, queue, clock, tick: config.tick };
+    let roster = Roster { stores, payloads, queue, clock, tick: config.tick };
     let metrics = config.telemetry.metrics_bind.map(|address| address.to_string());
     tracing::info!(tick_ms = config.tick.as_millis(), metrics, "ready");
     tokio::select! {

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use postrider_queue::QueueClient;
-use postrider_shared::{clock::Clock, stores::Stores};
+use postrider_shared::{
+    clock::Clock,
+    payloads::{PayloadSweep, Payloads},
+    stores::Stores,
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +18,7 @@ use crate::{
     pruner::Pruner,
     relay::Relay,
     resolver::Resolver,
+    sweeper::Sweeper,
     ticker::Ticker,
     timetable::Timetable,
 };
@@ -22,6 +27,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Roster {
     pub stores: Stores,
+    pub payloads: Payloads,
     pub queue: QueueClient,
     pub clock: Clock,
     /// The pace of what somebody waits for: due jobs and the outbox. Duties that nobody waits for have their own.
@@ -31,13 +37,15 @@ pub struct Roster {
 impl Roster {
     /// Keeps every duty until `stop`, and returns when the last step in progress has ended.
     pub async fn keep(self, stop: &CancellationToken) {
-        let Self { stores, queue, clock, tick } = self;
+        let Self { stores, payloads, queue, clock, tick } = self;
         let mut duties = JoinSet::new();
         let mut start = Starter { duties: &mut duties, stop };
         start.duty(Ticker { upkeep: queue.upkeep(), every: tick });
         start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));
         start.duty(Timetable::new(stores.clone(), queue.clone(), clock.clone()));
         start.duty(Feeder::new(stores.clone(), queue.clone(), clock.clone()));
+        let sweep = PayloadSweep::new(payloads, stores.dead_letters.clone(), queue.clone());
+        start.duty(Sweeper::new(sweep));
         start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
         start.duty(Resolver::new(stores.messages.clone(), clock.clone()));
         start.duty(Pruner::new(stores, clock));

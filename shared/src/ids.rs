@@ -85,6 +85,8 @@ ids! {
     OutboxId = "outbox entry",
     /// A job that died, kept for a person.
     DeadLetterId = "dead letter",
+    /// A payload that lies in the object store.
+    PayloadId = "payload",
 }
 
 impl From<TenantId> for Tenant {

@@ -14,6 +14,7 @@ pub mod messages;
 pub mod objects;
 pub mod occurrences;
 pub mod outbox;
+pub mod payloads;
 pub mod pricing;
 pub mod products;
 pub mod quotes;

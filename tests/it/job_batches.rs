@@ -119,8 +119,8 @@ async fn odd_dates_lanes_and_sizes_work_or_are_refused_in_plain_words() {
             api.post("/v1/jobs", &json!({ "kind": "diagnostic.echo", "lane": lane })).await.expect_status(422);
         assert!(refused.body["detail"].as_str().unwrap().contains("lane"), "{}", refused.body);
     }
-    let large = json!({ "kind": "diagnostic.echo", "payload": { "data": "x".repeat(256 * 1024) } });
+    let large = json!({ "kind": "diagnostic.echo", "payload": { "data": "x".repeat(10 * 1024 * 1024) } });
     let refused = api.post("/v1/jobs", &large).await.expect_status(413);
-    assert!(refused.body["detail"].as_str().unwrap().contains("262144"), "{}", refused.body);
+    assert!(refused.body["detail"].as_str().unwrap().contains("10485760"), "{}", refused.body);
     platform.finish().await;
 }

@@ -35,6 +35,7 @@ mod jobs;
 mod kill_pipeline;
 mod kill_redis;
 mod kill_worker;
+mod large_payloads;
 mod live;
 mod mail_servers;
 mod openapi;

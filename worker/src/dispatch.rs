@@ -13,6 +13,7 @@ use apalis::prelude::{BoxDynError, Task};
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use postrider_queue::{Claimed, Done, Outcome, Stop};
+use postrider_shared::payloads;
 use tokio::sync::watch;
 use tower::Service;
 
@@ -77,8 +78,12 @@ pub(crate) async fn run(
 ) -> Outcome {
     let report = Report::begin(&job);
     let lease = job.lease.clone();
-    let run = (registered.run)(payload, Context::new(job, services));
-    let kept = deadline::keep(registered.policy.timeout, &registered.kind, report.instrument(run), cut).await;
+    let handler = registered.run;
+    let run = async move {
+        let payload = payloads::resolve(&services.objects, &job.tenant, payload).await?;
+        handler(payload, Context::new(job, services)).await
+    };
+    let kept = deadline::keep(registered.policy.timeout, &registered.kind, report.instrument(Box::pin(run)), cut).await;
     let outcome = kept.unwrap_or_else(|| {
         lease.release();
         Err(Stop::retry("the worker is stopping"))

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use postrider_queue::BatchId;
+use postrider_queue::{BatchId, MAX_PAYLOAD_BYTES};
 use postrider_shared::ids::TenantId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -100,7 +100,7 @@ fn at_end(submission: Submission, app: &App, caller: Caller, tenant: TenantId) -
     if let Some((field, _)) = keys.into_iter().find(|(_, key)| key.is_some()) {
         return Err(Problem::field(field, "The job at the end of a batch is enqueued once by itself and has no keys."));
     }
-    let mut job = submission.into_job(app, caller, tenant, None)?;
+    let mut job = submission.into_job(app, caller, tenant, None, MAX_PAYLOAD_BYTES)?;
     job.unique_key = None;
     Ok(job)
 }

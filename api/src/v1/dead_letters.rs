@@ -21,7 +21,7 @@ use crate::json::Json;
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
-use crate::v1::jobs::Attempt;
+use crate::v1::jobs::{Attempt, shown_payload};
 
 /// The operations on dead letters.
 pub fn router() -> OpenApiRouter<App> {
@@ -47,8 +47,10 @@ pub struct DeadLetter {
     kind: String,
     /// The queue it stood in.
     queue: String,
-    /// What it was given; a text if it is no JSON.
+    /// What it was given; a text if it is no JSON, null if it is stored apart.
     payload: Value,
+    /// Size in bytes of a payload that lies in the object store, because it has more than 256 KiB. A redrive keeps it.
+    stored_payload_bytes: Option<u64>,
     /// How often it was tried.
     attempts: i32,
     /// How its last attempt failed.
@@ -73,8 +75,7 @@ impl From<dead_letters::DeadLetter> for DeadLetter {
     fn from(row: dead_letters::DeadLetter) -> Self {
         // An id that cannot be read is shown by its absence.
         let redriven_job_id = row.successor().ok().flatten().map(|job| job.to_string());
-        let payload = serde_json::from_slice(&row.payload)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&row.payload).into_owned()));
+        let (payload, stored_payload_bytes) = shown_payload(&row.payload);
         Self {
             id: row.id,
             job_id: row.job_id,
@@ -82,6 +83,7 @@ impl From<dead_letters::DeadLetter> for DeadLetter {
             kind: row.kind,
             queue: row.queue,
             payload,
+            stored_payload_bytes,
             attempts: row.attempts,
             error: row.error,
             group: row.error_group,
@@ -159,7 +161,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Dead
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redrive {
-    /// A corrected payload, instead of the one the job died with.
+    /// A corrected payload, instead of the one the job died with; at most 256 KiB.
     #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
 }

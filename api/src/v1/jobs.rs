@@ -1,5 +1,6 @@
 //! Jobs: submit, follow, list, cancel, retry.
 
+mod apart;
 mod batch;
 mod events;
 mod family;
@@ -8,7 +9,7 @@ mod submission;
 mod view;
 mod wait;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use postrider_queue::{Cancelled, JobId, JobRecord, ListFilter, Promoted};
@@ -21,7 +22,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
 use crate::idempotency;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::page::{Limit, Page};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
@@ -29,6 +30,7 @@ use crate::problem::{Answer, Problem, ProblemType};
 pub use priority::Priority;
 pub(super) use submission::accepted;
 pub use submission::{Submission, UniqueHold};
+pub(super) use view::shown_payload;
 pub use view::{Attempt, Job, JobState};
 use wait::Wait;
 
@@ -59,7 +61,7 @@ pub struct Accepted {
 /// Submit a job.
 ///
 /// 202 means that the job is in the queue's log on disk. Which kinds exist, and what their payloads are, says
-/// `GET /v1/kinds`.
+/// `GET /v1/kinds`. A payload above 256 KiB lies in the object store until the job is forgotten, and jobs show its size only.
 #[utoipa::path(
     post, path = "/jobs", tag = "jobs", operation_id = "submit_job",
     request_body = Submission,
@@ -74,12 +76,17 @@ async fn submit(
     caller: Caller,
     Tenant(tenant): Tenant,
     headers: HeaderMap,
-    Json(submission): Json<Submission>,
+    request: Request,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
-    let job = submission.into_job(&app, caller, tenant, key)?;
-    let enqueued = app.queue().enqueue(job).await?;
-    let accepted = submission::accepted(enqueued)?;
+    let submission: Submission = json::up_to(apart::body_limit(&app), request).await?;
+    let mut job = submission.into_job(&app, caller, tenant, key, app.payload_limit())?;
+    let apart = apart::store(&app, tenant, &mut job).await?;
+    let answer = app.queue().enqueue(job).await;
+    if let Some(apart) = apart {
+        apart.settle(&app, &answer).await;
+    }
+    let accepted = submission::accepted(answer?)?;
     let location = format!("/v1/jobs/{}", accepted.id);
     let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);

@@ -52,6 +52,7 @@ impl Api {
             database,
             queue: QueueClient::connect(QueueConfig::new(redis.url()).shards(4)).await.unwrap(),
             objects,
+            payload_limit: 1024 * 1024,
             clock: Clock::system(),
             keys: KeyRing::parse(&format!("test:{}", "A".repeat(43) + "=")).unwrap(),
             metrics: None,

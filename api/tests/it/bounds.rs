@@ -63,8 +63,8 @@ async fn deep_and_huge_json_is_refused() {
 
     let of_size =
         |bytes: usize| format!(r#"{{"kind": "diagnostic.echo", "payload": {{"data": "{}"}}}}"#, "x".repeat(bytes));
-    answer(send(of_size(256 * 1024 - 11)), StatusCode::ACCEPTED).await;
-    problem(send(of_size(256 * 1024 - 10)), "payload-too-large").await;
+    answer(send(of_size(1024 * 1024 - 11)), StatusCode::ACCEPTED).await;
+    problem(send(of_size(1024 * 1024 - 10)), "payload-too-large").await;
     problem(send(of_size(2 * 1024 * 1024)), "payload-too-large").await;
 }
 

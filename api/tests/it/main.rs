@@ -8,6 +8,7 @@ mod documents;
 mod doors;
 mod idempotency;
 mod jobs;
+mod large_payloads;
 mod outages;
 mod resources;
 mod slow;

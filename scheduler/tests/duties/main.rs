@@ -26,4 +26,5 @@ mod feeder;
 mod office;
 mod relay;
 mod resolver;
+mod sweeper;
 mod timetable;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use postrider_queue::MAX_PAYLOAD_BYTES;
 use secrecy::SecretString;
 
 use super::{
@@ -16,6 +17,8 @@ pub struct ApiConfig {
     pub bind: SocketAddr,
     /// Where the first platform key is written, besides stdout.
     pub platform_key_file: Option<PathBuf>,
+    /// Largest payload of a job, in bytes.
+    pub payload_limit: usize,
     pub depth: DepthConfig,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
@@ -28,6 +31,7 @@ impl Section for ApiConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let bind = reader.parse("BIND", "an IP address and port such as 127.0.0.1:8080");
         let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
+        let payload_limit = reader.number("PAYLOAD_LIMIT_BYTES", MAX_PAYLOAD_BYTES..=100 * 1024 * 1024);
         let depth = DepthConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
@@ -37,6 +41,7 @@ impl Section for ApiConfig {
         Some(Self {
             bind: bind?,
             platform_key_file,
+            payload_limit: payload_limit?,
             depth: depth?,
             database: database?,
             redis: redis?,
@@ -139,6 +144,7 @@ pub struct SchedulerConfig {
     pub tick: Duration,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
+    pub objects: ObjectsConfig,
     pub telemetry: TelemetryConfig,
 }
 
@@ -147,7 +153,8 @@ impl Section for SchedulerConfig {
         let tick = reader.number("SCHEDULER_TICK_MS", 10..=60_000).map(Duration::from_millis);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
+        let objects = ObjectsConfig::read(reader);
         let telemetry = TelemetryConfig::read(reader);
-        Some(Self { tick: tick?, database: database?, redis: redis?, telemetry: telemetry? })
+        Some(Self { tick: tick?, database: database?, redis: redis?, objects: objects?, telemetry: telemetry? })
     }
 }

@@ -25,7 +25,7 @@ fn a_complete_environment_gives_the_documented_defaults() {
     assert_eq!(worker.outgoing.extra_ca_certs, None);
     assert_eq!((worker.outgoing.mail_timeout.as_secs(), worker.outgoing.smtp_answer_timeout.as_secs()), (30, 120));
     let api: ApiConfig = Settings::of(complete()).read().unwrap();
-    assert_eq!(api.bind.to_string(), "127.0.0.1:8080");
+    assert_eq!((api.bind.to_string(), api.payload_limit), ("127.0.0.1:8080".to_owned(), 10 * 1024 * 1024));
     assert_eq!((api.redis.memory_percent, api.depth.limits), (80, postrider_queue::DepthLimits::NONE));
     let scheduler: SchedulerConfig = Settings::of(complete()).read().unwrap();
     assert_eq!(scheduler.tick.as_millis(), 200);

@@ -94,8 +94,14 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "OBJECT_STORE_URL",
         Default::Required,
-        &["api", "worker"],
-        "Where raw mail and PDFs are kept: file:///var/lib/postrider/objects.",
+        ALL,
+        "Where raw mail, PDFs and large payloads are kept: file:///var/lib/postrider/objects. All processes need the same one: a folder must be on a volume that they share.",
+    ),
+    variable(
+        "PAYLOAD_LIMIT_BYTES",
+        Default::Is("10485760"),
+        API,
+        "The largest payload of a job (262144 to 104857600). One above 256 KiB (262144) lies in the object store, and the queue carries a reference, which workers of before this setting do not understand: leave it at 262144 until all are replaced.",
     ),
     variable("RUST_LOG", Default::Is("info"), ALL, "What is logged, for example: info,postrider_worker=debug."),
     variable("LOG_FORMAT", Default::Is("text"), ALL, "How log lines look: text for people, json for machines."),

@@ -63,6 +63,12 @@ impl DeadLetters {
         find(self.database.reader(), tenant, id).await
     }
 
+    /// The letter of a job that died; of its latest death, if there were several.
+    pub async fn of_job(&self, tenant: TenantId, job: &str) -> Result<Option<DeadLetter>, StoreError> {
+        let own = Entity::find().filter(Column::JobId.eq(job)).filter(Column::TenantId.eq(tenant));
+        Ok(own.order_by_desc(Column::DeathNumber).one(self.database.reader()).await?)
+    }
+
     /// A tenant's dead letters, the latest death first.
     pub async fn list(
         &self,

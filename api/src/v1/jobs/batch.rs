@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::apart::{self, Apart};
 use super::submission::{self, Submission};
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
@@ -40,7 +41,7 @@ const CHUNK: usize = 500;
 const MAX_REFUSED: usize = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(submit)).layer(DefaultBodyLimit::max(MAX_ARRAY_BYTES))
+    OpenApiRouter::new().routes(routes!(submit))
 }
 
 /// Submit many jobs.
@@ -70,12 +71,13 @@ async fn submit(
     caller: Caller,
     Tenant(tenant): Tenant,
     headers: HeaderMap,
-    request: Request,
+    mut request: Request,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
     let mut intake = Intake { app, caller, tenant, key, waiting: Vec::new(), results: Results::default() };
     match json::media_type(&headers).as_deref() {
         Some("application/json") => {
+            DefaultBodyLimit::max(MAX_ARRAY_BYTES.max(apart::body_limit(&intake.app))).apply(&mut request);
             let body = json::body(request, &()).await?;
             intake.take_array(&body).await?;
             Ok(intake.results.into_document())
@@ -97,8 +99,8 @@ struct Intake {
     caller: Caller,
     tenant: TenantId,
     key: Option<String>,
-    /// Read, but not yet enqueued: index and job.
-    waiting: Vec<(usize, NewJob)>,
+    /// Read, but not yet enqueued: index, job, and its payload if that is stored apart.
+    waiting: Vec<(usize, NewJob, Option<Apart>)>,
     results: Results,
 }
 
@@ -115,7 +117,8 @@ impl Intake {
     }
 
     async fn take_lines(&mut self, body: Body) -> Answer<()> {
-        let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other));
+        let longest = apart::body_limit(&self.app);
+        let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other), longest);
         let mut index = 0;
         while let Some(line) = lines.next().await? {
             match line {
@@ -135,17 +138,19 @@ impl Intake {
     }
 
     async fn take(&mut self, index: usize, text: &[u8]) -> Answer<()> {
-        match self.read(index, text) {
-            Ok(job) => self.waiting.push((index, job)),
+        match self.read(index, text).await {
+            Ok((job, apart)) => self.waiting.push((index, job, apart)),
             Err(problem) => self.results.refuse(index, &problem),
         }
         if self.waiting.len() >= CHUNK { self.enqueue().await } else { Ok(()) }
     }
 
-    fn read(&self, index: usize, text: &[u8]) -> Answer<NewJob> {
+    async fn read(&self, index: usize, text: &[u8]) -> Answer<(NewJob, Option<Apart>)> {
         let submission: Submission = json::read(text)?;
         let key = self.key.as_ref().map(|key| format!("{key}:{index}"));
-        submission.into_job(&self.app, self.caller, self.tenant, key)
+        let mut job = submission.into_job(&self.app, self.caller, self.tenant, key, self.app.payload_limit())?;
+        let apart = apart::store(&self.app, self.tenant, &mut job).await?;
+        Ok((job, apart))
     }
 
     /// Enqueues what waits. A failure ends the request when nothing was accepted yet, else it is the result of those jobs
@@ -154,13 +159,20 @@ impl Intake {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let (indexes, jobs): (Vec<usize>, Vec<NewJob>) = self.waiting.drain(..).unzip();
+        let (mut places, mut jobs) = (Vec::new(), Vec::new());
+        for (index, job, apart) in self.waiting.drain(..) {
+            places.push((index, apart));
+            jobs.push(job);
+        }
         let nothing_yet = self.results.accepted() == 0;
         let mut answers = self.app.queue().enqueue_each(jobs).await?;
         if nothing_yet && answers.iter().all(Result::is_err) && !answers.is_empty() {
             answers.swap_remove(0)?;
         }
-        for (index, answer) in indexes.into_iter().zip(answers) {
+        for ((index, apart), answer) in places.into_iter().zip(answers) {
+            if let Some(apart) = apart {
+                apart.settle(&self.app, &answer).await;
+            }
             match answer.map_err(Problem::from).and_then(submission::accepted) {
                 Ok(accepted) => self.results.accept(index, accepted),
                 Err(problem) => self.results.refuse(index, &problem),

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Utc};
-use postrider_queue::{
-    BatchId, Enqueued, IdempotencyKey, Lane, LaneName, MAX_PAYLOAD_BYTES, NewJob, QueueName, UniqueFor,
-};
+use postrider_queue::{BatchId, Enqueued, IdempotencyKey, Lane, LaneName, NewJob, QueueName, UniqueFor};
 use postrider_shared::ids::TenantId;
 use postrider_shared::jobs::{self, KindInfo, Submit};
 use serde::{Deserialize, Serialize};
@@ -35,7 +33,8 @@ pub struct Submission {
     /// Which kind of job; `GET /v1/kinds` lists them.
     #[schema(example = "diagnostic.echo")]
     pub kind: String,
-    /// What it is given, at most 256 KiB; its schema is in `GET /v1/kinds`.
+    /// What it is given, at most `PAYLOAD_LIMIT_BYTES` (10 MiB unless the operator says otherwise); 256 KiB for the job of
+    /// a batch's end and with `unique_for: replace`. Its schema is in `GET /v1/kinds`.
     #[serde(default = "nothing")]
     #[schema(value_type = Object)]
     pub payload: Value,
@@ -87,13 +86,14 @@ fn nothing() -> Value {
 }
 
 impl Submission {
-    /// The job, if the kind, the caller's role and all values allow it.
+    /// The job, if the kind, the caller's role and all values allow it, with a payload of at most `limit` bytes.
     pub(in crate::v1) fn into_job(
         self,
         app: &App,
         caller: Caller,
         tenant: TenantId,
         key: Option<String>,
+        limit: usize,
     ) -> Answer<NewJob> {
         let kind = self.kind(caller)?;
         self.check_times()?;
@@ -105,8 +105,8 @@ impl Submission {
         let mut job = kind
             .new_job(tenant.into(), self.payload)
             .map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?;
-        if job.payload.len() > MAX_PAYLOAD_BYTES {
-            let detail = format!("The payload has {} bytes; {MAX_PAYLOAD_BYTES} are allowed.", job.payload.len());
+        if job.payload.len() > limit {
+            let detail = format!("The payload has {} bytes; {limit} are allowed.", job.payload.len());
             return Err(Problem::new(ProblemType::PayloadTooLarge, detail));
         }
         job.run_at = self.run_at;

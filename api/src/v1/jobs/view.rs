@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use postrider_queue::JobRecord;
+use postrider_shared::payloads::PayloadReference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -32,8 +33,10 @@ pub struct Job {
     pub snoozes: u32,
     /// Whether somebody asked it to stop while it runs.
     pub cancel_requested: bool,
-    /// What it was given.
+    /// What it was given; null if that is stored apart.
     pub payload: Value,
+    /// Size in bytes of a payload that lies in the object store, because it has more than 256 KiB.
+    pub stored_payload_bytes: Option<u64>,
     /// What it gave back.
     pub output: Option<Value>,
     /// What it said about itself while running.
@@ -132,11 +135,19 @@ impl From<JobState> for postrider_queue::JobState {
     }
 }
 
+/// The payload as it is shown, and the size of one that is stored apart. One that is no JSON, which can only come from another
+/// program on the same Redis, is shown as a text.
+pub(in crate::v1) fn shown_payload(payload: &[u8]) -> (Value, Option<u64>) {
+    if let Some(reference) = PayloadReference::read(payload) {
+        return (Value::Null, Some(reference.size));
+    }
+    let text = || Value::String(String::from_utf8_lossy(payload).into_owned());
+    (serde_json::from_slice(payload).unwrap_or_else(|_| text()), None)
+}
+
 impl From<JobRecord> for Job {
     fn from(record: JobRecord) -> Self {
-        // A payload that is no JSON can only come from another program on the same Redis; it is shown as it is.
-        let payload = serde_json::from_slice(&record.payload)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&record.payload).into_owned()));
+        let (payload, stored_payload_bytes) = shown_payload(&record.payload);
         Self {
             id: record.id.to_string(),
             kind: record.kind.to_string(),
@@ -149,6 +160,7 @@ impl From<JobRecord> for Job {
             snoozes: record.snoozes,
             cancel_requested: record.cancel_requested,
             payload,
+            stored_payload_bytes,
             output: record.output,
             progress: record.progress,
             error: record.error,
