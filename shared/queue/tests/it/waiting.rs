@@ -76,7 +76,7 @@ async fn a_lane_with_much_work_does_not_keep_the_scope_from_those_in_line() {
     for place in 0..6 {
         client.enqueue(of_lane(&format!("modest:{place}"), &["number"])).await.unwrap();
     }
-    let (worker, order) = noting(&client, 1);
+    let (worker, order) = noting(&client, 16);
     until_completed(&client, &WORK, 306).await;
     // Whoever had the unit stands behind all who wait for it.
     let last = order.lock().unwrap().iter().rposition(|name| name.starts_with("modest")).unwrap();
