@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 use postrider_queue::Lease;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Nothing depends on a line of the log or a report, so a job waits no longer for a Redis that does not answer: its lease may
+/// end before a call is given up.
+const NOTE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A lease of either sort. Clones are the same lease.
 #[derive(Debug, Clone)]
@@ -104,11 +109,11 @@ impl JobLease {
     /// Nothing depends on a report, so a failure is only noted.
     pub(crate) async fn progress(&self, report: Value) {
         match self {
-            Self::Own(lease) => {
-                if let Err(error) = lease.progress(report).await {
-                    tracing::debug!(%error, "progress was not reported");
-                }
-            }
+            Self::Own(lease) => match timeout(NOTE_WITHIN, lease.progress(report)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "progress was not reported"),
+                Err(_) => tracing::debug!("progress was not confirmed in time"),
+            },
             Self::Lent(lent) => (lent.tell)(Note::Progress(report)),
         }
     }
@@ -116,11 +121,11 @@ impl JobLease {
     /// Nothing depends on a line of the log, so a failure is only noted.
     pub(crate) async fn log(&self, line: String) {
         match self {
-            Self::Own(lease) => {
-                if let Err(error) = lease.log([line]).await {
-                    tracing::debug!(%error, "the job's log was not written");
-                }
-            }
+            Self::Own(lease) => match timeout(NOTE_WITHIN, lease.log([line])).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "the job's log was not written"),
+                Err(_) => tracing::debug!("the job's log was not confirmed in time"),
+            },
             Self::Lent(lent) => (lent.tell)(Note::Log(line)),
         }
     }
