@@ -23,17 +23,27 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let client = jobs::client(platform.redis()).await;
     let (mut accepted, mut held_in_all, mut believed, mut charged) = (HashSet::new(), 0, 0, 0);
     for round in 0..rounds {
-        let of_round = jobs::enqueue_sleeps(&client, 48, 500).await;
         let victim = platform.worker(dice.random_range(0..2_usize));
         let pid = victim.pid().expect("a running worker");
-        within(PATIENCE, "the worker to be busy", || async {
-            (held_by(pid, &of_round, &runs.read()).len() >= 4).then_some(())
-        })
-        .await;
-        tokio::time::sleep(Duration::from_millis(dice.random_range(0..200))).await;
-        victim.pause();
-        let held = held_by(pid, &of_round, &runs.read());
-        accepted.extend(of_round);
+        let started = Instant::now();
+        // Until it holds jobs in the moment in which it stops.
+        let held = loop {
+            let of_round = jobs::enqueue_sleeps(&client, 48, 500).await;
+            within(PATIENCE, "the worker to be busy", || async {
+                let begun = runs.read().iter().any(|run| run.process == pid && of_round.contains(&run.job));
+                begun.then_some(())
+            })
+            .await;
+            tokio::time::sleep(Duration::from_millis(dice.random_range(0..400))).await;
+            victim.pause();
+            let held = held_by(pid, &of_round, &runs.read());
+            accepted.extend(of_round);
+            if held.len() >= 4 || started.elapsed() > PATIENCE {
+                break held;
+            }
+            victim.resume();
+            jobs::drained(&client, PATIENCE).await;
+        };
         within(PATIENCE, &format!("its jobs to end elsewhere in round {round}"), || async {
             let all = runs.read();
             let elsewhere = |job: &String| all.iter().any(|run| run.ended && run.job == *job && run.process != pid);
@@ -68,6 +78,11 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let all = runs.read();
     let tally = tally(&accepted, &all);
     let completed = completed(&client).await;
+    // Its log may be a moment behind.
+    let told = Instant::now();
+    while jobs::refused_outcomes(&platform) < held_in_all && told.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let refused = jobs::refused_outcomes(&platform);
     platform.abandon("the drill's own jobs belong to no tenant of the API");
     let mut report = Report::new("worker-pause");
