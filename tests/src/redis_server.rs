@@ -8,6 +8,7 @@ use crate::disk::Disk;
 use crate::platform::faked_time::FakedTime;
 use crate::ports::Port;
 use crate::process::{Process, Recipe};
+use crate::wait::DEADLINE;
 
 #[derive(Debug)]
 pub struct RedisServer {
@@ -98,9 +99,13 @@ impl RedisServer {
         self.process.ready().await;
     }
 
-    /// A connection of the test's own, to look inside.
+    /// A connection of the test's own, to look inside. It is patient: the client library would give up an answer after half a
+    /// second, which is little on a busy machine.
     pub async fn connection(&self) -> redis::aio::MultiplexedConnection {
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(DEADLINE))
+            .set_response_timeout(Some(DEADLINE));
         let client = redis::Client::open(self.url()).expect("a Redis URL");
-        client.get_multiplexed_async_connection().await.expect("connect to Redis")
+        client.get_multiplexed_async_connection_with_config(&patient).await.expect("connect to Redis")
     }
 }

@@ -45,7 +45,7 @@ impl Sentinel {
                 answer => return answer,
             }
         }
-        let connection = self.client.get_multiplexed_async_connection().await?;
+        let connection = self.client.get_multiplexed_async_connection_with_config(&patient()).await?;
         question.query_async(self.connection.insert(connection)).await
     }
 }
@@ -110,12 +110,15 @@ impl Sentinels {
 
     /// A client for the master.
     pub(super) async fn client(&mut self) -> Result<Client, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT));
         let place = self.master().await?;
-        Ok(self.connect(place, &config).await?.0)
+        Ok(self.connect(place, &patient()).await?.0)
     }
+}
+
+fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(ANSWER_TIMEOUT))
 }
 
 /// The same way to a server at another place.

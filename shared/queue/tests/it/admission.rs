@@ -12,7 +12,7 @@ use postrider_queue::{
     QueueName,
 };
 
-use crate::server::{Server, WORK, config, done, job, retry, until, until_state, work};
+use crate::server::{Server, WORK, config, done, job, retry, until, until_completed, until_state, work};
 
 const PAYLOAD: usize = 8 << 10;
 
@@ -68,11 +68,7 @@ async fn drain(client: &QueueClient, taken: &[JobId]) {
         let then = NewJob { tenant: claimed.tenant.clone(), ..job("any") };
         async move { if first { Done::empty().then(then).into() } else { done() } }
     });
-    until("all is done", || async {
-        let stats = client.queue(&WORK).await.unwrap();
-        (stats.available + stats.running == 0 && stats.completed == 2 * taken.len() as u64).then_some(())
-    })
-    .await;
+    until_completed(client, 2 * taken.len() as u64).await;
     worker.stop().await;
     let runs = runs.lock().unwrap();
     for id in taken {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::{Server, WORK, config, done, job, until, work};
+use crate::server::{Server, WORK, config, done, job, until, until_completed, work};
 
 /// The longest command by Redis's own clock, in microseconds.
 async fn slowest(redis: &mut redis::aio::MultiplexedConnection) -> u64 {
@@ -48,7 +48,7 @@ async fn a_hundred_thousand_due_jobs_are_no_obstacle() {
     let _: () = redis::cmd("SLOWLOG").arg("RESET").query_async(&mut redis).await.unwrap();
     let started = Instant::now();
     let worker = work(&client, config(256), |_| async { done() });
-    until("all are done", || async { (client.queue(&WORK).await.unwrap().completed == MANY).then_some(()) }).await;
+    until_completed(&client, MANY).await;
     eprintln!("promoted and drained {MANY} in {:?}, slowest call {} µs", started.elapsed(), slowest(&mut redis).await);
     // What the machine's other work takes counts, too; huge.rs counts what a call does.
     assert!(slowest(&mut redis).await < 500_000, "a call took {} µs", slowest(&mut redis).await);

@@ -129,8 +129,14 @@ impl Server {
         QueueClient::connect(QueueConfig::new(self.url()).shards(shards)).await.unwrap()
     }
 
+    /// A connection of the test's own. It is patient: the client library would give up an answer after half a second, which
+    /// is little on a busy machine.
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let client = redis::Client::open(self.url()).unwrap();
+        client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
     }
 }
 
@@ -170,6 +176,19 @@ pub(crate) async fn until_state(client: &QueueClient, id: JobId, state: JobState
         client.get(id).await.unwrap().filter(|record| record.state == state)
     })
     .await
+}
+
+/// Waits until so many jobs are completed, as long as it goes on: how fast that is, is the machine's affair.
+pub(crate) async fn until_completed(client: &QueueClient, many: u64) {
+    let (mut seen, mut since) = (0, Instant::now());
+    while seen < many {
+        let completed = client.queue(&WORK).await.unwrap().completed;
+        if completed > seen {
+            (seen, since) = (completed, Instant::now());
+        }
+        assert!(since.elapsed() < PATIENCE, "{seen} of {many} jobs are completed, and no more");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 pub(crate) async fn until_parked(client: &QueueClient) {
