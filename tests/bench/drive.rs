@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::contestant::Contestant;
 
@@ -64,6 +65,21 @@ pub async fn run(contestant: Contestant, order: Order) {
         Contestant::Stock => stock::run(order, console).await,
         Contestant::Limit | Contestant::Bullmq => panic!("{} is not driven by this program", contestant.name()),
     }
+}
+
+/// Runs a worker until it is told to stop: in a task of its own, because the main thread is none of the runtime's, and to wake
+/// what waits there is a change of threads.
+async fn until_stopped<E: std::fmt::Debug + Send + 'static>(
+    worker: impl Future<Output = Result<(), E>> + Send + 'static,
+    console: &mut Console,
+) {
+    let mut running = JoinSet::new();
+    running.spawn(worker);
+    tokio::select! {
+        ended = running.join_next() => panic!("the worker works until it is stopped: {ended:?}"),
+        () = console.until("stop") => {}
+    }
+    running.shutdown().await;
 }
 
 /// Words to and from whoever started this process.

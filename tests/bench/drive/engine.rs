@@ -10,7 +10,7 @@ use postrider_queue::{
     Stop, WorkerConfig,
 };
 
-use super::{Console, Order, Role};
+use super::{Console, Order, Role, until_stopped};
 use crate::contestant::connect;
 use crate::parcel::{Parcel, Run, write_runs};
 
@@ -92,10 +92,7 @@ async fn work(client: &QueueClient, order: &Order, mut console: Console) {
     let backend = QueueBackend::new(client, config, Arc::new(policies));
     let session = backend.handle();
     let worker = WorkerBuilder::new("bench").backend(backend).build(handler);
-    tokio::select! {
-        ended = worker.run() => ended.expect("the worker works until it is stopped"),
-        () = console.until("stop") => {}
-    }
+    until_stopped(worker.run(), &mut console).await;
     session.close(Duration::from_secs(10)).await.expect("close the session");
     if let Some(path) = &order.runs {
         write_runs(path, &runs.lock().unwrap_or_else(PoisonError::into_inner));

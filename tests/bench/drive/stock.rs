@@ -7,7 +7,7 @@ use apalis::prelude::{BoxDynError, TaskSink as _, WorkerBuilder};
 use apalis_redis::{Config, RedisStorage};
 use futures::{StreamExt as _, stream};
 
-use super::{Console, Order, Role};
+use super::{Console, Order, Role, until_stopped};
 use crate::parcel::{Parcel, Run, write_runs};
 
 /// Of 10, 64, 256 and 512 a batch, the bench's tuning picks the fastest by `--concurrency`.
@@ -72,10 +72,7 @@ async fn work(storage: RedisStorage<Parcel>, order: &Order, mut console: Console
     };
     let started = console.start().await;
     let worker = WorkerBuilder::new(format!("stock-{}", std::process::id())).backend(storage).build(handler);
-    tokio::select! {
-        ended = worker.run() => ended.expect("the worker works until it is stopped"),
-        () = console.until("stop") => {}
-    }
+    until_stopped(worker.run(), &mut console).await;
     if let Some(path) = &order.runs {
         write_runs(path, &runs.lock().unwrap_or_else(PoisonError::into_inner));
     }
