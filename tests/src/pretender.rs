@@ -81,7 +81,7 @@ async fn serve(mut client: TcpStream, manner: Manner, loaded: Arc<AtomicBool>) {
             Manner::Version(version) => answers(&mut asked, &mut answer, |command| said_by(version, command)),
             Manner::Loading(_) if loaded.load(Ordering::SeqCst) => return,
             Manner::Loading(_) => {
-                answers(&mut asked, &mut answer, |_| b"-LOADING Redis is loading the dataset in memory\r\n".to_vec())
+                answers(&mut asked, &mut answer, |_| b"-LOADING Redis is loading the dataset in memory\r\n".to_vec());
             }
         }
         if client.write_all(&answer).await.is_err() {

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use chrono::Utc;
 use postrider_queue::{JobId, NewJob};
 use postrider_scheduler::sweeper::Sweeper;
 use postrider_shared::{
@@ -111,7 +110,7 @@ async fn a_payload_follows_a_redrive_and_goes_with_a_discarded_letter(office: Of
             death_number: 1,
             attempts: 1,
             error: "no".to_owned(),
-            died_at: Utc::now(),
+            died_at: office.clock.now(),
         };
         office.stores.dead_letters.archive(AllTenants, &[letter]).await.unwrap();
         forget(&office, id).await;
@@ -126,8 +125,8 @@ async fn a_payload_follows_a_redrive_and_goes_with_a_discarded_letter(office: Of
     let row = |id: JobId| rows.items.iter().find(|row| row.job_id == id.to_string()).unwrap().id;
     office.stores.dead_letters.discard(office.tenant, row(letters[0])).await.unwrap();
     let redriver = Redriver::new(office.stores.dead_letters.clone(), office.queue.clone());
-    let redriven = redriver.redrive(office.tenant, row(letters[1]), None).await.unwrap();
-    let Redriven::Enqueued { job, .. } = redriven else { panic!("{redriven:?}") };
+    let answer = redriver.redrive(office.tenant, row(letters[1]), None).await.unwrap();
+    let Redriven::Enqueued { job, .. } = answer else { panic!("{answer:?}") };
     storage.hours(&office, 3).await;
     assert!(!storage.is_there(&office, &references[0]).await, "nobody wants it");
     assert!(storage.is_there(&office, &references[1]).await, "the job in its place waits");
