@@ -18,7 +18,10 @@ mod m20261121_000008_idempotent_requests;
 mod m20261121_000009_dead_letter_groups;
 mod m20261121_000010_provider_limits;
 mod m20261121_000011_request_seeds;
+mod m20261121_000012_redriven_jobs;
 mod m20261121_000013_stored_payloads;
+mod m20261121_000014_dead_letter_indexes;
+mod m20261121_000015_dead_letter_histories;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -41,7 +44,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_dead_letter_groups::Migration),
             Box::new(m20261121_000010_provider_limits::Migration),
             Box::new(m20261121_000011_request_seeds::Migration),
+            Box::new(m20261121_000012_redriven_jobs::Migration),
             Box::new(m20261121_000013_stored_payloads::Migration),
+            Box::new(m20261121_000014_dead_letter_indexes::Migration),
+            Box::new(m20261121_000015_dead_letter_histories::Migration),
         ]
     }
 }

@@ -15,7 +15,7 @@ use postrider_shared::{
 use crate::duty::{Duty, DutyError, Step};
 
 /// Dead letters per shard and step.
-const BATCH: u32 = 100;
+const BATCH: u32 = 256;
 /// A redrive takes milliseconds; one that began this long ago has lost its process.
 const REDRIVE_LOST_AFTER: Duration = Duration::from_secs(30);
 

@@ -7,11 +7,13 @@ mod archive;
 mod bulk;
 mod filter;
 mod group;
+mod history;
+mod origin;
 mod redrive;
 mod row;
 mod store;
 
-pub use bulk::{BulkStep, Place};
+pub use bulk::{BulkStep, Place, STEP};
 pub use filter::{DeadLetterFilter, DeadLetterGroup};
 pub use redrive::{Redriven, Redriver};
 pub use row::Model as DeadLetter;

@@ -17,6 +17,7 @@ mod peers;
 mod pipeline;
 mod product;
 mod profile;
+mod redrive;
 mod shards;
 mod table;
 
@@ -125,6 +126,13 @@ enum Scenario {
         #[arg(long, default_value_t = 50)]
         mails: usize,
     },
+    /// Dead letters: from Redis to the database, and back to the queue by a filter.
+    Redrive {
+        #[arg(long, default_value_t = 100_000)]
+        letters: usize,
+        #[arg(long, default_value = "both")]
+        database: redrive::Databases,
+    },
     /// All of it: every scenario with every contestant in rotation, medians, ratios, promises.
     Table(table::Options),
     /// Plays a contestant in a process of its own.
@@ -167,6 +175,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
+        Scenario::Redrive { letters, database } => redrive::run(letters, database, sync).await,
         Scenario::Drive { contestant, order } => {
             drive::run(contestant, order).await;
             return None;

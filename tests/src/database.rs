@@ -23,12 +23,21 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     pub async fn create(kind: DatabaseKind, folder: &Path) -> Self {
+        Self::with(kind, folder, false).await
+    }
+
+    /// With every commit on disk, as in production: for measurements.
+    pub async fn durable(kind: DatabaseKind, folder: &Path) -> Self {
+        Self::with(kind, folder, true).await
+    }
+
+    async fn with(kind: DatabaseKind, folder: &Path, durable: bool) -> Self {
         let database = match kind {
             DatabaseKind::Sqlite => {
                 Self { url: format!("sqlite://{}?mode=rwc", folder.join("postrider.db").display()), _server: None }
             }
             DatabaseKind::Postgres => {
-                let (url, server) = postgres::database(folder).await;
+                let (url, server) = postgres::database(folder, durable).await;
                 Self { url, _server: server }
             }
         };

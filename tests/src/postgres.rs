@@ -1,4 +1,4 @@
-//! A private PostgreSQL server on loopback, without fsync: its data need not outlive the test.
+//! A private PostgreSQL server on loopback, without fsync unless it is measured: its data need not outlive the test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,10 +21,10 @@ pub struct Server {
 }
 
 /// A new, empty database: on the server the settings name, or on a private one, which is returned to be kept.
-pub async fn database(log_folder: &Path) -> (String, Option<Server>) {
+pub async fn database(log_folder: &Path, durable: bool) -> (String, Option<Server>) {
     let server = match settings::postgres_server() {
         Some(_) => None,
-        None => Some(Server::start(log_folder).await),
+        None => Some(Server::start(log_folder, durable).await),
     };
     let base = server.as_ref().map_or_else(|| settings::postgres_server().unwrap_or_default(), Server::base_url);
     let name = format!("postrider_{}", Uuid::new_v4().simple());
@@ -35,7 +35,7 @@ pub async fn database(log_folder: &Path) -> (String, Option<Server>) {
 }
 
 impl Server {
-    pub async fn start(log_folder: &Path) -> Self {
+    pub async fn start(log_folder: &Path, durable: bool) -> Self {
         let programs = programs();
         // PostgreSQL refuses root, so as root it runs as its own user, in a folder that user owns.
         let privileges = if rustix::process::getuid().is_root() {
@@ -67,7 +67,7 @@ impl Server {
                 "-c",
                 "unix_socket_directories=",
                 "-c",
-                "fsync=off",
+                if durable { "fsync=on" } else { "fsync=off" },
                 "-c",
                 "max_connections=200",
             ]

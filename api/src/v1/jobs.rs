@@ -28,7 +28,6 @@ use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
 
 pub use priority::Priority;
-pub(super) use submission::accepted;
 pub use submission::{Submission, UniqueHold};
 pub(super) use view::shown_payload;
 pub use view::{Attempt, Job, JobState};
@@ -82,11 +81,16 @@ async fn submit(
     let submission: Submission = json::up_to(apart::body_limit(&app), request).await?;
     let mut job = submission.into_job(&app, caller, tenant, key, app.payload_limit())?;
     let apart = apart::store(&app, tenant, &mut job).await?;
-    let answer = app.queue().enqueue(job).await;
+    let enqueued = app.queue().enqueue(job).await;
     if let Some(apart) = apart {
-        apart.settle(&app, &answer).await;
+        apart.settle(&app, &enqueued).await;
     }
-    let accepted = submission::accepted(answer?)?;
+    answer(enqueued?)
+}
+
+/// 202 with the job and where it can be followed.
+pub fn answer(enqueued: postrider_queue::Enqueued) -> Answer<Response> {
+    let accepted = submission::accepted(enqueued)?;
     let location = format!("/v1/jobs/{}", accepted.id);
     let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);

@@ -1,35 +1,49 @@
 use chrono::{DateTime, SubsecRound, Utc};
-use postrider_queue::JobId;
 use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Column, DeadLetter, DeadLetterState, Entity, group};
+use super::{Column, DeadLetter, DeadLetterState, Entity, group, history};
 use crate::{
     database::{StoreError, Transaction},
     ids::{DeadLetterId, TenantId},
 };
+
+/// Rows of one statement: a database takes 32,766 values at most.
+const TOGETHER: usize = 500;
 
 /// Writes rows for dead letters that have none; repeats change nothing. All of them have their row when this is committed.
 pub(super) async fn archive(
     tx: &Transaction,
     now: DateTime<Utc>,
     letters: &[postrider_queue::DeadLetter],
-) -> Result<Vec<(JobId, u64)>, StoreError> {
-    let mut archived = Vec::with_capacity(letters.len());
-    for letter in letters {
-        Entity::insert(row(now, letter)?.into_active_model())
+) -> Result<(), StoreError> {
+    for letters in letters.chunks(TOGETHER) {
+        let rows: Vec<_> = letters.iter().map(|letter| row(now, letter)).collect::<Result<_, _>>()?;
+        let histories =
+            rows.iter().zip(letters).map(|(row, letter)| history(row.id, letter)).collect::<Result<_, _>>()?;
+        Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
             .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
             .exec_without_returning(tx.connection())
             .await?;
-        archived.push((letter.record.id, letter.death_number));
+        history::write(tx.connection(), histories).await?;
     }
-    Ok(archived)
+    Ok(())
+}
+
+fn history(letter_id: DeadLetterId, letter: &postrider_queue::DeadLetter) -> Result<history::Model, StoreError> {
+    let attempts =
+        serde_json::to_string(&letter.record.history).map_err(|error| invalid(&error))?.replace("\\u0000", "");
+    Ok(history::Model { letter_id, attempts })
+}
+
+fn invalid(error: &serde_json::Error) -> StoreError {
+    StoreError::invalid("job", error.to_string())
 }
 
 fn row(now: DateTime<Utc>, letter: &postrider_queue::DeadLetter) -> Result<DeadLetter, StoreError> {
     let record = &letter.record;
     let job_id = record.id.to_string();
-    let invalid = |error: serde_json::Error| StoreError::invalid("lane", error.to_string());
     Ok(DeadLetter {
         id: DeadLetterId::derived(&[&job_id, &letter.death_number.to_string()]),
         // To the engine a tenant is any text. One that is none of ours must not keep the others in Redis.
@@ -38,7 +52,7 @@ fn row(now: DateTime<Utc>, letter: &postrider_queue::DeadLetter) -> Result<DeadL
         death_number: i64::try_from(letter.death_number).unwrap_or(i64::MAX),
         kind: record.kind.to_string(),
         queue: record.queue.to_string(),
-        lane: serde_json::to_string(&record.lane).map_err(invalid)?,
+        lane: serde_json::to_string(&record.lane).map_err(|error| invalid(&error))?,
         payload: record.payload.clone(),
         attempts: i32::try_from(letter.attempts).unwrap_or(i32::MAX),
         max_attempts: i32::try_from(record.max_attempts).unwrap_or(i32::MAX),
@@ -51,6 +65,15 @@ fn row(now: DateTime<Utc>, letter: &postrider_queue::DeadLetter) -> Result<DeadL
         note: None,
         updated_at: now,
         error_group: group::fingerprint(record.kind.as_str(), &letter.error),
-        history: serde_json::to_string(&record.history).map_err(invalid)?.replace("\\u0000", ""),
+        history: history::ELSEWHERE.to_owned(),
+        priority: record.priority.to_string(),
+        recipient: record.recipient.map(|key| key.to_string()),
+        unique_for: other_than_default(&record.unique_for).map_err(|error| invalid(&error))?,
+        links: other_than_default(&record.links).map_err(|error| invalid(&error))?,
     })
+}
+
+/// As JSON. Few jobs have it.
+fn other_than_default<T: Default + PartialEq + Serialize>(value: &T) -> Result<Option<String>, serde_json::Error> {
+    (*value != T::default()).then(|| serde_json::to_string(value)).transpose()
 }

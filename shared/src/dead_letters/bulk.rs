@@ -1,25 +1,36 @@
 //! Redriving and discarding many dead letters, a bounded step at a time.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use postrider_queue::{Enqueued, NewJob, QueueError};
+use postrider_queue::QueueError;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{LockBehavior, LockType},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, Func, LockBehavior, LockType, Query},
 };
 
 use super::{
-    ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, DeadLetters, Entity, Redriven,
-    redrive::Redriver,
+    ActiveModel, Column, DeadLetterFilter, DeadLetterState, DeadLetters, Entity,
+    origin::Origin,
+    redrive::{Redriver, verdict},
 };
 use crate::{
-    database::StoreError,
+    database::{StoreError, Transaction},
     ids::{DeadLetterId, TenantId},
     outbox::{Enqueue, RelayError},
 };
 
 /// Where the next step begins: after the letter that died then, under that id.
 pub type Place = (DateTime<Utc>, DeadLetterId);
+
+/// Letters that are moved by one statement. Each costs a commit, which a disk makes slow, whatever their number.
+const TOGETHER: u64 = 2_000;
+/// Letters of one step of a redrive: while some are enqueued, the next ones are read.
+pub const STEP: u64 = 5 * TOGETHER;
+/// Payloads that are in memory together end a statement sooner.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,17 +43,32 @@ pub struct BulkStep {
     pub next: Option<Place>,
 }
 
+/// A letter that may be taken, and how much it weighs.
+#[derive(FromQueryResult)]
+struct Found {
+    id: DeadLetterId,
+    died_at: DateTime<Utc>,
+    bytes: i64,
+}
+
+/// Letters that were taken: they are `redriving`. Oldest death first.
+struct Taken {
+    origins: Vec<Origin>,
+    next: Option<Place>,
+}
+
 impl DeadLetters {
-    /// Moves up to `limit` dead letters of the filter on to `state`, oldest death first, from `after` on. Two processes that do
-    /// this at once move different ones.
-    pub(super) async fn take(
+    /// Up to `limit` dead letters of the filter, oldest death first, from `after` on, and where the next ones begin. Nobody else
+    /// picks them before the transaction ends.
+    async fn pick(
         &self,
+        tx: &Transaction,
         tenant: TenantId,
         filter: &DeadLetterFilter,
         after: Option<Place>,
         limit: u64,
-        changes: ActiveModel,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
+    ) -> Result<(Vec<DeadLetterId>, Option<Place>), StoreError> {
+        let limit = limit.min(TOGETHER);
         let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..filter.clone() };
         let mut select = Entity::find().filter(dead.condition(tenant));
         if let Some((at, id)) = after {
@@ -52,46 +78,83 @@ impl DeadLetters {
                 .filter(Column::DiedAt.gte(at))
                 .filter(Condition::any().add(Column::DiedAt.gt(at)).add(same_time));
         }
-        let tx = self.database().write().await?;
-        let taken = select
+        let mut found = select
+            .select_only()
+            .columns([Column::Id, Column::DiedAt])
+            .column_as(Expr::cust("CAST(LENGTH(payload) AS BIGINT)"), "bytes")
             .order_by_asc(Column::DiedAt)
             .order_by_asc(Column::Id)
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_model::<Found>()
             .all(tx.connection())
             .await?;
-        if !taken.is_empty() {
-            let changes = ActiveModel { updated_at: Set(self.now()), ..changes };
-            let ids = taken.iter().map(|letter| letter.id);
-            Entity::update_many()
-                .set(changes)
-                .filter(Column::Id.is_in(ids))
-                .filter(Column::State.eq(DeadLetterState::Dead))
-                .exec(tx.connection())
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(taken)
+        let mut bytes = 0;
+        let fitting = found.iter().take_while(|letter| {
+            bytes += letter.bytes.unsigned_abs();
+            bytes <= MAX_BYTES
+        });
+        let fitting = fitting.count().max(1);
+        let more = found.len() as u64 == limit || fitting < found.len();
+        found.truncate(fitting);
+        let next = found.last().filter(|_| more).map(|last| (last.died_at, last.id));
+        Ok((found.into_iter().map(|letter| letter.id).collect(), next))
     }
 
-    /// `redriving` → `redriven` for all of these. Which job took a letter's place follows from the letter.
-    async fn redriven_many(&self, tenant: TenantId, ids: &[DeadLetterId]) -> Result<(), StoreError> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let changes = ActiveModel {
-            state: Set(DeadLetterState::Redriven),
-            updated_at: Set(self.now()),
-            ..ActiveModel::default()
-        };
+    /// `dead` → `redriving` for up to `limit` letters of the filter, with another payload if one is given.
+    async fn begin_many(
+        &self,
+        tenant: TenantId,
+        filter: &DeadLetterFilter,
+        payload: Option<&[u8]>,
+        after: Option<Place>,
+        limit: u64,
+    ) -> Result<Taken, StoreError> {
         let tx = self.database().write().await?;
-        Entity::update_many()
-            .set(changes)
-            .filter(Column::TenantId.eq(tenant))
-            .filter(Column::Id.is_in(ids.iter().copied()))
-            .filter(Column::State.eq(DeadLetterState::Redriving))
-            .exec(tx.connection())
-            .await?;
+        let (ids, next) = self.pick(&tx, tenant, filter, after, limit).await?;
+        let mut origins = HashMap::with_capacity(ids.len());
+        if !ids.is_empty() {
+            let changes = ActiveModel {
+                state: Set(DeadLetterState::Redriving),
+                redrive_payload: Set(payload.map(<[u8]>::to_vec)),
+                note: Set(None),
+                updated_at: Set(self.now()),
+                ..ActiveModel::default()
+            };
+            let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Dead, &ids));
+            // Without the errors and the history of the attempts, which are most of a row.
+            let update = update.into_query().returning(Query::returning().columns(Origin::COLUMNS)).take();
+            for row in tx.connection().query_all(&update).await? {
+                let origin = Origin::from_query_result(&row, "")?;
+                origins.insert(origin.id, origin);
+            }
+        }
+        tx.commit().await?;
+        Ok(Taken { origins: ids.iter().filter_map(|id| origins.remove(id)).collect(), next })
+    }
+
+    /// `redriving` → `redriven` for those that are in the queue, and → `dead` for those that it refused. Which job took a
+    /// letter's place follows from the letter.
+    async fn settle_many(
+        &self,
+        redriven: &[DeadLetterId],
+        refused: Vec<(DeadLetterId, String)>,
+    ) -> Result<(), StoreError> {
+        let tx = self.database().write().await?;
+        if !redriven.is_empty() {
+            let changes = ActiveModel {
+                state: Set(DeadLetterState::Redriven),
+                updated_at: Set(self.now()),
+                ..ActiveModel::default()
+            };
+            let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Redriving, redriven));
+            update.exec(tx.connection()).await?;
+        }
+        for (id, reason) in refused {
+            let changes = self.refusal(reason);
+            let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Redriving, &[id]));
+            update.exec(tx.connection()).await?;
+        }
         tx.commit().await
     }
 
@@ -103,20 +166,36 @@ impl DeadLetters {
         after: Option<Place>,
         limit: u64,
     ) -> Result<BulkStep, StoreError> {
-        let changes = ActiveModel { state: Set(DeadLetterState::Discarded), ..ActiveModel::default() };
-        let taken = self.take(tenant, filter, after, limit, changes).await?;
-        Ok(BulkStep { settled: taken.len() as u64, refused: 0, next: next(&taken, limit) })
+        let tx = self.database().write().await?;
+        let (ids, next) = self.pick(&tx, tenant, filter, after, limit).await?;
+        if !ids.is_empty() {
+            let changes = ActiveModel {
+                state: Set(DeadLetterState::Discarded),
+                updated_at: Set(self.now()),
+                ..ActiveModel::default()
+            };
+            let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Dead, &ids));
+            update.exec(tx.connection()).await?;
+        }
+        tx.commit().await?;
+        Ok(BulkStep { settled: ids.len() as u64, refused: 0, next })
     }
 }
 
-fn next(taken: &[DeadLetter], limit: u64) -> Option<Place> {
-    let last = taken.last().filter(|_| taken.len() as u64 == limit)?;
-    Some((last.died_at, last.id))
+/// The compare of the compare-and-set, for letters that were found as their tenant's.
+///
+/// Only the primary key may find them: a PostgreSQL without statistics would rather go through all letters in this state. So
+/// the state is compared in a form that no index has.
+fn still(state: DeadLetterState, ids: &[DeadLetterId]) -> Condition {
+    let now = Expr::expr(Func::coalesce([Expr::col(Column::State), Expr::val("")]));
+    Condition::all()
+        .add(Column::Id.is_in(ids.iter().copied()))
+        .add(sea_orm::sea_query::ExprTrait::eq(now, state.as_str()))
 }
 
 impl<Q: Enqueue> Redriver<Q> {
     /// Redrives up to `limit` dead letters of the filter, each once, whatever crashes: the same three steps as for a single
-    /// one, for all of them together. A letter whose process ended in between is `redriving` and finished by the sweep.
+    /// one, for many of them together. A letter whose process ended in between is `redriving` and finished by the sweep.
     pub async fn redrive_many(
         &self,
         tenant: TenantId,
@@ -125,47 +204,67 @@ impl<Q: Enqueue> Redriver<Q> {
         after: Option<Place>,
         limit: u64,
     ) -> Result<BulkStep, RelayError> {
-        let changes = ActiveModel {
-            state: Set(DeadLetterState::Redriving),
-            redrive_payload: Set(payload.map(<[u8]>::to_vec)),
-            note: Set(None),
-            ..ActiveModel::default()
-        };
-        let letters = self.letters().take(tenant, filter, after, limit, changes).await?;
-        let mut step = BulkStep { next: next(&letters, limit), ..BulkStep::default() };
-        let (mut jobs, mut alone): (Vec<(DeadLetter, NewJob)>, Vec<DeadLetter>) = (Vec::new(), Vec::new());
-        for letter in letters {
-            let letter = DeadLetter { redrive_payload: payload.map(<[u8]>::to_vec), ..letter };
-            match letter.redrive_job() {
-                Ok(job) => jobs.push((letter, job)),
-                Err(_) => alone.push(letter),
+        let mut step = BulkStep::default();
+        let mut taken = self.letters().begin_many(tenant, filter, payload, after, limit).await?;
+        loop {
+            let many = taken.origins.len() as u64;
+            let left = limit.saturating_sub(step.settled + step.refused + many);
+            step.next = taken.next;
+            // While these are enqueued, the next ones are read.
+            let following = async {
+                let after = taken.next.filter(|_| left > 0)?;
+                Some(self.letters().begin_many(tenant, filter, payload, Some(after), left).await)
+            };
+            let (brought, following) = tokio::join!(self.bring(&taken.origins), following);
+            let refused = brought?;
+            step.refused += refused;
+            step.settled += many - refused;
+            match following {
+                Some(following) => taken = following?,
+                None => return Ok(step),
             }
         }
-        match self.queue().enqueue_many(jobs.iter().map(|(_, job)| job.clone()).collect()).await {
-            Ok(answers) => {
-                let mut redriven = Vec::with_capacity(jobs.len());
-                for ((letter, _), answer) in jobs.into_iter().zip(answers) {
-                    match answer {
-                        Enqueued::Created(_) | Enqueued::Exists(_) => redriven.push(letter.id),
-                        Enqueued::UniqueTaken(_)
-                        | Enqueued::IdempotencyConflict(_)
-                        | Enqueued::Replaced(_)
-                        | Enqueued::BatchClosed(_) => alone.push(letter),
-                    }
+    }
+
+    /// Enqueues letters that are `redriving` and settles each; returns how many were refused.
+    pub(super) async fn bring(&self, origins: &[Origin]) -> Result<u64, RelayError> {
+        let (mut found, mut jobs) = (Vec::with_capacity(origins.len()), Vec::new());
+        let mut verdicts = Vec::with_capacity(origins.len());
+        for origin in origins {
+            match origin.job() {
+                Ok(job) => {
+                    found.push(origin);
+                    jobs.push(job);
                 }
-                self.letters().redriven_many(tenant, &redriven).await?;
-                step.settled += redriven.len() as u64;
+                Err(error) => verdicts.push((origin.id, Err(error.to_string()))),
+            }
+        }
+        let of = |answer| verdict(answer).map_err(|refusal| refusal.to_string());
+        match self.queue().enqueue_many(jobs).await {
+            Ok(answers) => {
+                verdicts.extend(found.into_iter().zip(answers).map(|(origin, answer)| (origin.id, of(answer))));
             }
             // The queue refuses one of them for ever and said so before it took any: each for itself.
-            Err(QueueError::Invalid { .. }) => alone.extend(jobs.into_iter().map(|(letter, _)| letter)),
+            Err(QueueError::Invalid { .. }) => {
+                for origin in found {
+                    match self.queue().enqueue_many(vec![origin.job()?]).await {
+                        Ok(answers) => verdicts.extend(answers.into_iter().map(|answer| (origin.id, of(answer)))),
+                        Err(error @ QueueError::Invalid { .. }) => verdicts.push((origin.id, Err(error.to_string()))),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
             Err(error) => return Err(error.into()),
         }
-        for letter in alone {
-            match self.enqueue(letter).await? {
-                Redriven::Enqueued { .. } => step.settled += 1,
-                Redriven::UniqueTaken { .. } | Redriven::Refused(_) | Redriven::Discarded(_) => step.refused += 1,
+        let (mut redriven, mut refused) = (Vec::with_capacity(verdicts.len()), Vec::new());
+        for (id, verdict) in verdicts {
+            match verdict {
+                Ok(_) => redriven.push(id),
+                Err(reason) => refused.push((id, reason)),
             }
         }
-        Ok(step)
+        let many = refused.len() as u64;
+        self.letters().settle_many(&redriven, refused).await?;
+        Ok(many)
     }
 }

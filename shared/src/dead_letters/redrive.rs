@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use postrider_queue::{Enqueued, JobId, QueueClient, QueueError};
 
-use super::{BegunRedrive, DeadLetter, DeadLetters};
+use super::{BegunRedrive, DeadLetter, DeadLetters, origin::Origin};
 use crate::{
     database::{AllTenants, StoreError},
     ids::{DeadLetterId, TenantId},
@@ -49,14 +51,22 @@ impl<Q: Enqueue> Redriver<Q> {
         }
     }
 
-    /// Ends redrives that began before `before` and did not end; returns how many it looked at.
+    /// Ends redrives that began before `before` and did not end; returns how many it looked at. An error is that of one
+    /// tenant; the others had their turn.
     pub async fn sweep(&self, before: DateTime<Utc>, limit: u64) -> Result<usize, RelayError> {
         let letters = self.letters.redriving(AllTenants, before, limit).await?;
         let count = letters.len();
+        let mut by_tenant: BTreeMap<TenantId, Vec<Origin>> = BTreeMap::new();
         for letter in letters {
-            self.enqueue(letter).await?;
+            by_tenant.entry(letter.tenant_id).or_default().push(letter.into());
         }
-        Ok(count)
+        let mut failed = None;
+        for origins in by_tenant.into_values() {
+            if let Err(error) = self.bring(&origins).await {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(count), Err)
     }
 
     pub(super) fn letters(&self) -> &DeadLetters {
@@ -67,7 +77,7 @@ impl<Q: Enqueue> Redriver<Q> {
         &self.queue
     }
 
-    pub(super) async fn enqueue(&self, letter: DeadLetter) -> Result<Redriven, RelayError> {
+    async fn enqueue(&self, letter: DeadLetter) -> Result<Redriven, RelayError> {
         let (tenant, id) = (letter.tenant_id, letter.id);
         let job = match letter.redrive_job() {
             Ok(job) => job,
@@ -79,24 +89,40 @@ impl<Q: Enqueue> Redriver<Q> {
             Err(error @ QueueError::Invalid { .. }) => return self.refuse(&letter, &error.to_string()).await,
             Err(error) => return Err(error.into()),
         };
-        match enqueued.first() {
-            Some(Enqueued::BatchClosed(_)) => self.refuse(&letter, "its batch has ended").await,
-            Some(
-                Enqueued::Created(job)
-                | Enqueued::Exists(job)
-                | Enqueued::IdempotencyConflict(job)
-                | Enqueued::Replaced(job),
-            ) => Ok(Redriven::Enqueued { job: *job, letter: self.letters.redriven(tenant, id, *job).await? }),
-            Some(Enqueued::UniqueTaken(holder)) => {
-                let reason = format!("a job like this one is in the queue already: {holder}");
-                let letter = self.letters.redrive_refused(tenant, id, &reason).await?;
-                Ok(Redriven::UniqueTaken { holder: *holder, letter })
+        let answer =
+            *enqueued.first().ok_or_else(|| QueueError::Corrupt("no answer for an enqueued job".to_owned()))?;
+        match verdict(answer) {
+            Ok(job) => Ok(Redriven::Enqueued { job, letter: self.letters.redriven(tenant, id, job).await? }),
+            Err(refusal @ Refusal::UniqueTaken(holder)) => {
+                let letter = self.letters.redrive_refused(tenant, id, &refusal.to_string()).await?;
+                Ok(Redriven::UniqueTaken { holder, letter })
             }
-            None => Err(QueueError::Corrupt("no answer for an enqueued job".to_owned()).into()),
+            Err(refusal @ Refusal::BatchEnded) => self.refuse(&letter, &refusal.to_string()).await,
         }
     }
 
     async fn refuse(&self, letter: &DeadLetter, reason: &str) -> Result<Redriven, RelayError> {
         Ok(Redriven::Refused(self.letters.redrive_refused(letter.tenant_id, letter.id, reason).await?))
+    }
+}
+
+/// Why the queue did not take a job that is well formed. The text is the letter's note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("a job like this one is in the queue already: {0}")]
+    UniqueTaken(JobId),
+    #[error("its batch has ended")]
+    BatchEnded,
+}
+
+/// The job that stands for the letter now, if one does.
+pub(super) fn verdict(answer: Enqueued) -> Result<JobId, Refusal> {
+    match answer {
+        Enqueued::Created(job)
+        | Enqueued::Exists(job)
+        | Enqueued::IdempotencyConflict(job)
+        | Enqueued::Replaced(job) => Ok(job),
+        Enqueued::UniqueTaken(holder) => Err(Refusal::UniqueTaken(holder)),
+        Enqueued::BatchClosed(_) => Err(Refusal::BatchEnded),
     }
 }

@@ -1,16 +1,16 @@
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
-use postrider_queue::{JobId, JobKind, Lane, Links, NewJob, Priority, QueueName, UniqueFor, UniqueKey};
+use postrider_queue::{JobId, NewJob};
 use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
 
-use super::DeadLetterState;
+use super::{
+    DeadLetterState,
+    origin::{self, Origin},
+};
 use crate::{
     database::StoreError,
     ids::{DeadLetterId, TenantId},
-    jobs,
 };
 
 /// A job that failed for good.
@@ -25,7 +25,7 @@ pub struct Model {
     pub death_number: i64,
     pub kind: String,
     pub queue: String,
-    /// The [`Lane`] as JSON.
+    /// The lane as JSON.
     pub lane: String,
     /// As it was in the queue; it may be what could not be decoded.
     pub payload: Vec<u8>,
@@ -43,8 +43,16 @@ pub struct Model {
     pub updated_at: DateTime<Utc>,
     /// Which letters died of the same thing.
     pub error_group: String,
-    /// The attempts that failed, as JSON.
+    /// The attempts that failed, as JSON, oldest first: from a table of their own, unless the row is of an earlier version.
     pub history: String,
+    /// Which of the tenant's jobs go first.
+    pub priority: String,
+    /// Whom it was for, as limits know it.
+    pub recipient: Option<String>,
+    /// How long it held its unique key, as JSON; by default if absent.
+    pub unique_for: Option<String>,
+    /// Its links to other jobs as JSON, if it had any.
+    pub links: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -62,38 +70,15 @@ impl Model {
         match (&self.redriven_job_id, self.state) {
             (Some(job), _) => job.parse().map(Some).map_err(unreadable),
             // Redriven together with others: its id follows from the letter.
-            (None, DeadLetterState::Redriven) => self.successor_id().map(Some).map_err(unreadable),
+            (None, DeadLetterState::Redriven) => {
+                origin::successor(&self.job_id, self.death_number).map(Some).map_err(unreadable)
+            }
             (None, DeadLetterState::Dead | DeadLetterState::Redriving | DeadLetterState::Discarded) => Ok(None),
         }
     }
 
-    fn successor_id(&self) -> Result<JobId, postrider_queue::QueueError> {
-        let old: JobId = self.job_id.parse()?;
-        Ok(JobId::derived(old.shard(), &["redrive", &self.job_id, &self.death_number.to_string()]))
-    }
-
     /// The job that takes the place of this one: the same for every call, so that it is enqueued once.
     pub fn redrive_job(&self) -> Result<NewJob, StoreError> {
-        let unreadable = |reason: String| StoreError::Unreadable { what: "dead letter", reason };
-        let name = |error: postrider_queue::QueueError| unreadable(error.to_string());
-        let old: JobId = self.job_id.parse().map_err(name)?;
-        let lane: Lane = serde_json::from_str(&self.lane).map_err(|error| unreadable(error.to_string()))?;
-        Ok(NewJob {
-            tenant: self.tenant_id.into(),
-            id: Some(self.successor_id().map_err(name)?),
-            kind: JobKind::parse(self.kind.as_str()).map_err(name)?,
-            queue: QueueName::parse(self.queue.as_str()).map_err(name)?,
-            lane,
-            priority: Priority::Normal,
-            payload: self.redrive_payload.clone().unwrap_or_else(|| self.payload.clone()),
-            run_at: None,
-            max_attempts: u32::try_from(self.max_attempts).unwrap_or(1).max(1),
-            keep: jobs::find(&self.kind).map_or(Duration::from_hours(24), |kind| kind.keep),
-            unique_key: self.unique_key.clone().map(UniqueKey),
-            unique_for: UniqueFor::default(),
-            idempotency_key: None,
-            links: Links { redriven_from: Some(old), ..Links::default() },
-            recipient: None, // the row does not keep it
-        })
+        Origin::from(self.clone()).job()
     }
 }

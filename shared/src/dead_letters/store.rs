@@ -1,14 +1,16 @@
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use postrider_queue::JobId;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect, sea_query::Expr,
 };
 
-use super::{ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, archive};
+use super::{ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, archive, history};
 use crate::{
     clock::Clock,
-    database::{AllTenants, Cursor, Database, Page, StoreError, page::newest_first},
+    database::{AllTenants, Cursor, Database, MAX_PAGE, Page, StoreError, page::newest_first},
     ids::{DeadLetterId, TenantId},
 };
 
@@ -54,9 +56,9 @@ impl DeadLetters {
         letters: &[postrider_queue::DeadLetter],
     ) -> Result<Vec<(JobId, u64)>, StoreError> {
         let tx = self.database.write().await?;
-        let archived = archive::archive(&tx, self.clock.now(), letters).await?;
+        archive::archive(&tx, self.clock.now(), letters).await?;
         tx.commit().await?;
-        Ok(archived)
+        Ok(letters.iter().map(|letter| (letter.record.id, letter.death_number)).collect())
     }
 
     pub async fn get(&self, tenant: TenantId, id: DeadLetterId) -> Result<DeadLetter, StoreError> {
@@ -77,10 +79,25 @@ impl DeadLetters {
         cursor: Option<Cursor>,
         limit: u64,
     ) -> Result<Page<DeadLetter>, StoreError> {
-        let select = Entity::find().filter(filter.condition(tenant));
         let key = |row: &DeadLetter| Cursor::after(row.died_at, row.id.0);
         let order = (Column::DiedAt, Column::Id);
-        Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
+        // The index goes by state: letters of all states are put together from those of each.
+        let states = filter.state.map_or_else(|| DeadLetterState::ALL.to_vec(), |state| vec![state]);
+        let (mut items, mut more) = (Vec::new(), false);
+        for state in states {
+            let filter = DeadLetterFilter { state: Some(state), ..filter.clone() };
+            let select = Entity::find().filter(filter.condition(tenant));
+            let page = newest_first(self.database.reader(), select, order, cursor, limit, key).await?;
+            more |= page.next.is_some();
+            items.extend(page.items);
+        }
+        items.sort_by_key(|row| Reverse((row.died_at, row.id)));
+        let most = usize::try_from(limit.clamp(1, MAX_PAGE)).unwrap_or(usize::MAX);
+        more |= items.len() > most;
+        items.truncate(most);
+        let next = items.last().filter(|_| more).map(key);
+        history::fill(self.database.reader(), &mut items).await?;
+        Ok(Page { items, next })
     }
 
     /// `dead` → `redriving`, with another payload if one is given.
@@ -121,13 +138,18 @@ impl DeadLetters {
         id: DeadLetterId,
         reason: &str,
     ) -> Result<DeadLetter, StoreError> {
-        let changes = ActiveModel {
+        Ok(self.step(tenant, id, DeadLetterState::Redriving, self.refusal(reason.to_owned())).await?.1)
+    }
+
+    /// What a refusal changes.
+    pub(super) fn refusal(&self, reason: String) -> ActiveModel {
+        ActiveModel {
             state: Set(DeadLetterState::Dead),
             redrive_payload: Set(None),
-            note: Set(Some(reason.to_owned())),
+            note: Set(Some(reason)),
+            updated_at: Set(self.now()),
             ..ActiveModel::default()
-        };
-        Ok(self.step(tenant, id, DeadLetterState::Redriving, changes).await?.1)
+        }
     }
 
     /// `dead` → `discarded`. [`StoreError::Conflict`] if it was redriven.
@@ -147,14 +169,17 @@ impl DeadLetters {
         before: DateTime<Utc>,
         limit: u64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let select =
-            Entity::find().filter(Column::State.eq(DeadLetterState::Redriving)).filter(Column::UpdatedAt.lt(before));
+        let select = Entity::find()
+            .filter(changed())
+            .filter(Column::State.eq(DeadLetterState::Redriving))
+            .filter(Column::UpdatedAt.lt(before));
         Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(self.database.reader()).await?)
     }
 
     /// Removes settled rows last changed before `before`, at most `limit`; returns how many.
     pub async fn prune(&self, _: AllTenants, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
         let old = Entity::find()
+            .filter(changed())
             .filter(Column::State.is_in([DeadLetterState::Redriven, DeadLetterState::Discarded]))
             .filter(Column::UpdatedAt.lt(before))
             .limit(limit)
@@ -164,7 +189,8 @@ impl DeadLetters {
             return Ok(0);
         }
         let tx = self.database.write().await?;
-        let ids = old.into_iter().map(|letter| letter.id);
+        let ids: Vec<_> = old.into_iter().map(|letter| letter.id).collect();
+        history::remove(tx.connection(), &ids).await?;
         let done = Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx.connection()).await?;
         tx.commit().await?;
         Ok(done.rows_affected)
@@ -188,10 +214,18 @@ impl DeadLetters {
     }
 }
 
+/// Says what the state says, in the words of the index, so that it serves.
+fn changed() -> Expr {
+    Expr::cust("state <> 'dead'")
+}
+
 fn own(tenant: TenantId, id: DeadLetterId) -> Condition {
     Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
 }
 
 async fn find(connection: &impl ConnectionTrait, tenant: TenantId, id: DeadLetterId) -> Result<DeadLetter, StoreError> {
-    Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "dead letter" })
+    let found = Entity::find().filter(own(tenant, id)).one(connection).await?;
+    let mut letter = found.ok_or(StoreError::NotFound { what: "dead letter" })?;
+    history::fill(connection, std::slice::from_mut(&mut letter)).await?;
+    Ok(letter)
 }

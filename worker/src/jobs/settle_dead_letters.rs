@@ -2,15 +2,12 @@
 //! finds only what is still dead.
 
 use postrider_queue::{Done, Outcome, Stop};
-use postrider_shared::dead_letters::{BulkStep, Place};
+use postrider_shared::dead_letters::{BulkStep, Place, STEP};
 use postrider_shared::jobs::{DeadLetterAction, SettleDeadLetters};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::registry::Handler;
-
-/// Letters per step: their payloads are in memory together, and the database's write lock is held for one step.
-const STEP: u64 = 500;
 
 impl Handler for SettleDeadLetters {
     async fn run(self, ctx: &Context) -> Outcome {

@@ -1,8 +1,7 @@
 //! Many dead letters at once. The API only enqueues: a job does it, and shows how far it is.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use postrider_queue::NewJob;
 use postrider_shared::dead_letters::DeadLetterFilter;
@@ -95,15 +94,11 @@ impl DeadLetterSelection {
     )),
     security(("api_key" = ["agent"]))
 )]
-async fn redrive_many(
-    State(app): State<App>,
-    Tenant(tenant): Tenant,
-    Json(selection): Json<DeadLetterSelection>,
-) -> Answer<Response> {
-    start(&app, tenant, selection, DeadLetterAction::Redrive).await
+async fn redrive_many(app: State<App>, tenant: Tenant, selection: Json<DeadLetterSelection>) -> Answer<Response> {
+    begin(app, tenant, selection, DeadLetterAction::Redrive).await
 }
 
-/// Discard all dead letters of a selection. The job in the answer does it.
+/// Discard all dead letters of a selection. The job in the answer does it, and shows its progress.
 #[utoipa::path(
     post, path = "/dead-letters/discard", tag = "dead letters", operation_id = "discard_dead_letters",
     request_body = DeadLetterSelection,
@@ -113,26 +108,18 @@ async fn redrive_many(
     )),
     security(("api_key" = ["agent"]))
 )]
-async fn discard_many(
+async fn discard_many(app: State<App>, tenant: Tenant, selection: Json<DeadLetterSelection>) -> Answer<Response> {
+    begin(app, tenant, selection, DeadLetterAction::Discard).await
+}
+
+async fn begin(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     Json(selection): Json<DeadLetterSelection>,
-) -> Answer<Response> {
-    start(&app, tenant, selection, DeadLetterAction::Discard).await
-}
-
-async fn start(
-    app: &App,
-    tenant: TenantId,
-    selection: DeadLetterSelection,
     action: DeadLetterAction,
 ) -> Answer<Response> {
-    let job = selection.into_job(app, tenant, action)?;
+    let job = selection.into_job(&app, tenant, action)?;
     let job = NewJob::of(tenant.into(), &job)
         .map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?;
-    let accepted = jobs::accepted(app.queue().enqueue(job).await?)?;
-    let location = format!("/v1/jobs/{}", accepted.id);
-    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
-    response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);
-    Ok(response)
+    jobs::answer(app.queue().enqueue(job).await?)
 }
