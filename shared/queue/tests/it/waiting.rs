@@ -110,6 +110,31 @@ async fn lanes_are_woken_in_the_order_in_which_they_came_and_keep_their_place() 
 }
 
 #[tokio::test]
+async fn a_unit_is_not_lost_on_a_lane_that_is_forgotten() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, "number", &paused()).await;
+    let (worker, _) = noting(&client, 4);
+    let short = NewJob { keep: Duration::from_secs(1), ..of_lane("forgotten", &["number"]) };
+    let forgotten = client.enqueue(short).await.unwrap().id();
+    until_waiting(&client, "number", 1).await;
+    client.enqueue(of_lane("other", &["number"])).await.unwrap();
+    until_waiting(&client, "number", 2).await;
+    worker.stop().await;
+    define(&client, "number", &in_flight(1)).await; // the first of them is woken, and nobody comes
+    assert_eq!(state(&client, "number").await.waiting_lanes, 1);
+    client.cancel(forgotten).await.unwrap();
+    until("its record is gone", || async {
+        client.tick().await.unwrap();
+        client.get(forgotten).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let (worker, _) = noting(&client, 4);
+    until_completed(&client, &WORK, 1).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_unit_is_not_lost_on_lanes_that_cannot_use_it() {
     let server = Server::start().await;
     let client = server.client().await;

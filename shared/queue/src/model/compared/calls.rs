@@ -127,7 +127,11 @@ impl Carried<'_> {
     }
 
     pub(super) async fn deliver_late(&mut self, pick: u8, suspect: bool) -> Result<(), String> {
-        let mut calls = self.late.iter().filter(|call| matches!(call, Call::Suspect { .. }) == suspect);
+        // One for a suspect matters only as long as its session lives.
+        let mut calls = self.late.iter().filter(|call| match call {
+            Call::Suspect { token, .. } => suspect && self.model.knows(*token),
+            Call::Turn { .. } => !suspect,
+        });
         let Some(place) = usize::from(pick).checked_rem(calls.clone().count()) else { return Ok(()) };
         let Some(call) = calls.nth(place).cloned() else { return Ok(()) };
         self.happened.note("late calls", 1);

@@ -183,7 +183,7 @@ fn step() -> impl Strategy<Value = Step> {
     let worker = || 0_u8..3;
     let turn = (worker(), collection::vec(ending(), 0..3), 0_u8..4, delivery());
     let work = prop_oneof![
-        20 => enqueue(0.4),
+        20 => enqueue(0.4, delay()),
         2 => any::<Pick>().prop_map(Step::EnqueueAgain),
         1 => any::<Pick>().prop_map(Step::Redrive),
         8 => worker().prop_map(Step::Beat),
@@ -214,11 +214,11 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![16 => work, 4 => fault, 4 => control]
 }
 
-fn enqueue(keyed: f64) -> impl Strategy<Value = Step> {
+fn enqueue(keyed: f64, delay: impl Strategy<Value = Delay>) -> impl Strategy<Value = Step> {
     let key =
         prop_oneof![1 => Just(Key::Active), 1 => Just(Key::Waiting), 3 => Just(Key::Replace), 1 => Just(Key::Period)];
     let kept = prop_oneof![Just(Kept::Short), Just(Kept::Long)];
-    (any::<Pick>(), delay(), 1_u8..4, kept, option::weighted(keyed, key))
+    (any::<Pick>(), delay, 1_u8..4, kept, option::weighted(keyed, key))
         .prop_map(|(lane, delay, max_attempts, kept, key)| Step::Enqueue { lane, delay, max_attempts, kept, key })
 }
 
@@ -228,14 +228,15 @@ fn step_of_trouble() -> impl Strategy<Value = Step> {
     let suspect = (0_u8..3, delivery()).prop_map(|(worker, delivery)| Step::Suspect { worker, delivery });
     let late = any::<Pick>().prop_map(|pick| Step::LateCall { pick, suspect: true });
     prop_oneof![
-        6 => step(), 4 => enqueue(0.02), 5 => die, 4 => suspect, 2 => late, 1 => any::<Pick>().prop_map(Step::CancelLane),
+        6 => step(), 4 => enqueue(0.02, delay()), 5 => die, 4 => suspect, 2 => late, 1 => any::<Pick>().prop_map(Step::CancelLane),
     ]
 }
 
 /// Jobs that keep one another out, or take one another's place.
 fn step_of_keys() -> impl Strategy<Value = Step> {
     let pass = (1_u8..4).prop_map(|seconds| Step::Pass { seconds, beating: true });
-    prop_oneof![4 => step(), 6 => enqueue(0.95), 3 => pass]
+    let delays = prop_oneof![1 => Just(Delay::None), 2 => (1_u8..4).prop_map(Delay::Seconds), 1 => Just(Delay::Long)];
+    prop_oneof![4 => step(), 6 => enqueue(0.95, delays), 3 => pass]
 }
 
 pub(super) fn any_steps() -> impl Strategy<Value = Steps> {
