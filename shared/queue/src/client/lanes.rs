@@ -35,8 +35,8 @@ impl QueueClient {
     }
 
     /// Cancels every job that was enqueued into the lane so far and does not run. At once none of them starts any more;
-    /// their records follow in bounded steps of maintenance. Those that wait for a time end when it comes, and a running
-    /// one is not disturbed. Returns about how many waited.
+    /// their records follow in bounded steps of maintenance. Those that wait for a time end when it comes, a suspect when a
+    /// worker asks for one, and a running one is not disturbed. Returns about how many waited.
     pub async fn cancel_lane(&self, tenant: &Tenant, queue: &QueueName, lane: &Lane) -> Result<u64, QueueError> {
         let args = vec![wire::lane(queue, tenant, lane)];
         let answer = self.link().call(&script::CANCEL_LANE, self.shard_of(tenant), &args).await?;
