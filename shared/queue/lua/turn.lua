@@ -65,6 +65,6 @@ for _, queue in ipairs(queues) do
   end
 end
 
-local lane_table, kind_table = resolve(taken.lanes, LANES), resolve(taken.kinds, KINDS)
+local lane_table, kind_table = names_of_lanes(taken.lanes), resolve(taken.kinds, KINDS)
 finish()
 return { 1, letters, taken.reply, lane_table, kind_table, more, now }

@@ -3,35 +3,41 @@
 -- attempt and its epoch raised by one. So the script need not put together what has just been taken apart.
 local taken = { ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {}, keyed = {} }
 
--- What the first parts of waiting records mean, and how they read when the job runs, also with an open reservation.
+-- What the first parts of waiting records mean, and how they read when the job runs. In a scoped lane it then has a reservation,
+-- and what follows its times is when that was made.
 local starts = {}
-local function start_of(first)
+local started_now, reserved_now = pack('>I6I6', now, 0), pack('>I6', now)
+local function start_of(first, scoped)
   local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
   local start = false
   if state == AVAILABLE then
-    local function running(with)
-      return pack(FIRST, version, RUNNING, with, keep, kind, lane, attempt + 1, max, snoozes, crashes, epoch + 1)
-    end
-    start = { lane = lane, flags = flags, plain = running(flags), reserving = running(bit.bor(flags, RESERVED)) }
+    local inherits = bit.band(flags, RESERVED) ~= 0
+    local reserves = scoped and not inherits
+    start = {
+      lane = lane, flags = flags, bare = flags == 0, inherits = inherits, since = reserves and started_now .. reserved_now or started_now,
+      first = pack(FIRST, version, RUNNING, reserves and flags + RESERVED or flags, keep, kind, lane, attempt + 1, max, snoozes,
+        crashes, epoch + 1),
+    }
     taken.lanes[lane], taken.kinds[kind] = true, true
   end
   starts[first] = start
   return start
 end
-local whose, started_now, reserved_now = nil, pack('>I6I6', now, 0), pack('>I6', now)
 
+local whose
 -- Claims that follow are this one of the session.
 local function claim_for(session, letter, sequence)
   taken.session, taken.claim = session, claim_of(letter, sequence)
   whose = session .. taken.claim
 end
 
--- Marks one job as running. Returns false for an id that only stands here because its job ended or moved elsewhere.
+-- Marks one job as running. Returns whether it did, which it does not for an id that only stands here because its job ended or
+-- moved elsewhere, and whether the job brought an open reservation along.
 local function take_record(id, raw, runs, number, scoped, cancelled)
   if not raw or runs then return false end
   local first = sub(raw, 1, FIRST_LEN)
   local start = starts[first]
-  if start == nil then start = start_of(first) end
+  if start == nil then start = start_of(first, scoped) end
   if not start or (number and start.lane ~= number) then return false end
   if start.flags >= HAS_UNIQUE then
     -- A job that was put off in favour of a newer one (creation.lua), and came back, may stand in its lane twice.
@@ -46,15 +52,13 @@ local function take_record(id, raw, runs, number, scoped, cancelled)
     put_record(id, r)
     return false
   end
-  local first_run, reserving = start.plain, ''
-  if scoped and bit.band(start.flags, RESERVED) == 0 then first_run, reserving = start.reserving, reserved_now end
-  local sections = start.flags == 0 and '' or sub(raw, HEAD_LEN + 1, payload_at(raw) - 1)
-  local run = first_run .. sub(raw, FIRST_LEN + 1, RUN_END) .. started_now .. reserving .. sections .. whose
+  local sections = start.bare and '' or sub(raw, HEAD_LEN + 1, payload_at(raw) - 1)
+  local run = start.first .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since .. sections .. whose
   local n = #taken.ids
   taken.ids[n + 1] = id
   taken.runs[2 * n + 1], taken.runs[2 * n + 2] = id, run
   taken.reply[2 * n + 1], taken.reply[2 * n + 2] = id, raw
-  return true
+  return true, start.inherits
 end
 
 -- Answers once more with jobs that were claimed before, as long as that run of them goes on.

@@ -14,6 +14,15 @@ local function resolve(set, key)
   return flat
 end
 
+-- The same of lanes, of which most are known already.
+local function names_of_lanes(set)
+  local list, flat = {}, {}
+  for number in pairs(set) do list[#list + 1] = number end
+  load_lanes(list)
+  for i, number in ipairs(list) do flat[2 * i - 1], flat[2 * i] = number, lanes[number] and lanes[number].raw or '' end
+  return flat
+end
+
 local function describe(ids, raws)
   local numbers, kinds, reply = {}, {}, {}
   for i, id in ipairs(ids) do

@@ -3,17 +3,17 @@
 -- first id into a list, or the first lane into a ring, adds the entry above. A tenant has a list of lanes per priority.
 local lanes = {}
 local function read_lane(raw)
-  local lane, pos, scopes = { scopes = {} }, nil, nil
-  lane.queue, lane.tenant, lane.name, scopes, pos = unpack_from('>Hc0Hc0Hc0B', raw)
-  for i = 1, scopes do
+  local queue, tenant, name, total, pos = unpack_from('>Hc0Hc0Hc0B', raw)
+  local scopes = {}
+  for i = 1, total do
     local scope
     scope, pos = unpack_from('>Hc0', raw, pos)
-    lane.scopes[i] = lane.tenant .. ':' .. scope
+    scopes[i] = tenant .. ':' .. scope
   end
   -- A byte more is the priority; without it, the lane is known to its rule.
-  lane.priority = string.byte(raw, pos) or 0
-  lane.base = sub(raw, 1, pos - 1)
-  return lane
+  local priority = string.byte(raw, pos)
+  return { raw = raw, queue = queue, tenant = tenant, name = name, scopes = scopes, priority = priority or 0,
+    base = priority and sub(raw, 1, pos - 1) or raw }
 end
 
 local function lane_of(number)
@@ -30,16 +30,17 @@ end
 -- Fetches many lanes at once into the cache.
 local function load_lanes(numbers)
   local missing = {}
-  for number in pairs(numbers) do
-    if lanes[number] == nil then missing[#missing + 1] = number end
-  end
-  if #missing > 0 then
-    local raws = {}
-    for from = 1, #missing, 256 do
-      local part = call('HMGET', LANES, unpack(missing, from, math.min(from + 255, #missing)))
-      for i = 1, #part do raws[from + i - 1] = part[i] end
+  for _, name in ipairs(numbers) do
+    local number = tonumber(name)
+    if lanes[number] == nil then
+      missing[#missing + 1] = name
+      lanes[number] = false
     end
-    for i = 1, #missing do lanes[missing[i]] = raws[i] and read_lane(raws[i]) or false end
+  end
+  for from = 1, #missing, 256 do
+    for i, raw in ipairs(call('HMGET', LANES, unpack(missing, from, math.min(from + 255, #missing)))) do
+      if raw then lanes[tonumber(missing[from + i - 1])] = read_lane(raw) end
+    end
   end
 end
 

@@ -2,21 +2,18 @@
 local MAX_U16 = 65535
 
 -- Most runs end well, at the first crash-free attempt, with nothing in their record but the payload and perhaps a reservation: the end of such a job
--- changes a few bytes of its head. What the first parts of running records mean, and how they read when the job is completed,
--- also with an output.
+-- changes a few bytes of its head. What the first parts of running records mean, and how they read when the job is completed.
 local completed_at = pack('>I6', now)
 local ends = {}
+local function completed(first, flags) return sub(first, 1, 1) .. string.char(COMPLETED, flags) .. sub(first, 4) end
 local function end_of(first)
-  local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
+  local _, state, flags, keep, _, lane, _, _, _, crashes, epoch = unpack_from(FIRST, first)
   local found = false
   if state == RUNNING and (flags == 0 or flags == RESERVED) and crashes == 0 then
-    local function completed(with)
-      return pack(FIRST, version, COMPLETED, with, keep, kind, lane, attempt, max, snoozes, crashes, epoch)
-    end
     local list = ended.by_class[keep]
     if not list then list = {}; ended.by_class[keep] = list end
-    found = { lane = lane, epoch = epoch, bare = completed(0), telling = completed(HAS_OUTPUT), list = list, jobs = 0,
-      reserved = flags == RESERVED }
+    found = { lane = lane, epoch = epoch, bare = completed(first, 0), list = list, jobs = 0,
+      reserved = flags == RESERVED, unused = 0 }
   end
   ends[first] = found
   return found
@@ -73,15 +70,17 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
     local found = first and ends[first]
     if first and found == nil then found = end_of(first) end
     founds[i] = found
-    if found then numbers[found.lane] = true end
+    if found then numbers[#numbers + 1] = found.lane end
   end
   load_lanes(numbers)
   for i, id in ipairs(ids) do
     local run, outcome = not seen[id] and runs[i], outcomes[i]
-    local whose = run and sub(run, -WHOSE_LEN)
     answers[i] = 'S'
     seen[id] = true
-    if whose and sub(whose, 1, -CLAIM_LEN - 1) == session then
+    local whose = run and sub(run, -WHOSE_LEN)
+    local of_claim = run and claims[whose]
+    if run and of_claim == nil then of_claim = whose_run(run) == session and 0 end
+    if of_claim then
       local found = founds[i]
       if found and found.epoch == outcome.epoch and outcome.verb == 'D' and outcome.follow == 0 and outcome.error == '' then
         local n = #dropped + 1
@@ -90,16 +89,18 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
         if outcome.output == '' then
           records[2 * n] = found.bare .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
         else
-          records[2 * n] = found.telling .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
+          records[2 * n] = completed(found.bare, HAS_OUTPUT) .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
             .. pack('>I4c0', #outcome.output, outcome.output)
         end
-        if found.reserved then
+        if found.reserved and outcome.use == 'n' then
+          found.unused = found.unused + 1
+        elseif found.reserved then
           local since = unpack_from('>I6', run, HEAD_LEN + 1)
           settle({ state = RUNNING, lane = found.lane, reserved = since }, outcome.use, outcome.used_at)
         end
         found.list[#found.list + 1] = id .. completed_at
         found.jobs = found.jobs + 1
-        claims[whose] = (claims[whose] or 0) + 1
+        claims[whose] = of_claim + 1
       else
         rest[#rest + 1] = i
       end
@@ -110,6 +111,7 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
     if lane then
       count(lane.queue, 'r', -found.jobs)
       count(lane.queue, 'c', found.jobs)
+      if found.unused > 0 then settle_unused(lane, found.unused) end
     end
   end
   if #dropped > 0 then changes(concat(dropped)) end

@@ -49,40 +49,88 @@ local function read_cap(raw, pos)
 end
 
 -- How many times the scopes of this shard were closed, as text.
-local function caps_closing() return string.format('%d', closings_now()) end
+local closing
+local function caps_closing()
+  closing = closing or string.format('%d', closings_now())
+  return closing
+end
 
-local function read_scope(id, raw, paused, open, idle, tat, opened)
+-- What limits say, read once for all scopes that have the same. Scopes inherit its fields.
+local limits_of = {}
+local function read_limits(raw)
   local _, every, burst, pair_every, pair_burst, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
-  local scope = {
-    id = id, key = k_scope(id), raw = raw, paused = paused == '1', open = tonumber(open or 0), idle = tonumber(idle or 0),
-    closed = (opened or '0') ~= caps_closing(), tat = tonumber(tat or 0), every = every, burst = burst, flights = flights,
-    caps = {}, counts = {}, longest = 0, pair_every = pair_every, pair_burst = pair_burst, people = {}, people_longest = 0,
-    all = {},
+  local limits = {
+    raw = raw, every = every, burst = burst, pair_every = pair_every, pair_burst = pair_burst, flights = flights, all = {},
+    caps = {}, longest = 0, counters = {}, people = {}, people_longest = 0,
   }
-  -- Without caps there is nothing that Redis could have forgotten.
-  if total == 0 and opened ~= '-' then scope.closed = false end
   for i = 1, total do
     local cap
     cap, pos = read_cap(raw, pos)
-    scope.all[i] = cap
+    limits.all[i] = cap
     if cap.unit == 114 then
-      scope.people[#scope.people + 1] = cap
-      scope.people_longest = math.max(scope.people_longest, cap.length or 0)
+      limits.people[#limits.people + 1] = cap
+      limits.people_longest = math.max(limits.people_longest, cap.length or 0)
     else
-      scope.caps[#scope.caps + 1] = cap
-      if cap.length and cap.length > scope.longest then scope.longest = cap.length end
+      limits.caps[#limits.caps + 1] = cap
+      limits.counters[#limits.counters + 1] = cap.counter
+      limits.longest = math.max(limits.longest, cap.length or 0)
     end
   end
-  scope.keyed = pair_every > 0 or #scope.people > 0
-  return scope
+  limits.keyed = pair_every > 0 or #limits.people > 0
+  limits.heirs = { __index = limits }
+  return limits
 end
 
+local function add(scope, field, by)
+  local added = scope.added
+  if not added then
+    added = {}
+    scope.added = added
+    touched[#touched + 1] = scope
+  end
+  added[field] = (added[field] or 0) + by
+end
+
+local function shift_open(scope, by)
+  by = math.max(by, -scope.open)
+  scope.open = scope.open + by
+  add(scope, 'open', by)
+end
+
+local function shift_idle(scope, by)
+  by = math.max(by, -scope.idle)
+  scope.idle = scope.idle + by
+  add(scope, 'idle', by)
+end
+
+-- Units, by scope, whose jobs ended without using them: nothing else needs to be known of a scope, so it is not read for that.
+local unused = {}
+-- Counters of the limits read last. Scopes alike count in the same windows, so they are read along with a scope.
+local likely = {}
 local function scope_of(id)
   local scope = scopes[id]
-  if scope == nil then
-    local fields = call('HMGET', k_scope(id), 'limits', 'paused', 'open', 'idle', 'tat', 'opened')
-    scope = fields[1] and read_scope(id, unpack(fields, 1, 6)) or false
-    scopes[id] = scope
+  if scope ~= nil then return scope end
+  local key = k_scope(id)
+  local fields = call('HMGET', key, 'limits', 'paused', 'open', 'idle', 'tat', 'opened', unpack(likely))
+  local raw, opened = fields[1], fields[6]
+  scopes[id] = false
+  if not raw then return false end
+  local limits = limits_of[raw]
+  if not limits then
+    limits = read_limits(raw)
+    limits_of[raw] = limits
+  end
+  scope = setmetatable({
+    id = id, key = key, paused = fields[2] == '1', open = tonumber(fields[3] or 0), idle = tonumber(fields[4] or 0),
+    tat = tonumber(fields[5] or 0), closed = (opened or '0') ~= caps_closing(), counts = {},
+  }, limits.heirs)
+  -- Without caps there is nothing that Redis could have forgotten.
+  if #limits.all == 0 and opened ~= '-' then scope.closed = false end
+  for i, counter in ipairs(likely) do scope.counts[counter] = tonumber(fields[6 + i] or 0) end
+  likely, scopes[id] = limits.counters, scope
+  if unused[id] then
+    shift_open(scope, -unused[id])
+    unused[id] = nil
   end
   return scope
 end
@@ -171,28 +219,6 @@ local function lane_room(lane)
   return room, till, blocking, again, again_till, again_blocking
 end
 
-local function add(scope, field, by)
-  local added = scope.added
-  if not added then
-    added = {}
-    scope.added = added
-    touched[#touched + 1] = scope
-  end
-  added[field] = (added[field] or 0) + by
-end
-
-local function shift_open(scope, by)
-  by = math.max(by, -scope.open)
-  scope.open = scope.open + by
-  add(scope, 'open', by)
-end
-
-local function shift_idle(scope, by)
-  by = math.max(by, -scope.idle)
-  scope.idle = scope.idle + by
-  add(scope, 'idle', by)
-end
-
 at_end[#at_end + 1] = function()
   for _, scope in ipairs(touched) do
     for field, by in pairs(scope.added) do
@@ -200,15 +226,20 @@ at_end[#at_end + 1] = function()
     end
     if scope.later then call('HSET', scope.key, 'tat', string.format('%.0f', scope.tat)) end
   end
+  for id, units in pairs(unused) do
+    local open = call('HINCRBY', k_scope(id), 'open', -units)
+    if open < 0 then call('HINCRBY', k_scope(id), 'open', -open) end -- nothing was reserved there
+  end
+  touched, unused = {}, {}
 end
 
--- Jobs of a lane start: so many that reserve a unit each, and so many that bring theirs along.
+-- Jobs of a lane start: so many that reserve a unit each, and so many that bring theirs along. Fewer than none takes it back.
 local function reserve(lane, fresh, inherited)
   for _, id in ipairs(lane.scopes) do
     local scope = scope_of(id)
     if scope then
-      if fresh > 0 then shift_open(scope, fresh) end
-      if inherited > 0 then shift_idle(scope, -inherited) end
+      if fresh ~= 0 then shift_open(scope, fresh) end
+      if inherited ~= 0 then shift_idle(scope, -inherited) end
       if scope.every > 0 then
         scope.tat, scope.later = math.max(scope.tat, now * 1000) + (fresh + inherited) * scope.every, true
         add(scope, 'open', 0)
@@ -257,6 +288,19 @@ local function charge(scope, from, till)
       if #gone > 0 then call('ZREM', key, unpack(gone)) end
       call('PEXPIRE', key, kept + DAY_MS)
     end
+  end
+end
+
+-- Ends the reservations of so many jobs of a lane that ran, are for no recipient, and did not use their units.
+local function settle_unused(lane, units)
+  for _, id in ipairs(lane.scopes) do
+    local scope = scopes[id]
+    if scope then
+      shift_open(scope, -units)
+    elseif scope == nil then
+      unused[id] = (unused[id] or 0) + units
+    end
+    if scope ~= false then freed[id] = (freed[id] or 0) + units end
   end
 end
 

@@ -12,23 +12,58 @@ do
   -- Whether anybody gave a tenant or a lane a weight, or paused or cancelled a lane.
   local ruled = call('EXISTS', RULES) == 1
 
-  -- Takes up to `want` jobs of a lane without scopes. Returns how many, and whether jobs remain.
-  local function visit_free(number, want, lane)
+  -- What lanes gave in visits whose records are not yet looked at: { number, lane, ids }. A call reads them together.
+  local picked = {}
+
+  -- Takes ids out of a lane whose scopes have room for as many. Returns how many, and whether jobs remain.
+  local function pick(number, lane, most)
     local key = k_lane(number)
-    local length = call('LLEN', key)
-    local ids = call('LPOP', key, want) or {}
-    local raws, runs, got = get_many(JOBS, ids), get_many(RUNS, ids), 0
-    for i, id in ipairs(ids) do
-      if take_record(id, raws[i], runs[i], number, false, lane.cancelled) then got = got + 1 end
+    local ids = call('LPOP', key, most) or {}
+    if #ids > 0 then
+      picked[#picked + 1] = { number, lane, ids }
+      lane.picked = true
+      if #lane.scopes > 0 then reserve(lane, #ids, 0) end
     end
-    stale = stale + #ids - got
-    return got, length > #ids
+    pass_on(lane.scopes)
+    return #ids, #ids == most and call('EXISTS', key) == 1
   end
 
-  -- The same under the limits of scopes: a job that inherits a reservation needs no room, any other takes one unit.
-  local function visit_scoped(number, lane, want, place)
+  -- Takes the jobs of the ids that were picked, and notes how many of these were no job of their lane any more.
+  local gone = 0
+  local function take_picked()
+    local ids, at = {}, 0
+    for _, visit in ipairs(picked) do
+      for _, id in ipairs(visit[3]) do ids[#ids + 1] = id end
+    end
+    local raws, runs = get_many(JOBS, ids), get_many(RUNS, ids)
+    for _, visit in ipairs(picked) do
+      local number, lane, scoped = visit[1], visit[2], #visit[2].scopes > 0
+      local got, inherited = 0, 0
+      for _, id in ipairs(visit[3]) do
+        at = at + 1
+        local took, inherits = take_record(id, raws[at], runs[at], number, scoped, lane.cancelled)
+        if took then
+          got = got + 1
+          if inherits then inherited = inherited + 1 end
+          local recipient = scoped and recipients.of(raws[at])
+          if recipient then recipients.reserve(lane, recipient, inherits) end
+        end
+      end
+      local less = #visit[3] - got
+      gone, stale = gone + less, stale + less
+      if scoped and less + inherited > 0 then
+        reserve(lane, -less - inherited, inherited) -- room was taken for all of them
+        pass_on(lane.scopes)
+      end
+      lane.picked = false
+    end
+    picked = {}
+  end
+
+  -- The same job by job, where scopes have no room for all or recipients are limited: a job that inherits a reservation needs
+  -- no room, any other takes one unit. What `lane_room` says comes last.
+  local function visit_tight(number, lane, want, place, room, till, blocking, again, again_till, again_blocking)
     local key = k_lane(number)
-    local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
     if lane.keyed and recipients.skips >= recipients.MOST_SKIPS then return 0, true, false end
     local ids = call('LRANGE', key, 0, want - 1)
     local back = lane.keyed and #ids > 0 and call('HMGET', recipients.BACK, unpack(ids)) or {}
@@ -93,8 +128,7 @@ do
   -- Takes up to `most` jobs of a lane. Returns how many, and whether the lane goes back into its ring.
   local function visit(number, most)
     number = tonumber(number)
-    local lane = lane_of(number)
-    local place = place_of(number)
+    local lane, place = lane_of(number), place_of(number)
     if not lane then return 0, false end
     local rule = ruled and rule_of(lane.base)
     if rule and rule.paused then
@@ -102,57 +136,39 @@ do
       pass_on(lane.scopes)
       return 0, false
     end
-    local got, remains, parked
     lane.cancelled = rule and rule.cancelled or 0
-    if #lane.scopes == 0 then
-      got, remains = visit_free(number, most, lane)
+    local got, remains, parked
+    local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
+    if room >= most and again >= most and not lane.keyed then
+      got, remains = pick(number, lane, most)
     else
-      got, remains, parked = visit_scoped(number, lane, most, place)
-    end
-    if got > 0 then
-      count(lane.queue, 'a', -got)
-      count(lane.queue, 'r', got)
+      if lane.picked then take_picked() end -- they come before those that are taken now
+      got, remains, parked =
+        visit_tight(number, lane, most, place, room, till, blocking, again, again_till, again_blocking)
     end
     if not remains and not parked then count(lane.queue, 'l', -1) end
     return got, remains
   end
 
-  -- Shares `want` out over a ring: in each round every entry may take as many as its weight says. An entry whose turn ends
-  -- because nothing more is wanted goes on with the rest of it in the next call, so that shares are exact in the long run.
-  -- `weight_of` an entry and its credit's field are only asked for when there are rules. Without them an entry takes `few` at
-  -- once even if the ring is long.
   local visits = 0
   -- Visits that find nothing, such as of lanes that are parked by them, take as long as others: time ends them, too.
   local function may_go_on()
     return visits + stale < MOST_VISITS and (visits == 0 or visits % 16 > 0 or has_time())
   end
-  local function share_out(ring, want, few, weight_of, credit_of, visit_entry)
-    local got = 0
-    local length = call('LLEN', ring)
-    -- One turn of the entry at the head. Returns whether it stays in the ring.
-    local function turn(entry, grant)
-      visits = visits + 1
-      local most = math.min(grant, want - got)
-      local took, remains = visit_entry(entry, most)
-      got = got + took
-      if remains and ruled and took == most and most < grant then
-        call('HSET', CREDITS, credit_of(entry), grant - most)
-        call('LPUSH', ring, entry)
-      elseif remains then
-        call('RPUSH', ring, entry)
-      end
-      return remains
-    end
+
+  -- Shares `want` out over a ring: in each round every entry may take as many as its weight says. An entry whose turn ends
+  -- because nothing more is wanted goes on with the rest of it in the next call, so that shares are exact in the long run.
+  -- `weight_of` an entry and its credit's field are only asked for when there are rules. Without them an entry takes `few` at
+  -- once even if the ring is long. Entries are read, and those with work left put back, as many at once as `want` may need.
+  -- `expect`, if given, is told which will be visited. Returns how many were taken, and how many entries the ring has left.
+  local function share_out(ring, want, few, weight_of, credit_of, visit_entry, expect)
+    local got, length, in_vain, credit = 0, call('LLEN', ring), 0, nil
     if ruled and length > 0 then
-      local head = call('LINDEX', ring, 0)
-      local credit = call('HGET', CREDITS, credit_of(head))
-      if credit then
-        call('HDEL', CREDITS, credit_of(head))
-        call('LPOP', ring)
-        if not turn(head, tonumber(credit)) then length = length - 1 end
-      end
+      local field = credit_of(call('LINDEX', ring, 0))
+      credit = tonumber(call('HGET', CREDITS, field) or nil)
+      if credit then call('HDEL', CREDITS, field) end
     end
-    while length > 0 and got < want and may_go_on() do
+    while got < want and in_vain < length and may_go_on() do
       local sum, weights = length, {}
       if ruled and length <= 64 then
         sum = 0
@@ -163,20 +179,30 @@ do
       end
       local rounds = math.max(1, math.floor((want - got) / sum))
       if not ruled then rounds = math.max(rounds, few) end
-      local before, last = got, length
-      for _ = 1, last do
+      local many = credit and 1 or math.min(length, math.ceil((want - got) / rounds))
+      local entries = call('LRANGE', ring, 0, many - 1)
+      if expect then expect(entries) end
+      local left, back = 0, {}
+      for _, entry in ipairs(entries) do
         if got >= want or not may_go_on() then break end
-        local entry = call('LPOP', ring)
-        if not entry then
-          length = 0
-          break
+        visits = visits + 1
+        local grant = credit or (ruled and rounds * (weights[entry] or weight_of(entry)) or rounds)
+        local most = math.min(grant, want - got)
+        local took, remains = visit_entry(entry, most)
+        got, credit = got + took, nil
+        in_vain = (took > 0 or not remains) and 0 or in_vain + 1
+        if remains and ruled and took == most and most < grant then
+          call('HSET', CREDITS, credit_of(entry), grant - most) -- it stays at the head
+        else
+          left = left + 1
+          if remains then back[#back + 1] = entry end
         end
-        local grant = ruled and rounds * (weights[entry] or weight_of(entry)) or rounds
-        if not turn(entry, grant) then length = length - 1 end
       end
-      if got == before and length == last then break end
+      if left > 0 then call('LPOP', ring, left) end
+      if #back > 0 then call('RPUSH', ring, unpack(back)) end
+      length = length - left + #back
     end
-    return got
+    return got, length
   end
 
   local function lane_weight(number)
@@ -186,7 +212,7 @@ do
   local function lane_credit(number) return 'L' .. number end
   local function visit_lanes(key, most)
     local few = math.min(MOST_IN_A_VISIT, math.floor(most / 4))
-    return share_out(key, most, few, lane_weight, lane_credit, visit)
+    return share_out(key, most, few, lane_weight, lane_credit, visit, load_lanes)
   end
 
   -- Of 21 places in a row, 16 are for high priority, 4 for normal and 1 for low; places nobody claims go to the others.
@@ -217,16 +243,25 @@ do
   -- Takes up to `want` jobs of a queue, fairly over its tenants, their priorities, and the lanes of each.
   local function claim_queue(queue, want)
     if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
+    local function tenant_credit(tenant) return 'T' .. queue .. ':' .. tenant end
+    local function visit_tenant(tenant, most)
+      if call('EXISTS', k_tenant(queue, tenant, HIGH), k_tenant(queue, tenant, LOW)) > 0 then
+        return visit_priorities(queue, tenant, most)
+      end
+      local got, left = visit_lanes(k_tenant(queue, tenant, NORMAL), most)
+      return got, left > 0
+    end
+    local got = 0
     visits = 0
-    return share_out(k_ring(queue), want, 1, tenant_weight,
-      function(tenant) return 'T' .. queue .. ':' .. tenant end,
-      function(tenant, most)
-        if call('EXISTS', k_tenant(queue, tenant, HIGH), k_tenant(queue, tenant, LOW)) > 0 then
-          return visit_priorities(queue, tenant, most)
-        end
-        local key = k_tenant(queue, tenant, NORMAL)
-        return visit_lanes(key, most), call('EXISTS', key) == 1
-      end)
+    repeat
+      gone = 0
+      got = got + share_out(k_ring(queue), want - got, 1, tenant_weight, tenant_credit, visit_tenant)
+      take_picked()
+      got = got - gone
+    until gone == 0 or not may_go_on()
+    count(queue, 'a', -got)
+    count(queue, 'r', got)
+    return got
   end
 
   -- Takes up to `want` jobs of several queues, each an even share first. Returns whether work may remain.

@@ -9,7 +9,7 @@ local function promote_due(most)
     local r = raws[i] and open_record(raws[i])
     if r and (r.state == SCHEDULED or r.state == RETRYABLE) then
       jobs[#jobs + 1] = { id, r }
-      numbers[r.lane] = true
+      numbers[#numbers + 1] = r.lane
     end
   end
   load_lanes(numbers)

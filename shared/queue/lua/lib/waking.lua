@@ -76,6 +76,7 @@ do
   end
 
   function wake_waiters()
+    if next(freed) and call('EXISTS', PARKED_ON) == 0 then freed = {} end -- nobody waits for anything
     local ids, lines = {}, {}
     for id in pairs(freed) do
       ids[#ids + 1] = id

@@ -37,5 +37,6 @@ mod servers;
 mod silence;
 mod suspects;
 mod unique;
+mod visits;
 mod waiting;
 mod waking;
