@@ -84,6 +84,7 @@ async fn far_jobs_are_cancelled_promoted_and_snoozed_like_near_ones() {
     assert_eq!(client.get(cancelled).await.unwrap().unwrap().state, JobState::Cancelled);
     server.set_clock("@2026-03-21 11:59:59");
     until_state(&client, promoted, JobState::Completed).await;
+    until_state(&client, witness, JobState::Completed).await;
     let stats = client.queue(&WORK).await.unwrap();
     assert_eq!((stats.scheduled, stats.running), (0, 0));
     worker.stop().await;
