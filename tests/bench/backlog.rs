@@ -12,6 +12,7 @@ use crate::parcel::Parcel;
 
 /// Every round drains so much of the waiting jobs and never all: a drain's end is slower whatever waited before it.
 const ROUNDS: usize = 5;
+/// How often a drain is looked at when it is about to end.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// What a drain at the head of `waiting` jobs does a second.
@@ -36,7 +37,9 @@ pub async fn measure(waiting: usize, appendfsync: Option<&str>) -> f64 {
         let mut finished = before;
         while finished < before + share {
             assert!(started.elapsed() < Duration::from_mins(2), "a drain that ends");
-            tokio::time::sleep(LOOK).await;
+            let (done, left) = (finished - before, before + share - finished);
+            let left = started.elapsed().mul_f64(crate::bed::number(left) / crate::bed::number(done.max(1)));
+            tokio::time::sleep((left / 2).clamp(LOOK, 10 * LOOK)).await;
             finished = gauge.finished().await;
         }
         took += started.elapsed().mul_f64(crate::bed::number(share) / crate::bed::number(finished - before));

@@ -12,8 +12,10 @@ use crate::parcel::Run;
 use crate::profile::Profile;
 
 const DEADLINE: Duration = Duration::from_mins(4);
-/// How often a drain is looked at. Rarer would round the figure, more often would burden Redis.
+/// How often a drain is looked at when it is about to end; more often would burden Redis.
 const LOOK: Duration = Duration::from_millis(10);
+/// How often at least.
+const SELDOM: Duration = Duration::from_millis(250);
 
 /// One life of so many jobs.
 #[derive(Debug, Clone, Copy)]
@@ -128,9 +130,11 @@ impl Life {
     }
 }
 
-/// When the queue itself says that so many are finished.
+/// When the queue itself says that so many are finished. While much is left it looks seldom: what looks at Redis takes time of
+/// what is measured.
 pub async fn until_finished(gauge: &crate::contestant::Gauge, jobs: usize) -> Instant {
-    let end = Instant::now() + DEADLINE;
+    let (begun, before) = (Instant::now(), gauge.finished().await);
+    let end = begun + DEADLINE;
     loop {
         let finished = gauge.finished().await;
         let now = Instant::now();
@@ -138,7 +142,11 @@ pub async fn until_finished(gauge: &crate::contestant::Gauge, jobs: usize) -> In
             return now;
         }
         assert!(now < end, "{finished} of {jobs} jobs finished in {DEADLINE:?}");
-        tokio::time::sleep(LOOK).await;
+        let left = match finished.saturating_sub(before) {
+            0 => LOOK,
+            done => (now - begun).mul_f64(number(jobs - finished) / number(done)),
+        };
+        tokio::time::sleep((left / 2).clamp(LOOK, SELDOM)).await;
     }
 }
 

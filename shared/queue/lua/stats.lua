@@ -28,11 +28,11 @@ for _, queue in ipairs(queues) do
     local head = lane and lane.queue == queue and call('LINDEX', k_lane(number), 0)
     if head then heads[#heads + 1] = head end
   end
-  local oldest
-  for _, raw in ipairs(get_records(heads)) do
-    if raw and string.byte(raw, 2) == AVAILABLE then
-      local r = open_record(raw)
-      if not oldest or r.run < oldest then oldest = r.run end
+  local runs, oldest = get_many(RUNS, heads), nil
+  for i, raw in ipairs(get_many(JOBS, heads)) do
+    if raw and not runs[i] and string.byte(raw, 2) == AVAILABLE then
+      local run = unpack_from('>I6', raw, 28)
+      if not oldest or run < oldest then oldest = run end
     end
   end
   if oldest then
