@@ -52,19 +52,19 @@ async fn units_are_those_of_the_jobs_that_started_and_no_others() {
     for gone in ids.iter().step_by(3) {
         assert_eq!(client.cancel(gone.id()).await.unwrap(), Cancelled::Now);
     }
-    let hold = Arc::new(AtomicBool::new(true));
-    let held = Arc::clone(&hold);
+    let waits = Arc::new(AtomicBool::new(true));
+    let told = Arc::clone(&waits);
     let worker = work(&client, config(64), move |_| {
-        let held = Arc::clone(&held);
+        let told = Arc::clone(&told);
         async move {
-            while held.load(Ordering::Acquire) {
+            while told.load(Ordering::Acquire) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             done()
         }
     });
     until_reserved(&client, 40, 40).await;
-    hold.store(false, Ordering::Release);
+    waits.store(false, Ordering::Release);
     until_reserved(&client, 0, 0).await;
     assert_eq!(client.queue(&WORK).await.unwrap().completed, 40);
     worker.stop().await;
