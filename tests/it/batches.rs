@@ -67,7 +67,8 @@ async fn a_bad_line_harms_only_itself() {
     let platform = Platform::start().await;
     let api = platform.tenant("Sloppy").await;
     let good = "{\"kind\":\"diagnostic.echo\"}";
-    let long = format!("{{\"kind\":\"diagnostic.echo\",\"payload\":{{\"data\":\"{}\"}}}}", "x".repeat(400_000));
+    // Longer than PAYLOAD_LIMIT_BYTES.
+    let long = format!("{{\"kind\":\"diagnostic.echo\",\"payload\":{{\"data\":\"{}\"}}}}", "x".repeat(11 << 20));
     let body = format!("{good}\n\nnot json\n{long}\n{good}\n");
     let answer = lines(&api, body, None).await.expect_status(207);
     let found: Vec<(Value, Value)> =

@@ -307,10 +307,14 @@ async fn wherever_a_command_is_killed_the_next_one_finishes_and_nothing_is_lost(
                 again.move_shard(shard, 1 - to, PATIENCE).await.unwrap();
                 again.move_shard(shard, to, PATIENCE).await.unwrap();
             }
-            assert_eq!(again.home_of(shard), to);
         }
     });
     join_all(moves).await;
+    // What one move has read of the homes may be older than what another has just written, so a new process is asked.
+    let again = QueueClient::connect(config_of()).await.unwrap();
+    for shard in 0..again.shards() {
+        assert_eq!(again.home_of(shard), usize::from(shard % 2));
+    }
     let runs: Runs = Arc::default();
     let record = Arc::clone(&runs);
     let worker = work(&again, config(64), move |claimed| {
