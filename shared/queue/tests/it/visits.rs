@@ -10,7 +10,8 @@ use std::{
 };
 
 use postrider_queue::{
-    Cancelled, CapSpec, JobState, Lane, LaneName, NewJob, QueueClient, ScopeKey, ScopeLimits, ScopeState, Window,
+    Cancelled, CapSpec, CapUse, Done, JobState, Lane, LaneName, NewJob, QueueClient, ScopeKey, ScopeLimits, ScopeState,
+    Window,
 };
 
 use crate::server::{Server, WORK, config, done, job, tenant, until, work};
@@ -100,4 +101,17 @@ async fn a_scope_with_less_room_than_a_visit_may_take_gives_what_it_has() {
         assert_eq!(client.get(id.id()).await.unwrap().unwrap().state, expected, "job {place}");
     }
     worker.abort().await;
+}
+
+#[tokio::test]
+async fn units_that_runs_did_not_use_are_given_back_together() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, 200).await;
+    client.enqueue_many((0..40).map(|_| limited()).collect()).await.unwrap();
+    let worker = work(&client, config(64), |_| async { Ok(Done { cap: CapUse::NotUsed, ..Done::empty() }) });
+    until("all have run", || async { (client.queue(&WORK).await.unwrap().completed == 40).then_some(()) }).await;
+    until_reserved(&client, 0, 0).await;
+    assert_eq!(state(&client).await.caps[0].used, 0);
+    worker.stop().await;
 }
