@@ -47,7 +47,6 @@ impl Watch {
             while let Some(line) = lines.next().await {
                 // A script is told before what it does.
                 if !line.contains(" lua] ") {
-                    // A script is told before what it does.
                     script = line.split('"').nth(3).and_then(script_name).unwrap_or_default();
                     call = Call::default();
                 } else if !script.is_empty() {
