@@ -1,5 +1,6 @@
 //! Mailboxes that are read and sent from.
 
+mod events;
 mod identity;
 mod row;
 mod settings;
@@ -7,12 +8,14 @@ mod store;
 
 use postrider_queue::{Lane, LaneName, ScopeKey};
 
+pub(crate) use events::note;
+pub use events::{AccountEvent, AccountEvents, EventKind};
 pub use identity::identity_of;
 pub use row::Model as Account;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settings::{AccountSettings, MailServer};
-pub(crate) use store::find;
 pub use store::{Accounts, NewAccount};
+pub(crate) use store::{find, set_state};
 
 use crate::words::words;
 
@@ -30,12 +33,27 @@ words! {
 }
 
 words! {
+    /// How a mailbox is logged in to.
+    "login"
+    enum LoginMethod {
+        /// A password, or an app password of a provider that wants more than one proof.
+        Password = "password",
+        /// Tokens of a Google account, which its owner granted and may revoke.
+        Google = "google",
+    }
+}
+
+words! {
     /// Whether an account is used.
     "account state"
     enum AccountState {
+        /// Its owner has yet to consent for the first time.
+        Connecting = "connecting",
         Active = "active",
         /// Neither read nor sent from until a person resumes it.
         Paused = "paused",
+        /// Its grant was revoked or never given: neither read nor sent from until its owner consents again.
+        NeedsConsent = "needs_consent",
         /// Its password is forgotten; only its mails and quotes remain. Nobody finds it any more.
         Disconnected = "disconnected",
     }

@@ -5,6 +5,7 @@
 //! together, in words an operator can act on. Every variable is in [`VARIABLES`], from which `deploy/env.example` is checked.
 
 mod connections;
+mod google;
 mod observability;
 mod outgoing;
 mod processes;
@@ -13,6 +14,7 @@ mod settings;
 mod variables;
 
 pub use connections::{ConnectionUrl, DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, RedisConfig};
+pub use google::{ConsentConfig, GoogleConfig};
 pub use observability::{LogFormat, TelemetryConfig};
 pub use outgoing::OutgoingConfig;
 pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};

@@ -71,6 +71,10 @@ ids! {
     ApiKeyId = "api key",
     /// A connected mailbox.
     AccountId = "account",
+    /// Something that happened to an account.
+    AccountEventId = "account event",
+    /// One time that an account's owner is asked for consent.
+    ConsentId = "consent",
     /// Something a tenant sells.
     ProductId = "product",
     /// A conversation by mail.

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod dead_letters;
+pub mod google;
 pub mod ids;
 pub mod jobs;
 pub mod mail;

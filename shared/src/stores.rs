@@ -1,7 +1,19 @@
 use crate::{
-    accounts::Accounts, api_keys::ApiKeys, clock::Clock, database::Database, dead_letters::DeadLetters, mail::Mail,
-    messages::Messages, occurrences::Occurrences, outbox::Outbox, products::Products, quotes::Quotes,
-    requests::Requests, seal::KeyRing, tenants::Tenants,
+    accounts::{AccountEvents, Accounts},
+    api_keys::ApiKeys,
+    clock::Clock,
+    database::Database,
+    dead_letters::DeadLetters,
+    google::Grants,
+    mail::Mail,
+    messages::Messages,
+    occurrences::Occurrences,
+    outbox::Outbox,
+    products::Products,
+    quotes::Quotes,
+    requests::Requests,
+    seal::KeyRing,
+    tenants::Tenants,
 };
 
 /// All stores over one database, made once in `main` and handed to whoever needs them. Cheap to clone.
@@ -10,6 +22,8 @@ pub struct Stores {
     pub tenants: Tenants,
     pub api_keys: ApiKeys,
     pub accounts: Accounts,
+    pub account_events: AccountEvents,
+    pub grants: Grants,
     pub mail: Mail,
     pub products: Products,
     pub quotes: Quotes,
@@ -27,7 +41,9 @@ impl Stores {
         Self {
             tenants: Tenants::new(database(), clock()),
             api_keys: ApiKeys::new(database(), clock()),
-            accounts: Accounts::new(database(), clock(), keys),
+            accounts: Accounts::new(database(), clock(), keys.clone()),
+            account_events: AccountEvents::new(database()),
+            grants: Grants::new(database(), clock(), keys),
             mail: Mail::new(database(), clock()),
             products: Products::new(database(), clock()),
             quotes: Quotes::new(database(), clock()),

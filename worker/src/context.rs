@@ -9,6 +9,7 @@ use postrider_queue::{Claimed, JobId, JobKind, NewJob, QueueClient, Stop, Tenant
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::clock::Clock;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
+use postrider_shared::google::Grants;
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
@@ -20,8 +21,10 @@ use postrider_shared::scopes::{ScopeError, Scopes};
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::Tenants;
 
+use crate::access::AccessTokens;
 use crate::lease::JobLease;
 use crate::memory::Memory;
+use crate::providers::google::Google;
 use crate::providers::llm::Llm;
 use crate::providers::transport::Dialer;
 use crate::run_ledger::RunLedger;
@@ -46,6 +49,11 @@ pub struct Services {
     pub objects: Objects,
     pub mail_memory: Memory,
     pub llm: Arc<Llm>,
+    /// Google's OAuth endpoints; absent where there are no Google accounts.
+    pub google: Option<Arc<Google>>,
+    pub grants: Grants,
+    /// What logs in to mailboxes of Google accounts.
+    pub access_tokens: AccessTokens,
     /// How mail servers are met.
     pub dialer: Dialer,
     pub run_ledger: Arc<RunLedger>,
@@ -55,9 +63,13 @@ pub struct Services {
 impl Services {
     pub fn new(queue: QueueClient, stores: Stores, objects: Objects, llm: Llm, clock: Clock) -> Self {
         let scopes = Scopes::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone());
+        let access_tokens = AccessTokens::new(stores.grants.clone(), scopes.clone(), None, clock.clone());
         Self {
             relay: Relay::new(stores.outbox, queue.clone()),
             scopes,
+            google: None,
+            grants: stores.grants,
+            access_tokens,
             tenants: stores.tenants,
             accounts: stores.accounts,
             products: stores.products,
@@ -80,6 +92,16 @@ impl Services {
     #[must_use]
     pub fn with_dialer(mut self, dialer: Dialer) -> Self {
         self.dialer = dialer;
+        self
+    }
+
+    /// Renews tokens of Google accounts there.
+    #[must_use]
+    pub fn with_google(mut self, google: Google) -> Self {
+        let google = Arc::new(google);
+        let (grants, scopes, clock) = (self.grants.clone(), self.scopes.clone(), self.clock.clone());
+        self.access_tokens = AccessTokens::new(grants, scopes, Some(Arc::clone(&google)), clock);
+        self.google = Some(google);
         self
     }
 

@@ -3,6 +3,7 @@
 //! `jobs` holds the handlers, `providers` the clients of outside services; `runtime`, `dispatch` and `registry`
 //! bring the two together on apalis.
 
+pub mod access;
 pub mod context;
 pub mod dispatch;
 pub mod extraction;

@@ -14,6 +14,7 @@ use postrider_shared::stores::Stores;
 use postrider_shared::telemetry;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
+use postrider_worker::providers::google::Google;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
 use postrider_worker::providers::transport::{Dialer, Limits, Trust};
 use postrider_worker::quarantine;
@@ -57,7 +58,15 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let limits = Limits::new(config.outgoing.mail_timeout, config.outgoing.smtp_answer_timeout);
     let stores = Stores::new(&database, &clock, Some(config.keys.keys.clone()));
     let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
+    let google = match &config.google {
+        Some(google) => Some(Google::new(google.clone(), &trust, clock.clone())?),
+        None => None,
+    };
     let services = Services::new(queue, stores, objects, llm, clock);
+    let services = match google {
+        Some(google) => services.with_google(google),
+        None => services,
+    };
     let services = Arc::new(services.with_dialer(Dialer { trust, limits }).with_run_ledger(run_ledger));
     if is_child {
         return Ok(quarantine::serve(registry, services).await?);

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
 
-use super::{AccountSettings, AccountState, MailServer, Security};
+use super::{AccountSettings, AccountState, LoginMethod, MailServer, Security};
 use crate::{
     ids::{AccountId, TenantId},
     time_zone::TimeZone,
@@ -28,6 +28,7 @@ pub struct Model {
     pub smtp_port: i32,
     pub smtp_security: Security,
     pub smtp_username: String,
+    pub login: LoginMethod,
     pub(super) password_sealed: String,
     pub daily_cap: i32,
     pub time_zone: TimeZone,

@@ -5,10 +5,10 @@ use sea_orm::{
 };
 use secrecy::SecretString;
 
-use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, identity_of};
+use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, LoginMethod, identity_of};
 use crate::{
     clock::Clock,
-    database::{AllTenants, Cursor, Database, Page, StoreError, check, page::newest_first},
+    database::{AllTenants, Cursor, Database, Page, StoreError, Transaction, check, page::newest_first},
     ids::{AccountId, TenantId},
     seal::{KeyRing, Place},
 };
@@ -42,7 +42,28 @@ impl Accounts {
 
     /// [`create`](Self::create) under this id. One that has it already was made by the same request and is returned.
     pub async fn create_as(&self, tenant: TenantId, id: AccountId, new: NewAccount) -> Result<Account, StoreError> {
-        let settings = new.settings.checked()?;
+        let sealed = self.seal(id, &new.password)?;
+        self.insert(tenant, id, new.settings, (LoginMethod::Password, AccountState::Active, sealed)).await
+    }
+
+    /// Adds a mailbox of a Google account under this id. It is used from its owner's consent on.
+    pub async fn create_google_as(
+        &self,
+        tenant: TenantId,
+        id: AccountId,
+        settings: AccountSettings,
+    ) -> Result<Account, StoreError> {
+        self.insert(tenant, id, settings, (LoginMethod::Google, AccountState::Connecting, String::new())).await
+    }
+
+    async fn insert(
+        &self,
+        tenant: TenantId,
+        id: AccountId,
+        settings: AccountSettings,
+        (login, state, password_sealed): (LoginMethod, AccountState, String),
+    ) -> Result<Account, StoreError> {
+        let settings = settings.checked()?;
         let now = self.clock.now();
         let account = Account {
             id,
@@ -58,11 +79,12 @@ impl Accounts {
             smtp_port: i32::from(settings.smtp.port),
             smtp_security: settings.smtp.security,
             smtp_username: settings.smtp.username,
-            password_sealed: self.seal(id, &new.password)?,
+            login,
+            password_sealed,
             daily_cap: check::number("daily_cap", settings.daily_cap, 0, 1_000_000)?,
             time_zone: settings.time_zone,
             poll_interval_seconds: check::number("poll_interval_seconds", settings.poll_interval_seconds, 1, 86_400)?,
-            state: AccountState::Active,
+            state,
             pause_reason: None,
             limited_until: None,
             connected_at: now,
@@ -157,23 +179,23 @@ impl Accounts {
         if let Some(password) = password {
             changes.password_sealed = Set(self.seal(id, &password)?);
         }
-        self.set(tenant, id, changes).await
+        self.set(tenant, id, changes, ANY).await
     }
 
-    /// Stops reading and sending, and says why.
+    /// Stops reading and sending, and says why. One that waits for its owner's consent goes on doing so.
     pub async fn pause(&self, tenant: TenantId, id: AccountId, reason: &str) -> Result<Account, StoreError> {
         let reason = check::lines("reason", reason, 2_000)?;
         let changes =
             ActiveModel { state: Set(AccountState::Paused), pause_reason: Set(Some(reason)), ..ActiveModel::default() };
-        self.set(tenant, id, changes).await
+        self.set(tenant, id, changes, CONSENTED).await
     }
 
     /// Sends nothing until then, because the provider takes no more; mail is read all the same.
     pub async fn limit(&self, tenant: TenantId, id: AccountId, until: DateTime<Utc>) -> Result<Account, StoreError> {
-        self.set(tenant, id, ActiveModel { limited_until: Set(Some(until)), ..ActiveModel::default() }).await
+        self.set(tenant, id, ActiveModel { limited_until: Set(Some(until)), ..ActiveModel::default() }, ANY).await
     }
 
-    /// Reads and sends again, also where the provider's limit was waited for.
+    /// Reads and sends again, also where the provider's limit was waited for. A mailbox whose owner's consent is missing cannot.
     pub async fn resume(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
         let changes = ActiveModel {
             state: Set(AccountState::Active),
@@ -181,7 +203,11 @@ impl Accounts {
             limited_until: Set(None),
             ..ActiveModel::default()
         };
-        self.set(tenant, id, changes).await
+        let account = self.set(tenant, id, changes, CONSENTED).await?;
+        if account.is_active() {
+            return Ok(account);
+        }
+        Err(StoreError::conflict("account", "waits for its owner's consent"))
     }
 
     /// Forgets the password and never reads or sends again. The row stays for the mails and quotes that name it, and nobody finds it.
@@ -192,13 +218,13 @@ impl Accounts {
             password_sealed: Set(String::new()),
             ..ActiveModel::default()
         };
-        self.set(tenant, id, changes).await
+        self.set(tenant, id, changes, ANY).await
     }
 
     /// Seals the password again if it is not sealed with the key that seals now. True if it was done.
     pub async fn reseal(&self, tenant: TenantId, id: AccountId) -> Result<bool, StoreError> {
         let account = self.get(tenant, id).await?;
-        if self.keys()?.is_current(&account.password_sealed) {
+        if account.login == LoginMethod::Google || self.keys()?.is_current(&account.password_sealed) {
             return Ok(false);
         }
         let sealed = self.seal(id, &self.password(&account)?)?;
@@ -211,16 +237,21 @@ impl Accounts {
         Ok(done.rows_affected == 1)
     }
 
-    async fn set(&self, tenant: TenantId, id: AccountId, changes: ActiveModel) -> Result<Account, StoreError> {
+    /// Changes a connected account that is in one of these states; one in another state is returned as it is.
+    async fn set(
+        &self,
+        tenant: TenantId,
+        id: AccountId,
+        changes: ActiveModel,
+        states: &[AccountState],
+    ) -> Result<Account, StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         let tx = self.database.write().await?;
-        let done = Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
-        if done.rows_affected == 0 {
-            return Err(StoreError::NotFound { what: "account" });
-        }
-        let account = find(tx.connection(), tenant, id).await?;
+        let allowed = connected(tenant, id).add(Column::State.is_in(states.iter().copied()));
+        Entity::update_many().set(changes).filter(allowed).exec(tx.connection()).await?;
+        let account = Entity::find().filter(connected(tenant, id)).one(tx.connection()).await?;
         tx.commit().await?;
-        Ok(account)
+        account.ok_or(StoreError::NotFound { what: "account" })
     }
 
     fn seal(&self, id: AccountId, password: &SecretString) -> Result<String, StoreError> {
@@ -231,6 +262,12 @@ impl Accounts {
         self.keys.as_ref().ok_or(StoreError::Seal(crate::seal::SealError::NoKeys))
     }
 }
+
+/// Every state that [`connected`] lets pass.
+const ANY: &[AccountState] =
+    &[AccountState::Connecting, AccountState::Active, AccountState::Paused, AccountState::NeedsConsent];
+/// What a person may pause and resume.
+const CONSENTED: &[AccountState] = &[AccountState::Active, AccountState::Paused];
 
 fn place(row: &str) -> Place<'_> {
     Place { table: "accounts", column: "password", row }
@@ -250,4 +287,19 @@ pub(crate) async fn find(
     id: AccountId,
 ) -> Result<Account, StoreError> {
     Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "account" })
+}
+
+/// Moves a connected account to a state inside the caller's transaction; `None` if it was disconnected.
+pub(crate) async fn set_state(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, AccountId),
+    state: AccountState,
+    reason: Option<&str>,
+) -> Result<Option<Account>, StoreError> {
+    let reason = reason.map(|text| text.chars().take(2_000).collect());
+    let changes =
+        ActiveModel { state: Set(state), pause_reason: Set(reason), updated_at: Set(now), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
+    Ok(Entity::find().filter(connected(tenant, id)).one(tx.connection()).await?)
 }

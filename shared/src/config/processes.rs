@@ -6,8 +6,8 @@ use postrider_queue::MAX_PAYLOAD_BYTES;
 use secrecy::SecretString;
 
 use super::{
-    DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, OutgoingConfig, Reader, RedisConfig, Section,
-    TelemetryConfig,
+    ConsentConfig, DatabaseConfig, DepthConfig, GoogleConfig, KeysConfig, ObjectsConfig, OutgoingConfig, Reader,
+    RedisConfig, Section, TelemetryConfig,
 };
 use crate::jobs::Queue;
 
@@ -20,6 +20,8 @@ pub struct ApiConfig {
     /// Largest payload of a job, in bytes.
     pub payload_limit: usize,
     pub depth: DepthConfig,
+    /// Absent where there are no Google accounts.
+    pub consent: Option<ConsentConfig>,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub keys: KeysConfig,
@@ -33,6 +35,7 @@ impl Section for ApiConfig {
         let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
         let payload_limit = reader.number("PAYLOAD_LIMIT_BYTES", MAX_PAYLOAD_BYTES..=100 * 1024 * 1024);
         let depth = DepthConfig::read(reader);
+        let consent = ConsentConfig::read_if_set(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let keys = KeysConfig::read(reader);
@@ -43,6 +46,7 @@ impl Section for ApiConfig {
             platform_key_file,
             payload_limit: payload_limit?,
             depth: depth?,
+            consent,
             database: database?,
             redis: redis?,
             keys: keys?,
@@ -60,6 +64,8 @@ pub struct WorkerConfig {
     pub grace: Duration,
     pub llm: LlmConfig,
     pub outgoing: OutgoingConfig,
+    /// Absent where there are no Google accounts.
+    pub google: Option<GoogleConfig>,
     /// Where diagnostic jobs note their runs.
     pub run_ledger: Option<PathBuf>,
     pub database: DatabaseConfig,
@@ -76,6 +82,7 @@ impl Section for WorkerConfig {
         let grace = reader.number("WORKER_GRACE_SECONDS", 0..=3_600).map(Duration::from_secs);
         let llm = LlmConfig::read(reader);
         let outgoing = OutgoingConfig::read(reader);
+        let google = GoogleConfig::read_if_set(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
@@ -88,6 +95,7 @@ impl Section for WorkerConfig {
             grace: grace?,
             llm: llm?,
             outgoing: outgoing?,
+            google,
             run_ledger,
             database: database?,
             redis: redis?,

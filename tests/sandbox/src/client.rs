@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::control::accepted::Wanted;
 use crate::control::mailboxes::{Delivered, Listed};
 use crate::faults::{Fault, Standing};
+use crate::google::{AccessToken, Calls, Orders};
 use crate::ledger::Accepted;
 use crate::llm::Served;
 
@@ -96,6 +97,31 @@ impl Client {
 
     pub async fn clear_faults(&self) -> Answer<()> {
         send(self.request(Method::DELETE, "/faults")).await.map(drop)
+    }
+
+    /// How often each of Google's endpoints was called.
+    pub async fn google(&self) -> Answer<Calls> {
+        read(self.request(Method::GET, "/google")).await
+    }
+
+    /// How consents and tokens go from now on.
+    pub async fn order_google(&self, orders: &Orders) -> Answer<()> {
+        send(self.request(Method::POST, "/google").json(orders)).await.map(drop)
+    }
+
+    /// All access tokens of a mailbox expire now.
+    pub async fn expire_tokens(&self, address: &str) -> Answer<()> {
+        send(self.request(Method::POST, &format!("/google/{address}/expire"))).await.map(drop)
+    }
+
+    /// The owner of a mailbox takes every grant back.
+    pub async fn revoke_grants(&self, address: &str) -> Answer<()> {
+        send(self.request(Method::POST, &format!("/google/{address}/revoke"))).await.map(drop)
+    }
+
+    /// Tokens of a mailbox without a consent.
+    pub async fn issue_tokens(&self, address: &str) -> Answer<AccessToken> {
+        read(self.request(Method::POST, &format!("/google/{address}/tokens"))).await
     }
 
     /// Forgets mailboxes, ledger, faults and requests.

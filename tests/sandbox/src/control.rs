@@ -46,7 +46,7 @@ async fn reset(State(office): Shared) -> StatusCode {
 }
 
 /// A problem in the shape the product uses, too (RFC 9457).
-fn problem(status: StatusCode, detail: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("error");
     let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
     (status, [("content-type", "application/problem+json")], body.to_string()).into_response()

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod control;
 pub mod faults;
+pub mod google;
 pub mod imap;
 pub mod journal;
 pub mod ledger;

@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::faults::Faults;
+use crate::google::Google;
 use crate::ledger::{Accepted, Ledger};
 use crate::llm::LlmLog;
 use crate::mailboxes::{Delivery, Mailboxes};
@@ -16,6 +17,7 @@ pub struct Office {
     pub ledger: Ledger,
     pub faults: Faults,
     pub llm: LlmLog,
+    pub google: Google,
 }
 
 impl Office {
@@ -26,7 +28,8 @@ impl Office {
         }
         let mailboxes = Mailboxes::open(data.map(|folder| folder.join("mailboxes.journal")).as_deref())?;
         let ledger = Ledger::open(data.map(|folder| folder.join("accepted.journal")).as_deref())?;
-        let office = Self { mailboxes, ledger, faults: Faults::default(), llm: LlmLog::default() };
+        let office =
+            Self { mailboxes, ledger, faults: Faults::default(), llm: LlmLog::default(), google: Google::default() };
         // A crash between the ledger's sync and the local delivery is repaired here; the key makes repeats harmless.
         for (accepted, raw) in office.ledger.all_with_raw() {
             office.deliver_locally(&accepted, &raw);
@@ -52,5 +55,6 @@ impl Office {
         self.ledger.clear();
         self.faults.clear();
         self.llm.clear();
+        self.google.clear();
     }
 }

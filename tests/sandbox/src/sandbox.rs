@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
 use crate::office::Office;
-use crate::{control, imap, llm, smtp, tls};
+use crate::{control, google, imap, llm, smtp, tls};
 
 /// Where to listen and what to keep. Port 0 takes a free one.
 #[derive(Debug, Clone, Args)]
@@ -173,7 +173,8 @@ impl Sandbox {
     }
 
     fn serve_http(&self, listener: TcpListener) {
-        let app = control::router(Arc::clone(&self.office)).merge(llm::router(Arc::clone(&self.office)));
+        let office = || Arc::clone(&self.office);
+        let app = control::router(office()).merge(llm::router(office())).merge(google::router(office()));
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let serving = async move { axum::serve(listener, app).await };
