@@ -127,6 +127,7 @@ const TURNING: &[&str] = &[
     fragment!("naming"),
     fragment!("creation"),
     fragment!("ending"),
+    fragment!("completions"),
     fragment!("outcomes"),
     fragment!("claims"),
     fragment!("shares"),

@@ -99,8 +99,10 @@ local at_end = {}
 -- The last thing every writing script does: counters, and messages to those who wait.
 local function finish()
   for _, write in ipairs(at_end) do write() end
-  for field, by in pairs(counted) do
-    if by ~= 0 then call('HINCRBY', COUNTS, field, by) end
+  for queue, states in pairs(counted) do
+    for state, by in pairs(states) do
+      if by ~= 0 then call('HINCRBY', COUNTS, queue .. ':' .. state, by) end
+    end
   end
   for queue in pairs(woken) do wake(queue) end
   if #changed > 0 then call('PUBLISH', channel_events(), concat(changed)) end

@@ -1,24 +1,6 @@
 -- Applies the outcomes of runs that a session held. One stale item never harms its batch.
 local MAX_U16 = 65535
 
--- Most runs end well, at the first crash-free attempt, with nothing in their record but the payload and perhaps a reservation: the end of such a job
--- changes a few bytes of its head. What the first parts of running records mean, and how they read when the job is completed.
-local completed_at = pack('>I6', now)
-local ends = {}
-local function completed(first, flags) return sub(first, 1, 1) .. string.char(COMPLETED, flags) .. sub(first, 4) end
-local function end_of(first)
-  local _, state, flags, keep, _, lane, _, _, _, crashes, epoch = unpack_from(FIRST, first)
-  local found = false
-  if state == RUNNING and (flags == 0 or flags == RESERVED) and crashes == 0 then
-    local list = ended.by_class[keep]
-    if not list then list = {}; ended.by_class[keep] = list end
-    found = { lane = lane, epoch = epoch, bare = completed(first, 0), list = list, jobs = 0,
-      reserved = flags == RESERVED, unused = 0 }
-  end
-  ends[first] = found
-  return found
-end
-
 -- Outcomes that say nothing but that the job is done come in groups (settling.rs), all others one by one (wire.rs) and each
 -- followed by its follow-up jobs.
 local function read_outcomes(plain, items)
@@ -26,7 +8,10 @@ local function read_outcomes(plain, items)
   while at <= #plain do
     local epoch, use, used_at, many
     epoch, use, used_at, many, at = unpack_from('>I4c1I6H', plain, at)
-    local shared = { epoch = epoch, verb = 'D', use = use, used_at = used_at, time = 0, error = '', output = '', from = 0, follow = 0 }
+    local shared = {
+      completes = true, epoch = epoch, verb = 'D', use = use, used_at = used_at, time = 0, error = '', output = '', from = 0,
+      follow = 0,
+    }
     for _ = 1, many do
       local n = #ids + 1
       ids[n], outcomes[n] = sub(plain, at, at + 13), shared
@@ -38,6 +23,7 @@ local function read_outcomes(plain, items)
     local o, id = { from = at + 1 }, nil
     id, o.epoch, o.verb, o.use, o.used_at, o.time, o.error, o.output, o.follow =
       unpack_from('>c14I4c1c1I6I6Hc0I4c0H', items[at])
+    o.completes = o.verb == 'D' and o.error == '' and o.follow == 0
     ids[#ids + 1], outcomes[#ids + 1] = id, o
     at = at + 1 + o.follow
   end
@@ -48,12 +34,14 @@ end
 local function forget_claims(session, claims)
   local key = k_claims(session)
   for whose, many in pairs(claims) do
-    local claim = sub(whose, -CLAIM_LEN)
-    local size = call('HSTRLEN', key, claim) / 14
-    if many < size then many = call('HINCRBY', k_ended(session), claim, many) end
-    if many >= size then
-      call('HDEL', key, claim)
-      call('HDEL', k_ended(session), claim)
+    if many and many > 0 then
+      local claim = sub(whose, -CLAIM_LEN)
+      local size = call('HSTRLEN', key, claim) / 14
+      if many < size then many = call('HINCRBY', k_ended(session), claim, many) end
+      if many >= size then
+        call('HDEL', key, claim)
+        call('HDEL', k_ended(session), claim)
+      end
     end
   end
 end
@@ -63,58 +51,8 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
   local ids, outcomes = read_outcomes(plain, items)
   if #ids == 0 then return '' end
   local runs = get_many(RUNS, ids)
-  local answers, records, released, due, dropped, follow_ups, rest = {}, {}, {}, {}, {}, {}, {}
-  local seen, claims, founds, numbers = {}, {}, {}, {}
-  for i = 1, #ids do
-    local first = runs[i] and sub(runs[i], 1, FIRST_LEN)
-    local found = first and ends[first]
-    if first and found == nil then found = end_of(first) end
-    founds[i] = found
-    if found then numbers[#numbers + 1] = found.lane end
-  end
-  load_lanes(numbers)
-  for i, id in ipairs(ids) do
-    local run, outcome = not seen[id] and runs[i], outcomes[i]
-    answers[i] = 'S'
-    seen[id] = true
-    local whose = run and sub(run, -WHOSE_LEN)
-    local of_claim = run and claims[whose]
-    if run and of_claim == nil then of_claim = whose_run(run) == session and 0 end
-    if of_claim then
-      local found = founds[i]
-      if found and found.epoch == outcome.epoch and outcome.verb == 'D' and outcome.follow == 0 and outcome.error == '' then
-        local n = #dropped + 1
-        dropped[n], answers[i] = id, 'D'
-        records[2 * n - 1] = id
-        if outcome.output == '' then
-          records[2 * n] = found.bare .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
-        else
-          records[2 * n] = completed(found.bare, HAS_OUTPUT) .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
-            .. pack('>I4c0', #outcome.output, outcome.output)
-        end
-        if found.reserved and outcome.use == 'n' then
-          found.unused = found.unused + 1
-        elseif found.reserved then
-          local since = unpack_from('>I6', run, HEAD_LEN + 1)
-          settle({ state = RUNNING, lane = found.lane, reserved = since }, outcome.use, outcome.used_at)
-        end
-        found.list[#found.list + 1] = id .. completed_at
-        found.jobs = found.jobs + 1
-        claims[whose] = of_claim + 1
-      else
-        rest[#rest + 1] = i
-      end
-    end
-  end
-  for _, found in pairs(ends) do
-    local lane = found and lane_of(found.lane)
-    if lane then
-      count(lane.queue, 'r', -found.jobs)
-      count(lane.queue, 'c', found.jobs)
-      if found.unused > 0 then settle_unused(lane, found.unused) end
-    end
-  end
-  if #dropped > 0 then changes(concat(dropped)) end
+  local released, due, follow_ups = {}, {}, {}
+  local answers, records, dropped, claims, rest = complete(session, ids, runs, outcomes)
   local bases = {}
   for n, i in ipairs(rest) do bases[n] = ids[i] end
   bases = get_many(JOBS, bases)

@@ -155,8 +155,12 @@ end
 -- Changes of the counters, written once at the end of the call.
 local counted = {}
 local function count(queue, state, by)
-  local field = queue .. ':' .. state
-  counted[field] = (counted[field] or 0) + by
+  local states = counted[queue]
+  if not states then
+    states = {}
+    counted[queue] = states
+  end
+  states[state] = (states[state] or 0) + by
 end
 
 -- Ids whose record changed, told once at the end of the call.

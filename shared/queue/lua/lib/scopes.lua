@@ -81,26 +81,35 @@ local function read_limits(raw)
   return limits
 end
 
-local function add(scope, field, by)
-  local added = scope.added
-  if not added then
-    added = {}
-    scope.added = added
-    touched[#touched + 1] = scope
-  end
-  added[field] = (added[field] or 0) + by
+-- The end of the call writes a scope that was touched: what it has then of the fields it was read with.
+local function touch(scope)
+  if scope.touched then return end
+  scope.touched = true
+  touched[#touched + 1] = scope
 end
 
 local function shift_open(scope, by)
-  by = math.max(by, -scope.open)
-  scope.open = scope.open + by
-  add(scope, 'open', by)
+  scope.open = math.max(scope.open + by, 0)
+  touch(scope)
 end
 
 local function shift_idle(scope, by)
-  by = math.max(by, -scope.idle)
-  scope.idle = scope.idle + by
-  add(scope, 'idle', by)
+  scope.idle = math.max(scope.idle + by, 0)
+  touch(scope)
+end
+
+-- Adds units to a calendar window's counter, which need not have been read.
+local function add_used(scope, counter, units)
+  local counts = scope.counts
+  if counts[counter] then
+    counts[counter] = counts[counter] + units
+  else
+    scope.unread = scope.unread or {}
+    scope.unread[counter] = (scope.unread[counter] or 0) + units
+  end
+  scope.used = scope.used or {}
+  scope.used[counter] = true
+  touch(scope)
 end
 
 -- Units, by scope, whose jobs ended without using them: nothing else needs to be known of a scope, so it is not read for that.
@@ -124,6 +133,7 @@ local function scope_of(id)
     id = id, key = key, paused = fields[2] == '1', open = tonumber(fields[3] or 0), idle = tonumber(fields[4] or 0),
     tat = tonumber(fields[5] or 0), closed = (opened or '0') ~= caps_closing(), counts = {},
   }, limits.heirs)
+  scope.open_was, scope.idle_was = scope.open, scope.idle
   -- Without caps there is nothing that Redis could have forgotten.
   if #limits.all == 0 and opened ~= '-' then scope.closed = false end
   for i, counter in ipairs(likely) do scope.counts[counter] = tonumber(fields[6 + i] or 0) end
@@ -140,7 +150,7 @@ local function used_of(scope, cap)
   local used = scope.counts[cap.counter or cap.length]
   if not used then
     if cap.counter then
-      used = tonumber(call('HGET', scope.key, cap.counter) or 0) + (scope.added and scope.added[cap.counter] or 0)
+      used = tonumber(call('HGET', scope.key, cap.counter) or 0) + (scope.unread and scope.unread[cap.counter] or 0)
     else
       used = call('ZCOUNT', k_sent(scope.id), '(' .. cap.from, '+inf')
     end
@@ -221,10 +231,19 @@ end
 
 at_end[#at_end + 1] = function()
   for _, scope in ipairs(touched) do
-    for field, by in pairs(scope.added) do
-      if by ~= 0 then call('HINCRBY', scope.key, field, by) end
+    local fields, n = {}, 0
+    local function set(field, value) fields[n + 1], fields[n + 2], n = field, value, n + 2 end
+    if scope.open ~= scope.open_was then set('open', scope.open) end
+    if scope.idle ~= scope.idle_was then set('idle', scope.idle) end
+    for counter in pairs(scope.used or {}) do
+      if scope.counts[counter] then
+        set(counter, scope.counts[counter])
+      else
+        call('HINCRBY', scope.key, counter, scope.unread[counter])
+      end
     end
-    if scope.later then call('HSET', scope.key, 'tat', string.format('%.0f', scope.tat)) end
+    if scope.later then set('tat', string.format('%.0f', scope.tat)) end
+    if n > 0 then call('HSET', scope.key, unpack(fields)) end
   end
   for id, units in pairs(unused) do
     local open = call('HINCRBY', k_scope(id), 'open', -units)
@@ -242,21 +261,20 @@ local function reserve(lane, fresh, inherited)
       if inherited ~= 0 then shift_idle(scope, -inherited) end
       if scope.every > 0 then
         scope.tat, scope.later = math.max(scope.tat, now * 1000) + (fresh + inherited) * scope.every, true
-        add(scope, 'open', 0)
+        touch(scope)
       end
     end
   end
 end
 
--- Charges a unit that was used in this time, or at one instant of it that nobody knows.
-local function charge(scope, from, till)
+-- Charges units of which each was used in this time, or at one instant of it that nobody knows.
+local function charge(scope, from, till, units)
   local seen
   for _, cap in ipairs(scope.caps) do
     if cap.counter and from >= cap.from and till < cap.till then
       if not (seen and seen[cap.counter]) then
         if #scope.caps > 1 then seen = seen or {}; seen[cap.counter] = true end
-        if scope.counts[cap.counter] then scope.counts[cap.counter] = scope.counts[cap.counter] + 1 end
-        add(scope, cap.counter, 1)
+        add_used(scope, cap.counter, units)
       end
     elseif not cap.length then
       for at = cap.at, cap.at + 18 * (cap.entries - 1), 18 do
@@ -266,19 +284,20 @@ local function charge(scope, from, till)
         if from < ends and not (seen and seen[counter]) then
           seen = seen or {}
           seen[counter] = true
-          if scope.counts[counter] then scope.counts[counter] = scope.counts[counter] + 1 end
-          add(scope, counter, 1)
+          add_used(scope, counter, units)
         end
       end
     end
   end
   if scope.longest > 0 then
     -- Units used in the same millisecond are numbered, so that a book that knows how many they were can say so again.
-    local key = k_sent(scope.id)
-    call('ZADD', key, till, pack('>I6I4', till, call('ZCOUNT', key, till, till)))
+    local key, entries = k_sent(scope.id), {}
+    local first = call('ZCOUNT', key, till, till)
+    for n = 1, units do entries[2 * n - 1], entries[2 * n] = till, pack('>I6I4', till, first + n - 1) end
+    call_many('ZADD', key, entries, 400)
     for _, cap in ipairs(scope.caps) do
       if cap.length and till > cap.from and scope.counts[cap.length] then
-        scope.counts[cap.length] = scope.counts[cap.length] + 1
+        scope.counts[cap.length] = scope.counts[cap.length] + units
       end
     end
     if not scope.trimmed then
@@ -291,12 +310,14 @@ local function charge(scope, from, till)
   end
 end
 
--- Ends the reservations of so many jobs of a lane that ran, are for no recipient, and did not use their units.
-local function settle_unused(lane, units)
+-- Ends the reservations of so many jobs of a lane that ran and are for no recipient. So many of their units were used now.
+local function settle_units(lane, units, used)
   for _, id in ipairs(lane.scopes) do
     local scope = scopes[id]
+    if used > 0 then scope = scope_of(id) end
     if scope then
       shift_open(scope, -units)
+      if used > 0 then charge(scope, now, now, used) end
     elseif scope == nil then
       unused[id] = (unused[id] or 0) + units
     end
@@ -320,7 +341,7 @@ local function settle(r, use, at)
         from = math.min(math.max(at, r.reserved), now)
         till = from
       end
-      if use ~= 'n' then charge(scope, from, till) end
+      if use ~= 'n' then charge(scope, from, till, 1) end
       if recipient then settle_recipient(scope, recipient, use ~= 'n' and till) end
       freed[id] = (freed[id] or 0) + 1
     end
