@@ -1,7 +1,14 @@
 -- Takes records for a session.
 -- `reply` has ids and records in turn, each as it was before it was claimed, which says how it is now: running since now, its
 -- attempt and its epoch raised by one. So the script need not put together what has just been taken apart.
-local taken = { ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {}, keyed = {} }
+local taken = { many = 0, ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {}, keyed = {} }
+
+local whose
+-- Claims that follow are this one of the session.
+local function claim_for(session, letter, sequence)
+  taken.session, taken.claim = session, claim_of(letter, sequence)
+  whose = session .. taken.claim
+end
 
 -- What the first parts of waiting records mean, and how they read when the job runs. In a scoped lane it then has a reservation,
 -- and what follows its times is when that was made.
@@ -14,7 +21,8 @@ local function start_of(first, scoped)
     local inherits = bit.band(flags, RESERVED) ~= 0
     local reserves = scoped and not inherits
     start = {
-      lane = lane, flags = flags, bare = flags == 0, inherits = inherits, since = reserves and started_now .. reserved_now or started_now,
+      lane = lane, flags = flags, bare = flags == 0, inherits = inherits, may_have_recipient = flags >= HAS_MORE,
+      since = (reserves and started_now .. reserved_now or started_now) .. (flags == 0 and whose or ''),
       first = pack(FIRST, version, RUNNING, reserves and flags + RESERVED or flags, keep, kind, lane, attempt + 1, max, snoozes,
         crashes, epoch + 1),
     }
@@ -24,15 +32,7 @@ local function start_of(first, scoped)
   return start
 end
 
-local whose
--- Claims that follow are this one of the session.
-local function claim_for(session, letter, sequence)
-  taken.session, taken.claim = session, claim_of(letter, sequence)
-  whose = session .. taken.claim
-end
-
--- Marks one job as running. Returns whether it did, which it does not for an id that only stands here because its job ended or
--- moved elsewhere, and whether the job brought an open reservation along.
+-- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
 local function take_record(id, raw, runs, number, scoped, cancelled)
   if not raw or runs then return false end
   local first = sub(raw, 1, FIRST_LEN)
@@ -52,13 +52,13 @@ local function take_record(id, raw, runs, number, scoped, cancelled)
     put_record(id, r)
     return false
   end
-  local sections = start.bare and '' or sub(raw, HEAD_LEN + 1, payload_at(raw) - 1)
-  local run = start.first .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since .. sections .. whose
-  local n = #taken.ids
-  taken.ids[n + 1] = id
-  taken.runs[2 * n + 1], taken.runs[2 * n + 2] = id, run
-  taken.reply[2 * n + 1], taken.reply[2 * n + 2] = id, raw
-  return true, start.inherits
+  local run = start.first .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since
+  if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, payload_at(raw) - 1) .. whose end
+  local n, runs_taken, reply = taken.many + 1, taken.runs, taken.reply
+  taken.many, taken.ids[n] = n, id
+  runs_taken[2 * n - 1], runs_taken[2 * n] = id, run
+  reply[2 * n - 1], reply[2 * n] = id, raw
+  return start
 end
 
 -- Answers once more with jobs that were claimed before, as long as that run of them goes on.

@@ -8,6 +8,7 @@
 -- What a call changes of `open` and `idle` and its counters is written once, at its end.
 local NO_BOUND = 1000000
 local DAY_MS = 86400000
+local NOTHING = {}
 local scopes, touched = {}, {}
 
 -- The counter of a calendar window. Lua writes numbers of 15 digits (the year 5138) with an exponent.
@@ -77,6 +78,7 @@ local function read_limits(raw)
     end
   end
   limits.keyed = pair_every > 0 or #limits.people > 0
+  limits.paced = every > 0 or flights < 0xFFFFFFFF
   limits.heirs = { __index = limits }
   return limits
 end
@@ -173,6 +175,16 @@ local function till_of_cap(scope, cap, used)
   return till
 end
 
+-- How many units more the caps of a scope allow.
+local function room_in_caps(scope)
+  local room = NO_BOUND
+  for _, cap in ipairs(scope.caps) do
+    local left = cap.limit and cap.limit - used_of(scope, cap) - scope.open or 0
+    if left < room then room = left end
+  end
+  return room
+end
+
 -- How many more jobs the scope lets start now, until when it is no use to ask again unless something happens to it; and the
 -- same for jobs that bring their reservation along, which need no room in a cap.
 local function room_of(id)
@@ -192,19 +204,25 @@ local function room_of(id)
     end
   end
   if scope.paused or scope.closed then return 0, FAR, again, again_till end
-  local room, till = again, again_till
+  local till = again_till
   for _, cap in ipairs(scope.caps) do
-    if cap.limit then
-      local used = used_of(scope, cap)
-      local left = cap.limit - used - scope.open
-      if left < room then room = left end
-      if left <= 0 then till = math.max(till, till_of_cap(scope, cap, used)) end
-    else
-      room = 0
+    if not cap.limit then
       till = math.max(till, cap.till or FAR)
+    elseif cap.limit - used_of(scope, cap) - scope.open <= 0 then
+      till = math.max(till, till_of_cap(scope, cap, used_of(scope, cap)))
     end
   end
-  return room, till, again, again_till
+  return math.min(again, room_in_caps(scope)), till, again, again_till
+end
+
+-- Whether so many more jobs of a lane may start now, whomever they are for: all that needs to be known of most lanes.
+local function has_room(lane, jobs)
+  for _, id in ipairs(lane.scopes) do
+    local scope = scope_of(id)
+    if not scope or scope.paused or scope.closed or scope.keyed or room_in_caps(scope) < jobs then return false end
+    if scope.paced and select(3, room_of(id)) < jobs then return false end
+  end
+  return true
 end
 
 -- The same for a lane, with the first of its scopes that has no room, for either kind of job.
@@ -232,17 +250,16 @@ end
 at_end[#at_end + 1] = function()
   for _, scope in ipairs(touched) do
     local fields, n = {}, 0
-    local function set(field, value) fields[n + 1], fields[n + 2], n = field, value, n + 2 end
-    if scope.open ~= scope.open_was then set('open', scope.open) end
-    if scope.idle ~= scope.idle_was then set('idle', scope.idle) end
-    for counter in pairs(scope.used or {}) do
+    if scope.open ~= scope.open_was then fields[1], fields[2], n = 'open', scope.open, 2 end
+    if scope.idle ~= scope.idle_was then fields[n + 1], fields[n + 2], n = 'idle', scope.idle, n + 2 end
+    if scope.later then fields[n + 1], fields[n + 2], n = 'tat', string.format('%.0f', scope.tat), n + 2 end
+    for counter in pairs(scope.used or NOTHING) do
       if scope.counts[counter] then
-        set(counter, scope.counts[counter])
+        fields[n + 1], fields[n + 2], n = counter, scope.counts[counter], n + 2
       else
         call('HINCRBY', scope.key, counter, scope.unread[counter])
       end
     end
-    if scope.later then set('tat', string.format('%.0f', scope.tat)) end
     if n > 0 then call('HSET', scope.key, unpack(fields)) end
   end
   for id, units in pairs(unused) do

@@ -16,8 +16,8 @@ do
   local picked = {}
 
   -- Takes ids out of a lane whose scopes have room for as many. Returns how many, and whether jobs remain.
-  local function pick(number, lane, most)
-    local key = k_lane(number)
+  local function pick(name, number, lane, most)
+    local key = k_lane(name)
     local ids = call('LPOP', key, most) or {}
     if #ids > 0 then
       picked[#picked + 1] = { number, lane, ids }
@@ -41,12 +41,12 @@ do
       local got, inherited = 0, 0
       for _, id in ipairs(visit[3]) do
         at = at + 1
-        local took, inherits = take_record(id, raws[at], runs[at], number, scoped, lane.cancelled)
-        if took then
+        local start = take_record(id, raws[at], runs[at], number, scoped, lane.cancelled)
+        if start then
           got = got + 1
-          if inherits then inherited = inherited + 1 end
-          local recipient = scoped and recipients.of(raws[at])
-          if recipient then recipients.reserve(lane, recipient, inherits) end
+          if start.inherits then inherited = inherited + 1 end
+          local recipient = scoped and start.may_have_recipient and recipients.of(raws[at])
+          if recipient then recipients.reserve(lane, recipient, start.inherits) end
         end
       end
       local less = #visit[3] - got
@@ -126,9 +126,9 @@ do
   end
 
   -- Takes up to `most` jobs of a lane. Returns how many, and whether the lane goes back into its ring.
-  local function visit(number, most)
-    number = tonumber(number)
-    local lane, place = lane_of(number), place_of(number)
+  local function visit(name, most)
+    local number = tonumber(name)
+    local lane, place = lane_of(number), place_of(name)
     if not lane then return 0, false end
     local rule = ruled and rule_of(lane.base)
     if rule and rule.paused then
@@ -138,13 +138,11 @@ do
     end
     lane.cancelled = rule and rule.cancelled or 0
     local got, remains, parked
-    local room, till, blocking, again, again_till, again_blocking = lane_room(lane)
-    if room >= most and again >= most and not lane.keyed then
-      got, remains = pick(number, lane, most)
+    if has_room(lane, most) then
+      got, remains = pick(name, number, lane, most)
     else
       if lane.picked then take_picked() end -- they come before those that are taken now
-      got, remains, parked =
-        visit_tight(number, lane, most, place, room, till, blocking, again, again_till, again_blocking)
+      got, remains, parked = visit_tight(number, lane, most, place, lane_room(lane))
     end
     if not remains and not parked then count(lane.queue, 'l', -1) end
     return got, remains
