@@ -154,6 +154,10 @@ const UPKEEP: &[&str] = &[
     fragment!("doomed"),
 ];
 
+/// What every worker and every caller needs within its first moments, the most urgent first.
+pub(crate) static FREQUENT: [&LazyLock<Script>; 9] =
+    [&ENQUEUE_PLAIN, &TURN, &RENEW, &LOOK, &TICK, &ENQUEUE, &HELD, &READ, &MASTER];
+
 /// What Redis must know of a script before it runs it.
 #[derive(Clone, Copy)]
 enum Flag {

@@ -56,9 +56,32 @@ async fn check_master(server: &Server, client: &Client, replicas: u32) -> Result
         let master = format!("{}:{}", fact("master_host"), fact("master_port"));
         return Err(setting("replicaof", &master, "no one, because a replica takes no jobs: name its master"));
     }
-    match unsafe_setting(&mut connection, replicas).await? {
-        Some((name, found, wanted)) => Err(setting(name, &found, wanted)),
-        None => Ok(()),
+    if let Some((name, found, wanted)) = unsafe_setting(&mut connection, replicas).await? {
+        return Err(setting(name, &found, wanted));
+    }
+    teach(&mut connection).await;
+    Ok(())
+}
+
+/// Has a server that is new to them read the scripts that are called most. Whoever calls one that is not known sends its text
+/// along, so nothing depends on this; but the first jobs would wait until every shard's call had come twice, with a text that
+/// takes a millisecond to read. One after the other, so that others' calls come in between.
+async fn teach(connection: &mut MultiplexedConnection) {
+    let mut question = redis::cmd("SCRIPT");
+    question.arg("EXISTS");
+    for script in script::FREQUENT {
+        question.arg(&script.sha);
+    }
+    let known = question.query_async::<Vec<bool>>(connection).await;
+    let Ok(known) = known.inspect_err(|error| tracing::debug!(%error, "Redis does not say which scripts it knows"))
+    else {
+        return;
+    };
+    for (script, _) in script::FREQUENT.into_iter().zip(known).filter(|(_, known)| !known) {
+        if let Err(error) = redis::cmd("SCRIPT").arg("LOAD").arg(&script.text).exec_async(connection).await {
+            tracing::debug!(script = script.name, %error, "Redis takes no script beforehand");
+            return;
+        }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::{error::QueueError, script, wire};
 /// Looks are this far apart when nothing is due sooner.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LOOK_AT_ONCE: Duration = Duration::from_millis(2);
+/// A pause is longer or shorter by up to this part, so that the shards of a server come one by one: each call holds up a job that
+/// is enqueued or claimed in that moment, and all together would do so for as long as all of them take.
+const SPREAD: f64 = 0.15;
 /// A step is due at least so often, whatever the lists of times say: for dead sessions, expired records, lost messages.
 const STEP_EVERY: Duration = Duration::from_millis(500);
 /// How often a process looks that stands by, how old it lets the last step become, and how long it leaves what is due to
@@ -36,6 +39,16 @@ struct Care {
     last: i64,
     /// Suspects wait.
     suspects: bool,
+    /// It has not been cared for yet.
+    new: bool,
+}
+
+impl Care {
+    /// How long nothing is done if nothing is due sooner. The first pauses differ from shard to shard most of all.
+    fn pause(&self, about: Duration) -> Duration {
+        let least = if self.new { 0.0 } else { 1.0 - SPREAD };
+        about.mul_f64(rand::random_range(least..1.0 + SPREAD))
+    }
 }
 
 /// What this process did when it last cared for a shard.
@@ -69,7 +82,7 @@ impl Maintenance {
         let now = Instant::now();
         let shards = self.client.link().shards_of(self.server);
         self.cares.retain(|shard, _| shards.contains(shard));
-        let new = Care { next: now, stands_by: self.reserve, step: Step::None, last: 0, suspects: false };
+        let new = Care { next: now, stands_by: self.reserve, step: Step::None, last: 0, suspects: false, new: true };
         let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
         let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
         let mut ticked = Ticked::default();
@@ -102,15 +115,15 @@ async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(u16, 
         return step(client, shard, care).await;
     }
     care.step = Step::None;
-    let mut pause = LOOK_EVERY;
+    let mut pause = care.pause(LOOK_EVERY);
     if by_others || care.stands_by {
         care.stands_by = true;
-        pause = STANDING_BY;
+        pause = care.pause(STANDING_BY);
     } else if let Ok(wait) = u64::try_from(wire::integer(&wait)?) {
         pause = pause.min(Duration::from_millis(wait));
     }
     care.next = Instant::now() + pause.max(LOOK_AT_ONCE);
-    Ok((shard, care, Ticked::default()))
+    Ok((shard, Care { new: false, ..care }, Ticked::default()))
 }
 
 /// Takes a step. While there is more to do, the next one follows after as long as this one took: whatever is to be done,
@@ -119,9 +132,9 @@ async fn step(client: &QueueClient, shard: u16, care: Care) -> Result<(u16, Care
     let began = Instant::now();
     let ticked = client.tick_shard(shard).await?;
     let pause = if ticked.more { began.elapsed() } else { ticked.next_due.unwrap_or(LOOK_EVERY) };
-    let next = Instant::now() + pause.clamp(LOOK_AT_ONCE, LOOK_EVERY);
+    let next = Instant::now() + pause.min(care.pause(LOOK_EVERY)).max(LOOK_AT_ONCE);
     let step = if ticked.more { Step::Unfinished } else { Step::Finished };
-    let care = Care { next, stands_by: false, step, suspects: ticked.suspects, ..care };
+    let care = Care { next, stands_by: false, step, suspects: ticked.suspects, new: false, ..care };
     Ok((shard, care, ticked))
 }
 

@@ -23,8 +23,9 @@ use crate::{
     script::{MAX_BATCH_BYTES, MAX_ITEMS},
 };
 
-/// All shards are asked at this distance even if nobody called. A message that went to somebody else in vain is noticed by the
-/// maintenance long before; this is for the case that Redis has forgotten who is idle.
+/// Each shard is asked at this distance even if nobody called, one after the other, so that no job waits behind all of them. A
+/// message that went to somebody else in vain is noticed by the maintenance long before; this is for the case that Redis has
+/// forgotten who is idle.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A kind that nobody here knows may be known by a newer worker that is starting: asked again at this distance…
 const UNKNOWN_KIND_SNOOZE: TimeDelta = TimeDelta::seconds(10);
@@ -85,7 +86,8 @@ pub(super) async fn drive(
         first: 0,
         flushes: Vec::new(),
     };
-    let mut ask_again = tokio::time::interval(ASK_AGAIN);
+    let mut ask_again = tokio::time::interval(ASK_AGAIN / u32::from(driver.session.client.shards()));
+    let mut asked_again = (0..driver.shards.len()).cycle();
     let mut batch = Vec::with_capacity(MAX_ITEMS);
     loop {
         tokio::select! {
@@ -106,7 +108,10 @@ pub(super) async fn drive(
                 }
                 driver.commands(&mut commands);
             }
-            _ = ask_again.tick() => driver.shards.iter_mut().for_each(|shard| shard.ready = true),
+            _ = ask_again.tick() => {
+                let place = asked_again.next().unwrap_or_default();
+                driver.shards[place].ready = true;
+            }
         }
         driver.take_turns();
         if driver.is_idle() {

@@ -1,6 +1,7 @@
 //! The tasks that keep a session: its heartbeat, and its share of the maintenance.
 
 use std::{
+    iter,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,6 +12,11 @@ use super::Session;
 use crate::{client::Maintenance, error::QueueError, id::JobId, script, wire};
 
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
+
+/// Open sessions are renewed so far apart, so that no job waits behind the calls to all shards of its server.
+const APART: Duration = Duration::from_millis(2);
+/// However many shards there are, the last is renewed after this time.
+const ALL_WITHIN: Duration = Duration::from_millis(100);
 
 /// Beats on their way at the same time: enough for answers that take as long as they may.
 const MAX_BEATS: usize = 8;
@@ -44,7 +50,14 @@ pub(super) async fn beat(session: Arc<Session>, server: usize) {
 /// One beat, to every shard of a server.
 async fn once(session: &Session, server: usize) -> Result<(), QueueError> {
     let shards = session.client.link().shards_of(server).into_iter();
-    join_all(shards.map(|shard| renew(session, shard))).await.into_iter().collect()
+    let places = iter::successors(Some(Duration::ZERO), |after| Some((*after + APART).min(ALL_WITHIN)));
+    let renewals = shards.zip(places).map(async |(shard, after)| {
+        if session.is_open(shard) && !after.is_zero() {
+            tokio::time::sleep(after).await;
+        }
+        renew(session, shard).await
+    });
+    join_all(renewals).await.into_iter().collect()
 }
 
 async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {

@@ -24,8 +24,13 @@ pub(super) struct Due(Instant);
 
 impl Default for Due {
     fn default() -> Self {
-        Self(Instant::now() + EVERY)
+        Self(Instant::now() + spread(EVERY))
     }
+}
+
+/// Up to an eighth later, so that not all shards are compared in the same moment: a shard gives no job meanwhile.
+fn spread(least: Duration) -> Duration {
+    least.mul_f64(rand::random_range(1.0..1.125))
 }
 
 impl Due {
@@ -40,7 +45,7 @@ impl Due {
 
     /// A connection was made again, perhaps to a server that knows less.
     pub(super) fn soon(&mut self) {
-        self.0 = self.0.min(Instant::now() + SETTLED);
+        self.0 = self.0.min(Instant::now() + spread(SETTLED));
     }
 }
 
