@@ -91,6 +91,8 @@ ids! {
     DeadLetterId = "dead letter",
     /// A payload that lies in the object store.
     PayloadId = "payload",
+    /// A worker process that watches mailboxes; new at each start.
+    WatcherId = "watcher",
 }
 
 impl From<TenantId> for Tenant {

@@ -27,4 +27,5 @@ pub mod stores;
 pub mod telemetry;
 pub mod tenants;
 pub mod time_zone;
+pub mod watches;
 pub mod words;

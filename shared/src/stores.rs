@@ -14,6 +14,7 @@ use crate::{
     requests::Requests,
     seal::KeyRing,
     tenants::Tenants,
+    watches::Watches,
 };
 
 /// All stores over one database, made once in `main` and handed to whoever needs them. Cheap to clone.
@@ -32,6 +33,7 @@ pub struct Stores {
     pub occurrences: Occurrences,
     pub dead_letters: DeadLetters,
     pub requests: Requests,
+    pub watches: Watches,
 }
 
 impl Stores {
@@ -52,6 +54,7 @@ impl Stores {
             occurrences: Occurrences::new(database(), clock()),
             dead_letters: DeadLetters::new(database(), clock()),
             requests: Requests::new(database(), clock()),
+            watches: Watches::new(database(), clock()),
         }
     }
 }

@@ -49,3 +49,4 @@ mod start_up;
 mod stock_storage;
 mod threads;
 mod waiting_jobs;
+mod watch_mailboxes;

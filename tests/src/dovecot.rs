@@ -88,6 +88,28 @@ impl Dovecot {
         self.data.path().join("mail")
     }
 
+    /// Puts a mail into a user's INBOX as a delivery agent does: written apart, then moved into the Maildir.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub async fn deliver(&self, user: &str, raw: &[u8]) {
+        static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let folder = self.mail_folder().join(user);
+        // The first session makes the Maildir.
+        if !folder.join("new").is_dir() {
+            self.session(user, &[]).await;
+        }
+        let name = format!("{number}.{}.harness", std::process::id());
+        let aside = folder.join("tmp").join(&name);
+        std::fs::write(&aside, raw).expect("write a mail");
+        if rustix::process::getuid().is_root() {
+            let user = self::user();
+            run(Command::new("chown").arg(format!("{}:{}", user.name, user.group)).arg(&aside));
+        }
+        std::fs::rename(&aside, folder.join("new").join(&name)).expect("deliver a mail");
+    }
+
     pub fn users(&self) -> impl Iterator<Item = &str> {
         self.users.iter().map(|(name, _)| name.as_str())
     }

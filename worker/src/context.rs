@@ -20,6 +20,7 @@ use postrider_shared::quotes::Quotes;
 use postrider_shared::scopes::{ScopeError, Scopes};
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::Tenants;
+use postrider_shared::watches::Watches;
 
 use crate::access::AccessTokens;
 use crate::lease::JobLease;
@@ -46,6 +47,7 @@ pub struct Services {
     pub messages: Messages,
     pub dead_letters: DeadLetters,
     pub redriver: Redriver,
+    pub watches: Watches,
     pub objects: Objects,
     pub mail_memory: Memory,
     pub llm: Arc<Llm>,
@@ -78,6 +80,7 @@ impl Services {
             messages: stores.messages,
             redriver: Redriver::new(stores.dead_letters.clone(), queue.clone()),
             dead_letters: stores.dead_letters,
+            watches: stores.watches,
             mail_memory: Memory::new(MAIL_MEMORY),
             llm: Arc::new(llm),
             dialer: Dialer::default(),

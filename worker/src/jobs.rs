@@ -2,7 +2,7 @@
 
 mod diagnostic;
 mod extract_request;
-mod poll_mailbox;
+pub(crate) mod poll_mailbox;
 mod price_quote;
 mod render_quote;
 mod send_email;

@@ -18,3 +18,4 @@ pub mod render;
 pub mod reply;
 pub mod run_ledger;
 pub mod runtime;
+pub mod watching;

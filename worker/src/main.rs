@@ -9,6 +9,7 @@ use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{Settings, WorkerConfig};
 use postrider_shared::database::Database;
+use postrider_shared::jobs::Queue;
 use postrider_shared::objects::Objects;
 use postrider_shared::stores::Stores;
 use postrider_shared::telemetry;
@@ -20,6 +21,7 @@ use postrider_worker::providers::transport::{Dialer, Limits, Trust};
 use postrider_worker::quarantine;
 use postrider_worker::run_ledger::RunLedger;
 use postrider_worker::runtime::{self, RuntimeConfig};
+use postrider_worker::watching::WatchConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Questions to the language model per minute and process; the provider's own limits come on top.
@@ -75,6 +77,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         queues: config.queues.iter().map(|queue| queue.name()).collect(),
         concurrency: config.concurrency,
         grace: config.grace,
+        watch: watch(&config),
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -95,6 +98,15 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         ended = runtime::run(runtime, registry, services, stop) => Ok(ended?),
         failed = serve_metrics => Ok(failed?),
+    }
+}
+
+/// Only who reads mail watches for it.
+fn watch(config: &WorkerConfig) -> WatchConfig {
+    let reads = config.queues.contains(&Queue::Mail);
+    WatchConfig {
+        capacity: if reads { config.outgoing.idle_connections } else { 0 },
+        renewal: config.outgoing.idle_renewal,
     }
 }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use apalis::prelude::{Monitor, MonitorError, WorkerBuilder};
 use postrider_queue::{QueueBackend, QueueClient, QueueName, SessionHandle, WorkerConfig};
+use tokio::sync::watch;
 
 use crate::context::Services;
 use crate::dispatch::{Dispatch, STUBBORN};
 use crate::registry::Registry;
+use crate::watching::{self, WatchConfig};
 
 /// How often due jobs are promoted and dead sessions looked for. Every worker does it; none needs another.
 const TICK: Duration = Duration::from_millis(200);
@@ -22,6 +24,7 @@ pub struct RuntimeConfig {
     pub concurrency: usize,
     /// What running jobs get after the stop signal before they are returned.
     pub grace: Duration,
+    pub watch: WatchConfig,
 }
 
 /// Takes jobs until `stop` ends; then claims nothing, gives what runs its grace, and returns the rest to the queue
@@ -34,7 +37,9 @@ pub async fn run(
 ) -> Result<(), MonitorError> {
     let queue = services.queue.clone();
     let session: Arc<Mutex<Option<SessionHandle>>> = Arc::default();
-    let dispatch = Dispatch::new(Arc::clone(&registry), services);
+    let dispatch = Dispatch::new(Arc::clone(&registry), Arc::clone(&services));
+    let (stop_watching, watching_stops) = watch::channel(false);
+    let watching = watching::keep(services, config.watch, watching_stops);
     let monitor = {
         let (queue, session, config, runs) = (queue.clone(), Arc::clone(&session), config.clone(), dispatch.clone());
         Monitor::new().register(move |_restarts| {
@@ -48,6 +53,8 @@ pub async fn run(
     let control = monitor.context();
     let ending = async {
         stop.await;
+        // Another process may watch the mailboxes while the last jobs end here.
+        stop_watching.send_replace(true);
         let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(session) = session {
             end(&session, &dispatch, config.grace).await;
@@ -56,11 +63,16 @@ pub async fn run(
             tracing::warn!(%error, "the worker did not take the stop");
         }
     };
-    tokio::select! {
-        ended = monitor.run() => ended,
-        () = maintain(&queue) => Ok(()),
-        () = async { ending.await; tokio::time::sleep(CLOSE_LIMIT).await } => Ok(()),
-    }
+    let working = async {
+        let ended = tokio::select! {
+            ended = monitor.run() => ended,
+            () = maintain(&queue) => Ok(()),
+            () = async { ending.await; tokio::time::sleep(CLOSE_LIMIT).await } => Ok(()),
+        };
+        stop_watching.send_replace(true);
+        ended
+    };
+    tokio::join!(working, watching).0
 }
 
 async fn end(session: &SessionHandle, dispatch: &Dispatch, grace: Duration) {

@@ -241,6 +241,18 @@ pub const VARIABLES: &[Variable] = &[
         "Where mail of Google accounts is sent.",
     ),
     variable(
+        "MAILBOX_IDLE_CONNECTIONS",
+        Default::Is("500"),
+        WORKER,
+        "How many mailboxes this worker watches over IDLE connections of their own, so that new mail is read at once (0 to 20000). Workers share the mailboxes evenly; those that none watches are read at their interval, and with 0 all are.",
+    ),
+    variable(
+        "MAILBOX_IDLE_RENEWAL_SECONDS",
+        Default::Is("240"),
+        WORKER,
+        "How long an IDLE goes on before it is begun anew on the same connection (1 to 1680). Servers end one after 30 minutes, routers forget a silent connection sooner, and a dead one is noticed only then.",
+    ),
+    variable(
         "SCHEDULER_TICK_MS",
         Default::Is("200"),
         &["scheduler"],

@@ -15,3 +15,4 @@ mod products;
 mod quotes;
 mod requests;
 mod scene;
+mod watches;

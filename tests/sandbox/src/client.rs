@@ -1,9 +1,11 @@
 //! A typed client of the control API, for test harnesses and benchmarks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder, Response};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -25,6 +27,12 @@ pub enum ClientError {
 
 type Answer<T> = Result<T, ClientError>;
 
+#[derive(Debug, Deserialize)]
+struct Waited {
+    address: String,
+    idling: usize,
+}
+
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -43,6 +51,12 @@ impl Client {
     pub async fn create_mailbox(&self, address: &str, password: &str) -> Answer<()> {
         let request = self.request(Method::POST, "/mailboxes").json(&json!({"address": address, "password": password}));
         send(request).await.map(drop)
+    }
+
+    /// How many connections wait for mail, by address.
+    pub async fn idling(&self) -> Answer<BTreeMap<String, usize>> {
+        let mailboxes: Vec<Waited> = read(self.request(Method::GET, "/mailboxes")).await?;
+        Ok(mailboxes.into_iter().map(|mailbox| (mailbox.address, mailbox.idling)).collect())
     }
 
     /// Puts a raw message into the INBOX; the same `key` again changes nothing.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -45,7 +45,25 @@ pub struct Filed {
 pub struct Mailboxes {
     state: Mutex<BTreeMap<String, Mailbox>>,
     changes: watch::Sender<u64>,
+    /// How many connections wait for mail, by address.
+    idling: Arc<Mutex<BTreeMap<String, usize>>>,
     journal: Journal,
+}
+
+/// A connection that waits for mail, for as long as it is kept.
+#[derive(Debug)]
+pub struct Idling {
+    address: String,
+    all: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Drop for Idling {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count -= 1;
+        }
+    }
 }
 
 impl Mailboxes {
@@ -59,7 +77,7 @@ impl Mailboxes {
             let change: Change = serde_json::from_value(record.head)?;
             change.apply(&mut state, &record.body);
         }
-        Ok(Self { state: Mutex::new(state), changes: watch::Sender::new(0), journal })
+        Ok(Self { state: Mutex::new(state), changes: watch::Sender::new(0), idling: Arc::default(), journal })
     }
 
     /// Makes a mailbox with the usual folders, or changes the password of an existing one. True if it is new.
@@ -139,6 +157,17 @@ impl Mailboxes {
     /// Changes with every change of any mailbox.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Counts a connection that waits for mail.
+    pub fn idles(&self, address: &str) -> Idling {
+        *self.idling.lock().unwrap_or_else(PoisonError::into_inner).entry(address.to_owned()).or_default() += 1;
+        Idling { address: address.to_owned(), all: Arc::clone(&self.idling) }
+    }
+
+    /// How many connections wait for mail of this address now.
+    pub fn idling(&self, address: &str) -> usize {
+        self.idling.lock().unwrap_or_else(PoisonError::into_inner).get(address).copied().unwrap_or_default()
     }
 
     pub fn clear(&self) {

@@ -187,6 +187,8 @@ impl Builder {
             ("LOG_FORMAT", "json".to_owned()),
             ("WORKER_GRACE_SECONDS", "10".to_owned()),
             ("RUST_BACKTRACE", "1".to_owned()),
+            // Mailboxes are read when a test says so; those about watching them turn it on.
+            ("MAILBOX_IDLE_CONNECTIONS", "0".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();

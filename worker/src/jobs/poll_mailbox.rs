@@ -4,13 +4,14 @@
 mod folder;
 mod message;
 
+pub(crate) use self::folder::FOLDER;
 use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::jobs::PollMailbox;
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::{Context, Services};
 use crate::providers::imap::{ImapError, Login};
 use crate::registry::Handler;
 
@@ -68,12 +69,13 @@ impl From<StoreError> for Trouble {
     }
 }
 
-fn login(ctx: &Context, account: &Account) -> Result<Login, Stop> {
+/// How the mailbox is logged in to.
+pub(crate) fn login(services: &Services, account: &Account) -> Result<Login, Stop> {
     let server = account.imap();
     Ok(Login {
         endpoint: server.clone().into(),
         username: server.username,
-        password: ctx.accounts.password(account)?,
-        dialer: ctx.dialer.clone(),
+        password: services.accounts.password(account)?,
+        dialer: services.dialer.clone(),
     })
 }

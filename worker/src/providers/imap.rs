@@ -6,6 +6,7 @@
 
 mod command;
 mod error;
+mod idle;
 mod listing;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use async_imap::imap_proto::{MailboxDatum, Response, ResponseCode, Status};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::error::{ImapError, Stage};
+pub use self::idle::Idling;
 pub use self::listing::{Listed, Since};
 use super::transport::{Budget, Dialer, Duplex, Endpoint, Limits, Metered, Security, certificate_refused, dial};
 
@@ -63,8 +65,17 @@ impl Session {
 
     /// Opens a folder. Nothing in it is marked as read, since messages are fetched with `BODY.PEEK`.
     pub async fn select(&mut self, folder: &str) -> Result<Selected, ImapError> {
+        self.open_folder("SELECT", folder).await
+    }
+
+    /// Opens a folder to watch it: nothing in it changes, not even what counts as recent.
+    pub async fn examine(&mut self, folder: &str) -> Result<Selected, ImapError> {
+        self.open_folder("EXAMINE", folder).await
+    }
+
+    async fn open_folder(&mut self, verb: &str, folder: &str) -> Result<Selected, ImapError> {
         let mut selected = Selected::default();
-        let command = format!("SELECT {}", quoted(folder));
+        let command = format!("{verb} {}", quoted(folder));
         self.command(Stage::Select, &command, self.limits.command, SMALL_ANSWER, |response| match response {
             Response::Data { status: Status::Ok, outcome } => match outcome.code {
                 Some(ResponseCode::UidValidity(number)) => selected.uid_validity = Some(number),

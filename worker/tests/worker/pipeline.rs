@@ -29,6 +29,7 @@ use postrider_worker::jobs;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
 use postrider_worker::providers::transport::Trust;
 use postrider_worker::runtime::{self, RuntimeConfig};
+use postrider_worker::watching::WatchConfig;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -78,7 +79,12 @@ impl Shop {
         let llm = Llm::new(settings, clock.clone()).unwrap();
         let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock);
         let queues = ["mail", "extraction", "quotes", "email"].map(|name| name.parse().unwrap()).to_vec();
-        let config = RuntimeConfig { queues, concurrency: 16, grace: Duration::from_secs(5) };
+        let config = RuntimeConfig {
+            queues,
+            concurrency: 16,
+            grace: Duration::from_secs(5),
+            watch: WatchConfig { capacity: 0, renewal: Duration::from_mins(4) },
+        };
         let (stop, stopped) = oneshot::channel();
         let registry = Arc::new(jobs::registry().unwrap());
         #[expect(clippy::disallowed_methods, reason = "the test awaits it at its end")]

@@ -50,8 +50,9 @@ pub struct Delivered {
 }
 
 pub(super) async fn list(State(office): Shared) -> Json<Value> {
+    let addresses = office.mailboxes.addresses().into_iter();
     let mailboxes: Vec<Value> =
-        office.mailboxes.addresses().into_iter().map(|address| json!({"address": address})).collect();
+        addresses.map(|address| json!({"address": address, "idling": office.mailboxes.idling(&address)})).collect();
     Json(mailboxes.into())
 }
 

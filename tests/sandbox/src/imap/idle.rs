@@ -13,6 +13,7 @@ impl Session {
         let mut changes = self.office.mailboxes.watch();
         self.tell_changes(true).await?;
         self.wire.say(b"+ idling\r\n").await?;
+        let _idling = self.login.as_deref().map(|address| self.office.mailboxes.idles(address));
         loop {
             let line = tokio::select! {
                 line = self.wire.line(MAX_LINE_BYTES) => line?,

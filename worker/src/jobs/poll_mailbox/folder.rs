@@ -12,7 +12,7 @@ use super::message::{self, Place, Taken};
 use crate::context::Context;
 use crate::providers::imap::{ImapError, Listed, Login, Selected, Session, Since};
 
-const FOLDER: &str = "INBOX";
+pub(crate) const FOLDER: &str = "INBOX";
 /// Messages one run takes; what is left is the next run's, which follows at once.
 const BATCH: usize = 200;
 /// A run ends in good order long before its hard deadline.

@@ -14,6 +14,7 @@ pub enum Stage {
     Select,
     List,
     Fetch,
+    Idle,
 }
 
 impl fmt::Display for Stage {
@@ -26,6 +27,7 @@ impl fmt::Display for Stage {
             Self::Select => "opening the folder",
             Self::List => "listing new mail",
             Self::Fetch => "fetching a message",
+            Self::Idle => "waiting for new mail",
         })
     }
 }

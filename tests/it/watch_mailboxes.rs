@@ -1,0 +1,180 @@
+//! Mailboxes that are watched over IDLE connections: new mail is read at once, each mailbox is watched by one worker, and
+//! the interval is only the safety net. In all of these tests it is a day.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use postrider_tests::platform::{Builder, Office};
+use postrider_tests::{Authority, DatabaseKind, Dovecot, Platform, eventually, mails};
+use serde_json::json;
+
+const NEVER: u32 = 86_400;
+
+fn watching(database: DatabaseKind) -> Builder {
+    Platform::with(database).setting("MAILBOX_IDLE_CONNECTIONS", &100)
+}
+
+fn request(address: &str, name: &str) -> Vec<u8> {
+    format!(
+        "From: {name}@kunden.example\r\nTo: {address}\r\nSubject: Anfrage {name}\r\nMessage-ID: <{name}@kunden.example>\r\n\r\n\
+         Bitte ein Angebot: 2 Roll-ups.\r\n"
+    )
+    .into_bytes()
+}
+
+/// Waits until each of these is watched over exactly one connection.
+async fn watched(platform: &Platform, addresses: &[&str]) {
+    eventually("one IDLE connection for each mailbox", || async {
+        let idling = platform.sandbox().client().idling().await.unwrap();
+        addresses.iter().all(|address| idling.get(*address) == Some(&1)).then_some(())
+    })
+    .await;
+}
+
+async fn polls(office: &Office) -> usize {
+    office.api.all("/v1/jobs?kind=poll_mailbox").await.len()
+}
+
+/// From the delivery to the start of the run that recorded the mail, in milliseconds.
+async fn latency(office: &Office, number: usize, delivered: DateTime<Utc>) -> i64 {
+    eventually(&format!("mail {number}"), || async { (office.mails().await.len() > number).then_some(()) }).await;
+    let jobs = office.api.all("/v1/jobs?kind=poll_mailbox").await;
+    let starts = jobs.iter().filter_map(|job| job["started_at"].as_str()?.parse::<DateTime<Utc>>().ok());
+    let started = starts.filter(|started| *started >= delivered).min().expect("a run that began after the delivery");
+    (started - delivered).num_milliseconds()
+}
+
+fn p95(mut latencies: Vec<i64>) -> i64 {
+    latencies.sort_unstable();
+    latencies[(latencies.len() * 95).div_ceil(100) - 1]
+}
+
+on_both_databases!(new_mail_is_read_at_once_and_a_burst_at_one_go);
+
+async fn new_mail_is_read_at_once_and_a_burst_at_one_go(database: DatabaseKind) {
+    let platform = watching(database).setting("MAILBOX_IDLE_RENEWAL_SECONDS", &1).start().await;
+    let office = platform.workshop(NEVER).await;
+    watched(&platform, &[&office.address]).await;
+    let mut latencies = Vec::new();
+    for number in 0..20 {
+        let before = chrono_now();
+        platform.sandbox().deliver(&office.address, request(&office.address, &format!("one-{number}"))).await;
+        latencies.push(latency(&office, number, before).await);
+    }
+    let p95 = p95(latencies);
+    println!("sandbox: {p95} ms at the 95th percentile from delivery to the start of the job");
+    assert!(p95 <= 2_000, "{p95} ms");
+    let before = polls(&office).await;
+    for number in 0..40 {
+        platform.sandbox().deliver(&office.address, request(&office.address, &format!("burst-{number}"))).await;
+    }
+    eventually("the whole burst", || async { (office.mails().await.len() == 60).then_some(()) }).await;
+    platform.no_jobs_left().await;
+    let polled = polls(&office).await - before;
+    assert!(polled <= 20, "{polled} polls for a burst of 40 mails");
+    assert_eq!(platform.sandbox().accepted().await.len(), 60, "each is answered once");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn new_mail_in_dovecot_is_read_at_once() {
+    let (address, password) = ("angebot@lindner-schilder.example", "correct horse battery staple");
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), "authority");
+    let certificate = authority.certificate_for("localhost");
+    let dovecot = Dovecot::start(folder.path(), &[(address, password)], &certificate).await;
+    let trusted = authority.file().display().to_string();
+    let platform = watching(DatabaseKind::Sqlite).setting("EXTRA_CA_CERTS", &trusted).start().await;
+    let account = json!({
+        "imap_host": "localhost", "imap_port": dovecot.tls_port(), "imap_security": "tls",
+        "password": password, "poll_interval_seconds": NEVER,
+    });
+    let office = platform.office(address, &mails::workshop(), &mails::products(), account).await;
+    eventually("an IDLE connection", || async {
+        platform.worker(0).log().contains("a mailbox is watched").then_some(())
+    })
+    .await;
+    let mut latencies = Vec::new();
+    for number in 0..20 {
+        let before = chrono_now();
+        dovecot.deliver(address, &request(address, &format!("dovecot-{number}"))).await;
+        latencies.push(latency(&office, number, before).await);
+    }
+    let p95 = p95(latencies);
+    println!("Dovecot: {p95} ms at the 95th percentile from delivery to the start of the job");
+    assert!(p95 <= 2_000, "{p95} ms");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn workers_share_the_mailboxes_and_take_those_of_a_killed_one() {
+    let platform = watching(DatabaseKind::Sqlite).workers(2).start().await;
+    let office = platform.workshop(NEVER).await;
+    let mut addresses = vec![office.address.clone()];
+    for number in 0..9 {
+        let address = format!("filiale-{number}@lindner-schilder.example");
+        platform.mailbox(&office.api, &address, json!({ "poll_interval_seconds": NEVER })).await;
+        addresses.push(address);
+    }
+    let all: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    watched(&platform, &all).await;
+    eventually("both workers to watch five each", || async {
+        let counts = [0, 1].map(|worker| platform.worker(worker).log().matches("a mailbox is watched").count());
+        // Whoever came first had more, and gave them back.
+        counts.iter().all(|count| *count >= 5).then_some(())
+    })
+    .await;
+    watched(&platform, &all).await;
+    platform.worker(0).kill();
+    let killed = std::time::Instant::now();
+    eventually("some mailboxes to be without a watcher", || async {
+        let idling = platform.sandbox().client().idling().await.unwrap();
+        (idling.values().sum::<usize>() < all.len()).then_some(())
+    })
+    .await;
+    watched(&platform, &all).await;
+    println!("taken over {:?} after the kill", killed.elapsed());
+    platform.worker(0).kill_and_restart().await;
+    watched(&platform, &all).await;
+    // A graceful stop gives back at once.
+    let status = platform.worker(1).stop(Duration::from_secs(30)).await;
+    assert!(status.success(), "{status}");
+    watched(&platform, &all).await;
+    let idling: BTreeMap<String, usize> = platform.sandbox().client().idling().await.unwrap();
+    assert_eq!(idling.values().sum::<usize>(), all.len(), "{idling:?}");
+    platform.finish().await;
+}
+
+/// Connections that are accepted and then say nothing, or end, are made again; what came meanwhile is read.
+#[tokio::test]
+async fn a_connection_that_dies_is_made_again_and_no_mail_waits_for_the_interval() {
+    let platform = watching(DatabaseKind::Sqlite)
+        .setting("MAIL_TIMEOUT_SECONDS", &1)
+        .setting("MAILBOX_IDLE_RENEWAL_SECONDS", &1)
+        .start()
+        .await;
+    let office = platform.workshop(NEVER).await;
+    for (number, kind) in ["close", "reset", "hang"].into_iter().enumerate() {
+        watched(&platform, &[&office.address]).await;
+        // The next renewal meets it.
+        let fault = json!({ "target": "imap", "kind": kind, "stage": "idle", "times": 1 });
+        let fault = platform.sandbox().fault(fault).await;
+        eventually("the connection to be struck", || async {
+            let faults = platform.sandbox().client().faults().await.unwrap();
+            faults.iter().any(|standing| standing.id == fault.id && standing.struck == 1).then_some(())
+        })
+        .await;
+        platform.sandbox().deliver(&office.address, request(&office.address, kind)).await;
+        eventually(&format!("the mail after a {kind}"), || async {
+            (office.mails().await.len() == number + 1).then_some(())
+        })
+        .await;
+    }
+    platform.finish().await;
+}
+
+/// The moment, as the platform's clocks see it: all run on this machine.
+fn chrono_now() -> DateTime<Utc> {
+    postrider_shared::clock::Clock::system().now()
+}

@@ -1,0 +1,162 @@
+//! One mailbox's IDLE connection, from the login to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_queue::{Enqueued, JobState, NewJob, Promoted, QueueError};
+use postrider_shared::accounts::Account;
+use postrider_shared::jobs::PollMailbox;
+use postrider_shared::watches::Way;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::context::Services;
+use crate::jobs::poll_mailbox::{FOLDER, login};
+use crate::providers::imap::{ImapError, Selected, Session};
+
+/// A connection that lived this long was a good one. One that dies sooner counts as a failure however well its login went:
+/// servers that accept a login and hang up at once would be logged in to for ever.
+const LONG: Duration = Duration::from_mins(5);
+/// How soon news is told again when the poll that runs may have looked too early for it, or the queue did not take it.
+const AGAIN: Duration = Duration::from_millis(150);
+
+/// Why a mailbox is no longer watched.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// Its server has no IDLE: it is read at its interval only.
+    NotOffered,
+    /// `long`: it had lived for a good while.
+    Failed { error: String, long: bool },
+}
+
+pub(super) struct Connection {
+    services: Arc<Services>,
+    account: Account,
+    renewal: Duration,
+}
+
+impl Connection {
+    pub(super) fn new(services: &Arc<Services>, account: Account, renewal: Duration) -> Self {
+        Self { services: Arc::clone(services), account, renewal }
+    }
+
+    /// Stays until it ends by itself.
+    pub(super) async fn keep(self) -> Ended {
+        let login = match login(&self.services, &self.account) {
+            Ok(login) => login,
+            Err(stop) => return Ended::Failed { error: format!("{stop:?}"), long: false },
+        };
+        let mut session = match Session::open(&login).await {
+            Ok(session) => session,
+            Err(error) => return failed(&error, false),
+        };
+        match session.can_idle().await {
+            Ok(true) => {}
+            Ok(false) => {
+                session.close().await;
+                return Ended::NotOffered;
+            }
+            Err(error) => return failed(&error, false),
+        }
+        let begun = Instant::now();
+        let Err(error) = self.watch(session, begun).await;
+        failed(&error, begun.elapsed() >= LONG)
+    }
+
+    async fn watch(&self, mut session: Session, begun: Instant) -> Result<std::convert::Infallible, ImapError> {
+        let selected = session.examine(FOLDER).await?;
+        // What came while nobody watched.
+        let mut owed = self.is_behind(&selected).await;
+        let (mut waiting, mut good) = (false, false);
+        loop {
+            let (idling, news) = session.idle().await?;
+            owed |= news;
+            if !std::mem::replace(&mut waiting, true) {
+                tracing::info!(account.id = %self.account.id, "a mailbox is watched");
+            }
+            let until = Instant::now() + self.renewal;
+            let mut again = Instant::now();
+            while Instant::now() < until {
+                if owed && again <= Instant::now() {
+                    owed = !self.tell().await;
+                    again = Instant::now() + AGAIN;
+                }
+                let wait = if owed { again.min(until) } else { until };
+                match timeout_at(wait, session.announced()).await {
+                    Ok(heard) => {
+                        heard?;
+                        // One answer to a burst: what follows at once is told together.
+                        if !owed {
+                            again = again.max(Instant::now());
+                        }
+                        owed = true;
+                    }
+                    Err(_) => sleep_until(wait).await,
+                }
+            }
+            owed |= session.done(idling).await?;
+            if !good && begun.elapsed() >= LONG {
+                good = true;
+                if let Err(error) = self.services.watches.recovered(&self.account, Way::Idle).await {
+                    tracing::debug!(%error, account.id = %self.account.id, "a good connection was not noted");
+                }
+            }
+        }
+    }
+
+    /// Whether the folder may hold mail that was not read yet. In doubt it does.
+    async fn is_behind(&self, selected: &Selected) -> bool {
+        let Ok(cursors) = self.services.mail.cursors(self.account.tenant_id, self.account.id).await else {
+            return true;
+        };
+        let cursor = cursors.iter().find(|cursor| cursor.folder == FOLDER);
+        match (cursor, selected.uid_validity, selected.uid_next) {
+            (Some(cursor), Some(validity), Some(next)) => {
+                cursor.uid_validity != i64::from(validity) || i64::from(next) != cursor.last_uid + 1
+            }
+            _ => true,
+        }
+    }
+
+    /// Has the mailbox read. False if it must be told again: the poll that runs may have looked before the mail came.
+    async fn tell(&self) -> bool {
+        match self.try_tell().await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::debug!(%error, account.id = %self.account.id, "the queue did not take a poll; it is told again");
+                false
+            }
+        }
+    }
+
+    async fn try_tell(&self) -> Result<bool, QueueError> {
+        let queue = &self.services.queue;
+        let poll = PollMailbox { account_id: self.account.id, planned_at: None };
+        let job = NewJob::of(self.account.tenant_id.into(), &poll)?;
+        match queue.enqueue(job).await? {
+            Enqueued::UniqueTaken(waiting) => match queue.promote(waiting).await? {
+                Promoted::Now | Promoted::NotWaiting(JobState::Available) => Ok(true),
+                Promoted::NotWaiting(
+                    JobState::Running
+                    | JobState::Scheduled
+                    | JobState::Retryable
+                    | JobState::Completed
+                    | JobState::Cancelled
+                    | JobState::Dead,
+                )
+                | Promoted::NotFound => Ok(false),
+            },
+            Enqueued::Created(_)
+            | Enqueued::Exists(_)
+            | Enqueued::IdempotencyConflict(_)
+            | Enqueued::Replaced(_)
+            | Enqueued::BatchClosed(_) => {
+                metrics::counter!("postrider_mailbox_news_total").increment(1);
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn failed(error: &ImapError, long: bool) -> Ended {
+    Ended::Failed { error: error.to_string(), long }
+}
