@@ -219,7 +219,10 @@ script!(MOVE, "move", Settles, ALONE);
 script!(INSTALL, "install", Settles, KEYS);
 script!(ENQUEUE, "enqueue", Grows, CREATING);
 script!(ENQUEUE_PLAIN, "enqueue_plain", Grows, CREATING_PLAIN);
-script!(TURN, "turn", Settles, TURNING);
+pub(crate) static TURN: LazyLock<Script> = LazyLock::new(|| {
+    let fragments = [&[fragment!("lone_claim")], TURNING].concat();
+    compose("turn", Flag::Settles, &fragments, include_str!("../lua/turn.lua"))
+});
 script!(SUSPECT, "suspect", Settles, TURNING);
 script!(STARTED, "started", Settles, READING);
 script!(RENEW, "renew", Settles, RENEWING);

@@ -175,3 +175,6 @@ pub(crate) fn read(shard: u16, value: Value) -> Result<Answer, QueueError> {
         kinds,
     }))
 }
+
+#[cfg(test)]
+mod tests;
