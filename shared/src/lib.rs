@@ -10,6 +10,7 @@ pub mod dead_letters;
 pub mod google;
 pub mod ids;
 pub mod jobs;
+pub mod language;
 pub mod mail;
 pub mod messages;
 pub mod objects;

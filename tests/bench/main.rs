@@ -18,6 +18,7 @@ mod pipeline;
 mod product;
 mod profile;
 mod redrive;
+mod render;
 mod shards;
 mod table;
 
@@ -133,6 +134,18 @@ enum Scenario {
         #[arg(long, default_value = "both")]
         database: redrive::Databases,
     },
+    /// Quotes as PDF on one core, in each language of India's customers; needs no server.
+    Render {
+        /// Quotes of each language.
+        #[arg(long, default_value_t = 200)]
+        times: usize,
+        /// Lines of each; up to six fit on one page.
+        #[arg(long, default_value_t = 5)]
+        lines: usize,
+        /// The core, as `taskset` counts.
+        #[arg(long, default_value_t = 0)]
+        core: u32,
+    },
     /// All of it: every scenario with every contestant in rotation, medians, ratios, promises.
     Table(table::Options),
     /// Plays a contestant in a process of its own.
@@ -176,6 +189,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
         Scenario::Redrive { letters, database } => redrive::run(letters, database, sync).await,
+        Scenario::Render { times, lines, core } => render::run(times, lines, core),
         Scenario::Drive { contestant, order } => {
             drive::run(contestant, order).await;
             return None;

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use crate::settings;
 
-const PROGRAMS: [&str; 4] = ["postrider-api", "postrider-worker", "postrider-scheduler", "postrider-sandbox"];
+const PROGRAMS: [&str; 5] =
+    ["postrider-api", "postrider-worker", "postrider-scheduler", "postrider-sandbox", "postrider-proof"];
 
 /// The path of a program of this workspace, such as `postrider-worker`.
 pub fn program(name: &str) -> PathBuf {

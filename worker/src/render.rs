@@ -5,21 +5,23 @@
 //! same document gives the same bytes; the date is part of it.
 
 mod fonts;
-mod language;
 mod logo;
-mod numbers;
+mod sample;
 mod sheet;
+mod text;
+mod words;
 mod world;
 
 use chrono::{Datelike, NaiveDate};
+use postrider_shared::language::Language;
 use postrider_shared::pricing::{Currency, Totals};
 use rust_decimal::Decimal;
 use typst::foundations::Smart;
 use typst_layout::PagedDocument;
 use typst_pdf::PdfOptions;
 
-pub use language::Language;
 pub use logo::Logo;
+pub use sample::sample;
 
 use world::QuoteWorld;
 

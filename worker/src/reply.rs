@@ -1,6 +1,7 @@
 //! What the mail says that carries a quote, in the customer's language.
 
 use chrono::NaiveDate;
+use postrider_shared::language::{Language, date};
 
 /// The words around a quote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,7 @@ pub struct Reply {
 /// What the words are about.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
-    /// ISO 639-1; a language we do not write is answered in English.
-    pub language: &'a str,
+    pub language: Language,
     /// Of the mail answered.
     pub subject: &'a str,
     pub number: &'a str,
@@ -26,12 +26,12 @@ pub struct About<'a> {
 /// Writes the reply.
 pub fn write(about: &About<'_>) -> Reply {
     let words = words(about.language);
-    let date = about.valid_until.format(words.date);
-    let fill = |text: &str| text.replace("{number}", about.number).replace("{date}", &date.to_string());
+    let date = date(about.valid_until, about.language).replace('\u{a0}', " ");
+    let fill = |text: &str| text.replace("{number}", about.number).replace("{date}", &date);
     Reply {
         subject: answering(about.subject, &fill(words.subject)),
         text: format!("{}\n\n{}\n\n{}\n{}\n", words.greeting, fill(words.body), words.closing, about.sender.trim()),
-        attachment: file_name(&fill(words.subject)),
+        attachment: file_name(words.file, about.number),
     }
 }
 
@@ -46,94 +46,149 @@ fn answering(subject: &str, fallback: &str) -> String {
     format!("Re: {}", if rest.is_empty() { fallback } else { rest })
 }
 
-fn file_name(title: &str) -> String {
-    let clean: String = title.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-    format!("{}.pdf", clean.trim_matches('-'))
+/// In Latin letters in every language: not every mail program reads others in the name of a file.
+fn file_name(word: &str, number: &str) -> String {
+    let clean = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    format!("{word}-{}.pdf", number.chars().map(clean).collect::<String>().trim_matches('-'))
 }
 
 struct Words {
     subject: &'static str,
+    /// The attachment's name begins with it.
+    file: &'static str,
     greeting: &'static str,
     body: &'static str,
     closing: &'static str,
-    /// `strftime` form of a date.
-    date: &'static str,
 }
 
-fn words(language: &str) -> Words {
+fn words(language: Language) -> Words {
     match language {
-        "de" => Words {
-            subject: "Angebot {number}",
-            greeting: "Guten Tag,",
-            body: "vielen Dank für Ihre Anfrage. Unser Angebot {number} finden Sie im Anhang; es gilt bis zum {date}.\n\
-                   Wenn Sie Fragen haben, antworten Sie einfach auf diese E-Mail.",
-            closing: "Mit freundlichen Grüßen",
-            date: "%d.%m.%Y",
-        },
-        "fr" => Words {
-            subject: "Devis {number}",
-            greeting: "Bonjour,",
-            body: "Merci pour votre demande. Vous trouverez ci-joint notre devis {number}, valable jusqu'au {date}.\n\
-                   Pour toute question, il vous suffit de répondre à cet e-mail.",
-            closing: "Cordialement",
-            date: "%d/%m/%Y",
-        },
-        "es" => Words {
-            subject: "Presupuesto {number}",
-            greeting: "Buenos días:",
-            body: "Gracias por su solicitud. Le adjuntamos nuestro presupuesto {number}, válido hasta el {date}.\n\
-                   Si tiene alguna pregunta, responda simplemente a este correo.",
-            closing: "Un cordial saludo",
-            date: "%d/%m/%Y",
-        },
-        "it" => Words {
-            subject: "Preventivo {number}",
-            greeting: "Buongiorno,",
-            body: "grazie per la sua richiesta. In allegato trova il nostro preventivo {number}, valido fino al {date}.\n\
-                   Per qualsiasi domanda può rispondere a questa e-mail.",
-            closing: "Cordiali saluti",
-            date: "%d/%m/%Y",
-        },
-        "nl" => Words {
-            subject: "Offerte {number}",
-            greeting: "Goedendag,",
-            body: "hartelijk dank voor uw aanvraag. In de bijlage vindt u onze offerte {number}; deze is geldig tot en met {date}.\n\
-                   Heeft u vragen, dan kunt u gewoon op deze e-mail antwoorden.",
-            closing: "Met vriendelijke groet",
-            date: "%d-%m-%Y",
-        },
-        _ => Words {
+        Language::English => Words {
             subject: "Quote {number}",
+            file: "Quote",
             greeting: "Hello,",
             body: "Thank you for your request. Please find our quote {number} attached; it is valid until {date}.\n\
                    If you have any questions, simply reply to this e-mail.",
             closing: "Kind regards",
-            date: "%-d %B %Y",
+        },
+        Language::Hindi => Words {
+            subject: "कोटेशन {number}",
+            file: "Quotation",
+            greeting: "नमस्कार,",
+            body: "आपके अनुरोध के लिए धन्यवाद। हमारा कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह {date} तक मान्य है।\n\
+                   यदि आपका कोई प्रश्न हो, तो कृपया इसी ई-मेल का उत्तर दें।",
+            closing: "सादर",
+        },
+        Language::Kannada => Words {
+            subject: "ದರಪಟ್ಟಿ {number}",
+            file: "Quotation",
+            greeting: "ನಮಸ್ಕಾರ,",
+            body: "ನಿಮ್ಮ ಕೋರಿಕೆಗೆ ಧನ್ಯವಾದಗಳು. ನಮ್ಮ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ.\n\
+                   ನಿಮಗೆ ಯಾವುದೇ ಪ್ರಶ್ನೆಗಳಿದ್ದಲ್ಲಿ, ದಯವಿಟ್ಟು ಈ ಇಮೇಲ್‌ಗೆ ಉತ್ತರಿಸಿ.",
+            closing: "ವಂದನೆಗಳೊಂದಿಗೆ",
+        },
+        Language::Tamil => Words {
+            subject: "விலைப்புள்ளி {number}",
+            file: "Quotation",
+            greeting: "வணக்கம்,",
+            body: "உங்கள் கோரிக்கைக்கு நன்றி. எங்கள் விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது {date} வரை செல்லுபடியாகும்.\n\
+                   ஏதேனும் கேள்விகள் இருந்தால், இந்த மின்னஞ்சலுக்கே பதிலளிக்கவும்.",
+            closing: "இப்படிக்கு,",
+        },
+        Language::Punjabi => Words {
+            subject: "ਕੋਟੇਸ਼ਨ {number}",
+            file: "Quotation",
+            greeting: "ਨਮਸਕਾਰ,",
+            body: "ਤੁਹਾਡੀ ਬੇਨਤੀ ਲਈ ਧੰਨਵਾਦ। ਸਾਡੀ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ {date} ਤੱਕ ਵੈਧ ਹੈ।\n\
+                   ਜੇ ਤੁਹਾਡਾ ਕੋਈ ਸਵਾਲ ਹੋਵੇ, ਤਾਂ ਕਿਰਪਾ ਕਰਕੇ ਇਸੇ ਈਮੇਲ ਦਾ ਜਵਾਬ ਦਿਓ।",
+            closing: "ਆਦਰ ਸਹਿਤ",
+        },
+        Language::German => Words {
+            subject: "Angebot {number}",
+            file: "Angebot",
+            greeting: "Guten Tag,",
+            body: "vielen Dank für Ihre Anfrage. Unser Angebot {number} finden Sie im Anhang; es gilt bis zum {date}.\n\
+                   Wenn Sie Fragen haben, antworten Sie einfach auf diese E-Mail.",
+            closing: "Mit freundlichen Grüßen",
+        },
+        Language::French => Words {
+            subject: "Devis {number}",
+            file: "Devis",
+            greeting: "Bonjour,",
+            body: "Merci pour votre demande. Vous trouverez ci-joint notre devis {number}, valable jusqu'au {date}.\n\
+                   Pour toute question, il vous suffit de répondre à cet e-mail.",
+            closing: "Cordialement",
+        },
+        Language::Spanish => Words {
+            subject: "Presupuesto {number}",
+            file: "Presupuesto",
+            greeting: "Buenos días:",
+            body: "Gracias por su solicitud. Le adjuntamos nuestro presupuesto {number}, válido hasta el {date}.\n\
+                   Si tiene alguna pregunta, responda simplemente a este correo.",
+            closing: "Un cordial saludo",
+        },
+        Language::Italian => Words {
+            subject: "Preventivo {number}",
+            file: "Preventivo",
+            greeting: "Buongiorno,",
+            body: "grazie per la sua richiesta. In allegato trova il nostro preventivo {number}, valido fino al {date}.\n\
+                   Per qualsiasi domanda può rispondere a questa e-mail.",
+            closing: "Cordiali saluti",
+        },
+        Language::Dutch => Words {
+            subject: "Offerte {number}",
+            file: "Offerte",
+            greeting: "Goedendag,",
+            body: "hartelijk dank voor uw aanvraag. In de bijlage vindt u onze offerte {number}; deze is geldig tot en met {date}.\n\
+                   Heeft u vragen, dan kunt u gewoon op deze e-mail antwoorden.",
+            closing: "Met vriendelijke groet",
         },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use postrider_shared::language::Language;
+
     use super::{About, write};
 
-    fn about<'a>(language: &'a str, subject: &'a str) -> About<'a> {
+    fn about(language: Language, subject: &str) -> About<'_> {
         let valid_until = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
         About { language, subject, number: "LSD-00007", valid_until, sender: "Lindner" }
     }
 
     #[test]
     fn the_reply_speaks_the_customers_language_and_keeps_the_subject() {
-        let german = write(&about("de", "AW: Re: Anfrage Schilder"));
+        let german = write(&about(Language::German, "AW: Re: Anfrage Schilder"));
         assert_eq!(german.subject, "Re: Anfrage Schilder");
-        assert!(german.text.contains("Angebot LSD-00007") && german.text.contains("bis zum 01.12.2026"));
+        assert!(german.text.contains("Angebot LSD-00007") && german.text.contains("bis zum 1. Dezember 2026"));
         assert_eq!(german.attachment, "Angebot-LSD-00007.pdf");
-        let english = write(&about("xx", "  "));
+        let english = write(&about(Language::English, "  "));
         assert_eq!(english.subject, "Re: Quote LSD-00007");
         assert!(english.text.contains("valid until 1 December 2026"));
-        for language in ["de", "en", "fr", "es", "it", "nl"] {
-            let reply = write(&about(language, "x"));
+        for language in Language::ALL {
+            let reply = write(&about(language, "Re: x"));
+            assert_eq!(reply.subject, "Re: x");
             assert!(reply.text.contains("LSD-00007") && reply.text.contains("2026") && !reply.text.contains('{'));
+            assert!(reply.attachment.is_ascii() && reply.attachment.ends_with("-LSD-00007.pdf"));
+        }
+    }
+
+    /// Whoever changes a sentence reads all of them together.
+    #[test]
+    fn replies_in_indian_languages_use_their_own_script_only() {
+        for (language, script, date) in [
+            (Language::Hindi, '\u{900}'..='\u{97f}', "1 दिसंबर 2026 तक"),
+            (Language::Kannada, '\u{c80}'..='\u{cff}', "1 ಡಿಸೆಂಬರ್ 2026 ರವರೆಗೆ"),
+            (Language::Tamil, '\u{b80}'..='\u{bff}', "1 டிசம்பர் 2026 வரை"),
+            (Language::Punjabi, '\u{a00}'..='\u{a7f}', "1 ਦਸੰਬਰ 2026 ਤੱਕ"),
+        ] {
+            let reply = write(&about(language, "x"));
+            assert!(reply.text.contains(date), "{}", reply.text);
+            let words = reply.text.replace("LSD-00007", "").replace("Lindner", "");
+            // The danda is shared by all of India's scripts, the joiners by all.
+            let ours = |c: char| c.is_ascii() || script.contains(&c) || matches!(c, '।' | '\u{200c}' | '\u{200d}');
+            assert!(!words.chars().any(|c| c.is_ascii_alphabetic() || !ours(c)), "{words}");
         }
     }
 }

@@ -6,6 +6,7 @@ use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::ids::MessageId;
 use postrider_shared::jobs::{RenderQuote, SendEmail};
+use postrider_shared::language::Language;
 use postrider_shared::mail::InboundMail;
 use postrider_shared::messages::PlannedMessage;
 use postrider_shared::objects::quote_pdf_key;
@@ -16,7 +17,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::registry::Handler;
-use crate::render::{self, Customer, Language, LineDimension, Logo, QuoteDocument, Sender};
+use crate::render::{self, Customer, LineDimension, Logo, QuoteDocument, Sender};
 use crate::reply;
 
 impl Handler for RenderQuote {
@@ -77,7 +78,7 @@ fn planned(
     let id = MessageId::of_quote(quote.id, quote.revision());
     let sender = if owner.sender_details.trim().is_empty() { &owner.name } else { &owner.sender_details };
     let reply = reply::write(&reply::About {
-        language: &quote.language,
+        language: Language::answering(&quote.language, &owner.language),
         subject: &mail.subject,
         number,
         valid_until: quote.valid_until.ok_or_else(|| Stop::fail("a priced quote has no last day"))?,
@@ -128,7 +129,7 @@ async fn document(
         })
     })();
     Ok(QuoteDocument {
-        language: Language::of(&quote.language),
+        language: Language::answering(&quote.language, &owner.language),
         currency: Currency::from_str(&quote.currency).map_err(Stop::fail)?,
         number,
         date: owner.time_zone.day_of(ctx.clock.now()),

@@ -1,21 +1,22 @@
 //! From a quote to what the template prints: texts cleaned and shortened, numbers written, colours readable.
 
+use postrider_shared::language::{Written, date};
 use serde::Serialize;
 
-use super::{Language, QuoteDocument, QuoteLine, numbers};
+use super::text::{clean, clean_lines, name_of_item, unbroken};
+use super::words::{self, Words, words};
+use super::{QuoteDocument, QuoteLine};
 
 /// Longest text of one field, in characters; the rest is cut with an ellipsis.
 const MAX_TEXT: usize = 1_500;
 const MAX_NAME: usize = 200;
-/// A run without a space longer than this gets places where it may break, or it would leave the page.
-const MAX_RUN: usize = 36;
-/// The same in the column of items, which large amounts make narrow.
-const MAX_NAME_RUN: usize = 18;
 const FALLBACK_COLOR: [u8; 3] = [0x1f, 0x4e, 0x79];
 
 #[derive(Serialize)]
 struct Sheet {
     language: &'static str,
+    /// Letters of India's scripts hang together: set apart or pushed together they look broken.
+    loose_letters: bool,
     labels: SheetLabels,
     title: String,
     number: String,
@@ -34,6 +35,7 @@ struct Sheet {
     tax: String,
     total: String,
     notes: Option<String>,
+    terms: String,
 }
 
 #[derive(Serialize)]
@@ -51,8 +53,7 @@ struct SheetLabels {
     subtotal: &'static str,
     total: &'static str,
     notes: &'static str,
-    page: &'static str,
-    of: &'static str,
+    page: [&'static str; 2],
 }
 
 /// `#rrggbb` each.
@@ -79,17 +80,19 @@ struct SheetLine {
 
 pub(super) fn json(quote: &QuoteDocument) -> String {
     let language = quote.language;
-    let labels = language.labels();
-    let amount = |value| numbers::amount(value, quote.currency, language);
+    let words = words(language);
+    let written = Written::new(language, quote.currency);
+    let last_day = date(quote.valid_until, language);
     let number = clean(&quote.number, MAX_NAME);
     let name = quote.customer.name.as_deref().map(|name| clean(name, MAX_NAME)).filter(|name| !name.is_empty());
     let address = clean(&quote.customer.address, MAX_NAME);
     let sheet = Sheet {
         language: language.tag(),
-        title: format!("{} {number}", labels.quote),
+        loose_letters: !language.is_indian(),
+        title: format!("{} {number}", words.quote),
         number,
-        date: numbers::date(quote.date, language),
-        valid_until: numbers::date(quote.valid_until, language),
+        date: date(quote.date, language),
+        valid_until: words.until.replace("{date}", &last_day),
         sender: clean(&quote.sender.name, MAX_NAME),
         sender_details: quote.sender.details.lines().map(|line| clean(line, MAX_NAME)).take(12).collect(),
         logo: quote.sender.logo.as_ref().map(|logo| if logo.is_png() { "png" } else { "svg" }),
@@ -98,12 +101,13 @@ pub(super) fn json(quote: &QuoteDocument) -> String {
         customer: name.unwrap_or(address),
         subject: quote.subject.as_deref().map(|text| clean(text, MAX_NAME)).filter(|text| !text.is_empty()),
         lines: quote.lines.iter().map(|line| SheetLine::of(line, quote)).collect(),
-        subtotal: amount(quote.totals.subtotal),
-        tax_label: format!("{} {}", clean(&quote.tax_label, 40), numbers::percent(quote.totals.tax_rate, language)),
-        tax: amount(quote.totals.tax),
-        total: amount(quote.totals.total),
+        subtotal: written.amount(quote.totals.subtotal),
+        tax_label: format!("{} {}", clean(&quote.tax_label, 40), written.percent(quote.totals.tax_rate)),
+        tax: written.amount(quote.totals.tax),
+        total: written.amount(quote.totals.total),
         notes: quote.notes.as_deref().map(|text| clean_lines(text, MAX_TEXT)).filter(|text| !text.is_empty()),
-        labels: SheetLabels::of(language),
+        terms: words.terms.replace("{currency}", quote.currency.code()).replace("{date}", &last_day),
+        labels: SheetLabels::of(&words),
     };
     serde_json::to_string(&sheet).unwrap_or_default()
 }
@@ -111,44 +115,44 @@ pub(super) fn json(quote: &QuoteDocument) -> String {
 impl SheetLine {
     fn of(line: &QuoteLine, quote: &QuoteDocument) -> Self {
         let language = quote.language;
+        let written = Written::new(language, quote.currency);
         let sku = line.sku.iter().map(|sku| clean(sku, 60));
         let dimensions = line.dimensions.iter().map(|dimension| {
-            let name = language.dimension(&dimension.name).map_or_else(|| spoken(&dimension.name), str::to_owned);
-            format!("{name} {}\u{a0}{}", numbers::number(dimension.value, language), clean(&dimension.unit, 20))
+            let name =
+                words::dimension(language, &dimension.name).map_or_else(|| spoken(&dimension.name), str::to_owned);
+            format!("{name} {}\u{a0}{}", written.number(dimension.value), clean(&dimension.unit, 20))
         });
         let material =
-            line.material.iter().map(|material| format!("{} {}", language.labels().material, clean(material, 80)));
+            line.material.iter().map(|material| format!("{} {}", words(language).material, clean(material, 80)));
         Self {
-            name: breakable(&plain(&line.name, MAX_NAME), MAX_NAME_RUN),
+            name: name_of_item(&line.name, MAX_NAME),
             details: sku.chain(dimensions).chain(material).map(|detail| unbroken(&detail)).collect(),
             description: line.description.as_deref().map(|text| clean_lines(text, MAX_TEXT)).filter(|t| !t.is_empty()),
-            quantity: numbers::number(line.quantity, language),
+            quantity: written.number(line.quantity),
             unit: clean(&line.unit_label, 20),
-            unit_price: numbers::amount(line.unit_price, quote.currency, language),
-            total: numbers::amount(line.total, quote.currency, language),
+            unit_price: written.amount(line.unit_price),
+            total: written.amount(line.total),
         }
     }
 }
 
 impl SheetLabels {
-    fn of(language: Language) -> Self {
-        let labels = language.labels();
+    fn of(words: &Words) -> Self {
         Self {
-            quote: labels.quote,
-            number: labels.number,
-            date: labels.date,
-            valid_until: labels.valid_until,
-            prepared_for: labels.prepared_for,
-            your_request: labels.your_request,
-            item: labels.item,
-            quantity: labels.quantity,
-            unit_price: labels.unit_price,
-            amount: labels.amount,
-            subtotal: labels.subtotal,
-            total: labels.total,
-            notes: labels.notes,
-            page: labels.page,
-            of: labels.of,
+            quote: words.quote,
+            number: words.number,
+            date: words.date,
+            valid_until: words.valid_until,
+            prepared_for: words.prepared_for,
+            your_request: words.your_request,
+            item: words.item,
+            quantity: words.quantity,
+            unit_price: words.unit_price,
+            amount: words.amount,
+            subtotal: words.subtotal,
+            total: words.total,
+            notes: words.notes,
+            page: words.page,
         }
     }
 }
@@ -195,78 +199,12 @@ fn spoken(name: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// One line of text from outside: spaces folded, controls and direction overrides removed, bounded, breakable.
-fn clean(text: &str, max: usize) -> String {
-    breakable(&plain(text, max), MAX_RUN)
-}
-
-fn plain(text: &str, max: usize) -> String {
-    let words: Vec<_> = text.split_whitespace().collect();
-    shortened(&words.join(" ").chars().filter(|c| !is_trick(*c)).collect::<String>(), max)
-}
-
-fn clean_lines(text: &str, max: usize) -> String {
-    let mut lines: Vec<String> = text.lines().map(|line| clean(line, max)).take(60).collect();
-    lines.dedup_by(|a, b| a.is_empty() && b.is_empty());
-    shortened(lines.join("\n").trim(), max)
-}
-
-/// Control characters, and those that make text read other than it is stored.
-fn is_trick(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-fn shortened(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(max - 1).collect();
-    short.truncate(short.trim_end().len());
-    short.push('…');
-    short
-}
-
-/// A short detail stays on one line.
-fn unbroken(text: &str) -> String {
-    if text.chars().count() <= MAX_RUN { text.replace(' ', "\u{a0}") } else { text.to_owned() }
-}
-
-/// Puts invisible breaks into words that would leave their place: after punctuation, else after every `run` characters.
-fn breakable(text: &str, run: usize) -> String {
-    let words = text.split(' ');
-    let words = words.map(|word| if word.chars().count() > run { broken(word, run) } else { word.to_owned() });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-fn broken(word: &str, at: usize) -> String {
-    let mut result = String::with_capacity(word.len() + 16);
-    let mut run = 0;
-    for character in word.chars() {
-        if run == at {
-            result.push('\u{200b}');
-            run = 0;
-        }
-        result.push(character);
-        run += 1;
-        if matches!(character, '-' | '_' | '.' | '/' | '@' | '&' | '?') {
-            result.push('\u{200b}');
-            run = 0;
-        }
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn text_from_outside_is_tamed() {
-        assert_eq!(clean("  a\r\n\tb\u{0}\u{202e}c ", 50), "a bc");
-        assert_eq!(clean("abcdef", 4), "abc…");
-        assert_eq!(breakable(&"x".repeat(100), 36).matches('\u{200b}').count(), 2);
-        assert_eq!(clean_lines("one\n\n\n\ntwo\n", 50), "one\n\ntwo");
+    fn names_of_dimensions_are_spoken() {
         assert_eq!(spoken("leg_length"), "Leg length");
     }
 

@@ -6,6 +6,8 @@ use std::{
 
 use super::*;
 
+mod languages;
+
 fn number(text: &str) -> Decimal {
     text.parse().unwrap()
 }
@@ -131,9 +133,7 @@ fn every_language_has_its_words_and_numbers() {
         for word in words {
             assert!(text.contains(word), "{word} is missing in:\n{text}");
         }
-        assert_eq!(Language::of(&format!("{}-XX", language.tag())), language);
     }
-    assert_eq!(Language::of("pl"), Language::English);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::{Logo, fonts::Fonts};
 /// Built once per process: the standard library, the parsed template and the fonts.
 struct Press {
     library: LazyHash<Library>,
-    fonts: Fonts,
+    fonts: &'static Fonts,
     template: Source,
     quote: FileId,
     logo: FileId,
@@ -24,7 +24,7 @@ struct Press {
 
 static PRESS: LazyLock<Press> = LazyLock::new(|| Press {
     library: LazyHash::new(Library::default()),
-    fonts: Fonts::embedded(),
+    fonts: Fonts::shared(),
     template: Source::new(file("quote.typ"), include_str!("../../templates/quote.typ").to_owned()),
     quote: file("quote.json"),
     logo: file("logo"),
