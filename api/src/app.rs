@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
+use postrider_shared::config::ConsentConfig;
 use postrider_shared::database::Database;
 use postrider_shared::dead_letters::Redriver;
 use postrider_shared::ids::{OutboxId, TenantId};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub clock: Clock,
     /// What seals passwords.
     pub keys: KeyRing,
+    /// How owners of Google accounts are asked for consent; absent where there are none.
+    pub consent: Option<ConsentConfig>,
     /// Renders `/metrics`; absent where nobody measures.
     pub metrics: Option<PrometheusHandle>,
     /// Cancelled when the process stops, so that nobody waits for a job any longer.
@@ -82,6 +85,11 @@ impl App {
     /// The tables.
     pub fn stores(&self) -> &Stores {
         &self.0.stores
+    }
+
+    /// How owners of Google accounts are asked for consent.
+    pub fn consent(&self) -> Option<&ConsentConfig> {
+        self.0.parts.consent.as_ref()
     }
 
     /// Payloads too large for the queue.

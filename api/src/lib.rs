@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod callback;
 pub mod deadline;
 pub mod decimal;
 pub mod failures;

@@ -54,6 +54,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         payload_limit: config.payload_limit,
         clock: Clock::system(),
         keys: config.keys.keys,
+        consent: config.consent,
         metrics: Some(telemetry.metrics.clone()),
         stopping: stopping.clone(),
     });

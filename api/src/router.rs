@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::roles::{Roles, RolesError};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
-use crate::{auth, deadline, headers, health, idempotency, json, leftover, observe, problem, request_id, v1};
+use crate::{auth, callback, deadline, headers, health, idempotency, json, leftover, observe, problem, request_id, v1};
 
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ struct Routes {
 fn routes() -> Result<Routes, RouterError> {
     let (private, mut collected) =
         OpenApiRouter::with_openapi(Base::openapi()).nest("/v1", v1::router()).split_for_parts();
-    let (open, described) = health::router().merge(problem::pages()).split_for_parts();
+    let (open, described) = health::router().merge(problem::pages()).merge(callback::router()).split_for_parts();
     collected.merge(described);
     Ok(Routes { open, private, document: Document::of(&collected)? })
 }

@@ -15,7 +15,7 @@ pub use row::Model as Account;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settings::{AccountSettings, MailServer};
 pub use store::{Accounts, NewAccount};
-pub(crate) use store::{find, set_state};
+pub(crate) use store::{find, reads_from_now, set_state};
 
 use crate::words::words;
 

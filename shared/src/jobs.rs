@@ -6,6 +6,7 @@
 //!
 //! To add a kind: a file here, one line in [`catalogue`], a handler in the worker, and its registration.
 
+mod connect_google;
 pub mod diagnostic;
 mod extract_request;
 mod kind;
@@ -13,17 +14,20 @@ mod poll_mailbox;
 mod price_quote;
 mod queue;
 mod render_quote;
+mod revoke_google;
 mod send_email;
 mod settle_dead_letters;
 
 use std::sync::LazyLock;
 
+pub use connect_google::ConnectGoogle;
 pub use extract_request::ExtractRequest;
 pub use kind::{Declared, KindInfo, PayloadError, Submit};
 pub use poll_mailbox::PollMailbox;
 pub use price_quote::PriceQuote;
 pub use queue::Queue;
 pub use render_quote::RenderQuote;
+pub use revoke_google::RevokeGoogle;
 pub use send_email::SendEmail;
 pub use settle_dead_letters::{DeadLetterAction, SettleDeadLetters};
 
@@ -34,6 +38,8 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<PriceQuote>(),
         KindInfo::of::<RenderQuote>(),
         KindInfo::of::<SendEmail>(),
+        KindInfo::of::<ConnectGoogle>(),
+        KindInfo::of::<RevokeGoogle>(),
         KindInfo::of::<SettleDeadLetters>(),
     ];
     kinds.extend(diagnostic::kinds());

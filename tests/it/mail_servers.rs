@@ -1,9 +1,10 @@
 //! The mail side against the servers that most mailboxes stand on: mail comes in through Postfix, is read from Dovecot, and the
-//! reply goes out through Postfix with a password that Dovecot checks. What counts is what Postfix delivered.
+//! reply goes out through Postfix with a password or a token that Dovecot checks. What counts is what Postfix delivered.
 
 use mail_parser::{MessageParser, MimeHeaders as _};
+use postrider_sandbox::Sandbox;
 use postrider_tests::mails::{self, Expectation, Mail, Outcome};
-use postrider_tests::platform::{Builder, Office};
+use postrider_tests::platform::{Builder, Office, google_settings};
 use postrider_tests::postfix::Delivered;
 use postrider_tests::{Authority, DatabaseKind, Dovecot, Platform, Postfix, eventually, pdf};
 use serde_json::{Value, json};
@@ -26,11 +27,22 @@ struct Servers {
 
 impl Servers {
     async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With XOAUTH2: whose a token is, Dovecot asks this Google.
+    async fn start_with(google: Option<&Sandbox>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create(folder.path(), "authority");
         let certificate = authority.certificate_for(HOST);
         let users = [(ADDRESS, PASSWORD), (CUSTOMER, "of her own")];
-        let dovecot = Dovecot::start(folder.path(), &users, &certificate).await;
+        let dovecot = match google {
+            Some(google) => {
+                let url = format!("http://{}/oauth2/v3/userinfo", google.addresses.http);
+                Dovecot::start_with_tokens(folder.path(), &users, &certificate, &url).await
+            }
+            None => Dovecot::start(folder.path(), &users, &certificate).await,
+        };
         let postfix = Postfix::start(folder.path(), &dovecot, &certificate).await;
         Self { folder, authority, dovecot, postfix }
     }
@@ -38,6 +50,18 @@ impl Servers {
     /// A platform that trusts the servers' authority.
     fn platform(&self) -> Builder {
         Platform::with(DatabaseKind::Sqlite).setting("EXTRA_CA_CERTS", &self.authority.file().display())
+    }
+
+    /// A platform whose Google accounts are this Google's, with their mail on these servers.
+    fn platform_with(&self, google: &Sandbox) -> Builder {
+        let at = &google.addresses;
+        let mut builder = self.platform();
+        for (name, value) in google_settings(at.http, at.imap, at.smtp) {
+            builder = builder.setting(&name, &value);
+        }
+        builder
+            .setting("GMAIL_IMAP_SERVER", &format!("tls://{HOST}:{}", self.dovecot.tls_port()))
+            .setting("GMAIL_SMTP_SERVER", &format!("starttls://{HOST}:{}", self.postfix.starttls_port()))
     }
 
     fn account(&self, security: &str) -> Value {
@@ -85,19 +109,52 @@ async fn twenty_requests_over_tls_get_twenty_replies_in_their_threads() {
     let servers = Servers::start().await;
     let platform = servers.platform().start().await;
     let office = servers.office(&platform, servers.account("tls")).await;
+    twenty_requests_get_twenty_replies(&servers, platform, &office, async || {}).await;
+}
+
+#[tokio::test]
+async fn twenty_requests_over_xoauth2_get_twenty_replies_although_the_token_expires() {
+    let google = Sandbox::spawn().await.unwrap();
+    let servers = Servers::start_with(Some(&google)).await;
+    let platform = servers.platform_with(&google).start().await;
+    let workshop = (&mails::workshop(), &mails::products()[..]);
+    let settings = json!({ "poll_interval_seconds": NEVER });
+    let office = platform.google_office(&google.client(), ADDRESS, workshop, settings).await;
+    let path = format!("/v1/accounts/{}", office.account_id);
+    office.api.patch(&path, &json!({ "transport": "smtp" })).await;
+    twenty_requests_get_twenty_replies(&servers, platform, &office, async || {
+        google.client().expire_tokens(ADDRESS).await.unwrap();
+    })
+    .await;
+    let calls = google.client().google().await.unwrap();
+    assert_eq!((calls.exchange, calls.refresh), (1, 1), "{calls:?}");
+    let log = servers.postfix.log();
+    let by_token = log.lines().filter(|line| line.contains("sasl_method=XOAUTH2")).count();
+    assert!(by_token >= 20, "{by_token} submissions by XOAUTH2");
+    assert!(!servers.dovecot.log().contains("ya29."), "a token is in Dovecot's log");
+}
+
+/// Mails in, replies out, none lost and none repeated; something may happen half-way.
+async fn twenty_requests_get_twenty_replies(
+    servers: &Servers,
+    platform: Platform,
+    office: &Office,
+    half_way: impl AsyncFnOnce(),
+) {
     let requests = quotable(20);
     for (mail, _) in &requests[..12] {
         servers.arrives(mail).await;
     }
     servers.postfix.settled().await;
-    assert_eq!(read(&office).await, (12, 0));
+    assert_eq!(read(office).await, (12, 0));
+    half_way().await;
     // The next poll goes on where the last one ended; copies of what is known are no new mail.
     for (mail, _) in &requests[10..] {
         servers.arrives(mail).await;
     }
     servers.postfix.settled().await;
-    assert_eq!(read(&office).await, (20, 2));
-    assert_eq!(read(&office).await, (20, 2), "something was read again");
+    assert_eq!(read(office).await, (20, 2));
+    assert_eq!(read(office).await, (20, 2), "something was read again");
     let replies = servers.outside(20).await;
     platform.no_jobs_left().await;
 

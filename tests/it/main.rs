@@ -28,6 +28,7 @@ mod bench;
 mod configuration;
 mod dead_letters;
 mod extract_request;
+mod gmail_accounts;
 mod harness;
 mod hostile_mail;
 mod job_batches;

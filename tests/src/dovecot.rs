@@ -28,6 +28,25 @@ pub struct Dovecot {
 impl Dovecot {
     /// With these users (name and password), whose mail lies in Maildirs. Its log is in `log_folder`.
     pub async fn start(log_folder: &Path, users: &[(&str, &str)], certificate: &Certificate) -> Self {
+        Self::start_asking(log_folder, users, certificate, None).await
+    }
+
+    /// With XOAUTH2, too: what opens a mailbox is a token that this endpoint says belongs to it.
+    pub async fn start_with_tokens(
+        log_folder: &Path,
+        users: &[(&str, &str)],
+        certificate: &Certificate,
+        userinfo_url: &str,
+    ) -> Self {
+        Self::start_asking(log_folder, users, certificate, Some(userinfo_url)).await
+    }
+
+    async fn start_asking(
+        log_folder: &Path,
+        users: &[(&str, &str)],
+        certificate: &Certificate,
+        userinfo_url: Option<&str>,
+    ) -> Self {
         let data = tempfile::Builder::new().prefix("postrider-dovecot-").tempdir().expect("make Dovecot's folder");
         let (starttls, tls) = (Port::reserve(), Port::reserve());
         let path = data.path();
@@ -43,7 +62,12 @@ impl Dovecot {
             users.iter().map(|(name, password)| format!("{name}:{{PLAIN}}{password}")).collect();
         write("users", &passwords.join("\n"));
         let user = user();
-        write("dovecot.conf", &configuration(path, &user, starttls.number(), tls.number()));
+        let tokens = match userinfo_url {
+            Some(url) => tokens(path, url),
+            None => Tokens::default(),
+        };
+        write("tokens.conf", &tokens.endpoint);
+        write("dovecot.conf", &configuration(path, &user, starttls.number(), tls.number(), &tokens));
         let mut privileges = Vec::new();
         if rustix::process::getuid().is_root() {
             // Postfix, which is another user, reaches the socket for passwords and delivers into the Maildirs.
@@ -172,9 +196,31 @@ fn user() -> User {
     User { name: ask("-un"), group: ask("-gn") }
 }
 
-fn configuration(folder: &Path, user: &User, starttls: u16, tls: u16) -> String {
+/// What the configuration says of tokens.
+#[derive(Default)]
+struct Tokens {
+    mechanisms: &'static str,
+    passdb: String,
+    endpoint: String,
+}
+
+/// Dovecot asks the endpoint about each token, as the mail's owner would with it, and compares the address with the login.
+fn tokens(folder: &Path, userinfo_url: &str) -> Tokens {
+    let file = folder.join("tokens.conf");
+    Tokens {
+        mechanisms: " xoauth2",
+        passdb: format!("passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {}\n}}\n", file.display()),
+        endpoint: format!(
+            "introspection_mode = auth\nintrospection_url = {userinfo_url}\nusername_attribute = email\nusername_format = %u\n\
+             max_parallel_connections = 10\n"
+        ),
+    }
+}
+
+fn configuration(folder: &Path, user: &User, starttls: u16, tls: u16, tokens: &Tokens) -> String {
     let folder = folder.display();
     let User { name, group } = user;
+    let Tokens { mechanisms, passdb, .. } = tokens;
     format!(
         "base_dir = {folder}/run
 state_dir = {folder}/state
@@ -193,7 +239,7 @@ ssl_cert = <{folder}/server.pem
 ssl_key = <{folder}/server.key
 # Loopback only; whether a password crosses it in the clear is the client's decision, which is what is tested.
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login{mechanisms}
 auth_failure_delay = 0
 service anvil {{
   chroot =
@@ -220,8 +266,9 @@ service auth {{
 service auth-worker {{
   user = {name}
 }}
-passdb {{
+{passdb}passdb {{
   driver = passwd-file
+  mechanisms = plain login
   args = username_format=%u {folder}/users
 }}
 userdb {{

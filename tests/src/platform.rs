@@ -2,6 +2,7 @@
 
 mod builder;
 pub mod faked_time;
+mod google;
 mod ledger;
 mod leftovers;
 mod office;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 pub use builder::Builder;
 pub use faked_time::FakedTime;
+pub use google::{google_settings, owner_answers};
 pub use ledger::LedgerRow;
 pub use office::Office;
 

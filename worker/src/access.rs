@@ -7,6 +7,7 @@
 
 mod error;
 mod held;
+mod login;
 mod renewing;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 
 pub use self::error::TokenError;
 use self::held::Held;
+pub use self::login::Login;
 use crate::providers::google::Google;
 
 /// A token is renewed when it is good for less than this: a login and a message begun with it must end with it.

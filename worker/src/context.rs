@@ -4,12 +4,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{Claimed, JobId, JobKind, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::clock::Clock;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
-use postrider_shared::google::Grants;
+use postrider_shared::google::{Consents, Grants};
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
@@ -32,6 +32,8 @@ use crate::run_ledger::RunLedger;
 
 /// Memory that large mails may take up together, in megabytes.
 const MAIL_MEMORY: u32 = 256;
+/// How soon to look whether an operator has mended the settings.
+const OPERATOR_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 /// Built once in `main`, shared by all jobs.
 #[derive(Clone)]
@@ -54,6 +56,7 @@ pub struct Services {
     /// Google's OAuth endpoints; absent where there are no Google accounts.
     pub google: Option<Arc<Google>>,
     pub grants: Grants,
+    pub consents: Consents,
     /// What logs in to mailboxes of Google accounts.
     pub access_tokens: AccessTokens,
     /// How mail servers are met.
@@ -71,6 +74,7 @@ impl Services {
             scopes,
             google: None,
             grants: stores.grants,
+            consents: stores.consents,
             access_tokens,
             tenants: stores.tenants,
             accounts: stores.accounts,
@@ -207,6 +211,12 @@ impl Context {
         self.job.lease.log(line.into()).await;
     }
 
+    /// Google, where it is configured. Where it is not, what was begun elsewhere waits for an operator.
+    pub fn google(&self) -> Result<&Google, Stop> {
+        let until = self.clock.now() + OPERATOR_PAUSE;
+        self.google.as_deref().ok_or_else(|| Stop::snooze(until, "GOOGLE_CLIENT_ID is not set at this worker"))
+    }
+
     /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning
     /// attempts.
     pub async fn pause_account(&self, account: &Account, reason: &str) -> Result<(), Stop> {
@@ -223,7 +233,7 @@ impl Context {
         self.define_scope(&limited).await
     }
 
-    async fn define_scope(&self, account: &Account) -> Result<(), Stop> {
+    pub(crate) async fn define_scope(&self, account: &Account) -> Result<(), Stop> {
         self.scopes.define(account).await.map_err(|error| match error {
             ScopeError::Store(error) => error.into(),
             ScopeError::Queue(error) => error.into(),

@@ -1,14 +1,18 @@
 //! The handlers, one file per kind, and the one list of them.
 
+mod connect_google;
 mod diagnostic;
 mod extract_request;
 pub(crate) mod poll_mailbox;
 mod price_quote;
 mod render_quote;
+mod revoke_google;
 mod send_email;
 mod settle_dead_letters;
 
-use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail, SettleDeadLetters};
+use postrider_shared::jobs::{
+    ConnectGoogle, ExtractRequest, PollMailbox, PriceQuote, RenderQuote, RevokeGoogle, SendEmail, SettleDeadLetters,
+};
 
 use crate::registry::{RegisteredTwice, Registry};
 
@@ -20,6 +24,8 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<PriceQuote>()?;
     registry.add::<RenderQuote>()?;
     registry.add::<SendEmail>()?;
+    registry.add::<ConnectGoogle>()?;
+    registry.add::<RevokeGoogle>()?;
     registry.add::<SettleDeadLetters>()?;
     diagnostic::register(&mut registry)?;
     Ok(registry)

@@ -3,6 +3,7 @@
 //! Nothing in here touches the database. What an error means for the job is decided once, in the error type's
 //! conversion into `Stop`, so that handlers just use `?`.
 
+pub mod credential;
 pub mod google;
 pub mod imap;
 pub mod llm;

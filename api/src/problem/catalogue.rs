@@ -45,6 +45,14 @@ pub enum ProblemType {
     AlreadyExists,
     /// The resource is in a state that does not allow this.
     StateConflict,
+    /// The answer to a consent is not one to a question of ours.
+    ConsentInvalid,
+    /// The owner took too long.
+    ConsentExpired,
+    /// The consent was answered before.
+    ConsentUsed,
+    /// This installation has no OAuth client.
+    GoogleNotConfigured,
     /// Another unfinished job holds the unique key.
     UniqueKeyTaken,
     /// The idempotency key was used for a different request.
@@ -86,7 +94,7 @@ const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next
 
 impl ProblemType {
     /// Every problem there is, in the order of the catalogue.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::MalformedJson,
         Self::TooDeep,
         Self::InvalidBody,
@@ -106,6 +114,10 @@ impl ProblemType {
         Self::InvalidFormula,
         Self::AlreadyExists,
         Self::StateConflict,
+        Self::ConsentInvalid,
+        Self::ConsentExpired,
+        Self::ConsentUsed,
+        Self::GoogleNotConfigured,
         Self::UniqueKeyTaken,
         Self::IdempotencyKeyReused,
         Self::RequestInProgress,
@@ -241,6 +253,30 @@ impl ProblemType {
                 S::CONFLICT,
                 "The resource's state does not allow this.",
                 "Read the resource again: somebody else may have changed it.",
+            ),
+            Self::ConsentInvalid => entry(
+                "consent-invalid",
+                S::BAD_REQUEST,
+                "This is not the answer to a consent that this installation asked for.",
+                "Ask for a new consent with POST /v1/accounts/{id}/consent, and open its URL.",
+            ),
+            Self::ConsentExpired => entry(
+                "consent-expired",
+                S::GONE,
+                "The time to consent is over.",
+                "Ask for a new consent with POST /v1/accounts/{id}/consent, and open its URL.",
+            ),
+            Self::ConsentUsed => entry(
+                "consent-used",
+                S::CONFLICT,
+                "This consent was answered before, or a newer one was asked for.",
+                "Look at the account: if it is not active, ask for a new consent with POST /v1/accounts/{id}/consent.",
+            ),
+            Self::GoogleNotConfigured => entry(
+                "google-not-configured",
+                S::NOT_IMPLEMENTED,
+                "This installation cannot connect Google accounts.",
+                "Operators: set GOOGLE_CLIENT_ID, its secret and GOOGLE_REDIRECT_URL; users: connect the mailbox with an app password.",
             ),
             Self::UniqueKeyTaken => entry(
                 "unique-key-taken",

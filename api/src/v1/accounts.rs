@@ -1,12 +1,14 @@
 //! Accounts: mailboxes that are read and sent from.
 
+mod events;
+mod google;
 mod limits;
 mod settings;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use postrider_shared::accounts::{self, AccountState, NewAccount as NewRow, Security};
+use postrider_shared::accounts::{self, AccountState, LoginMethod, NewAccount as NewRow, Security};
 use postrider_shared::ids::{AccountId, TenantId};
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::time_zone::TimeZone;
@@ -24,6 +26,8 @@ use crate::page::{MAX_LIMIT, Page, PageQuery};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem};
 
+pub use events::AccountEvent;
+pub use google::{Consent, GoogleConnection, NewGoogleAccount};
 pub use settings::{AccountChange, NewAccount};
 
 /// The operations on accounts.
@@ -33,6 +37,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get, change, disconnect))
         .routes(routes!(pause))
         .routes(routes!(resume))
+        .merge(google::router())
+        .merge(events::router())
 }
 
 /// A connected mailbox. Its password is never shown.
@@ -62,15 +68,18 @@ pub struct Account {
     smtp_security: Security,
     /// The name to log in with there.
     smtp_username: String,
+    /// What it is logged in to with.
+    login: LoginMethod,
     /// Most mails sent per calendar day.
     daily_cap: i32,
     /// Where that day begins.
     time_zone: TimeZone,
     /// How often it is read, in seconds.
     poll_interval_seconds: i32,
-    /// Whether it is read and sent from.
+    /// Whether it is read and sent from. A Google account is `connecting` until its owner consented, and `needs_consent` when
+    /// the consent came to nothing or was revoked.
     state: AccountState,
-    /// Why it is paused.
+    /// Why it is paused, or what its owner has to consent again for.
     pause_reason: Option<String>,
     /// Its provider's own sending limit was reached: mail is read, and nothing is sent before this time. Resuming the account
     /// tries again at once. A time that has passed means nothing.
@@ -98,6 +107,7 @@ impl From<accounts::Account> for Account {
             smtp_port: row.smtp_port,
             smtp_security: row.smtp_security,
             smtp_username: row.smtp_username,
+            login: row.login,
             daily_cap: row.daily_cap,
             time_zone: row.time_zone,
             poll_interval_seconds: row.poll_interval_seconds,
@@ -181,7 +191,8 @@ async fn change(
     Ok(Json(account.into()))
 }
 
-/// Disconnect a mailbox: its password is forgotten, and it is neither read nor sent from again. Its mails and quotes stay.
+/// Disconnect a mailbox: its password is forgotten, or its tokens are given back to Google and forgotten, and it is neither read
+/// nor sent from again. Its mails and quotes stay.
 #[utoipa::path(
     delete, path = "/accounts/{id}", tag = "accounts", operation_id = "disconnect_account",
     params(("id" = AccountId, Path, description = "The account's id.")),
@@ -189,8 +200,11 @@ async fn change(
     security(("api_key" = ["tenant_admin"]))
 )]
 async fn disconnect(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<StatusCode> {
-    let account = app.stores().accounts.disconnect(tenant, id).await?;
+    let (account, entry) = app.stores().accounts.disconnect(tenant, id).await?;
     limits::define(&app, &account).await;
+    if let Some(entry) = entry {
+        app.relay(tenant, &[entry]).await;
+    }
     skip_planned(&app, tenant, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

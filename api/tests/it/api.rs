@@ -54,6 +54,7 @@ impl Api {
             objects,
             payload_limit: 1024 * 1024,
             clock: Clock::system(),
+            consent: None,
             keys: KeyRing::parse(&format!("test:{}", "A".repeat(43) + "=")).unwrap(),
             metrics: None,
             stopping: CancellationToken::new(),

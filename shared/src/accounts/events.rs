@@ -25,8 +25,6 @@ words! {
         ConsentFailed = "consent_failed",
         /// Its grant is gone: its owner has to consent again.
         NeedsConsent = "needs_consent",
-        /// Its tokens were given back to its provider and forgotten.
-        Revoked = "revoked",
     }
 }
 

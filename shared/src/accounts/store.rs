@@ -1,7 +1,8 @@
 use chrono::{DateTime, Utc};
+use postrider_queue::{NewJob, Tenant};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use secrecy::SecretString;
 
@@ -9,7 +10,9 @@ use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity,
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError, Transaction, check, page::newest_first},
-    ids::{AccountId, TenantId},
+    ids::{AccountId, OutboxId, TenantId},
+    jobs::RevokeGoogle,
+    outbox,
     seal::{KeyRing, Place},
 };
 
@@ -108,6 +111,11 @@ impl Accounts {
     /// A mailbox, unless it was disconnected: for work that was under way then.
     pub async fn if_connected(&self, tenant: TenantId, id: AccountId) -> Result<Option<Account>, StoreError> {
         Ok(Entity::find().filter(connected(tenant, id)).one(self.database.reader()).await?)
+    }
+
+    /// A mailbox, also one that was disconnected.
+    pub async fn in_any_state(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
+        find(self.database.reader(), tenant, id).await
     }
 
     /// A tenant's mailboxes, newest first.
@@ -210,15 +218,50 @@ impl Accounts {
         Err(StoreError::conflict("account", "waits for its owner's consent"))
     }
 
-    /// Forgets the password and never reads or sends again. The row stays for the mails and quotes that name it, and nobody finds it.
-    pub async fn disconnect(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
+    /// Forgets the password and never reads or sends again. The row stays for the mails and quotes that name it, and nobody finds
+    /// it. The tokens of a Google account are given back by a job, which waits in the outbox then.
+    pub async fn disconnect(&self, tenant: TenantId, id: AccountId) -> Result<(Account, Option<OutboxId>), StoreError> {
+        let now = self.clock.now();
         let changes = ActiveModel {
             state: Set(AccountState::Disconnected),
             pause_reason: Set(None),
             password_sealed: Set(String::new()),
+            updated_at: Set(now),
             ..ActiveModel::default()
         };
-        self.set(tenant, id, changes, ANY).await
+        let tx = self.database.write().await?;
+        let done = Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
+        if done.rows_affected == 0 {
+            return Err(StoreError::NotFound { what: "account" });
+        }
+        let account = find(tx.connection(), tenant, id).await?;
+        let entry = match account.login {
+            LoginMethod::Password => None,
+            LoginMethod::Google => {
+                let job = NewJob::of(Tenant::from(tenant), &RevokeGoogle { account_id: id });
+                let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
+                Some(outbox::append(&tx, now, tenant, &job).await?)
+            }
+        };
+        tx.commit().await?;
+        Ok((account, entry))
+    }
+
+    /// How many other connections of the mailbox to its Google account there are in the whole installation: its owner granted us
+    /// once, whoever connected it, so giving the grant back would take it from them, too.
+    pub async fn other_google_connections(
+        &self,
+        _: AllTenants,
+        identity: &str,
+        besides: AccountId,
+    ) -> Result<u64, StoreError> {
+        let same = Condition::all()
+            .add(Column::Identity.eq(identity))
+            .add(Column::Login.eq(LoginMethod::Google))
+            .add(Column::Id.ne(besides))
+            .add(Column::State.ne(AccountState::Disconnected));
+        let select = Entity::find().filter(same);
+        Ok(select.count(self.database.reader()).await?)
     }
 
     /// Seals the password again if it is not sealed with the key that seals now. True if it was done.
@@ -302,4 +345,16 @@ pub(crate) async fn set_state(
         ActiveModel { state: Set(state), pause_reason: Set(reason), updated_at: Set(now), ..ActiveModel::default() };
     Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
     Ok(Entity::find().filter(connected(tenant, id)).one(tx.connection()).await?)
+}
+
+/// Mail of an account is read from now on, not from when it was added.
+pub(crate) async fn reads_from_now(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    account: &Account,
+) -> Result<Account, StoreError> {
+    let changes = ActiveModel { connected_at: Set(now), ..ActiveModel::default() };
+    let own = own(account.tenant_id, account.id);
+    Entity::update_many().set(changes).filter(own).exec(tx.connection()).await?;
+    find(tx.connection(), account.tenant_id, account.id).await
 }

@@ -202,7 +202,7 @@ pub const VARIABLES: &[Variable] = &[
         "GOOGLE_REDIRECT_URL",
         Default::Off,
         &["api", "worker"],
-        "Where Google sends an owner after the consent: https://the-api.example.com/v1/google/callback, as it stands at that client. Needed with GOOGLE_CLIENT_ID.",
+        "Where Google sends an owner after the consent: https://the-api.example.com/google/callback, as it stands at that client. Needed with GOOGLE_CLIENT_ID.",
     ),
     variable(
         "GOOGLE_AUTH_URL",

@@ -166,6 +166,13 @@ impl Grants {
         Ok(())
     }
 
+    /// Forgets everything that was granted.
+    pub async fn forget(&self, tenant: TenantId, account: AccountId) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        Entity::delete_many().filter(own(tenant, account)).exec(tx.connection()).await?;
+        tx.commit().await
+    }
+
     /// [`grant`](Self::grant) in a transaction of its own: for tests, and for tokens that were got elsewhere.
     pub async fn put(&self, tenant: TenantId, account: AccountId, granted: &Granted) -> Result<(), StoreError> {
         let tx = self.database.write().await?;

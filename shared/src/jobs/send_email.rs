@@ -22,6 +22,8 @@ impl Job for SendEmail {
     const QUEUE: QueueName = Queue::Email.name();
     /// A mail server may be away for hours; with the default back-off this spans more than two.
     const MAX_ATTEMPTS: u32 = 20;
+    /// A mailbox may wait for its owner or its provider for days, which is no failure of the message's.
+    const MAX_SNOOZES: u32 = 1_000;
     const TIMEOUT: Duration = Duration::from_mins(5);
 
     fn lane(&self) -> Lane {

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::ids::{AccountId, MailId, MessageId, QuoteId};
+use crate::ids::{AccountId, ConsentId, MailId, MessageId, QuoteId};
 
 /// What travels through Redis, to the byte, for one payload of each kind.
 pub(super) fn payload<J: Job>(job: &J) -> String {
@@ -30,6 +30,8 @@ fn payloads_on_the_wire() {
         payload(&ExtractRequest { mail_id: MailId(id(2)) }),
         payload(&PriceQuote { quote_id: QuoteId(id(3)) }),
         payload(&RenderQuote { quote_id: QuoteId(id(3)), revision: 1 }),
+        payload(&ConnectGoogle { consent_id: ConsentId(id(5)) }),
+        payload(&RevokeGoogle { account_id: AccountId(id(1)) }),
         payload(&SettleDeadLetters {
             action: DeadLetterAction::Redrive,
             filter: crate::dead_letters::DeadLetterFilter { kind: Some("send_email".to_owned()), ..Default::default() },

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::control::accepted::Wanted;
 use crate::control::mailboxes::{Delivered, Listed};
 use crate::faults::{Fault, Standing};
-use crate::google::{AccessToken, Calls, Orders};
+use crate::google::{AccessToken, Calls, GoodTokens, Orders};
 use crate::ledger::Accepted;
 use crate::llm::Served;
 
@@ -131,6 +131,11 @@ impl Client {
     /// The owner of a mailbox takes every grant back.
     pub async fn revoke_grants(&self, address: &str) -> Answer<()> {
         send(self.request(Method::POST, &format!("/google/{address}/revoke"))).await.map(drop)
+    }
+
+    /// How many tokens of a mailbox are good at the moment.
+    pub async fn standing_tokens(&self, address: &str) -> Answer<GoodTokens> {
+        read(self.request(Method::GET, &format!("/google/{address}/tokens"))).await
     }
 
     /// Tokens of a mailbox without a consent.

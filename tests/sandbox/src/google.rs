@@ -17,9 +17,10 @@ mod ordered;
 mod profile;
 mod token;
 mod tokens;
+pub(crate) mod xoauth2;
 
 pub use calls::Calls;
-pub use control::{AccessToken, Orders};
+pub use control::{AccessToken, GoodTokens, Orders};
 pub use ordered::Trouble;
 pub use tokens::{Bearer, Google};
 

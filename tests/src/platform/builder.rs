@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{FakedTime, Platform};
+use super::{FakedTime, Platform, google_settings};
 use crate::binaries;
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
@@ -192,6 +192,8 @@ impl Builder {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
+        let at = sandbox.addresses();
+        environment.extend(google_settings(at.http, at.imap, at.smtp));
         environment.extend(time.map(FakedTime::environment).unwrap_or_default());
         // Later settings win, so a test's own come last.
         environment.extend(self.environment.iter().cloned());

@@ -1,7 +1,7 @@
 //! Why there is no token, and what that means for the job that wanted one: never a burnt attempt.
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{QueueError, Stop};
+use postrider_queue::{CapUse, QueueError, Stop};
 use postrider_shared::database::StoreError;
 
 /// Why an account has no access token now.
@@ -23,8 +23,8 @@ pub enum TokenError {
 impl From<TokenError> for Stop {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::NeedsConsent { look_again, .. } => Self::snooze(look_again, error),
-            TokenError::Waiting { until, .. } => Self::snooze(until, error),
+            TokenError::NeedsConsent { look_again, .. } => Self::snooze(look_again, error).with_cap(CapUse::NotUsed),
+            TokenError::Waiting { until, .. } => Self::snooze(until, error).with_cap(CapUse::NotUsed),
             TokenError::Store(error) => error.into(),
             TokenError::Queue(error) => error.into(),
         }

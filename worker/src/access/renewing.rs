@@ -18,9 +18,11 @@ const LEASE: Duration = CALL_TIMEOUT.saturating_mul(2);
 const FIRST_LOOK: TimeDelta = TimeDelta::milliseconds(250);
 /// After a failure of Google's; doubled by every further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-/// A mistake of the operator's is looked at again after this.
-const OPERATOR_PAUSE: TimeDelta = TimeDelta::minutes(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// After a mistake of the operator's; doubled, too.
+const FIRST_OPERATOR_PAUSE: Duration = Duration::from_mins(1);
+/// Where a worker itself cannot ask.
+const OPERATOR_PAUSE: TimeDelta = TimeDelta::minutes(15);
 /// The longest that Google's Retry-After is taken at its word.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// How soon a job goes back to the lane of a stopped account, which is parked by then.
@@ -89,7 +91,7 @@ impl AccessTokens {
             }
             GoogleError::Misconfigured { .. } => {
                 tracing::error!(%error, "Google accounts cannot log in: check GOOGLE_CLIENT_ID and its secret");
-                OPERATOR_PAUSE
+                pause(FIRST_OPERATOR_PAUSE, None, renewal.failures)
             }
             GoogleError::RateLimited { .. }
             | GoogleError::Server { .. }
@@ -99,7 +101,7 @@ impl AccessTokens {
             | GoogleError::Rejected { .. }
             | GoogleError::Malformed { .. } => {
                 tracing::warn!(account.id = %grant.account_id, %error, "the access token could not be renewed");
-                pause(error.retry_after(), renewal.failures)
+                pause(FIRST_PAUSE, error.retry_after(), renewal.failures)
             }
         };
         let (until, reason) = (now + pause, error.to_string());
@@ -141,8 +143,8 @@ fn waiting(grant: &Grant, now: DateTime<Utc>, until: DateTime<Utc>) -> TokenErro
 }
 
 /// What Google asked for, or twice as long as the last time.
-fn pause(retry_after: Option<Duration>, failures: u32) -> TimeDelta {
-    let grown = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE);
+fn pause(first: Duration, retry_after: Option<Duration>, failures: u32) -> TimeDelta {
+    let grown = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE);
     let asked = retry_after.map_or(grown, |asked| asked.min(LONGEST_RETRY_AFTER).max(FIRST_PAUSE));
     TimeDelta::from_std(asked).unwrap_or(OPERATOR_PAUSE)
 }

@@ -11,6 +11,7 @@ use postrider_shared::database::StoreError;
 use postrider_shared::jobs::PollMailbox;
 use serde_json::json;
 
+use crate::access::{self, TokenError};
 use crate::context::{Context, Services};
 use crate::providers::imap::{ImapError, Login};
 use crate::registry::Handler;
@@ -24,7 +25,24 @@ impl Handler for PollMailbox {
         if !account.is_active() || !ctx.tenants.get(tenant).await?.is_active() {
             return Ok(Done::with(json!({ "skipped": "the mailbox is paused" })));
         }
-        match folder::read(ctx, &account, &login(ctx, &account)?).await {
+        let mut login = match ctx.login(&account).await {
+            Ok(login) => login,
+            Err(TokenError::NeedsConsent { reason, .. }) => return Ok(Done::with(json!({ "paused": reason }))),
+            Err(error) => return Err(error.into()),
+        };
+        let mut read = folder::read(ctx, &account, &server(ctx, &account, &login)).await;
+        if let Err(Trouble::Imap(ImapError::LoginRefused { certain: true, .. })) = &read {
+            match ctx.login_again(&account, &login).await {
+                Ok(Some(newer)) => {
+                    login = newer;
+                    read = folder::read(ctx, &account, &server(ctx, &account, &login)).await;
+                }
+                Ok(None) => {}
+                Err(TokenError::NeedsConsent { reason, .. }) => return Ok(Done::with(json!({ "paused": reason }))),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match read {
             Ok(read) if read.more => Err(Stop::snooze(ctx.clock.now(), "more mail waits in the folder")),
             Ok(read) => Ok(Done::with(read)),
             Err(Trouble::Stop(stop)) => Err(stop),
@@ -32,7 +50,7 @@ impl Handler for PollMailbox {
             Err(Trouble::Imap(error @ ImapError::LoginRefused { certain, .. }))
                 if certain || ctx.job.attempt >= ctx.job.max_attempts =>
             {
-                ctx.pause_account(&account, &error.to_string()).await?;
+                ctx.login_useless(&account, &login, &error.to_string()).await?;
                 Ok(Done::with(json!({ "paused": error.to_string() })))
             }
             // A certificate may be renewed a minute later; one that stays wrong needs a person.
@@ -69,13 +87,13 @@ impl From<StoreError> for Trouble {
     }
 }
 
-/// How the mailbox is logged in to.
-pub(crate) fn login(services: &Services, account: &Account) -> Result<Login, Stop> {
+/// Where the mailbox is read, and as whom.
+pub(crate) fn server(services: &Services, account: &Account, login: &access::Login) -> Login {
     let server = account.imap();
-    Ok(Login {
+    Login {
         endpoint: server.clone().into(),
         username: server.username,
-        password: services.accounts.password(account)?,
+        credential: login.credential.clone(),
         dialer: services.dialer.clone(),
-    })
+    }
 }

@@ -6,23 +6,26 @@ mod submission;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{CapUse, Done, Outcome, Stop, calendar_days};
 use postrider_shared::accounts::Account;
-use postrider_shared::ids::TenantId;
+use postrider_shared::database::StoreError;
 use postrider_shared::jobs::SendEmail;
 use postrider_shared::messages::{BeginSending, Fence, Message, MessageState, Slot, Verdict};
 use serde_json::json;
 
 use self::ending::Attempt;
+use crate::access::{Login, TokenError};
 use crate::context::Context;
-use crate::providers::smtp::{self, SmtpError};
+use crate::providers::smtp::{self, Receipt, SmtpError, Submission};
 use crate::registry::Handler;
 
 /// How long the lease must still hold when the data starts: a session is renewed several times within it.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
-/// How long a message of a paused account waits before it looks again; its lane is parked meanwhile.
-const PAUSED: TimeDelta = TimeDelta::minutes(5);
+/// How soon a message of a paused account goes back to its lane, which is parked until the account is resumed. Only where the same
+/// mailbox is connected twice, and used by the other connection, does it come again: then more and more rarely.
+const FIRST_LOOK: TimeDelta = TimeDelta::seconds(5);
+const RAREST_LOOK: TimeDelta = TimeDelta::minutes(30);
 
 impl Handler for SendEmail {
     async fn run(self, ctx: &Context) -> Outcome {
@@ -36,10 +39,14 @@ impl Handler for SendEmail {
             return Ok(settled(&ctx.messages.get(tenant, planned.id).await?));
         };
         if !account.is_active() {
-            return Err(Stop::snooze(ctx.clock.now() + PAUSED, "the mailbox is paused"));
+            return Err(Stop::snooze(look_again(ctx), "the mailbox is paused"));
         }
+        let login = match ctx.login(&account).await {
+            Err(error @ (TokenError::NeedsConsent { .. } | TokenError::Waiting { .. })) => return Err(error.into()),
+            login => login.map_err(Stop::from),
+        };
         match ctx.messages.begin_sending(tenant, planned.id, slot(ctx, &account)).await? {
-            BeginSending::Go { attempt, message } => Box::pin(send(ctx, tenant, &account, message, attempt)).await,
+            BeginSending::Go { attempt, message } => Box::pin(send(ctx, (&account, login), message, attempt)).await,
             BeginSending::AlreadySettled(message) => Ok(settled(&message)),
             BeginSending::InDoubt(message) => {
                 tracing::error!(message.id = %message.id, "in doubt: an earlier attempt may have been accepted; not sent again");
@@ -49,18 +56,57 @@ impl Handler for SendEmail {
     }
 }
 
-async fn send(ctx: &Context, tenant: TenantId, account: &Account, message: Message, number: u32) -> Outcome {
+async fn send(
+    ctx: &Context,
+    (account, login): (&Account, Result<Login, Stop>),
+    message: Message,
+    number: u32,
+) -> Outcome {
+    let tenant = account.tenant_id;
     let attempt = Attempt { ctx, tenant, account, message: &message, number };
-    let (login, submission) = match submission::of(ctx, account, &message).await {
+    let ready = match login {
+        Ok(login) => submission::of(ctx, account, &message).await.map(|submission| (login, submission)),
+        Err(stop) => Err(stop),
+    };
+    let (mut login, submission) = match ready {
         Ok(ready) => ready,
         Err(stop @ Stop::Fail { .. }) => {
             return attempt.end(Verdict::Failed { reason: stop.to_string() }, Err(stop)).await;
         }
         Err(other) => return Err(other),
     };
+    let (mut sent, mut broken) = submit(&attempt, &login, &submission).await;
+    if let Err(SmtpError::LoginRefused { .. }) = &sent {
+        // Nothing was handed over yet. A token may have been taken back before its time: one more, then the account stops.
+        match ctx.login_again(account, &login).await {
+            Ok(Some(newer)) => {
+                login = newer;
+                (sent, broken) = submit(&attempt, &login, &submission).await;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let verdict = Verdict::Refused { reason: error.to_string() };
+                return attempt.end(verdict, Err(error.into())).await;
+            }
+        }
+    }
+    match (sent, broken) {
+        (Err(SmtpError::Overtaken), Some(error)) => Err(error.into()),
+        (sent, _) => attempt.finish(sent, &login).await,
+    }
+}
+
+/// Hands the message to the mail server, if it is still ours when its data starts; and the database's error if that could not be
+/// told.
+async fn submit(
+    attempt: &Attempt<'_>,
+    login: &Login,
+    submission: &Submission,
+) -> (Result<Receipt, SmtpError>, Option<StoreError>) {
+    let Attempt { ctx, tenant, account, message, number } = attempt;
     let mut broken = None;
     let may_start = async {
-        match ctx.messages.data_starting(tenant, message.id, number).await {
+        match ctx.messages.data_starting(*tenant, message.id, *number).await {
             Ok(Fence::Open) => ctx.holds_for(LEASE_MARGIN),
             Ok(Fence::Lost(_)) => false,
             Err(error) => {
@@ -69,11 +115,13 @@ async fn send(ctx: &Context, tenant: TenantId, account: &Account, message: Messa
             }
         }
     };
-    let sent = smtp::submit(&login, &submission, may_start).await;
-    match (sent, broken) {
-        (Err(SmtpError::Overtaken), Some(error)) => Err(error.into()),
-        (sent, _) => attempt.finish(sent).await,
-    }
+    let sent = smtp::submit(&submission::server(ctx, account, login), submission, may_start).await;
+    (sent, broken)
+}
+
+fn look_again(ctx: &Context) -> DateTime<Utc> {
+    let wait = FIRST_LOOK * 2_i32.saturating_pow(ctx.job.snoozes.min(16));
+    ctx.clock.now() + wait.min(RAREST_LOOK)
 }
 
 /// What the attempt is charged to: the calendar day in the account's time zone, as its cap counts.

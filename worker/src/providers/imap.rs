@@ -8,15 +8,17 @@ mod command;
 mod error;
 mod idle;
 mod listing;
+mod xoauth2;
 
 use std::time::Duration;
 
 use async_imap::imap_proto::{MailboxDatum, Response, ResponseCode, Status};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 pub use self::error::{ImapError, Stage};
 pub use self::idle::Idling;
 pub use self::listing::{Listed, Since};
+use super::credential::Credential;
 use super::transport::{Budget, Dialer, Duplex, Endpoint, Limits, Metered, Security, certificate_refused, dial};
 
 type Stream = Metered<Box<dyn Duplex>>;
@@ -29,7 +31,7 @@ const SMALL_ANSWER: u64 = 256 * 1024;
 pub struct Login {
     pub endpoint: Endpoint,
     pub username: String,
-    pub password: SecretString,
+    pub credential: Credential,
     pub dialer: Dialer,
 }
 
@@ -55,11 +57,7 @@ impl Session {
         budget.allow(SMALL_ANSWER);
         let limits = login.dialer.limits;
         let client = within(Stage::Connect, limits.connect, connect(login, &budget)).await?;
-        let attempt = client.login(&login.username, login.password.expose_secret());
-        let inner = within(Stage::Login, limits.command, async {
-            attempt.await.map_err(|(error, _client)| ImapError::of(Stage::Login, error))
-        })
-        .await?;
+        let inner = within(Stage::Login, limits.command, log_in(client, login)).await?;
         Ok(Self { inner, budget, limits })
     }
 
@@ -94,6 +92,16 @@ impl Session {
         self.budget.allow(SMALL_ANSWER);
         let _ = tokio::time::timeout(Duration::from_secs(2), self.inner.logout()).await;
     }
+}
+
+async fn log_in(client: async_imap::Client<Stream>, login: &Login) -> Result<async_imap::Session<Stream>, ImapError> {
+    let attempt = match &login.credential {
+        Credential::Password(password) => client.login(&login.username, password.expose_secret()).await,
+        Credential::Bearer(token) => {
+            client.authenticate("XOAUTH2", xoauth2::Answers::new(&login.username, token)).await
+        }
+    };
+    attempt.map_err(|(error, _client)| ImapError::of(Stage::Login, error))
 }
 
 async fn connect(login: &Login, budget: &Budget) -> Result<async_imap::Client<Stream>, ImapError> {

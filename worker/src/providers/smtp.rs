@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::error::{SmtpError, Stage};
 pub use self::message::{Attachment, Draft, MessageError};
+use super::credential::{Credential, xoauth2_encoded};
 use super::transport::{Dialer, Endpoint, Security};
 
 /// The slowest server worth handing a message to.
@@ -29,7 +30,7 @@ const CHUNK: usize = 64 * 1024;
 pub struct Login {
     pub endpoint: Endpoint,
     pub username: String,
-    pub password: SecretString,
+    pub credential: Credential,
     pub dialer: Dialer,
 }
 
@@ -110,8 +111,28 @@ async fn authenticate(connection: &mut AsyncSmtpConnection, login: &Login) -> Re
     if login.username.is_empty() {
         return Ok(());
     }
-    let credentials = Credentials::new(login.username.clone(), login.password.expose_secret().to_owned());
-    step(Stage::Login, login.dialer.limits.command, connection.auth(&mechanisms, &credentials)).await?;
+    let limit = login.dialer.limits.command;
+    match &login.credential {
+        Credential::Password(password) => {
+            let credentials = Credentials::new(login.username.clone(), password.expose_secret().to_owned());
+            step(Stage::Login, limit, connection.auth(&mechanisms, &credentials)).await?;
+            Ok(())
+        }
+        Credential::Bearer(token) => step(Stage::Login, limit, xoauth2(connection, &login.username, token)).await,
+    }
+}
+
+/// XOAUTH2, step by step: lettre's own takes the challenge that says why a token is refused for a mistake of the client's. It is
+/// answered with an empty line, and then the server says no.
+async fn xoauth2(
+    connection: &mut AsyncSmtpConnection,
+    username: &str,
+    token: &SecretString,
+) -> Result<(), lettre::transport::smtp::Error> {
+    let answer = connection.command(format!("AUTH XOAUTH2 {}\r\n", xoauth2_encoded(username, token))).await?;
+    if answer.has_code(334) {
+        connection.command("\r\n").await?;
+    }
     Ok(())
 }
 

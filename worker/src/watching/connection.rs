@@ -9,8 +9,9 @@ use postrider_shared::jobs::PollMailbox;
 use postrider_shared::watches::Way;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::access::TokenError;
 use crate::context::Services;
-use crate::jobs::poll_mailbox::{FOLDER, login};
+use crate::jobs::poll_mailbox::{FOLDER, server};
 use crate::providers::imap::{ImapError, Selected, Session};
 
 /// A connection that lived this long was a good one. One that dies sooner counts as a failure however well its login went:
@@ -41,13 +42,9 @@ impl Connection {
 
     /// Stays until it ends by itself.
     pub(super) async fn keep(self) -> Ended {
-        let login = match login(&self.services, &self.account) {
-            Ok(login) => login,
-            Err(stop) => return Ended::Failed { error: format!("{stop:?}"), long: false },
-        };
-        let mut session = match Session::open(&login).await {
+        let mut session = match self.open().await {
             Ok(session) => session,
-            Err(error) => return failed(&error, false),
+            Err(ended) => return ended,
         };
         match session.can_idle().await {
             Ok(true) => {}
@@ -60,6 +57,24 @@ impl Connection {
         let begun = Instant::now();
         let Err(error) = self.watch(session, begun).await;
         failed(&error, begun.elapsed() >= LONG)
+    }
+
+    /// Logs in; with another token if the first is refused before its time.
+    async fn open(&self) -> Result<Session, Ended> {
+        let (services, account) = (&self.services, &self.account);
+        let without = |error: TokenError| Ended::Failed { error: error.to_string(), long: false };
+        let login = services.login(account).await.map_err(without)?;
+        let error = match Session::open(&server(services, account, &login)).await {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        if let ImapError::LoginRefused { certain: true, .. } = &error
+            && let Some(newer) = services.login_again(account, &login).await.map_err(without)?
+        {
+            let opened = Session::open(&server(services, account, &newer)).await;
+            return opened.map_err(|error| failed(&error, false));
+        }
+        Err(failed(&error, false))
     }
 
     async fn watch(&self, mut session: Session, begun: Instant) -> Result<std::convert::Infallible, ImapError> {

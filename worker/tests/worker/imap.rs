@@ -10,7 +10,7 @@ fn login(servers: &Servers) -> Login {
     Login {
         endpoint: plain(servers.sandbox.addresses.imap),
         username: ADDRESS.into(),
-        password: PASSWORD.into(),
+        credential: PASSWORD.into(),
         dialer: Dialer::default(),
     }
 }
@@ -63,10 +63,10 @@ async fn without_a_position_the_day_of_arrival_decides() {
 #[tokio::test]
 async fn a_wrong_password_is_told_from_a_server_that_is_away() {
     let servers = Servers::start().await;
-    let wrong = Login { password: "wrong".into(), ..login(&servers) };
+    let wrong = Login { credential: "wrong".into(), ..login(&servers) };
     let refused = Session::open(&wrong).await.err().unwrap();
     assert!(matches!(refused, ImapError::LoginRefused { certain: true, .. }), "{refused:?}");
-    let injected = Login { password: "x\r\nA2 DELETE INBOX".into(), ..login(&servers) };
+    let injected = Login { credential: "x\r\nA2 DELETE INBOX".into(), ..login(&servers) };
     assert_eq!(Session::open(&injected).await.err(), Some(ImapError::Unsendable));
     let nobody = Login { endpoint: plain("127.0.0.1:1".parse().unwrap()), ..login(&servers) };
     let away = Session::open(&nobody).await.err().unwrap();

@@ -10,6 +10,7 @@ mod pipeline;
 mod redis;
 mod scopes;
 mod smtp;
+mod xoauth2;
 
 use postrider_sandbox::faults::{Fault, FaultKind, Stage, Target};
 use postrider_sandbox::{Client, Sandbox};

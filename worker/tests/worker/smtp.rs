@@ -10,7 +10,7 @@ fn login(servers: &Servers) -> Login {
     Login {
         endpoint: plain(servers.sandbox.addresses.smtp),
         username: ADDRESS.into(),
-        password: PASSWORD.into(),
+        credential: PASSWORD.into(),
         dialer: Dialer::default(),
     }
 }
@@ -81,7 +81,7 @@ async fn only_a_lost_answer_after_the_last_byte_is_doubt() {
 #[tokio::test]
 async fn a_wrong_password_is_a_refused_login() {
     let servers = Servers::start().await;
-    let wrong = Login { password: "wrong".into(), ..login(&servers) };
+    let wrong = Login { credential: "wrong".into(), ..login(&servers) };
     let refused = submit(&wrong, &submission("f@x"), std::future::ready(true)).await.unwrap_err();
     assert!(matches!(refused, SmtpError::LoginRefused { .. }), "{refused:?}");
 }
@@ -101,7 +101,7 @@ async fn a_server_that_hangs_is_left_in_time() {
     let login = Login {
         endpoint: plain(silent.local_addr().unwrap()),
         username: ADDRESS.into(),
-        password: PASSWORD.into(),
+        credential: PASSWORD.into(),
         dialer: Dialer::default(),
     };
     let error = submit(&login, &submission("h@x"), std::future::ready(true)).await.unwrap_err();

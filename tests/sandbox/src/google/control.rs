@@ -46,6 +46,13 @@ pub struct AccessToken {
     pub expires_in: i64,
 }
 
+/// How many tokens of a mailbox are good at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoodTokens {
+    pub refresh_tokens: usize,
+    pub access_tokens: usize,
+}
+
 pub(super) async fn show(State(office): State<Arc<Office>>) -> Json<Calls> {
     Json(office.google.calls())
 }
@@ -63,9 +70,9 @@ pub(super) async fn revoke(State(office): State<Arc<Office>>, Path(address): Pat
     Json(json!({ "revoked": office.google.revoke(&address) }))
 }
 
-pub(super) async fn tokens(State(office): State<Arc<Office>>, Path(address): Path<String>) -> Json<Value> {
-    let (refresh, access) = office.google.standing(&address);
-    Json(json!({ "refresh_tokens": refresh, "access_tokens": access }))
+pub(super) async fn tokens(State(office): State<Arc<Office>>, Path(address): Path<String>) -> Json<GoodTokens> {
+    let (refresh_tokens, access_tokens) = office.google.standing(&address);
+    Json(GoodTokens { refresh_tokens, access_tokens })
 }
 
 pub(super) async fn issue(State(office): State<Arc<Office>>, Path(address): Path<String>) -> Response {

@@ -5,6 +5,7 @@ use std::io;
 use super::session::{Answer, Session};
 use super::value::Value;
 use crate::faults::Stage;
+use crate::google::xoauth2;
 use crate::smtp::plain_credentials;
 
 const MAX_RESPONSE_BYTES: usize = 12 * 1024;
@@ -29,7 +30,15 @@ impl Session {
                 String::from_utf8_lossy(&line).trim().to_owned()
             }
             [mechanism, initial] if mechanism.eq_ignore_ascii_case("PLAIN") => initial.clone(),
-            _ => return Ok("NO only PLAIN".into()),
+            [mechanism] if mechanism.eq_ignore_ascii_case("XOAUTH2") => {
+                self.wire.say(b"+ \r\n").await?;
+                let line = self.wire.line(MAX_RESPONSE_BYTES).await?;
+                return self.check_token(String::from_utf8_lossy(&line).trim()).await;
+            }
+            [mechanism, initial] if mechanism.eq_ignore_ascii_case("XOAUTH2") => {
+                return self.check_token(initial).await;
+            }
+            _ => return Ok("NO only PLAIN and XOAUTH2".into()),
         };
         match plain_credentials(&response) {
             Some((login, password)) => self.check(&login, &password).await,
@@ -45,6 +54,23 @@ impl Session {
                 Ok(format!("OK [CAPABILITY {}] logged in", self.capabilities()))
             }
             None => Ok("NO [AUTHENTICATIONFAILED] invalid credentials".into()),
+        }
+    }
+
+    /// A token that is not good is answered with a challenge, which says why; only after the client's empty line it is refused.
+    async fn check_token(&mut self, response: &str) -> io::Result<Answer> {
+        let Some((login, token)) = xoauth2::read(response) else {
+            return Ok("BAD [CLIENTBUG] not an XOAUTH2 response".into());
+        };
+        let refused = self.fault(Stage::Auth, &[&login]).await?.is_some();
+        if !refused && xoauth2::opens(&self.office, &login, &token) {
+            self.login = Some(login.to_lowercase());
+            return Ok(format!("OK [CAPABILITY {}] logged in", self.capabilities()));
+        }
+        self.wire.say(format!("+ {}\r\n", xoauth2::challenge()).as_bytes()).await?;
+        match &self.wire.line(MAX_RESPONSE_BYTES).await?[..] {
+            b"\r\n" | b"\n" => Ok("NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)".into()),
+            _ => Ok("BAD an empty line was to follow".into()),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::office::Office;
 use crate::wire::Wire;
 
 pub(super) const CAPABILITIES: &str =
-    "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN ID IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE";
+    "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN AUTH=XOAUTH2 ID IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE";
 
 /// The line that ends a command, without its tag: `OK …`, `NO …` or `BAD …`; empty if it is said already.
 pub(super) type Answer = String;

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::session::Session;
 use crate::faults::Stage;
+use crate::google::xoauth2;
 
 const MAX_RESPONSE_BYTES: usize = 12 * 1024;
 
@@ -29,6 +30,13 @@ pub(super) async fn authenticate(session: &mut Session, rest: &str) -> io::Resul
             let password = if user.is_some() { ask(session, "334 UGFzc3dvcmQ6").await? } else { None };
             user.and_then(|user| text(&user)).zip(password.and_then(|password| text(&password)))
         }
+        "XOAUTH2" => {
+            let response = match initial {
+                Some(response) => Some(response),
+                None => ask(session, "334 ").await?,
+            };
+            return by_token(session, response.as_deref().unwrap_or_default()).await;
+        }
         _ => return session.reply("504 5.5.4 unknown mechanism").await,
     };
     let Some((login, password)) = credentials else {
@@ -42,6 +50,24 @@ pub(super) async fn authenticate(session: &mut Session, rest: &str) -> io::Resul
     };
     session.account = Some(account);
     session.reply("235 2.7.0 authenticated").await
+}
+
+/// A token that is not good is answered with a challenge, which says why; only after the client's empty line it is refused.
+async fn by_token(session: &mut Session, response: &str) -> io::Result<()> {
+    let Some((login, token)) = xoauth2::read(response) else {
+        return session.reply("501 5.5.2 not an XOAUTH2 response").await;
+    };
+    if let Some(reply) = session.fault(Stage::Auth, &[&login]).await? {
+        return session.reply(&reply).await;
+    }
+    if xoauth2::opens(&session.office, &login, &token) {
+        session.account = Some(login.to_lowercase());
+        return session.reply("235 2.7.0 Accepted").await;
+    }
+    match ask(session, &format!("334 {}", xoauth2::challenge())).await?.as_deref() {
+        Some("") => session.reply("535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 XOAUTH2").await,
+        _ => session.reply("501 5.5.2 an empty line was to follow").await,
+    }
 }
 
 /// One challenge; `None` if the client cancels with `*`.

@@ -106,7 +106,7 @@ impl Session {
         let starttls = if self.tls.is_some() && !self.wire.is_encrypted() { "250-STARTTLS\r\n" } else { "" };
         let answer = format!(
             "250-sandbox.postrider.test\r\n250-PIPELINING\r\n250-SIZE {MAX_MESSAGE_BYTES}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
-             250-ENHANCEDSTATUSCODES\r\n{starttls}250 AUTH PLAIN LOGIN\r\n"
+             250-ENHANCEDSTATUSCODES\r\n{starttls}250 AUTH PLAIN LOGIN XOAUTH2\r\n"
         );
         self.wire.put(answer.as_bytes()).await
     }

@@ -11,6 +11,7 @@ use postrider_shared::mail::Settled;
 use postrider_shared::messages::{Message, Verdict};
 
 use super::settled;
+use crate::access::Login;
 use crate::context::Context;
 use crate::providers::smtp::{Receipt, SmtpError};
 
@@ -33,7 +34,7 @@ pub(super) struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Notes what the server did, and says what that means for the job.
-    pub(super) async fn finish(self, sent: Result<Receipt, SmtpError>) -> Outcome {
+    pub(super) async fn finish(self, sent: Result<Receipt, SmtpError>, login: &Login) -> Outcome {
         let now = self.ctx.clock.now();
         match sent {
             Ok(receipt) => {
@@ -50,9 +51,14 @@ impl Attempt<'_> {
             Err(error @ SmtpError::Insecure { .. }) if self.ctx.job.attempt < INSECURE_TRIES => {
                 self.end(refused(&error), Err(error.into())).await
             }
-            Err(error @ (SmtpError::LoginRefused { .. } | SmtpError::Insecure { .. })) => {
+            Err(error @ SmtpError::LoginRefused { .. }) => {
+                self.ctx.login_useless(self.account, login, &error.to_string()).await?;
+                let stop = Stop::snooze(super::look_again(self.ctx), &error).with_cap(CapUse::NotUsed);
+                self.end(refused(&error), Err(stop)).await
+            }
+            Err(error @ SmtpError::Insecure { .. }) => {
                 self.ctx.pause_account(self.account, &error.to_string()).await?;
-                let stop = Stop::snooze(now + super::PAUSED, &error).with_cap(CapUse::NotUsed);
+                let stop = Stop::snooze(super::look_again(self.ctx), &error).with_cap(CapUse::NotUsed);
                 self.end(refused(&error), Err(stop)).await
             }
             Err(error @ SmtpError::DailyLimit { .. }) => {

@@ -4,10 +4,11 @@ use postrider_queue::Stop;
 use postrider_shared::accounts::Account;
 use postrider_shared::messages::Message;
 
+use crate::access;
 use crate::context::Context;
 use crate::providers::smtp::{Attachment, Draft, Login, Submission};
 
-pub(super) async fn of(ctx: &Context, account: &Account, message: &Message) -> Result<(Login, Submission), Stop> {
+pub(super) async fn of(ctx: &Context, account: &Account, message: &Message) -> Result<Submission, Stop> {
     let attachment = match (&message.attachment_key, &message.attachment_name) {
         (Some(key), name) => Some(Attachment {
             name: name.clone().unwrap_or_else(|| "quote.pdf".to_owned()),
@@ -28,12 +29,16 @@ pub(super) async fn of(ctx: &Context, account: &Account, message: &Message) -> R
         text: message.body_text.clone(),
         attachment,
     };
+    Ok(draft.submission()?)
+}
+
+/// Where the account hands its mail in, and as whom.
+pub(super) fn server(ctx: &Context, account: &Account, login: &access::Login) -> Login {
     let server = account.smtp();
-    let login = Login {
+    Login {
         endpoint: server.clone().into(),
         username: server.username,
-        password: ctx.accounts.password(account)?,
+        credential: login.credential.clone(),
         dialer: ctx.dialer.clone(),
-    };
-    Ok((login, draft.submission()?))
+    }
 }
