@@ -9,7 +9,7 @@ pub enum GoogleError {
     /// `invalid_grant`: the owner, an administrator or time took the grant (or a code) away. Asking again never helps.
     #[error("Google says that the grant is not valid (any more): {detail}")]
     InvalidGrant { detail: String },
-    /// `invalid_client` and the like: GOOGLE_CLIENT_ID or its secret is wrong. No account is to blame.
+    /// `invalid_client` and the like: `GOOGLE_CLIENT_ID` or its secret is wrong. No account is to blame.
     #[error("Google does not accept this installation's OAuth client: {detail}")]
     Misconfigured { detail: String },
     /// 401 to a token that was to be good.
