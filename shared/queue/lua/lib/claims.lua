@@ -3,62 +3,68 @@
 -- attempt and its epoch raised by one. So the script need not put together what has just been taken apart.
 local taken = { many = 0, ids = {}, runs = {}, reply = {}, lanes = {}, kinds = {}, keyed = {} }
 
-local whose
--- Claims that follow are this one of the session.
-local function claim_for(session, letter, sequence)
-  taken.session, taken.claim = session, claim_of(letter, sequence)
-  whose = session .. taken.claim
-end
+local claim_for, take_record
+do
+  local whose
+  -- Claims that follow are this one of the session.
+  function claim_for(session, letter, sequence)
+    taken.session, taken.claim = session, claim_of(letter, sequence)
+    whose = session .. taken.claim
+  end
 
--- What the first parts of waiting records mean, and how they read when the job runs. In a scoped lane it then has a reservation,
--- and what follows its times is when that was made.
-local starts = {}
-local started_now, reserved_now = pack('>I6I6', now, 0), pack('>I6', now)
-local function start_of(first, scoped)
-  local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
-  local start = false
-  if state == AVAILABLE then
-    local inherits = bit.band(flags, RESERVED) ~= 0
-    local reserves = scoped and not inherits
-    start = {
-      lane = lane, flags = flags, bare = flags == 0, inherits = inherits, may_have_recipient = flags >= HAS_MORE,
-      since = (reserves and started_now .. reserved_now or started_now) .. (flags == 0 and whose or ''),
-      first = pack(FIRST, version, RUNNING, reserves and flags + RESERVED or flags, keep, kind, lane, attempt + 1, max, snoozes,
-        crashes, epoch + 1),
-    }
-    taken.lanes[lane], taken.kinds[kind] = true, true
+  local taken_ids, taken_runs, reply = taken.ids, taken.runs, taken.reply
+  -- What the first parts of waiting records mean, and how they read when the job runs. In a scoped lane it then has a reservation,
+  -- and what follows its times is when that was made.
+  local starts = {}
+  local started_now, reserved_now = pack('>I6I6', now, 0), pack('>I6', now)
+  local function start_of(first, scoped)
+    local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
+    local start = false
+    if state == AVAILABLE then
+      local inherits = bit.band(flags, RESERVED) ~= 0
+      local reserves = scoped and not inherits
+      start = {
+        lane = lane, flags = flags, bare = flags == 0, inherits = inherits, may_have_recipient = flags >= HAS_MORE,
+        keyed = flags >= HAS_UNIQUE,
+        since = (reserves and started_now .. reserved_now or started_now) .. (flags == 0 and whose or ''),
+        first = pack(FIRST, version, RUNNING, reserves and flags + RESERVED or flags, keep, kind, lane, attempt + 1, max, snoozes,
+          crashes, epoch + 1),
+      }
+      taken.lanes[lane], taken.kinds[kind] = true, true
+    end
+    starts[first] = start
+    return start
   end
-  starts[first] = start
-  return start
-end
 
--- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
-local function take_record(id, raw, runs, number, scoped, cancelled)
-  if not raw or runs then return false end
-  local first = sub(raw, 1, FIRST_LEN)
-  local start = starts[first]
-  if start == nil then start = start_of(first, scoped) end
-  if not start or (number and start.lane ~= number) then return false end
-  if start.flags >= HAS_UNIQUE then
-    -- A job that was put off in favour of a newer one (creation.lua), and came back, may stand in its lane twice.
-    if taken.keyed[id] then return false end
-    taken.keyed[id] = true
+  -- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
+  function take_record(id, raw, runs, number, scoped, cancelled)
+    if not raw or runs then return false end
+    local first = sub(raw, 1, FIRST_LEN)
+    local start = starts[first]
+    if start == nil then start = start_of(first, scoped) end
+    if not start or (number and start.lane ~= number) then return false end
+    if start.keyed then
+      -- A job that was put off in favour of a newer one (creation.lua), and came back, may stand in its lane twice.
+      if taken.keyed[id] then return false end
+      taken.keyed[id] = true
+    end
+    if cancelled and unpack_from('>I6', raw, FIRST_LEN + 1) <= cancelled then
+      local r = open_record(raw)
+      count(lane_of(r.lane).queue, 'a', -1)
+      settle(r, '?', now)
+      end_record(id, r, CANCELLED)
+      put_record(id, r)
+      return false
+    end
+    local run = start.first .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since
+    if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, payload_at(raw) - 1) .. whose end
+    local n = taken.many + 1
+    local second = n + n
+    taken.many, taken_ids[n] = n, id
+    taken_runs[second - 1], taken_runs[second] = id, run
+    reply[second - 1], reply[second] = id, raw
+    return start
   end
-  if cancelled and cancelled > 0 and unpack_from('>I6', raw, FIRST_LEN + 1) <= cancelled then
-    local r = open_record(raw)
-    count(lane_of(r.lane).queue, 'a', -1)
-    settle(r, '?', now)
-    end_record(id, r, CANCELLED)
-    put_record(id, r)
-    return false
-  end
-  local run = start.first .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since
-  if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, payload_at(raw) - 1) .. whose end
-  local n, runs_taken, reply = taken.many + 1, taken.runs, taken.reply
-  taken.many, taken.ids[n] = n, id
-  runs_taken[2 * n - 1], runs_taken[2 * n] = id, run
-  reply[2 * n - 1], reply[2 * n] = id, raw
-  return start
 end
 
 -- Answers once more with jobs that were claimed before, as long as that run of them goes on.

@@ -4,27 +4,30 @@ local MAX_U16 = 65535
 -- Outcomes that say nothing but that the job is done come in groups (settling.rs), all others one by one (wire.rs) and each
 -- followed by its follow-up jobs.
 local function read_outcomes(plain, items)
-  local outcomes, ids, at = {}, {}, 1
+  local outcomes, ids, n, at = {}, {}, 0, 1
   while at <= #plain do
     local epoch, use, used_at, many
     epoch, use, used_at, many, at = unpack_from('>I4c1I6H', plain, at)
     local shared = {
-      completes = true, epoch = epoch, verb = 'D', use = use, used_at = used_at, time = 0, error = '', output = '', from = 0,
-      follow = 0,
+      completes = epoch, epoch = epoch, verb = 'D', use = use, used_at = used_at, time = 0, error = '', output = '', from = 0,
+      follow = 0, uses_now = use == 'u' and used_at >= now,
     }
-    for _ = 1, many do
-      local n = #ids + 1
-      ids[n], outcomes[n] = sub(plain, at, at + 13), shared
-      at = at + 14
+    for from = at, at + 14 * (many - 1), 14 do
+      n = n + 1
+      ids[n], outcomes[n] = sub(plain, from, from + 13), shared
     end
+    at = at + 14 * many
   end
   at = 1
   while at <= #items do
     local o, id = { from = at + 1 }, nil
     id, o.epoch, o.verb, o.use, o.used_at, o.time, o.error, o.output, o.follow =
       unpack_from('>c14I4c1c1I6I6Hc0I4c0H', items[at])
-    o.completes = o.verb == 'D' and o.error == '' and o.follow == 0
-    ids[#ids + 1], outcomes[#ids + 1] = id, o
+    -- The epoch of the run it completes, with nothing more to be done than to write that down.
+    o.completes = o.verb == 'D' and o.error == '' and o.follow == 0 and o.epoch
+    o.uses_now = o.use == 'u' and o.used_at >= now
+    n = n + 1
+    ids[n], outcomes[n] = id, o
     at = at + 1 + o.follow
   end
   return ids, outcomes
@@ -33,8 +36,9 @@ end
 -- A claim is forgotten when the last of its runs has ended.
 local function forget_claims(session, claims)
   local key = k_claims(session)
-  for whose, many in pairs(claims) do
-    if many and many > 0 then
+  for whose, of_claim in pairs(claims) do
+    local many = of_claim.ended
+    if many > 0 then
       local claim = sub(whose, -CLAIM_LEN)
       local size = call('HSTRLEN', key, claim) / 14
       if many < size then many = call('HINCRBY', k_ended(session), claim, many) end
@@ -62,9 +66,9 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
     local error, output, from, follow = outcome.error, outcome.output, outcome.from, outcome.follow
     local r = base and open_record(runs[i])
     if r and r.epoch == outcome.epoch then
-      local whose = sub(runs[i], -WHOSE_LEN)
+      local of_claim = claims[sub(runs[i], -WHOSE_LEN)]
       r.raw, r.body = base, payload_at(base)
-      claims[whose] = (claims[whose] or 0) + 1
+      of_claim.ended = of_claim.ended + 1
       answers[i] = 'D'
       dropped[#dropped + 1] = id
       local lane = lane_of(r.lane)

@@ -8,79 +8,20 @@
 -- What a call changes of `open` and `idle` and its counters is written once, at its end.
 local NO_BOUND = 1000000
 local DAY_MS = 86400000
-local NOTHING = {}
+-- Whole numbers as text, which is slow to make.
+local digits = setmetatable({}, {
+  __index = function(made, number)
+    made[number] = string.format('%.0f', number)
+    return made[number]
+  end,
+})
 local scopes, touched = {}, {}
-
--- The counter of a calendar window. Lua writes numbers of 15 digits (the year 5138) with an exponent.
-local function counter_of(from, till)
-  if till >= 1e14 then return string.format('u:%.0f:%.0f', from, till) end
-  return 'u:' .. from .. ':' .. till
-end
-
--- A cap as it holds now: its limit, when that ends (`till`), and the counter of the current calendar window or the first
--- instant (exclusive) of the moving one. Without a current window there is no limit, and `till` is the next start.
-local function read_cap(raw, pos)
-  local unit, kind, entries, first = unpack_from('>BBB', raw, pos)
-  local cap = { unit = unit, at = first, entries = entries }
-  if kind == 99 then
-    for at = first, first + 18 * (entries - 1), 18 do
-      local from, till, limit = unpack_from('>I6I6I6', raw, at)
-      if now < till then
-        if from <= now then
-          cap.from, cap.till, cap.limit, cap.counter = from, till, limit, counter_of(from, till)
-        else
-          cap.till = from
-        end
-        break
-      end
-    end
-    return cap, first + 18 * entries
-  end
-  local length, at = unpack_from('>I6', raw, first)
-  cap.length, cap.from = length, now - length
-  for step = at, at + 12 * (entries - 1), 12 do
-    local from, limit = unpack_from('>I6I6', raw, step)
-    if from > now then
-      cap.till = from
-      break
-    end
-    cap.limit = limit
-  end
-  return cap, at + 12 * entries
-end
 
 -- How many times the scopes of this shard were closed, as text.
 local closing
 local function caps_closing()
   closing = closing or string.format('%d', closings_now())
   return closing
-end
-
--- What limits say, read once for all scopes that have the same. Scopes inherit its fields.
-local limits_of = {}
-local function read_limits(raw)
-  local _, every, burst, pair_every, pair_burst, flights, total, pos = unpack_from('>BI6I4I6I4I4B', raw)
-  local limits = {
-    raw = raw, every = every, burst = burst, pair_every = pair_every, pair_burst = pair_burst, flights = flights, all = {},
-    caps = {}, longest = 0, counters = {}, people = {}, people_longest = 0,
-  }
-  for i = 1, total do
-    local cap
-    cap, pos = read_cap(raw, pos)
-    limits.all[i] = cap
-    if cap.unit == 114 then
-      limits.people[#limits.people + 1] = cap
-      limits.people_longest = math.max(limits.people_longest, cap.length or 0)
-    else
-      limits.caps[#limits.caps + 1] = cap
-      limits.counters[#limits.counters + 1] = cap.counter
-      limits.longest = math.max(limits.longest, cap.length or 0)
-    end
-  end
-  limits.keyed = pair_every > 0 or #limits.people > 0
-  limits.paced = every > 0 or flights < 0xFFFFFFFF
-  limits.heirs = { __index = limits }
-  return limits
 end
 
 -- The end of the call writes a scope that was touched: what it has then of the fields it was read with.
@@ -100,30 +41,38 @@ local function shift_idle(scope, by)
   touch(scope)
 end
 
--- Adds units to a calendar window's counter, which need not have been read.
-local function add_used(scope, counter, units)
-  local counts = scope.counts
-  if counts[counter] then
-    counts[counter] = counts[counter] + units
-  else
-    scope.unread = scope.unread or {}
-    scope.unread[counter] = (scope.unread[counter] or 0) + units
+-- A number that the scope's hash has in a field, read when it is needed first.
+local function number_in(scope, field)
+  local number = scope[field]
+  if not number then
+    number = tonumber(call('HGET', scope.key, field) or 0)
+    scope[field] = number
   end
-  scope.used = scope.used or {}
-  scope.used[counter] = true
+  return number
+end
+
+-- Adds units to the counter of a calendar window: a current one, or one of the past or the future.
+local function add_used(scope, counter, units)
+  if scope.is_current[counter] then
+    scope[counter], scope.charged = number_in(scope, counter) + units, true
+  else
+    scope.elsewhere = scope.elsewhere or {}
+    scope.elsewhere[counter] = (scope.elsewhere[counter] or 0) + units
+  end
   touch(scope)
 end
 
 -- Units, by scope, whose jobs ended without using them: nothing else needs to be known of a scope, so it is not read for that.
 local unused = {}
--- Counters of the limits read last. Scopes alike count in the same windows, so they are read along with a scope.
+-- Fields with numbers that scopes with the limits read last have. Most scopes are alike, and count in the same windows, so they
+-- are read along with a scope.
 local likely = {}
 local function scope_of(id)
   local scope = scopes[id]
   if scope ~= nil then return scope end
   local key = k_scope(id)
-  local fields = call('HMGET', key, 'limits', 'paused', 'open', 'idle', 'tat', 'opened', unpack(likely))
-  local raw, opened = fields[1], fields[6]
+  local fields = call('HMGET', key, 'limits', 'paused', 'open', 'idle', 'opened', unpack(likely))
+  local raw, opened = fields[1], fields[5]
   scopes[id] = false
   if not raw then return false end
   local limits = limits_of[raw]
@@ -131,15 +80,16 @@ local function scope_of(id)
     limits = read_limits(raw)
     limits_of[raw] = limits
   end
-  scope = setmetatable({
-    id = id, key = key, paused = fields[2] == '1', open = tonumber(fields[3] or 0), idle = tonumber(fields[4] or 0),
-    tat = tonumber(fields[5] or 0), closed = (opened or '0') ~= caps_closing(), counts = {},
-  }, limits.heirs)
-  scope.open_was, scope.idle_was = scope.open, scope.idle
+  local open, idle = tonumber(fields[3] or 0), tonumber(fields[4] or 0)
   -- Without caps there is nothing that Redis could have forgotten.
-  if #limits.all == 0 and opened ~= '-' then scope.closed = false end
-  for i, counter in ipairs(likely) do scope.counts[counter] = tonumber(fields[6 + i] or 0) end
-  likely, scopes[id] = limits.counters, scope
+  local closed = (opened or '0') ~= caps_closing() and (limits.capped or opened == '-')
+  scope = setmetatable({
+    id = id, key = key, paused = fields[2] == '1', closed = closed, open = open, open_was = open, idle = idle, idle_was = idle,
+    touched = false, charged = false, elsewhere = false, later = false,
+  }, limits.heirs)
+  for i = 1, #likely do scope[likely[i]] = tonumber(fields[5 + i] or 0) end
+  if limits.every > 0 then number_in(scope, 'tat') end
+  likely, scopes[id] = limits.likely, scope
   if unused[id] then
     shift_open(scope, -unused[id])
     unused[id] = nil
@@ -149,14 +99,11 @@ end
 
 -- Units used in the current window of a cap. Reservations are not among them.
 local function used_of(scope, cap)
-  local used = scope.counts[cap.counter or cap.length]
+  if cap.counter then return number_in(scope, cap.counter) end
+  local used = scope[cap.length]
   if not used then
-    if cap.counter then
-      used = tonumber(call('HGET', scope.key, cap.counter) or 0) + (scope.unread and scope.unread[cap.counter] or 0)
-    else
-      used = call('ZCOUNT', k_sent(scope.id), '(' .. cap.from, '+inf')
-    end
-    scope.counts[cap.counter or cap.length] = used
+    used = call('ZCOUNT', k_sent(scope.id), '(' .. cap.from, '+inf')
+    scope[cap.length] = used
   end
   return used
 end
@@ -249,18 +196,20 @@ end
 
 at_end[#at_end + 1] = function()
   for _, scope in ipairs(touched) do
-    local fields, n = {}, 0
-    if scope.open ~= scope.open_was then fields[1], fields[2], n = 'open', scope.open, 2 end
-    if scope.idle ~= scope.idle_was then fields[n + 1], fields[n + 2], n = 'idle', scope.idle, n + 2 end
-    if scope.later then fields[n + 1], fields[n + 2], n = 'tat', string.format('%.0f', scope.tat), n + 2 end
-    for counter in pairs(scope.used or NOTHING) do
-      if scope.counts[counter] then
-        fields[n + 1], fields[n + 2], n = counter, scope.counts[counter], n + 2
-      else
-        call('HINCRBY', scope.key, counter, scope.unread[counter])
+    local counter = scope.charged and scope.counters[1]
+    local fields = counter and { 'open', digits[scope.open], counter, digits[number_in(scope, counter)] }
+      or { 'open', digits[scope.open] }
+    if scope.charged and scope.counters[2] then
+      for i = 2, #scope.counters do
+        fields[2 * i + 1], fields[2 * i + 2] = scope.counters[i], digits[number_in(scope, scope.counters[i])]
       end
     end
-    if n > 0 then call('HSET', scope.key, unpack(fields)) end
+    if scope.idle ~= scope.idle_was then fields[#fields + 1], fields[#fields + 2] = 'idle', digits[scope.idle] end
+    if scope.later then fields[#fields + 1], fields[#fields + 2] = 'tat', digits[scope.tat] end
+    if scope.open ~= scope.open_was or #fields > 2 then call('HSET', scope.key, unpack(fields)) end
+    if scope.elsewhere then
+      for window, units in pairs(scope.elsewhere) do call('HINCRBY', scope.key, window, units) end
+    end
   end
   for id, units in pairs(unused) do
     local open = call('HINCRBY', k_scope(id), 'open', -units)
@@ -313,8 +262,8 @@ local function charge(scope, from, till, units)
     for n = 1, units do entries[2 * n - 1], entries[2 * n] = till, pack('>I6I4', till, first + n - 1) end
     call_many('ZADD', key, entries, 400)
     for _, cap in ipairs(scope.caps) do
-      if cap.length and till > cap.from and scope.counts[cap.length] then
-        scope.counts[cap.length] = scope.counts[cap.length] + units
+      if cap.length and till > cap.from and scope[cap.length] then
+        scope[cap.length] = scope[cap.length] + units
       end
     end
     if not scope.trimmed then

@@ -31,17 +31,22 @@ do
   -- Takes the jobs of the ids that were picked, and notes how many of these were no job of their lane any more.
   local gone = 0
   local function take_picked()
-    local ids, at = {}, 0
-    for _, visit in ipairs(picked) do
-      for _, id in ipairs(visit[3]) do ids[#ids + 1] = id end
+    local ids, at = #picked == 1 and picked[1][3] or {}, 0
+    if #picked > 1 then
+      for _, visit in ipairs(picked) do
+        local of_lane = visit[3]
+        for i = 1, #of_lane do ids[at + i] = of_lane[i] end
+        at = at + #of_lane
+      end
+      at = 0
     end
     local raws, runs = get_many(JOBS, ids), get_many(RUNS, ids)
     for _, visit in ipairs(picked) do
       local number, lane, scoped = visit[1], visit[2], #visit[2].scopes > 0
-      local got, inherited = 0, 0
-      for _, id in ipairs(visit[3]) do
+      local got, inherited, cancelled = 0, 0, lane.cancelled > 0 and lane.cancelled
+      for _ = 1, #visit[3] do
         at = at + 1
-        local start = take_record(id, raws[at], runs[at], number, scoped, lane.cancelled)
+        local start = take_record(ids[at], raws[at], runs[at], number, scoped, cancelled)
         if start then
           got = got + 1
           if start.inherits then inherited = inherited + 1 end
