@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -113,5 +113,56 @@ async fn units_that_runs_did_not_use_are_given_back_together() {
     until("all have run", || async { (client.queue(&WORK).await.unwrap().completed == 40).then_some(()) }).await;
     until_reserved(&client, 0, 0).await;
     assert_eq!(state(&client).await.caps[0].used, 0);
+    worker.stop().await;
+}
+
+/// A scope whose caps count in two calendar windows and a moving one.
+async fn define_all_kinds(client: &QueueClient, scope: &ScopeKey, limit: u64) {
+    let calendar = |ends_at: &str| {
+        let starts_at = "2020-01-01T00:00:00Z".parse().unwrap();
+        CapSpec::calendar(limit, vec![Window { starts_at, ends_at: ends_at.parse().unwrap(), used_before: 0 }])
+    };
+    let moving = CapSpec::moving(limit, Duration::from_hours(24));
+    let caps = vec![calendar("2090-01-01T00:00:00Z"), moving, calendar("2091-01-01T00:00:00Z")];
+    client.define_scope(&tenant("acme"), scope, &ScopeLimits::caps(caps)).await.unwrap();
+}
+
+#[tokio::test]
+async fn units_that_are_used_together_count_in_all_windows_of_all_scopes() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let scopes = ["mailbox", "business"].map(|name| ScopeKey::parse(name).unwrap());
+    define_all_kinds(&client, &scopes[0], 60).await;
+    define_all_kinds(&client, &scopes[1], 1_000).await;
+    let lane = Lane::with_scopes(LaneName::parse("both").unwrap(), scopes.to_vec());
+    let started = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&started);
+    let worker = work(&client, config(64), move |_| {
+        let told = Arc::clone(&told);
+        async move {
+            // All 40 end at the same time, so that a turn has many of them.
+            let place = told.fetch_add(1, Ordering::AcqRel);
+            while place < 40 && told.load(Ordering::Acquire) < 40 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            done()
+        }
+    });
+    for (more, all) in [(40, 40), (40, 60)] {
+        client.enqueue_many((0..more).map(|_| job("acme").lane(lane.clone())).collect()).await.unwrap();
+        until(&format!("{all} have run"), || async {
+            (client.queue(&WORK).await.unwrap().completed == all).then_some(())
+        })
+        .await;
+        for scope in &scopes {
+            until(&format!("{all} units are used"), || async {
+                let state = client.scope(&tenant("acme"), scope).await.unwrap().unwrap();
+                let used: Vec<u64> = state.caps.iter().map(|cap| cap.used).collect();
+                (used == [all; 3] && state.reserved == 0).then_some(())
+            })
+            .await;
+        }
+    }
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 20, "the others wait for the next window");
     worker.stop().await;
 }
