@@ -6,6 +6,7 @@
 
 pub mod archiver;
 pub mod duty;
+pub mod expirer;
 pub mod feeder;
 pub mod pruner;
 pub mod relay;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     archiver::Archiver,
     duty::{Duty, keep},
+    expirer::Expirer,
     feeder::Feeder,
     pruner::Pruner,
     relay::Relay,
@@ -48,6 +49,7 @@ impl Roster {
         start.duty(Sweeper::new(sweep));
         start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
         start.duty(Resolver::new(stores.messages.clone(), clock.clone()));
+        start.duty(Expirer::new(stores.quotes.clone()));
         start.duty(Pruner::new(stores, clock));
         while duties.join_next().await.is_some() {}
     }

@@ -1,13 +1,18 @@
 //! Quotes, from the mail that asks to the reply that carries the PDF.
 //!
 //! ```text
-//! draft → priced → rendered → sending → sent
-//!   ↓ ↑      ↓         ↓          ↓
-//! needs_review        failed    failed
+//! draft → priced → rendered → sending → sent → accepted
+//!   ↓ ↑      ↓         ↓          ↓        ├──→ declined
+//! needs_review        failed    failed     └──→ expired
 //! ```
 //! Every step is a compare-and-set on (state, revision): a job that comes late or twice changes nothing and learns where the quote is.
-//! An approval raises the revision, so that what was under way for the old one ends by itself.
+//! An approval or a revision raises the revision, so that what was under way for the old one ends by itself. A revision that the
+//! customer was sent is kept as it was, with its PDF; the next one has its number with `-R2`, `-R3`. Every change is noted in a row
+//! that stays: who, when, from where to where.
 
+mod event;
+mod issued;
+mod life;
 mod line;
 mod list;
 mod new_quote;
@@ -15,6 +20,9 @@ mod row;
 mod steps;
 mod store;
 
+pub use event::{Actor, By, Model as QuoteEvent};
+pub use issued::Model as IssuedQuote;
+pub use life::{Decision, ExpiryPlace, ExpiryStep, Revised, Revision};
 pub use line::{DimensionValue, DimensionValues, Model as QuoteLine};
 pub use list::QuoteFilter;
 pub use new_quote::{NewLine, NewQuote, PricedLine, PricedQuote, RenderedQuote};
@@ -41,6 +49,12 @@ words! {
         Sending = "sending",
         /// The mail server has accepted the reply.
         Sent = "sent",
+        /// The customer agreed.
+        Accepted = "accepted",
+        /// The customer does not want it.
+        Declined = "declined",
+        /// Its last day is over, and nobody has agreed.
+        Expired = "expired",
         /// It will not be sent; the reason says why.
         Failed = "failed",
     }

@@ -43,6 +43,7 @@ mod openapi;
 mod pipeline;
 mod poll_mailbox;
 mod provider_limits;
+mod quote_life;
 mod quotes;
 mod send_email;
 mod silent_servers;

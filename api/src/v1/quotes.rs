@@ -1,6 +1,7 @@
 //! Quotes: what was asked for, what it costs, and the PDF that says so.
 
 mod approval;
+mod life;
 mod view;
 
 use axum::extract::State;
@@ -9,14 +10,14 @@ use axum::response::{IntoResponse as _, Response};
 use postrider_queue::NewJob;
 use postrider_shared::ids::{AccountId, QuoteId, ThreadId};
 use postrider_shared::jobs::PriceQuote;
-use postrider_shared::quotes::{QuoteFilter, QuoteState};
+use postrider_shared::quotes::{By, QuoteFilter, QuoteState};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::auth::Tenant;
+use crate::auth::{Caller, Tenant};
 use crate::json::Json;
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
@@ -27,7 +28,12 @@ pub use view::{Quote, QuoteWithLines};
 
 /// The operations on quotes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(pdf)).routes(routes!(approve))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(pdf))
+        .routes(routes!(approve))
+        .merge(life::router())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -90,12 +96,16 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Quot
 )]
 async fn pdf(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<QuoteId>) -> Answer<Response> {
     let quote = app.stores().quotes.get(tenant, id).await?;
-    let Some(key) = quote.pdf_key else {
+    let Some(key) = quote.pdf_key.clone() else {
         let detail = format!("The quote is {}: it has no PDF yet.", quote.state);
         return Err(Problem::new(ProblemType::StateConflict, detail));
     };
-    let content = app.objects().get(&key).await?;
-    let name = file_name(quote.number.as_deref().unwrap_or_default());
+    pdf_of(&app, &key, quote.shown_number().as_deref()).await
+}
+
+async fn pdf_of(app: &App, key: &str, number: Option<&str>) -> Answer<Response> {
+    let content = app.objects().get(key).await?;
+    let name = file_name(number.unwrap_or_default());
     let mut response = content.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
@@ -118,6 +128,7 @@ async fn pdf(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Quot
 async fn approve(
     State(app): State<App>,
     Tenant(tenant): Tenant,
+    caller: Caller,
     Path(id): Path<QuoteId>,
     approval: Option<Json<Approval>>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
@@ -128,10 +139,15 @@ async fn approve(
         None => None,
     };
     let job = NewJob::of(tenant.into(), &PriceQuote { quote_id: id }).map_err(Problem::internal)?;
-    let approved = app.stores().quotes.approve(tenant, id, lines, &job).await?;
+    let approved = app.stores().quotes.approve(tenant, id, lines, &by(caller), &job).await?;
     app.relay(tenant, &[approved.outbox]).await;
     let lines = app.stores().quotes.lines(tenant, id).await?;
     Ok((StatusCode::ACCEPTED, Json(QuoteWithLines::of(approved.quote, lines))))
+}
+
+/// Who a caller is in the quote's history.
+fn by(caller: Caller) -> By {
+    By::agent(format!("key {}", caller.key))
 }
 
 /// A quote number as part of a file name.

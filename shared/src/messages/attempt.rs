@@ -51,7 +51,7 @@ pub(super) async fn begin(
         };
         update(tx, held, changes).await?;
         if let Some(quote) = message.quote_id {
-            quotes::follow_message(tx, now, (tenant, quote), QuoteState::Sending, Some(&reason)).await?;
+            quotes::follow_message(tx, now, (tenant, quote, message.id), QuoteState::Sending, Some(&reason)).await?;
         }
         return Ok(BeginSending::InDoubt(store::find(tx.connection(), tenant, id).await?));
     }
@@ -66,7 +66,7 @@ pub(super) async fn begin(
     };
     update(tx, held, changes).await?;
     if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote), QuoteState::Sending, None).await?;
+        quotes::follow_message(tx, now, (tenant, quote, message.id), QuoteState::Sending, None).await?;
     }
     let message = store::find(tx.connection(), tenant, id).await?;
     Ok(BeginSending::Go { attempt: message.attempt(), message })

@@ -75,7 +75,7 @@ pub(super) async fn settle(
     }
     attempt::update(tx, attempt::held(&message), changes).await?;
     if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote), quote_state, reason).await?;
+        quotes::follow_message(tx, now, (tenant, quote, message.id), quote_state, reason).await?;
     }
     Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))
 }
@@ -108,7 +108,7 @@ pub(super) async fn skip(
     };
     attempt::update(tx, attempt::held(&message), changes).await?;
     if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote), QuoteState::Failed, Some(reason)).await?;
+        quotes::follow_message(tx, now, (tenant, quote, message.id), QuoteState::Failed, Some(reason)).await?;
     }
     Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))
 }

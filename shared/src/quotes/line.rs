@@ -1,5 +1,6 @@
 use rust_decimal::Decimal;
 use sea_orm::{
+    ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, FromJsonQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
     entity::prelude::{
         ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EnumIter, Json, PrimaryKeyTrait,
@@ -67,6 +68,14 @@ pub(super) async fn of_quote(
 ) -> Result<Vec<Model>, StoreError> {
     let select = Entity::find().filter(Column::QuoteId.eq(quote)).filter(Column::TenantId.eq(tenant));
     Ok(select.order_by_asc(Column::Position).all(connection).await?)
+}
+
+/// Takes the prices off the quote's lines.
+pub(super) async fn forget_prices(tx: &Transaction, quote: QuoteId) -> Result<(), StoreError> {
+    let changes =
+        ActiveModel { unit_price: Set(None), total: Set(None), explanation: Set(None), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(Column::QuoteId.eq(quote)).exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Puts these lines in the place of the quote's lines.

@@ -23,6 +23,8 @@ pub struct Model {
     /// Given when it is rendered; without gaps within a tenant.
     pub number: Option<String>,
     pub revision: i32,
+    /// How many of its revisions got a PDF, this one included.
+    pub issue: i32,
     pub state: QuoteState,
     pub reason: Option<String>,
     /// ISO 639-1.
@@ -53,7 +55,13 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Counts from 1; raised by every approval.
+    /// The number as customers see it: `Q-00042`, and for later issues `Q-00042-R2`.
+    pub fn shown_number(&self) -> Option<String> {
+        let number = self.number.as_ref()?;
+        Some(if self.issue > 1 { format!("{number}-R{}", self.issue) } else { number.clone() })
+    }
+
+    /// Counts from 1; raised by every approval and every revision.
     pub fn revision(&self) -> u32 {
         u32::try_from(self.revision).unwrap_or_default()
     }

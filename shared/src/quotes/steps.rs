@@ -9,12 +9,12 @@ use sea_orm::{
 };
 
 use super::{
-    ActiveModel, Column, CreatedQuote, Entity, NewLine, NewQuote, PricedQuote, Quote, QuoteState, RenderedQuote, Step,
-    line,
+    ActiveModel, By, Column, CreatedQuote, Entity, NewLine, NewQuote, PricedQuote, Quote, QuoteState, RenderedQuote,
+    Step, event, line,
 };
 use crate::{
     database::{Exact, StoreError, Transaction, check},
-    ids::{OutboxId, QuoteId, TenantId},
+    ids::{MessageId, OutboxId, QuoteId, TenantId},
     mail::{self, MailState},
     messages, outbox, tenants,
 };
@@ -49,6 +49,7 @@ pub(super) async fn create(
         thread_id: mail.thread_id,
         number: None,
         revision: 1,
+        issue: 1,
         state: if new.review.is_some() { QuoteState::NeedsReview } else { QuoteState::Draft },
         reason: new.review,
         language: new.language,
@@ -73,6 +74,7 @@ pub(super) async fn create(
     if inserted == 0 {
         return Ok(CreatedQuote::Exists(find(tx.connection(), tenant, id).await?));
     }
+    event::append(tx, now, None, &quote, &By::SYSTEM).await?;
     line::replace(tx, tenant, id, new.lines).await?;
     mail::settle(tx, now, (tenant, mail.id), MailState::Extracted, new.reading, quote.reason.as_deref()).await?;
     Ok(CreatedQuote::New(quote))
@@ -96,7 +98,7 @@ pub(super) async fn price(
         valid_until: Set(Some(priced.valid_until)),
         ..ActiveModel::default()
     };
-    let step = take(tx, now, at, &[QuoteState::Draft], changes).await?;
+    let step = take(tx, now, at, &[QuoteState::Draft], changes, &By::SYSTEM).await?;
     if !step.is_taken() {
         return Ok(step);
     }
@@ -130,7 +132,7 @@ pub(super) async fn review(tx: &Transaction, now: DateTime<Utc>, at: At, reason:
         reason: Set(Some(reason.to_owned())),
         ..ActiveModel::default()
     };
-    take(tx, now, at, &[QuoteState::Draft, QuoteState::Priced], changes).await
+    take(tx, now, at, &[QuoteState::Draft, QuoteState::Priced], changes, &By::SYSTEM).await
 }
 
 pub(super) async fn approve(
@@ -138,6 +140,7 @@ pub(super) async fn approve(
     now: DateTime<Utc>,
     (tenant, id): (TenantId, QuoteId),
     lines: Option<Vec<NewLine>>,
+    by: &By,
     job: &NewJob,
 ) -> Result<Approved, StoreError> {
     let quote = locked(tx, tenant, id).await?;
@@ -162,7 +165,7 @@ pub(super) async fn approve(
         revision: Set(quote.revision + 1),
         ..ActiveModel::default()
     };
-    match take(tx, now, (tenant, id, quote.revision()), &[QuoteState::NeedsReview], changes).await? {
+    match take(tx, now, (tenant, id, quote.revision()), &[QuoteState::NeedsReview], changes, by).await? {
         Step::Taken(quote) => Ok(Approved { quote, outbox: outbox::append(tx, now, tenant, job).await? }),
         Step::NotTaken(quote) => Err(StoreError::conflict("quote", format!("is {} already", quote.state))),
     }
@@ -170,7 +173,7 @@ pub(super) async fn approve(
 
 pub(super) async fn number(tx: &Transaction, (tenant, id): (TenantId, QuoteId)) -> Result<String, StoreError> {
     let quote = locked(tx, tenant, id).await?;
-    if let Some(number) = quote.number {
+    if let Some(number) = quote.shown_number() {
         return Ok(number);
     }
     let number = tenants::take_quote_number(tx, tenant).await?;
@@ -195,7 +198,7 @@ pub(super) async fn render(
         pdf_key: Set(Some(rendered.pdf_key)),
         ..ActiveModel::default()
     };
-    let step = take(tx, now, at, &[QuoteState::Priced], changes).await?;
+    let step = take(tx, now, at, &[QuoteState::Priced], changes, &By::SYSTEM).await?;
     if step.is_taken() {
         messages::plan(tx, now, at.0, rendered.message).await?;
     }
@@ -206,49 +209,66 @@ pub(super) async fn fail(tx: &Transaction, now: DateTime<Utc>, at: At, reason: &
     let changes =
         ActiveModel { state: Set(QuoteState::Failed), reason: Set(Some(reason.to_owned())), ..ActiveModel::default() };
     let from = [QuoteState::Draft, QuoteState::NeedsReview, QuoteState::Priced, QuoteState::Rendered];
-    take(tx, now, at, &from, changes).await
+    take(tx, now, at, &from, changes, &By::SYSTEM).await
 }
 
-/// Follows what became of the quote's message. The ledger decides; a quote never goes back.
+/// Follows what became of the message that carries the quote's revision; late news of an earlier revision say nothing about this
+/// one. The ledger decides; a quote never goes back.
 pub(crate) async fn follow_message(
     tx: &Transaction,
     now: DateTime<Utc>,
-    (tenant, id): (TenantId, QuoteId),
+    (tenant, id, message): (TenantId, QuoteId, MessageId),
     to: QuoteState,
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
     let from: &[QuoteState] = match to {
         QuoteState::Sent => &[QuoteState::Rendered, QuoteState::Sending, QuoteState::Failed],
         QuoteState::Sending | QuoteState::Failed => &[QuoteState::Rendered, QuoteState::Sending],
-        QuoteState::Draft | QuoteState::NeedsReview | QuoteState::Priced | QuoteState::Rendered => &[],
+        QuoteState::Draft
+        | QuoteState::NeedsReview
+        | QuoteState::Priced
+        | QuoteState::Rendered
+        | QuoteState::Accepted
+        | QuoteState::Declined
+        | QuoteState::Expired => &[],
     };
-    let changes = ActiveModel {
-        state: Set(to),
-        reason: Set(reason.map(str::to_owned)),
-        updated_at: Set(now),
-        ..ActiveModel::default()
-    };
-    let current = own(tenant, id).add(Column::State.is_in(from.iter().copied()));
-    Entity::update_many().set(changes).filter(current).exec(tx.connection()).await?;
+    let changes = ActiveModel { state: Set(to), reason: Set(reason.map(str::to_owned)), ..ActiveModel::default() };
+    let quote = locked(tx, tenant, id).await?;
+    if message == MessageId::of_quote(id, quote.revision()) {
+        take(tx, now, (tenant, id, quote.revision()), from, changes, &By::SYSTEM).await?;
+    }
     Ok(())
 }
 
-async fn take(
+/// Changes the quote if it is where this step begins, and notes it.
+pub(super) async fn take(
     tx: &Transaction,
     now: DateTime<Utc>,
     (tenant, id, revision): At,
     from: &[QuoteState],
     changes: ActiveModel,
+    by: &By,
 ) -> Result<Step, StoreError> {
-    let revision = check::number("revision", revision, 1, u32::MAX)?;
-    let expected = own(tenant, id).add(Column::Revision.eq(revision)).add(Column::State.is_in(from.iter().copied()));
+    let before = locked(tx, tenant, id).await?;
+    let revision: i32 = check::number("revision", revision, 1, u32::MAX)?;
+    if before.revision != revision || !from.contains(&before.state) {
+        return Ok(Step::NotTaken(before));
+    }
     let changes = ActiveModel { updated_at: Set(now), ..changes };
+    let expected = own(tenant, id).add(Column::Revision.eq(revision)).add(Column::State.eq(before.state));
     let done = Entity::update_many().set(changes).filter(expected).exec(tx.connection()).await?;
     let quote = find(tx.connection(), tenant, id).await?;
-    Ok(if done.rows_affected == 1 { Step::Taken(quote) } else { Step::NotTaken(quote) })
+    if done.rows_affected == 0 {
+        return Ok(Step::NotTaken(quote));
+    }
+    // A reply that is tried again is no news.
+    if before.state != quote.state || before.revision != quote.revision {
+        event::append(tx, now, Some(before.state), &quote, by).await?;
+    }
+    Ok(Step::Taken(quote))
 }
 
-async fn locked(tx: &Transaction, tenant: TenantId, id: QuoteId) -> Result<Quote, StoreError> {
+pub(super) async fn locked(tx: &Transaction, tenant: TenantId, id: QuoteId) -> Result<Quote, StoreError> {
     let found = Entity::find().filter(own(tenant, id)).lock_exclusive().one(tx.connection()).await?;
     found.ok_or(StoreError::NotFound { what: "quote" })
 }

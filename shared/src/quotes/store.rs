@@ -1,11 +1,12 @@
 use postrider_queue::NewJob;
 
 use super::{
-    Approved, NewLine, NewQuote, PricedQuote, Quote, QuoteFilter, QuoteLine, RenderedQuote, line, list, steps,
+    Approved, By, Decision, ExpiryPlace, ExpiryStep, IssuedQuote, NewLine, NewQuote, PricedQuote, Quote, QuoteEvent,
+    QuoteFilter, QuoteLine, RenderedQuote, Revised, Revision, event, issued, life, line, list, steps,
 };
 use crate::{
     clock::Clock,
-    database::{Cursor, Database, Page, StoreError},
+    database::{AllTenants, Cursor, Database, Page, StoreError},
     ids::{QuoteId, TenantId},
 };
 
@@ -117,15 +118,16 @@ impl Quotes {
         tenant: TenantId,
         id: QuoteId,
         lines: Option<Vec<NewLine>>,
+        by: &By,
         job: &NewJob,
     ) -> Result<Approved, StoreError> {
         let tx = self.database.write().await?;
-        let approved = steps::approve(&tx, self.clock.now(), (tenant, id), lines, job).await?;
+        let approved = steps::approve(&tx, self.clock.now(), (tenant, id), lines, by, job).await?;
         tx.commit().await?;
         Ok(approved)
     }
 
-    /// The quote's number. The first call takes the tenant's next one; repeats give the same, so retries leave no gap.
+    /// The quote's number as customers see it. The first call takes the tenant's next one; repeats give the same, so retries leave no gap.
     pub async fn number(&self, tenant: TenantId, id: QuoteId) -> Result<String, StoreError> {
         let tx = self.database.write().await?;
         let number = steps::number(&tx, (tenant, id)).await?;
@@ -153,5 +155,65 @@ impl Quotes {
         let step = steps::fail(&tx, self.clock.now(), (tenant, id, revision), reason).await?;
         tx.commit().await?;
         Ok(step)
+    }
+
+    /// `sent` (or `sending`) → `accepted` or `declined`: what the customer said to this revision, or to the one that is there.
+    /// [`Step::NotTaken`] if it was decided, replaced or over before, whatever came first; past its last day it expires instead.
+    pub async fn decide(
+        &self,
+        tenant: TenantId,
+        id: QuoteId,
+        revision: Option<u32>,
+        decision: Decision,
+        by: &By,
+    ) -> Result<Step, StoreError> {
+        let tx = self.database.write().await?;
+        let step = life::decide(&tx, self.clock.now(), (tenant, id), revision, decision, by).await?;
+        tx.commit().await?;
+        Ok(step)
+    }
+
+    /// Puts the next revision in the quote's place: to `draft`, with its `price_quote` in the outbox, or to `needs_review`. What the
+    /// customer was sent before is kept. [`StoreError::Conflict`] once it is accepted, and while a reply is on its way.
+    pub async fn revise(
+        &self,
+        tenant: TenantId,
+        id: QuoteId,
+        revision: Revision,
+        job: &NewJob,
+    ) -> Result<Revised, StoreError> {
+        let tx = self.database.write().await?;
+        let revised = life::revise(&tx, self.clock.now(), (tenant, id), revision, &life::REVISABLE, job).await?;
+        tx.commit().await?;
+        Ok(revised)
+    }
+
+    /// Offers a quote again that is `sent`, `declined` or `expired`: the same lines, priced anew, with a new last day.
+    pub async fn renew(&self, tenant: TenantId, id: QuoteId, by: By, job: &NewJob) -> Result<Revised, StoreError> {
+        let revision = Revision { lines: None, review: None, by };
+        let tx = self.database.write().await?;
+        let revised = life::revise(&tx, self.clock.now(), (tenant, id), revision, &life::RENEWABLE, job).await?;
+        tx.commit().await?;
+        Ok(revised)
+    }
+
+    /// One step of the walk over all quotes whose last day is over.
+    pub async fn expire_due(
+        &self,
+        _: AllTenants,
+        after: Option<ExpiryPlace>,
+        limit: u64,
+    ) -> Result<ExpiryStep, StoreError> {
+        life::expire_due(&self.database, self.clock.now(), after, limit).await
+    }
+
+    /// What happened to the quote, oldest first; at most the first thousand changes.
+    pub async fn events(&self, tenant: TenantId, id: QuoteId) -> Result<Vec<QuoteEvent>, StoreError> {
+        event::of_quote(self.database.reader(), tenant, id).await
+    }
+
+    /// What the customer was sent before the quote's own revision, oldest first.
+    pub async fn issued(&self, tenant: TenantId, id: QuoteId) -> Result<Vec<IssuedQuote>, StoreError> {
+        issued::of_quote(self.database.reader(), tenant, id).await
     }
 }

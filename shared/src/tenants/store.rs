@@ -123,6 +123,6 @@ pub(crate) async fn take_quote_number(tx: &Transaction, tenant: TenantId) -> Res
     Ok(format!("{}{:05}", tenant.quote_prefix, tenant.quote_next_number - 1))
 }
 
-async fn find(connection: &impl ConnectionTrait, tenant: TenantId) -> Result<Tenant, StoreError> {
+pub(crate) async fn find(connection: &impl ConnectionTrait, tenant: TenantId) -> Result<Tenant, StoreError> {
     Entity::find_by_id(tenant).one(connection).await?.ok_or(StoreError::NotFound { what: "tenant" })
 }

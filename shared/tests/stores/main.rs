@@ -12,6 +12,7 @@ mod occurrences;
 mod outbox;
 mod postgres;
 mod products;
+mod quote_life;
 mod quotes;
 mod requests;
 mod scene;

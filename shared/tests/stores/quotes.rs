@@ -10,7 +10,8 @@ use postrider_shared::{
     messages::{MessageState, PlannedMessage},
     pricing::Totals,
     quotes::{
-        CreatedQuote, NewLine, NewQuote, PricedLine, PricedQuote, Quote, QuoteFilter, QuoteState, RenderedQuote, Step,
+        By, CreatedQuote, NewLine, NewQuote, PricedLine, PricedQuote, Quote, QuoteFilter, QuoteState, RenderedQuote,
+        Step,
     },
 };
 use rust_decimal::Decimal;
@@ -167,7 +168,7 @@ async fn an_approval_happens_once_and_brings_its_job(scene: Scene) {
     let (account, quotes) = (scene.account().await, &scene.stores.quotes);
     let quote = scene.draft(&scene.mail(&account, 1).await).await;
     let job = NewJob::of(scene.tenant.into(), &PriceQuote { quote_id: quote.id }).unwrap();
-    let early = quotes.approve(scene.tenant, quote.id, None, &job).await.unwrap_err();
+    let early = quotes.approve(scene.tenant, quote.id, None, &By::SYSTEM, &job).await.unwrap_err();
     assert!(matches!(early, StoreError::Conflict { .. }), "{early}");
 
     quotes.review(scene.tenant, quote.id, 1, "which width?").await.unwrap();
@@ -179,10 +180,10 @@ async fn an_approval_happens_once_and_brings_its_job(scene: Scene) {
         material: None,
         quantity: Decimal::ONE,
     };
-    let error = quotes.approve(scene.tenant, quote.id, Some(vec![line]), &job).await.unwrap_err();
+    let error = quotes.approve(scene.tenant, quote.id, Some(vec![line]), &By::SYSTEM, &job).await.unwrap_err();
     assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
 
-    let approve = || quotes.approve(scene.tenant, quote.id, None, &job);
+    let approve = || quotes.approve(scene.tenant, quote.id, None, &By::SYSTEM, &job);
     let approved = futures::future::join_all((0..6).map(|_| approve())).await;
     assert_eq!(approved.iter().filter(|approved| approved.is_ok()).count(), 1, "{approved:?}");
     assert_eq!(scene.stores.outbox.waiting(AllTenants, 10).await.unwrap().len(), 1);

@@ -20,9 +20,9 @@ pub struct Quote {
     mail_id: MailId,
     /// The conversation it belongs to.
     thread_id: ThreadId,
-    /// Its number, once it is rendered.
+    /// Its number, once it is rendered; with `-R2`, `-R3` for what was offered after the first.
     number: Option<String>,
-    /// Counts from 1; raised by every approval.
+    /// Counts from 1; raised by every approval and every revision.
     revision: i32,
     /// Where it is in its life.
     state: QuoteState,
@@ -63,7 +63,7 @@ impl From<quotes::Quote> for Quote {
             account_id: row.account_id,
             mail_id: row.mail_id,
             thread_id: row.thread_id,
-            number: row.number,
+            number: row.shown_number(),
             revision: row.revision,
             state: row.state,
             reason: row.reason,
