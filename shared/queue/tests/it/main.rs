@@ -25,6 +25,7 @@ mod maintenance;
 mod many_lanes;
 mod orphans;
 mod picture;
+mod ports;
 mod process;
 mod proxy;
 mod reading;

@@ -1,7 +1,6 @@
 //! A private redis-server per test, and waiting for what it says.
 
 use std::{
-    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -12,6 +11,8 @@ use postrider_queue::{
     Backoff, Claimed, Done, JobId, JobRecord, JobState, Lane, NewJob, Outcome, Policy, QueueBackend, QueueClient,
     QueueConfig, QueueName, RetryPolicy, SessionHandle, Stop, Tenant, WorkerConfig,
 };
+
+use crate::ports::free_port;
 
 /// Nothing in these tests may take longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -144,10 +145,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// What is preloaded to move the clock. The C library follows, so that its allocator goes before jemalloc, which asks for

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig};
 
-use crate::server::{PATIENCE, Server, config, done, free_port, job, until, until_state, work};
+use crate::{
+    ports::free_port,
+    server::{PATIENCE, Server, config, done, job, until, until_state, work},
+};
 
 const SLOTS: u16 = 16_384;
 

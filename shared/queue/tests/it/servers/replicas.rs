@@ -8,7 +8,10 @@ use std::{
 use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, QueueError};
 
 use crate::proxy::Proxy;
-use crate::server::{PATIENCE, Server, config, done, free_port, job, tenant, until, until_state, work};
+use crate::{
+    ports::free_port,
+    server::{PATIENCE, Server, config, done, job, tenant, until, until_state, work},
+};
 
 /// A Sentinel that takes a master for dead after half a second.
 pub(crate) struct Sentinel {
