@@ -12,15 +12,19 @@ if #ARGV == 7 then
     local head = pack('>BBBBHI4HHHBI4I6I6I6I6', 1, 97, 0, keep, kind, number, 0, max, 0, 0, 0, now, now, 0, 0)
     if call('HSETNX', KEYS[1], id, head .. ARGV[7]) == 0 then return 'E' end
     local queue, tenant, _, scopes, pos = unpack_from('>Hc0Hc0Hc0B', raw)
-    call('HINCRBY', prefix .. 'lane_refs', number, 1)
-    call('HINCRBY', prefix .. 'counts', queue .. ':a', 1)
-    local function note(key, most)
-      local length, till = call('LPUSH', key, id), now + KEEP_SECONDS[keep] * 1000 + MONTH
+    -- Numbers are given to Redis as text: it is slow to write them itself.
+    call('HINCRBY', prefix .. 'lane_refs', number, '1')
+    call('HINCRBY', prefix .. 'counts', queue .. ':a', '1')
+    local till = string.format('%.0f', math.ceil((now + KEEP_SECONDS[keep] * 1000 + MONTH) / 86400000) * 86400)
+    local function note(key, most, extend)
+      local length = call('LPUSH', key, id)
       if length > most + 63 then call('LTRIM', key, 0, most - 1) end
-      if length == 1 then call('PEXPIREAT', key, till) else call('PEXPIREAT', key, till, 'GT') end
+      if length == 1 then return call('EXPIREAT', key, till) end
+      return extend and call('EXPIREAT', key, till, 'GT')
     end
-    note(prefix .. 'index:' .. tenant .. ':' .. kind, 1000)
-    note(prefix .. 'index:' .. tenant .. ':*', 10000)
+    -- If the list of the kind lives as long already, that of all kinds does, too: it is extended with each of them.
+    local later = note(prefix .. 'index:' .. tenant .. ':' .. kind, 1000, true) == 1
+    note(prefix .. 'index:' .. tenant .. ':*', 10000, later)
     if call('RPUSH', prefix .. 'lane:' .. number, id) > 1 then return 'C' end
 
     -- The lane was empty: it goes into its ring, and an idle worker is told (lanes.lua).

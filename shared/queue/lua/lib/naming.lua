@@ -17,9 +17,11 @@ local function numbers_of(names, by_name, by_number, counter)
   return numbers
 end
 
--- A list of ids, newest first, lives a month longer than the records that its newest entries name can.
+-- A list of ids, newest first, lives a month longer than the records that its newest entries name can, to the end of that day:
+-- so most calls do not change it, and nothing of it goes into the log.
 local function extend_list(key, ids, most, till)
   local length = call_many('LPUSH', key, ids, 256)
   if length > most + 63 then call('LTRIM', key, 0, most - 1) end -- not for every single one
-  if length == #ids then call('PEXPIREAT', key, till) else call('PEXPIREAT', key, till, 'GT') end
+  till = string.format('%.0f', math.ceil(till / 86400000) * 86400)
+  if length == #ids then call('EXPIREAT', key, till) else call('EXPIREAT', key, till, 'GT') end
 end

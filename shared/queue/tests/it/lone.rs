@@ -52,7 +52,8 @@ fn jobs(kind: &'static str) -> Vec<NewJob> {
     let lane = Lane::with_scopes(LaneName::parse("limited").unwrap(), limits.into());
     let (plain, limited) = (job("acme"), job("acme").lane(lane));
     let urgent = |job: &NewJob| job.clone().priority(Priority::High);
-    let mut jobs = vec![plain.clone(), plain.clone(), urgent(&plain), urgent(&limited), limited, job("else")];
+    let kept = NewJob { keep: Duration::from_hours(24 * 30), ..plain.clone() };
+    let mut jobs = vec![plain.clone(), plain.clone(), kept, urgent(&plain), urgent(&limited), limited, job("else")];
     for job in &mut jobs {
         job.kind = JobKind::new(kind);
     }
@@ -96,7 +97,23 @@ async fn jobs_leave_the_same_whether_they_come_alone_or_together() {
     assert_eq!(left, expected);
     assert!(left.keys().any(|key| key.contains(":index:acme:")) && !left.contains_key("{pr:0}:1:idle"), "{left:?}");
     for (key, end) in ends {
-        let near = Duration::from_mins(1).as_millis();
+        let near = Duration::from_hours(25).as_millis(); // lists live to the end of a day
         assert!(u128::from(end.abs_diff(expected_ends[&key])) < near, "{key}: {end}, not {}", expected_ends[&key]);
+    }
+}
+
+#[tokio::test]
+async fn lists_live_as_long_as_the_records_they_name() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let keep = |days: u64| NewJob { keep: Duration::from_hours(24 * days), ..job("acme") };
+    let mut redis = server.redis().await;
+    for (job, days) in [(keep(1), 31), (keep(30), 60), (keep(7), 60)] {
+        client.enqueue(job).await.unwrap();
+        for list in ["{pr:0}:1:index:acme:1", "{pr:0}:1:index:acme:*"] {
+            let left: u64 = ask(&mut redis, "TTL", &[list]).await;
+            let least = Duration::from_hours(24 * days).as_secs();
+            assert!((least - 60..=least + 24 * 3600).contains(&left), "{list}: {left} s, {days} days asked");
+        }
     }
 }
