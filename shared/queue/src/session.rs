@@ -30,6 +30,8 @@ use crate::{
 mod close;
 mod driver;
 mod heartbeat;
+#[cfg(test)]
+mod in_slices;
 mod orphans;
 mod settling;
 mod suspects;
@@ -38,7 +40,7 @@ mod turn;
 pub use close::SessionHandle;
 pub(crate) use settling::{Run, Settling};
 #[cfg(test)]
-pub(crate) use turn::{Answer, Turn, args as turn_args, read as read_turn};
+pub(crate) use turn::{Answer, Turn, Verdict, args as turn_args, read as read_turn};
 
 /// Most lines of a log in one call.
 const MAX_LINES: usize = 64;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Command, Session, Settling, Token, close,
     orphans::{self, Held},
-    turn::{self, Answer, Taken, Turn},
+    turn::{self, Answer, Taken, Turn, Verdict},
 };
 use crate::{
     claim::Claimed,
@@ -93,8 +93,9 @@ pub(super) async fn drive(
         tokio::select! {
             biased;
             Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() => {
-                if let Some(claims) = driver.answered(&turn, answer) {
-                    driver.hand_out_claims(claims, turn.token);
+                let token = turn.token;
+                if let Some(claims) = driver.answered(turn, answer) {
+                    driver.hand_out_claims(claims, token);
                 }
             }
             Some(held) = driver.looks.next(), if !driver.looks.is_empty() => driver.compare(&held, &mut commands),
@@ -275,7 +276,7 @@ impl Driver {
     }
 
     /// Takes note of an answer. The claims it brought count as running; they are to be handed out.
-    fn answered(&mut self, turn: &Turn, answer: Answer) -> Option<Taken> {
+    fn answered(&mut self, turn: Turn, answer: Answer) -> Option<Taken> {
         self.wanted -= turn.want;
         let place = usize::from(turn.shard);
         self.shards[place].in_flight = false;
@@ -291,9 +292,14 @@ impl Driver {
             Answer::Taken(mut taken) => {
                 let shard = &mut self.shards[place];
                 shard.ready = taken.more || shard.called || (turn.want == 0 && shard.ready);
-                for (settling, stale) in turn.outcomes.iter().zip(&taken.stale) {
-                    if *stale {
-                        refused(settling);
+                for (settling, verdict) in turn.outcomes.into_iter().zip(&taken.verdicts).rev() {
+                    match verdict {
+                        Verdict::Applied => {}
+                        // Before those that have not been sent yet, so that none waits for ever.
+                        Verdict::Again if settling.token == self.session.token(turn.shard) => {
+                            shard.outcomes.push_front(settling);
+                        }
+                        Verdict::Stale | Verdict::Again => refused(&settling),
                     }
                 }
                 // Others may have taken the room of a turn that was long unanswered: what it claimed then goes back.

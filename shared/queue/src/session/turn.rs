@@ -47,10 +47,20 @@ pub(crate) enum Answer {
     Taken(Taken),
 }
 
+/// What became of an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Applied,
+    /// Refused, because the lease was lost.
+    Stale,
+    /// There was no time for it: it goes with the next turn.
+    Again,
+}
+
 /// The answer to a turn. Its claims are counted before they are read, because there may be no room for all of them.
 pub(crate) struct Taken {
-    /// Per outcome, whether it was refused because the lease was lost.
-    pub(crate) stale: Vec<bool>,
+    /// One per outcome.
+    pub(crate) verdicts: Vec<Verdict>,
     pub(crate) more: bool,
     pub(crate) now: DateTime<Utc>,
     shard: u16,
@@ -158,6 +168,15 @@ pub(crate) fn args(turn: &mut Turn, queues: &[QueueName], worker: &str) -> Args 
     args
 }
 
+fn verdict(letter: u8) -> Result<Verdict, QueueError> {
+    match letter {
+        b'D' => Ok(Verdict::Applied),
+        b'S' => Ok(Verdict::Stale),
+        b'N' => Ok(Verdict::Again),
+        other => Err(QueueError::Corrupt(format!("answer {other} to an outcome"))),
+    }
+}
+
 pub(crate) fn read(shard: u16, value: Value) -> Result<Answer, QueueError> {
     let values = wire::list(value)?;
     if values.len() == 1 {
@@ -166,7 +185,7 @@ pub(crate) fn read(shard: u16, value: Value) -> Result<Answer, QueueError> {
     let [_, letters, jobs, lanes, kinds, more, now] =
         values.try_into().map_err(|_| QueueError::Corrupt("a turn with an answer of another shape".to_owned()))?;
     Ok(Answer::Taken(Taken {
-        stale: wire::bytes(letters)?.into_iter().map(|letter| letter == b'S').collect(),
+        verdicts: wire::bytes(letters)?.into_iter().map(verdict).collect::<Result<_, _>>()?,
         more: wire::integer(&more)? == 1,
         now: wire::time(wire::integer(&now)?.unsigned_abs())?,
         shard,

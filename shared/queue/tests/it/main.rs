@@ -36,6 +36,7 @@ mod runs;
 mod server;
 mod servers;
 mod silence;
+mod slices;
 mod suspects;
 mod unique;
 mod visits;

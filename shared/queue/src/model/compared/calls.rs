@@ -146,7 +146,11 @@ impl Carried<'_> {
                 let (stale, claims, more) = match read_turn(0, value).map_err(failed)? {
                     session::Answer::Gone => (None, Vec::new(), false),
                     session::Answer::Taken(taken) => {
-                        let (stale, more) = (taken.stale.clone(), taken.more);
+                        if taken.verdicts.contains(&session::Verdict::Again) {
+                            return Err("time passed in a turn although the clock stands still".to_owned());
+                        }
+                        let stale = taken.verdicts.iter().map(|verdict| *verdict == session::Verdict::Stale);
+                        let (stale, more) = (stale.collect::<Vec<_>>(), taken.more);
                         (Some(stale), taken.read().map_err(failed)?.records, more)
                     }
                 };

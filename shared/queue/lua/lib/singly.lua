@@ -1,0 +1,95 @@
+-- Outcomes that say more than that a job is done, and those of jobs whose records hold more than a payload: retries, deaths,
+-- members of batches, follow-ups. Each costs as much as ten plain ones, and a turn may bring many; so they are applied in
+-- slices, and those for which no time is left wait for the next turn.
+local apply_singly
+do
+  local MAX_U16 = 65535
+  -- So much work, in outcomes and follow-ups, is done before anybody looks at the clock.
+  local IN_A_SLICE = 16
+
+  -- Changes the record of a job whose run ended, and notes in `ending` what is to be written.
+  local function apply(id, r, outcome, ending)
+    local verb, use, error = outcome.verb, outcome.use, outcome.error
+    local lane = lane_of(r.lane)
+    if lane then count(lane.queue, 'r', -1) end
+    if r.cancel and (verb == 'R' or verb == 'S' or verb == 'L') then
+      if verb == 'L' then use = '?' end -- nobody said what its run did
+      verb = 'X'
+    end
+    if verb == 'L' then put_by(r) else settle(r, use, outcome.used_at) end
+    if error ~= '' then r.error = error end
+    if verb == 'R' or verb == 'B' then note_attempt(r, error) end
+    if verb == 'D' then
+      if outcome.output ~= '' then r.output = outcome.output end
+      end_record(id, r, COMPLETED)
+      for n = outcome.from, outcome.from + outcome.follow - 1 do
+        ending.follow_ups[#ending.follow_ups + 1] = n
+      end
+    elseif verb == 'B' then
+      end_record(id, r, BURIED)
+    elseif verb == 'X' then
+      end_record(id, r, CANCELLED)
+    else
+      if verb == 'S' then r.snoozes = math.min(r.snoozes + 1, MAX_U16) end
+      if verb ~= 'R' and r.attempt > 0 then r.attempt = r.attempt - 1 end
+      if verb ~= 'L' then r.crashes = 0 end -- a whole run, and its process lives
+      local run = now
+      if verb == 'R' then run = now + outcome.time elseif verb == 'S' then run = outcome.time end
+      if run > now then
+        r.state, r.run = (verb == 'R') and RETRYABLE or SCHEDULED, run
+        local due = ending.due
+        due[#due + 1] = run
+        due[#due + 1] = id
+        if lane then count(lane.queue, string.char(r.state), 1) end
+      else
+        r.state, r.run = AVAILABLE, now
+        local list = verb == 'L' and ending.at_head or ending.at_tail
+        list[#list + 1] = { id, r }
+      end
+      changes(id)
+    end
+    local n = #ending.ids
+    ending.ids[n + 1] = id
+    ending.records[2 * n + 1], ending.records[2 * n + 2] = id, seal_record(r)
+  end
+
+  -- Applies the outcomes at the places `rest`, as far as there is time, but some in any case. Puts a letter in the place of each
+  -- into `answers`, and adds to `claims` how many runs of each ended.
+  function apply_singly(rest, ids, runs, outcomes, items, lane_names, kind_names, claims, answers)
+    local at_head, at_tail, done = {}, {}, 0
+    while done < #rest and (done == 0 or has_time()) do
+      local ending = { ids = {}, records = {}, due = {}, follow_ups = {}, at_head = at_head, at_tail = at_tail }
+      local slice, work = {}, 0
+      while done < #rest and work < IN_A_SLICE do
+        done = done + 1
+        slice[#slice + 1], work = ids[rest[done]], work + 1 + outcomes[rest[done]].follow
+      end
+      local first, numbers = done - #slice, {}
+      for n = 1, #slice do numbers[n] = unpack_from('>I4', runs[rest[first + n]], 7) end
+      load_lanes(numbers)
+      for n, base in ipairs(get_many(JOBS, slice)) do
+        local i = rest[first + n]
+        local r = base and open_record(runs[i])
+        if r and r.epoch == outcomes[i].epoch then
+          local of_claim = claims[sub(runs[i], -WHOSE_LEN)]
+          of_claim.ended, answers[i] = of_claim.ended + 1, 'D'
+          r.raw, r.body = base, payload_at(base)
+          apply(ids[i], r, outcomes[i], ending)
+        end
+      end
+      if #ending.ids > 0 then
+        call_many('HSET', JOBS, ending.records, 400)
+        call_many('HDEL', RUNS, ending.ids, 256)
+      end
+      if #ending.due > 0 then schedule(ending.due) end
+      for from = 1, #ending.follow_ups, 256 do
+        local part = {}
+        for n = from, math.min(from + 255, #ending.follow_ups) do part[#part + 1] = items[ending.follow_ups[n]] end
+        create(part, lane_names, kind_names)
+      end
+    end
+    for n = done + 1, #rest do answers[rest[n]] = 'N' end
+    make_available(at_head, true)
+    make_available(at_tail, false)
+  end
+end
