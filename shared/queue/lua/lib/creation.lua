@@ -133,9 +133,9 @@ local function create(items, lane_names, kind_names, from_outside)
 
   -- From here on only writes.
   if #fresh == 0 and not next(replaced) then return answers end
-  local lane_numbers = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
+  local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
   local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
-  local records, due, by_lane, refs, by_kind = {}, {}, {}, {}, {}
+  local records, due, by_lane, waiting, refs, by_kind = {}, {}, {}, {}, {}, {}
   for _, i in ipairs(fresh) do
     local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i], 1, 11)
     local body = items[i]
@@ -160,9 +160,12 @@ local function create(items, lane_names, kind_names, from_outside)
       count(lane.queue, 's', 1)
     else
       run = now
-      local waiting = by_lane[number]
-      if not waiting then waiting = {}; by_lane[number] = waiting end
-      waiting[#waiting + 1] = id
+      local of_lane = by_lane[number]
+      if not of_lane then
+        of_lane = {}
+        by_lane[number], waiting[#waiting + 1], waiting[#waiting + 2] = of_lane, number, of_lane
+      end
+      of_lane[#of_lane + 1] = id
     end
     records[#records + 1] = id
     records[#records + 1] = pack(HEAD, VERSION, state, flags, keep, kind, number, 0, max, 0, 0, 0, now, run, 0, 0)
@@ -182,7 +185,7 @@ local function create(items, lane_names, kind_names, from_outside)
   for holder, newer in pairs(replaced) do replace(holder, newer[1], newer[2], records, due) end
   call_many('HSET', JOBS, records, 400)
   if #due > 0 then schedule(due) end
-  for number, by in pairs(refs) do call('HINCRBY', LANE_REFS, number, by) end
+  refer(refs, new_lanes)
   for field, id in pairs(taken) do
     local till = till_of[field]
     call('HSET', UNIQUE, field, till and (id .. pack('>I6', till)) or id)
@@ -196,9 +199,7 @@ local function create(items, lane_names, kind_names, from_outside)
     for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
     extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
   end
-  for number, waiting in pairs(by_lane) do
-    count(lane_of(number).queue, 'a', #waiting)
-    push(number, waiting, false)
-  end
+  for i = 1, #waiting, 2 do count(lane_of(waiting[i]).queue, 'a', #waiting[i + 1]) end
+  push_all(waiting)
   return answers
 end

@@ -55,12 +55,17 @@ local function wake(queue)
   end
 end
 
-local function enter_ring(number, lane, at_head)
+-- A tenant's list of lanes of this one's priority is no longer empty.
+local function enter_tenant(lane)
   local queue, tenant, class = lane.queue, lane.tenant, lane.priority
-  if call(at_head and 'LPUSH' or 'RPUSH', k_tenant(queue, tenant, class), number) == 1
-    and call('EXISTS', k_tenant(queue, tenant, (class + 1) % 3), k_tenant(queue, tenant, (class + 2) % 3)) == 0 then
+  if call('EXISTS', k_tenant(queue, tenant, (class + 1) % 3), k_tenant(queue, tenant, (class + 2) % 3)) == 0 then
     if call('RPUSH', k_ring(queue), tenant) == 1 then woken[queue] = true end
   end
+end
+
+local function enter_ring(number, lane, at_head)
+  local key = k_tenant(lane.queue, lane.tenant, lane.priority)
+  if call(at_head and 'LPUSH' or 'RPUSH', key, number) == 1 then enter_tenant(lane) end
 end
 
 -- What operators said of a lane, whatever its priority: paused, weight, and until when its jobs were cancelled.
@@ -90,6 +95,29 @@ local function push(number, ids, at_head)
   if length == #ids then
     count(lane.queue, 'l', 1)
     enter_ring(number, lane)
+  end
+end
+
+-- Appends ids to many lanes, given as a list of number and ids in turn: what enters the same ring enters it at once.
+local function push_all(lists)
+  local entering, keys = {}, {}
+  for i = 1, #lists, 2 do
+    local number, ids = lists[i], lists[i + 1]
+    local lane = lane_of(number)
+    if call_many('RPUSH', k_lane(number), ids, 256) == #ids then
+      count(lane.queue, 'l', 1)
+      local key = k_tenant(lane.queue, lane.tenant, lane.priority)
+      local ring = entering[key]
+      if not ring then
+        ring = { lane = lane }
+        entering[key], keys[#keys + 1] = ring, key
+      end
+      ring[#ring + 1] = number
+    end
+  end
+  for _, key in ipairs(keys) do
+    local ring = entering[key]
+    if call_many('RPUSH', key, ring, 256) == #ring then enter_tenant(ring.lane) end
   end
 end
 

@@ -1,20 +1,40 @@
 -- What every creation of jobs needs: numbers for names, and the lists of newest ids.
--- A table of lanes and one of kinds travel with the batch, so that each name is resolved once.
+-- A table of lanes and one of kinds travel with the batch, so that each name is resolved once. Returns their numbers, and which
+-- of them are new.
 local function numbers_of(names, by_name, by_number, counter)
   local numbers = {}
   for from = 1, #names, 256 do
     local part = call('HMGET', by_name, unpack(names, from, math.min(from + 255, #names)))
     for i = 1, #part do numbers[from + i - 1] = part[i] and tonumber(part[i]) end
   end
+  local by_names, by_numbers, new = {}, {}, {}
   for i = 1, #names do
-    if not numbers[i] then
-      local number = call('HINCRBY', META, counter, 1)
-      call('HSET', by_name, names[i], number)
-      call('HSET', by_number, number, names[i])
-      numbers[i] = number
+    if not numbers[i] then by_names[#by_names + 1], by_names[#by_names + 2] = names[i], i end
+  end
+  if #by_names > 0 then
+    local last = call('HINCRBY', META, counter, #by_names / 2) - #by_names / 2
+    for n = 2, #by_names, 2 do
+      local i, number = by_names[n], last + n / 2
+      numbers[i], new[number] = number, true
+      by_names[n], by_numbers[n - 1], by_numbers[n] = number, number, names[i]
+    end
+    call_many('HSET', by_name, by_names, 400)
+    call_many('HSET', by_number, by_numbers, 400)
+  end
+  return numbers, new
+end
+
+-- So many records more name each of these lanes; the new ones were named by none.
+local function refer(refs, new)
+  local first = {}
+  for number, by in pairs(refs) do
+    if new[number] then
+      first[#first + 1], first[#first + 2] = number, by
+    else
+      call('HINCRBY', LANE_REFS, number, by)
     end
   end
-  return numbers
+  call_many('HSET', LANE_REFS, first, 400)
 end
 
 -- A list of ids, newest first, lives a month longer than the records that its newest entries name can, to the end of that day:

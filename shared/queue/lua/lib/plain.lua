@@ -35,9 +35,9 @@ local function create_plain(at, lane_names, kind_names)
   if refused then return refused end
 
   -- From here on only writes.
-  local lane_numbers = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
+  local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
   local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
-  local records, indexes, done = {}, {}, 0
+  local records, indexes, refs, waiting, order, done = {}, {}, {}, {}, {}, 0
   for _, group in ipairs(groups) do
     local keep, lane_at, kind_at, max, many, from = unpack(group)
     local number, kind = lane_numbers[lane_at], kind_numbers[kind_at]
@@ -63,12 +63,17 @@ local function create_plain(at, lane_names, kind_names)
       index.kinds[kind] = index.kinds[kind] or {}
       add(index.all, fresh)
       add(index.kinds[kind], fresh)
-      call('HINCRBY', LANE_REFS, number, n)
+      if not refs[number] then order[#order + 1], waiting[number] = number, {} end
+      refs[number] = (refs[number] or 0) + n
+      add(waiting[number], fresh)
       count(lane.queue, 'a', n)
-      push(number, fresh, false)
     end
   end
   if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  refer(refs, new_lanes)
+  local lists = {}
+  for i, number in ipairs(order) do lists[2 * i - 1], lists[2 * i] = number, waiting[number].own or waiting[number].only end
+  push_all(lists)
   for tenant, index in pairs(indexes) do
     for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list.own or list.only, 1000, index.till) end
     extend_list(k_index(tenant, '*'), index.all.own or index.all.only, 10000, index.till)
