@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod attachments;
 pub mod batches;
 pub mod dead_letters;
 pub mod jobs;
@@ -32,6 +33,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(products::router())
         .merge(quotes::router())
         .merge(mails::router())
+        .merge(attachments::router())
         .merge(threads::router())
         .merge(messages::router())
 }

@@ -24,6 +24,7 @@ mod m20261121_000014_dead_letter_indexes;
 mod m20261121_000015_dead_letter_histories;
 mod m20261121_000016_google_accounts;
 mod m20261121_000017_mailbox_watches;
+mod m20261121_000018_attachments;
 mod m20261121_000020_quote_life;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000015_dead_letter_histories::Migration),
             Box::new(m20261121_000016_google_accounts::Migration),
             Box::new(m20261121_000017_mailbox_watches::Migration),
+            Box::new(m20261121_000018_attachments::Migration),
             Box::new(m20261121_000020_quote_life::Migration),
         ]
     }

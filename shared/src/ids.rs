@@ -81,6 +81,8 @@ ids! {
     ThreadId = "thread",
     /// A mail that came in; derived from (account, dedupe key).
     MailId = "mail",
+    /// A file that came with a mail; derived from (mail, place in it).
+    AttachmentId = "attachment",
     /// A quote; derived from the mail that asked for it.
     QuoteId = "quote",
     /// An outgoing message in the send ledger; derived from what it is, such as (quote, revision).
@@ -105,6 +107,13 @@ impl MailId {
     /// The record of one mail in one mailbox.
     pub fn of(account: AccountId, dedupe_key: &str) -> Self {
         Self::derived(&[&account.to_string(), dedupe_key])
+    }
+}
+
+impl AttachmentId {
+    /// The record of one attachment; places in a mail count from 1.
+    pub fn of(mail: MailId, position: usize) -> Self {
+        Self::derived(&[&mail.to_string(), &position.to_string()])
     }
 }
 

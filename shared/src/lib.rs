@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod attachments;
 pub mod clock;
 pub mod config;
 pub mod database;

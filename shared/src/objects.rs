@@ -89,6 +89,11 @@ pub fn raw_mail_key(tenant: TenantId, account: AccountId, mail: MailId) -> Strin
     format!("{tenant}/mail/{account}/{mail}.eml")
 }
 
+/// Where an attachment of a mail is kept, by its content: the same file twice in a mail is kept once.
+pub fn attachment_key(tenant: TenantId, mail: MailId, sha256: &str) -> String {
+    format!("{tenant}/attachments/{mail}/{sha256}")
+}
+
 /// Where the PDF of a quote's revision is kept.
 pub fn quote_pdf_key(tenant: TenantId, quote: QuoteId, revision: u32) -> String {
     format!("{tenant}/quotes/{quote}/{revision}.pdf")

@@ -1,6 +1,7 @@
 use crate::{
     accounts::{AccountEvents, Accounts},
     api_keys::ApiKeys,
+    attachments::Attachments,
     clock::Clock,
     database::Database,
     dead_letters::DeadLetters,
@@ -27,6 +28,7 @@ pub struct Stores {
     pub grants: Grants,
     pub consents: Consents,
     pub mail: Mail,
+    pub attachments: Attachments,
     pub products: Products,
     pub quotes: Quotes,
     pub messages: Messages,
@@ -49,6 +51,7 @@ impl Stores {
             grants: Grants::new(database(), clock(), keys.clone()),
             consents: Consents::new(database(), clock(), keys),
             mail: Mail::new(database(), clock()),
+            attachments: Attachments::new(database(), clock()),
             products: Products::new(database(), clock()),
             quotes: Quotes::new(database(), clock()),
             messages: Messages::new(database(), clock()),

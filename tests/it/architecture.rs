@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
+const DOCUMENTS: &str = "postrider-documents";
 const QUEUE: &str = "postrider-queue";
 const SHARED: &str = "postrider-shared";
 const MIGRATION: &str = "postrider-migration";
@@ -29,7 +30,12 @@ const RULES: &[Rule] = &[
         because: "shared is what the processes agree on, so it knows none of them",
     },
     Rule { name: "postrider-api", may_use: &[SHARED, QUEUE], because: BINARY },
-    Rule { name: "postrider-worker", may_use: &[SHARED, QUEUE], because: BINARY },
+    Rule { name: "postrider-worker", may_use: &[SHARED, QUEUE, DOCUMENTS], because: BINARY },
+    Rule {
+        name: DOCUMENTS,
+        may_use: &[],
+        because: "it reads hostile bytes in a child process that has nothing else to lose",
+    },
     Rule { name: "postrider-scheduler", may_use: &[SHARED, QUEUE], because: BINARY },
     Rule {
         name: MIGRATION,

@@ -27,6 +27,7 @@ mod batches;
 mod bench;
 mod configuration;
 mod dead_letters;
+mod documents;
 mod extract_request;
 mod gmail_accounts;
 mod harness;

@@ -24,6 +24,7 @@ pub mod certificate;
 pub mod client;
 pub mod database;
 pub mod disk;
+pub mod documents;
 pub mod dovecot;
 pub mod mails;
 pub mod network;

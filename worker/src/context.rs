@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{Claimed, JobId, JobKind, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
+use postrider_shared::attachments::Attachments;
 use postrider_shared::clock::Clock;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
 use postrider_shared::google::{Consents, Grants};
@@ -23,6 +24,7 @@ use postrider_shared::tenants::Tenants;
 use postrider_shared::watches::Watches;
 
 use crate::access::AccessTokens;
+use crate::documents::Documents;
 use crate::lease::JobLease;
 use crate::memory::Memory;
 use crate::providers::google::Google;
@@ -45,6 +47,7 @@ pub struct Services {
     pub accounts: Accounts,
     pub products: Products,
     pub mail: Mail,
+    pub attachments: Attachments,
     pub quotes: Quotes,
     pub messages: Messages,
     pub dead_letters: DeadLetters,
@@ -52,6 +55,7 @@ pub struct Services {
     pub watches: Watches,
     pub objects: Objects,
     pub mail_memory: Memory,
+    pub documents: Documents,
     pub llm: Arc<Llm>,
     /// Google's OAuth endpoints; absent where there are no Google accounts.
     pub google: Option<Arc<Google>>,
@@ -80,12 +84,14 @@ impl Services {
             accounts: stores.accounts,
             products: stores.products,
             mail: stores.mail,
+            attachments: stores.attachments,
             quotes: stores.quotes,
             messages: stores.messages,
             redriver: Redriver::new(stores.dead_letters.clone(), queue.clone()),
             dead_letters: stores.dead_letters,
             watches: stores.watches,
             mail_memory: Memory::new(MAIL_MEMORY),
+            documents: Documents::default(),
             llm: Arc::new(llm),
             dialer: Dialer::default(),
             run_ledger: Arc::new(RunLedger::default()),

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod context;
 pub mod dispatch;
+pub mod documents;
 pub mod extraction;
 pub mod jobs;
 mod lease;

@@ -3,6 +3,7 @@
 //! Mail comes from strangers, so everything here is bounded and nothing fails: whatever cannot be read is missing
 //! from the result, and the reason is in [`Mail::unreadable`].
 
+mod attached;
 mod automatic;
 mod html;
 mod ids;
@@ -13,6 +14,7 @@ use chrono::{DateTime, Utc};
 use mail_parser::{Address, Message, MessageParser};
 use postrider_queue::Stop;
 
+pub use self::attached::{Attached, File, MOST_ATTACHMENTS};
 pub use self::quoted::{Split, split};
 
 /// Characters of text that are kept of one mail, and so the most a language model is shown.
@@ -62,7 +64,7 @@ impl Mail {
             subject: message.subject().map(line).unwrap_or_default(),
             sent_at: sent_at(&message),
             automatic: automatic::reason(&message),
-            unreadable: text.is_empty().then_some("the mail has no readable text"),
+            unreadable: (text.is_empty() && !attached::any(&message)).then_some("the mail has no readable text"),
             text,
         };
         if mail.references.len() > MAX_REFERENCES {

@@ -14,6 +14,7 @@ use postrider_shared::objects::Objects;
 use postrider_shared::stores::Stores;
 use postrider_shared::telemetry;
 use postrider_worker::context::Services;
+use postrider_worker::documents;
 use postrider_worker::jobs;
 use postrider_worker::providers::google::Google;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
@@ -27,8 +28,15 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Questions to the language model per minute and process; the provider's own limits come on top.
 const LLM_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not zero");
 
+fn main() -> ExitCode {
+    if documents::is_child() {
+        return documents::serve();
+    }
+    work()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn work() -> ExitCode {
     match run(quarantine::is_child()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -16,6 +16,9 @@ use postrider_queue::{CapUse, Outcome, Stop};
 use tokio::sync::watch;
 
 use self::attendance::{Ended, attend};
+pub(crate) use self::child::program;
+#[cfg(target_os = "linux")]
+pub(crate) use self::service::bind_to_parent;
 pub use self::service::{ServiceError, is_child, serve};
 use crate::context::JobContext;
 use crate::dispatch::{asked, overdue};

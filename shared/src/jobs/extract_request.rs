@@ -17,8 +17,8 @@ pub struct ExtractRequest {
 impl Job for ExtractRequest {
     const KIND: JobKind = JobKind::new("extract_request");
     const QUEUE: QueueName = Queue::Extraction.name();
-    /// Longer than the longest `LLM_TIMEOUT_SECONDS`, which ends a slow answer in an orderly way.
-    const TIMEOUT: Duration = Duration::from_mins(11);
+    /// Longer than reading the attachments and the longest `LLM_TIMEOUT_SECONDS`, which ends a slow answer in an orderly way.
+    const TIMEOUT: Duration = Duration::from_mins(13);
 
     fn unique_key(&self) -> Option<UniqueKey> {
         Some(self.mail_id.to_string().into())

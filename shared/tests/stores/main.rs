@@ -4,6 +4,7 @@
 #![expect(clippy::similar_names, reason = "begin and begun, redriver and redriven: the names are the vocabulary's")]
 
 mod access;
+mod attachments;
 mod dead_letters;
 mod mail;
 mod messages;

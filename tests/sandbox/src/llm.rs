@@ -24,7 +24,9 @@ pub mod rules;
 mod trouble;
 
 pub use log::{LlmLog, Served};
-pub use request::{Answer, Dimension, Earlier, Intent, Item, Mail, Material, Measure, Product, QuoteRequest};
+pub use request::{
+    Answer, Attachment, Dimension, Earlier, Intent, Item, Mail, Material, Measure, Product, QuoteRequest,
+};
 
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 

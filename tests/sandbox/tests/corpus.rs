@@ -64,7 +64,7 @@ fn squeezed(text: &str) -> String {
 }
 
 fn ask(path: &Path, earlier: Vec<Earlier>) -> (Answer, Mail) {
-    let request = QuoteRequest { products: products(), earlier, mail: mail(path) };
+    let request = QuoteRequest { products: products(), earlier, mail: mail(path), attachments: Vec::new() };
     (answer(&request), request.mail)
 }
 

@@ -1,6 +1,7 @@
 //! Reads a recorded mail with the language model and makes of it what it is: a draft quote, a quote for a person to
 //! look at, or nothing.
 
+mod attachments;
 mod question;
 mod verdict;
 
@@ -31,12 +32,14 @@ impl Handler for ExtractRequest {
             MailState::Extracted => return follow(ctx, &ctx.quotes.get(tenant, QuoteId::of(record.id)).await?),
             MailState::Ignored | MailState::Failed => return Ok(Done::with(json!({ "mail": record.state }))),
         }
-        let mail = parsed(ctx, &record).await?;
+        let raw = ctx.objects.get(&record.raw_key).await?;
+        let mail = parsed(ctx, &record, raw.clone()).await?;
         if let Some(reason) = never_answered(ctx, tenant, &record, &mail).await? {
             let reading = Reading { intent: Some(Intent::NotARequest), ..Reading::default() };
             return ignore(ctx, tenant, &record, reading, &reason).await;
         }
-        let material = Material::gather(ctx, tenant, &record, mail).await?;
+        let files = attachments::gather(ctx, tenant, &record, raw).await?;
+        let material = Material::gather(ctx, tenant, &record, mail, files).await?;
         let verdict = match ctx.llm.ask(&material.question()).await {
             Ok(answer) => verdict::of(&material, &answer),
             Err(error) if for_a_person(&error, ctx.job.attempt) => verdict::unread(&material, &error),
@@ -51,9 +54,9 @@ impl Handler for ExtractRequest {
     }
 }
 
-async fn parsed(ctx: &Context, record: &InboundMail) -> Result<Mail, Stop> {
+async fn parsed(ctx: &Context, record: &InboundMail, raw: bytes::Bytes) -> Result<Mail, Stop> {
     let _memory = ctx.mail_memory.reserve(record.size.unsigned_abs()).await;
-    Mail::parse_apart(ctx.objects.get(&record.raw_key).await?).await
+    Mail::parse_apart(raw).await
 }
 
 /// Machines and ourselves: answering either begins a conversation that never ends.

@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::answer::{Answer, AnsweredDimension, AnsweredItem, Intent};
 pub use self::error::LlmError;
 use self::gate::Gate;
-pub use self::request::{Earlier, KnownDimension, KnownMaterial, KnownProduct, MailText, Question};
+pub use self::request::{Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question};
 use self::transport::{HttpFailure, Transport};
 use super::transport::Trust;
 

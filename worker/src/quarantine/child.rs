@@ -104,6 +104,6 @@ fn attend(mut child: Started, killed: &AtomicBool) -> io::Result<ExitStatus> {
 }
 
 /// On Linux the very program that runs, even if its file was replaced meanwhile.
-fn program() -> io::Result<PathBuf> {
+pub(crate) fn program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
 }

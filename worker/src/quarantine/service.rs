@@ -39,8 +39,9 @@ pub fn is_child() -> bool {
     true
 }
 
+/// Ends this process with its parent, or at once if that is gone, and before it if memory runs out.
 #[cfg(target_os = "linux")]
-fn bind_to_parent(parent: &str) {
+pub(crate) fn bind_to_parent(parent: &str) {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
     let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();

@@ -10,6 +10,8 @@ pub struct QuoteRequest {
     #[serde(default)]
     pub earlier: Vec<Earlier>,
     pub mail: Mail,
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +67,16 @@ pub struct Mail {
 
 fn text_or_null<'de, D: serde::Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     Ok(Option::<String>::deserialize(input)?.unwrap_or_default())
+}
+
+/// A file that came with the mail.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    pub name: String,
+    pub kind: Option<String>,
+    pub text: Option<String>,
+    pub not_read: Option<String>,
 }
 
 /// The answer; every field is present, as a strict schema wants it.

@@ -20,6 +20,7 @@ mod number;
 mod phrases;
 mod quantity;
 mod reader;
+mod table;
 mod text;
 mod token;
 mod unit;
@@ -38,6 +39,11 @@ pub fn answer(request: &QuoteRequest) -> Answer {
         if named.iter().any(|item| item.quantity.is_some()) {
             items = named;
         }
+    }
+    for text in request.attachments.iter().filter_map(|attachment| attachment.text.as_deref()) {
+        let (rest, rows) = table::items(request, text, body.language);
+        items.extend(rows);
+        items.extend(items_of_products(&Reader::in_language(request, &rest, body.language)));
     }
     let intent = intent::intent(request, &body, &items);
     if intent == Intent::NotARequest || intent == Intent::FollowUp {

@@ -1,25 +1,34 @@
 //! What is known when the model is asked, and the question made of it.
 
 use postrider_queue::Stop;
+use postrider_shared::attachments::{Attachment, AttachmentState};
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::InboundMail;
 use postrider_shared::products::Product;
 use postrider_shared::tenants::Tenant;
 
+use super::attachments::Files;
 use crate::context::Context;
 use crate::mail::{Mail, Split, split};
-use crate::providers::llm::{Earlier, KnownDimension, KnownMaterial, KnownProduct, MailText, Question};
+use crate::providers::llm::{
+    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question,
+};
 
 /// Earlier mails of a thread that are shown.
 const EARLIER: u64 = 5;
 /// Characters of each.
 const SUMMARY_CHARS: usize = 1_000;
+/// Characters of all attachments of a mail together; a row or line is shown whole or not at all.
+pub(super) const FILE_CHARS: usize = 40_000;
 
 /// A mail with all that belongs to reading it.
 pub(super) struct Material {
     pub(super) tenant: Tenant,
     pub(super) record: InboundMail,
     pub(super) mail: Mail,
+    pub(super) files: Files,
+    /// What is shown of each of them.
+    excerpts: Vec<String>,
     /// What the mail newly says.
     pub(super) text: String,
     pub(super) products: Vec<Product>,
@@ -33,9 +42,12 @@ impl Material {
         tenant: TenantId,
         record: &InboundMail,
         mail: Mail,
+        files: Files,
     ) -> Result<Self, Stop> {
         let Split { new, quoted: _ } = split(&mail.text, mail.is_reply());
         Ok(Self {
+            excerpts: files.excerpts(FILE_CHARS),
+            files,
             tenant: ctx.tenants.get(tenant).await?,
             products: ctx.products.offered(tenant).await?,
             earlier: ctx.mail.earlier(tenant, record.thread_id, record.created_at, EARLIER).await?,
@@ -57,12 +69,30 @@ impl Material {
                 text: &self.text,
                 is_reply: self.mail.is_reply(),
             },
+            attachments: self
+                .files
+                .known
+                .iter()
+                .zip(&self.excerpts)
+                .map(|(file, text)| attachment(file, text))
+                .collect(),
         }
+    }
+
+    /// What of the mail's files nobody saw, one sentence each.
+    pub(super) fn unseen(&self) -> Vec<String> {
+        let mut unseen = self.files.problems();
+        let whole =
+            self.files.known.iter().map(|file| file.text.lines().map(|line| line.chars().count() + 1).sum::<usize>());
+        if whole.sum::<usize>() > FILE_CHARS {
+            unseen.push(format!("the attachments have more than {FILE_CHARS} characters, so not all was read"));
+        }
+        unseen
     }
 
     /// What an excerpt may be taken from.
     pub(super) fn shown(&self) -> String {
-        format!("{}\n{}", self.mail.subject, self.text)
+        format!("{}\n{}\n{}", self.mail.subject, self.text, self.excerpts.join("\n"))
     }
 }
 
@@ -88,6 +118,16 @@ fn known(product: &Product) -> KnownProduct<'_> {
             .map(|material| KnownMaterial { code: &material.code, name: &material.name, aliases: &material.aliases })
             .collect(),
         unit_label: &product.unit_label,
+    }
+}
+
+fn attachment<'a>(file: &'a Attachment, text: &'a str) -> KnownAttachment<'a> {
+    let is_read = file.state == AttachmentState::Read;
+    KnownAttachment {
+        name: &file.name,
+        kind: file.kind.as_deref(),
+        text: is_read.then_some(text),
+        not_read: if is_read { None } else { Some(file.reason.as_deref().unwrap_or("it is a picture")) },
     }
 }
 

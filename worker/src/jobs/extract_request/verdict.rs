@@ -48,6 +48,7 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
         llm::Intent::NewRequest | llm::Intent::NotARequest | llm::Intent::FollowUp | llm::Intent::Duplicate => {}
     }
     let mut checked = extraction::check(answer, &material.shown(), &material.products);
+    checked.problems.extend(material.unseen());
     checked.problems.extend(unanswerable(material));
     let review = checked.reason();
     Verdict::Quote(Box::new(NewQuote {
@@ -64,6 +65,7 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
 /// A mail the model could not or would not read, for a person.
 pub(super) fn unread(material: &Material, error: &LlmError) -> Verdict {
     let mut reasons = vec![error.to_string()];
+    reasons.extend(material.unseen());
     reasons.extend(unanswerable(material));
     Verdict::Quote(Box::new(NewQuote {
         extraction: json!({ "error": error.to_string() }),

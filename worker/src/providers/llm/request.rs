@@ -9,6 +9,8 @@ pub struct Question<'a> {
     pub products: Vec<KnownProduct<'a>>,
     pub earlier: Vec<Earlier<'a>>,
     pub mail: MailText<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<KnownAttachment<'a>>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -33,6 +35,18 @@ pub struct KnownMaterial<'a> {
     pub code: &'a str,
     pub name: &'a str,
     pub aliases: &'a [String],
+}
+
+/// A file that came with the mail.
+#[derive(Debug, Clone, Serialize)]
+pub struct KnownAttachment<'a> {
+    pub name: &'a str,
+    /// What it is, if that is known.
+    pub kind: Option<&'a str>,
+    /// What is in it, a table's rows as lines with ` | ` between the cells; bounded by the caller.
+    pub text: Option<&'a str>,
+    /// Why there is no text.
+    pub not_read: Option<&'a str>,
 }
 
 /// An earlier mail of the same thread, shortened.

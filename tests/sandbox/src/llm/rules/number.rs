@@ -37,6 +37,15 @@ pub(super) fn at(tokens: &[Token], language: &str, used: Use) -> Option<Found> {
     }
 }
 
+/// How many, written in digits: `1.000` is a thousand.
+pub(super) fn plain_count(text: &str) -> Option<String> {
+    let number = text.bytes().next().is_some_and(|first| first.is_ascii_digit());
+    plain(text, Use::Count)
+        .filter(|_| number)
+        .map(|value| tidy(&value))
+        .filter(|value| value.parse::<Decimal>().is_ok())
+}
+
 /// `1 200` where thousands are grouped by spaces; elsewhere two numbers stay two.
 fn grouped(tokens: &[Token], language: &str) -> (String, usize) {
     let first = &tokens[0].text;

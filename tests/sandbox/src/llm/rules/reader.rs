@@ -26,7 +26,12 @@ impl<'a> Reader<'a> {
     pub(super) fn new(request: &'a QuoteRequest, text: &'a str) -> Self {
         let lines = text::own_lines(text);
         let all: Vec<Token> = lines.iter().flat_map(|line| tokens_of_line(line.text, line.start)).collect();
-        let language = language::detect(&all);
+        Self::in_language(request, text, language::detect(&all))
+    }
+
+    /// A text that is too short to tell its language.
+    pub(super) fn in_language(request: &'a QuoteRequest, text: &'a str, language: &'static str) -> Self {
+        let lines = text::own_lines(text);
         let names = mention::product_names(&request.products);
         let opens_item =
             |tokens: &[Token]| unit::counts_at_start(tokens, &mention::find(tokens, 0, tokens.len(), &names, language));
