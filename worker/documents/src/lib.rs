@@ -8,6 +8,7 @@
 //! child of its own with limits of memory and time.
 
 mod archive;
+mod compound;
 mod delimited;
 mod document;
 mod encoding;

@@ -1,4 +1,4 @@
-//! OpenDocument sheets, read by hand: calamine forgets which cells were merged, and repeats a cell as often as the file says.
+//! `OpenDocument` sheets, read by hand: calamine forgets which cells were merged, and repeats a cell as often as the file says.
 
 use crate::document::{Block, Document, line};
 use crate::error::ReadError;

@@ -39,9 +39,9 @@ pub(crate) fn read(content: &[u8]) -> Result<Document, ReadError> {
         let (width, height) = page.render_dimensions();
         let area = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
         let transform = page.initial_transform(true).to_kurbo();
-        let mut context = Context::new(transform, area, &cache, pdf.xref(), settings);
+        let mut drawing = Context::new(transform, area, &cache, pdf.xref(), settings);
         let mut reader = PageReader { area, ..PageReader::default() };
-        interpret_page(page, &mut context, &mut reader);
+        interpret_page(page, &mut drawing, &mut reader);
         let text = reader.layout.text();
         if text.is_empty() {
             if reader.pictures {

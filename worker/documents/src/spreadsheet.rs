@@ -11,7 +11,7 @@ use crate::document::{Block, Document, line};
 use crate::error::ReadError;
 use crate::kind::Kind;
 use crate::sheet::{Budget, Merged, Sparse};
-use crate::{archive, limits};
+use crate::{archive, compound, limits};
 
 /// Read cell by cell: a sheet may claim a billion of them and have two.
 pub(crate) fn xlsx(content: &[u8]) -> Result<Document, ReadError> {
@@ -41,6 +41,7 @@ pub(crate) fn xlsx(content: &[u8]) -> Result<Document, ReadError> {
 }
 
 pub(crate) fn xls(content: &[u8]) -> Result<Document, ReadError> {
+    compound::checked(content)?;
     let mut workbook = Xls::new(Cursor::new(content)).map_err(|error| match error {
         XlsError::Password => ReadError::Encrypted,
         other => ReadError::broken(other),

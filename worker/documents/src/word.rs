@@ -34,7 +34,7 @@ pub(crate) fn read(content: &[u8]) -> Result<Document, ReadError> {
 /// A table under way.
 #[derive(Default)]
 struct Rows {
-    rows: Vec<Vec<String>>,
+    done: Vec<Vec<String>>,
     row: Vec<String>,
     cell: String,
     span: usize,
@@ -99,7 +99,7 @@ impl Body {
             "w:tr" => {
                 if let Some(table) = self.tables.last_mut() {
                     let row = std::mem::take(&mut table.row);
-                    self.budget.take(&mut table.rows, row);
+                    self.budget.take(&mut table.done, row);
                 }
             }
             "w:tbl" => self.end_table(),
@@ -141,7 +141,7 @@ impl Body {
         let mut cell = line(&std::mem::take(&mut table.cell), limits::CELL_CHARS);
         if table.goes_on
             && cell.is_empty()
-            && let Some(above) = table.rows.last().and_then(|row| row.get(table.row.len()))
+            && let Some(above) = table.done.last().and_then(|row| row.get(table.row.len()))
         {
             cell.clone_from(above);
         }
@@ -154,7 +154,7 @@ impl Body {
 
     fn end_table(&mut self) {
         let Some(mut table) = self.tables.pop() else { return };
-        for row in &mut table.rows {
+        for row in &mut table.done {
             // A heading over the whole width stays one.
             if row.len() > 1 && row.iter().all(|cell| cell == &row[0]) {
                 row.truncate(1);
@@ -163,11 +163,11 @@ impl Body {
         match self.tables.last_mut() {
             // A table in a cell is part of its text.
             Some(outer) => {
-                let inner: Vec<String> = table.rows.iter().map(|row| row.join(" ")).collect();
+                let inner: Vec<String> = table.done.iter().map(|row| row.join(" ")).collect();
                 outer.cell.push_str(&inner.join(" "));
             }
-            None if table.rows.is_empty() => {}
-            None => self.blocks.push(Block::Table(Table { name: None, rows: table.rows })),
+            None if table.done.is_empty() => {}
+            None => self.blocks.push(Block::Table(Table { name: None, rows: table.done })),
         }
     }
 

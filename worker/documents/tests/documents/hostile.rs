@@ -6,7 +6,7 @@ use postrider_documents::{Document, ReadError, limits, read};
 use crate::archives::{archive, document, with};
 
 /// Unoptimised, on a busy machine.
-const IN_TIME: Duration = Duration::from_secs(60);
+const IN_TIME: Duration = Duration::from_secs(20);
 const SHEET: &str = "xl/worksheets/sheet1.xml";
 
 fn read_in_time(content: &[u8], name: &str) -> Result<Document, ReadError> {
@@ -31,7 +31,7 @@ fn a_zip_bomb_is_refused_before_it_is_unpacked() {
     let bomb = archive(&[("word/document.xml", &zeros)]);
     assert!(bomb.len() < 1024 * 1024);
     assert!(matches!(read_in_time(&bomb, "a.docx"), Err(ReadError::TooLarge(_))));
-    let half = &zeros[..zeros.len() / 2 + 1];
+    let half = &zeros[..=zeros.len() / 2];
     let bomb = archive(&[("xl/workbook.xml", b"<workbook/>"), ("xl/media/1.bin", half), ("xl/media/2.bin", half)]);
     assert!(matches!(read_in_time(&bomb, "a.xlsx"), Err(ReadError::TooLarge(_))));
 }

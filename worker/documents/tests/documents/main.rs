@@ -1,6 +1,7 @@
-//! Files that were made to do harm: each is read in bounded time, to an answer.
+//! Files that were made to do harm, and files that were broken by chance. Each is read in bounded time, to an answer.
 
 #![expect(clippy::unwrap_used, reason = "in a test, what was not expected ends it")]
 
 mod archives;
 mod hostile;
+mod mutated;
