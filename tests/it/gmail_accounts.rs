@@ -63,7 +63,11 @@ async fn all_are_sent_once(platform: &Platform, office: &Office, count: usize) {
     }
 }
 
-on_both_databases!(a_mailbox_is_connected_read_answered_and_given_back);
+on_both_databases!(
+    a_mailbox_is_connected_read_answered_and_given_back,
+    sixty_four_sends_on_an_expired_token_renew_it_once,
+    a_revoked_grant_stops_the_mailbox_after_one_call_and_loses_nothing,
+);
 
 async fn a_mailbox_is_connected_read_answered_and_given_back(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
@@ -90,9 +94,8 @@ async fn a_mailbox_is_connected_read_answered_and_given_back(database: DatabaseK
     platform.finish().await;
 }
 
-#[tokio::test]
-async fn sixty_four_sends_on_an_expired_token_renew_it_once() {
-    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
+async fn sixty_four_sends_on_an_expired_token_renew_it_once(database: DatabaseKind) {
+    let platform = Platform::with(database).workers(2).start().await;
     order(&platform, Orders { expires_in: 5, ..Orders::default() }).await;
     let office = office(&platform, json!({ "daily_cap": 0 })).await;
     replies_wait(&platform, &office, 64).await;
@@ -111,9 +114,8 @@ async fn sixty_four_sends_on_an_expired_token_renew_it_once() {
     platform.finish().await;
 }
 
-#[tokio::test]
-async fn a_revoked_grant_stops_the_mailbox_after_one_call_and_loses_nothing() {
-    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
+async fn a_revoked_grant_stops_the_mailbox_after_one_call_and_loses_nothing(database: DatabaseKind) {
+    let platform = Platform::with(database).workers(2).start().await;
     let office = office(&platform, json!({ "daily_cap": 0 })).await;
     replies_wait(&platform, &office, 12).await;
     platform.sandbox().client().revoke_grants(ADDRESS).await.unwrap();
@@ -199,6 +201,7 @@ async fn troubles_of_googles_token_endpoint_stop_no_mailbox() {
     cap(&office, 250).await;
     all_are_sent_once(&platform, &office, 3).await;
     assert_eq!(calls(&platform).await.refresh - before, 3);
+    assert_eq!(office.in_state("active").await["login_problem"], Value::Null, "it is over");
     assert_eq!(office.events().await.len(), 1);
     platform.finish().await;
 }
@@ -276,4 +279,27 @@ async fn a_consent_that_took_too_long_is_over_under_faketime() {
     platform.time().unwrap().set(start + Duration::from_secs(3_601));
     platform.consents(&consent).await.problem(410, "consent-expired");
     platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_client_secret_is_told_and_stops_no_mailbox() {
+    let platform = Platform::start().await;
+    let office = office(&platform, json!({ "daily_cap": 0 })).await;
+    replies_wait(&platform, &office, 3).await;
+    let wrong = Trouble { status: 401, error: "invalid_client".into(), times: 1, delay_ms: 0, retry_after: None };
+    order(&platform, Orders { troubles: vec![wrong], ..Orders::default() }).await;
+    platform.sandbox().client().expire_tokens(ADDRESS).await.unwrap();
+    let before = calls(&platform).await.refresh;
+    cap(&office, 250).await;
+    let path = format!("/v1/accounts/{}", office.account_id);
+    let account = eventually("the mistake to be told", || async {
+        let account = office.api.get(&path).await.ok();
+        account["login_problem"].is_string().then_some(account)
+    })
+    .await;
+    assert!(account["login_problem"].as_str().unwrap().contains("invalid_client"), "{account}");
+    assert_eq!(account["state"], "active", "it is not the owner's to mend");
+    assert_eq!(calls(&platform).await.refresh - before, 1);
+    assert!(platform.sandbox().accepted().await.is_empty());
+    platform.abandon("its messages wait for a minute until Google is asked again");
 }

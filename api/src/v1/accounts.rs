@@ -81,6 +81,9 @@ pub struct Account {
     state: AccountState,
     /// Why it is paused, or what its owner has to consent again for.
     pause_reason: Option<String>,
+    /// Why the access token of a Google account could not be renewed the last time, although its grant may be good: Google was
+    /// away, or the installation's OAuth client is not accepted. What is to be read and sent waits. Shown when one account is asked for.
+    login_problem: Option<String>,
     /// Its provider's own sending limit was reached: mail is read, and nothing is sent before this time. Resuming the account
     /// tries again at once. A time that has passed means nothing.
     limited_until: Option<DateTime<Utc>>,
@@ -113,6 +116,7 @@ impl From<accounts::Account> for Account {
             poll_interval_seconds: row.poll_interval_seconds,
             state: row.state,
             pause_reason: row.pause_reason,
+            login_problem: None,
             limited_until: row.limited_until,
             connected_at: row.connected_at,
             created_at: row.created_at,
@@ -166,7 +170,9 @@ async fn list(
     security(("api_key" = ["viewer"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<Json<Account>> {
-    Ok(Json(app.stores().accounts.get(tenant, id).await?.into()))
+    let account = app.stores().accounts.get(tenant, id).await?;
+    let login_problem = app.stores().grants.problems(tenant, &[id]).await?.remove(&id);
+    Ok(Json(Account { login_problem, ..account.into() }))
 }
 
 /// Change an account. A new password replaces the old one.

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
 use secrecy::SecretString;
@@ -35,6 +37,18 @@ impl Grants {
 
     pub async fn get(&self, tenant: TenantId, account: AccountId) -> Result<Option<Grant>, StoreError> {
         Ok(Entity::find().filter(own(tenant, account)).one(self.database.reader()).await?)
+    }
+
+    /// Why the access tokens of these accounts could not be renewed the last time, where that is so.
+    pub async fn problems(
+        &self,
+        tenant: TenantId,
+        accounts: &[AccountId],
+    ) -> Result<HashMap<AccountId, String>, StoreError> {
+        let theirs = Column::AccountId.is_in(accounts.iter().copied());
+        let select = Entity::find().filter(Column::TenantId.eq(tenant)).filter(theirs);
+        let rows = select.filter(Column::Problem.is_not_null()).all(self.database.reader()).await?;
+        Ok(rows.into_iter().filter_map(|row| Some((row.account_id, row.problem?))).collect())
     }
 
     /// One of the grant's tokens, in the clear; `None` if there is none.
