@@ -276,7 +276,7 @@ async fn a_consent_that_took_too_long_is_over_under_faketime() {
     let api = platform.tenant("Lindner").await;
     let google = platform.sandbox().client();
     let (_, consent) = platform.google_account(&api, google, ADDRESS, json!({})).await;
-    platform.time().unwrap().set(start + Duration::from_secs(3_601));
+    platform.time().unwrap().set(start + Duration::from_mins(70));
     platform.consents(&consent).await.problem(410, "consent-expired");
     platform.finish().await;
 }
