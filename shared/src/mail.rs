@@ -5,15 +5,17 @@ mod dedupe;
 mod new_mail;
 mod record;
 mod row;
+mod sighting;
 mod store;
 pub(crate) mod thread;
 
-pub use cursor::{Model as MailboxCursor, Opened};
+pub use cursor::{Model as MailboxCursor, Numbering, Opened};
 pub use dedupe::dedupe_key;
 pub use new_mail::NewMail;
 pub use record::Recorded;
 pub use row::Model as InboundMail;
 pub(crate) use row::{ActiveModel, Column, Entity};
+pub use sighting::Sighting;
 pub use store::{Mail, Settled};
 pub(crate) use store::{find, settle};
 pub use thread::Model as Thread;

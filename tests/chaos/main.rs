@@ -7,6 +7,7 @@ mod clients;
 mod failover;
 mod jobs;
 mod mailbox_cap;
+mod mailbox_churn;
 mod pipeline_kill;
 mod poison;
 mod redis_kill;
@@ -69,6 +70,8 @@ enum Scenario {
     Caps,
     /// Several workers, one of them killed, and a mailbox with a small cap.
     MailboxCap,
+    /// A mailbox of a Dovecot is numbered anew, expunged, restored, away, and our place in it forgotten, while mail comes in.
+    MailboxChurn,
     /// A sender of `caps`, which starts it.
     #[value(hide = true)]
     CapsSender,
@@ -93,6 +96,7 @@ async fn main() -> ExitCode {
         Scenario::RedisOutage => redis_outage::run(seed, short).await,
         Scenario::Caps => caps::run(seed, short).await,
         Scenario::MailboxCap => mailbox_cap::run(seed, short).await,
+        Scenario::MailboxChurn => mailbox_churn::run(seed, short).await,
         Scenario::CapsSender => {
             caps::sender::run(&arguments.redis, &arguments.provider).await;
             return ExitCode::SUCCESS;

@@ -174,6 +174,52 @@ async fn a_connection_that_dies_is_made_again_and_no_mail_waits_for_the_interval
     platform.finish().await;
 }
 
+/// A login that goes well and a connection that dies at once are a failure all the same.
+#[tokio::test]
+async fn a_server_that_hangs_up_after_each_login_is_left_alone_longer_and_longer() {
+    let platform = watching(DatabaseKind::Sqlite).start().await;
+    let fault = json!({ "target": "imap", "kind": "close", "stage": "idle", "times": 10_000 });
+    let fault = platform.sandbox().fault(fault).await;
+    let office = platform.workshop(NEVER).await;
+    let struck = |count: u64| {
+        let (platform, id) = (&platform, fault.id);
+        eventually(&format!("login {count}"), move || async move {
+            let faults = platform.sandbox().client().faults().await.unwrap();
+            faults.iter().any(|standing| standing.id == id && standing.struck >= count).then_some(())
+        })
+    };
+    struck(1).await;
+    let begun = std::time::Instant::now();
+    struck(4).await;
+    // At least 1, 2 and 4 seconds lie between them.
+    assert!(begun.elapsed() >= Duration::from_millis(6_500), "{:?}", begun.elapsed());
+    // Reading has a patience of its own.
+    platform.sandbox().deliver(&office.address, request(&office.address, "meanwhile")).await;
+    office.poll().await;
+    assert_eq!(office.mails().await.len(), 1);
+    platform.finish().await;
+}
+
+/// A planned poll of a server that is away ends without a dead letter, and the mailbox is left alone for a while.
+#[tokio::test]
+async fn planned_polls_of_a_server_that_is_away_leave_no_dead_letters() {
+    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let office = platform.workshop(1).await;
+    office.poll().await;
+    platform.sandbox().fault(json!({ "target": "imap", "kind": "close", "stage": "connect", "times": 10_000 })).await;
+    eventually("a planned poll to give up", || async {
+        platform.worker(0).log().contains("the mailbox is left alone for a while").then_some(())
+    })
+    .await;
+    platform.sandbox().clear_faults().await;
+    platform.sandbox().deliver(&office.address, request(&office.address, "afterwards")).await;
+    eventually("the mail to be read", || async { (office.mails().await.len() == 1).then_some(()) }).await;
+    let letters = office.api.all("/v1/dead-letters").await;
+    assert!(letters.is_empty(), "{letters:?}");
+    office.api.post(&format!("/v1/accounts/{}/pause", office.account_id), &json!({})).await.ok();
+    platform.finish().await;
+}
+
 /// The moment, as the platform's clocks see it: all run on this machine.
 fn chrono_now() -> DateTime<Utc> {
     postrider_shared::clock::Clock::system().now()

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -117,6 +118,14 @@ impl Dovecot {
     /// # Panics
     /// When it cannot be written.
     pub async fn deliver(&self, user: &str, raw: &[u8]) {
+        self.deliver_at(user, raw, None).await;
+    }
+
+    /// The same, as if it had arrived then.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub async fn deliver_at(&self, user: &str, raw: &[u8], arrived: Option<SystemTime>) {
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = self.mail_folder().join(user);
@@ -127,11 +136,52 @@ impl Dovecot {
         let name = format!("{number}.{}.harness", std::process::id());
         let aside = folder.join("tmp").join(&name);
         std::fs::write(&aside, raw).expect("write a mail");
+        if let Some(arrived) = arrived {
+            set_time(&aside, arrived);
+        }
         if rustix::process::getuid().is_root() {
             let user = self::user();
             run(Command::new("chown").arg(format!("{}:{}", user.name, user.group)).arg(&aside));
         }
         std::fs::rename(&aside, folder.join("new").join(&name)).expect("deliver a mail");
+    }
+
+    /// Goes away; mail can still be delivered into the Maildirs.
+    pub async fn stop(&self) {
+        self.process.stop(Duration::from_secs(20)).await;
+    }
+
+    /// Comes back.
+    pub async fn start_again(&self) {
+        self.process.start();
+        self.process.ready().await;
+        self.session(OURS.0, &["NOOP"]).await;
+    }
+
+    /// Forgets how a user's mails were numbered, as a server does whose index is lost: the next session finds a new UIDVALIDITY.
+    ///
+    /// # Panics
+    /// When a file cannot be removed.
+    pub fn forget_numbers(&self, user: &str) {
+        for entry in std::fs::read_dir(self.mail_folder().join(user)).expect("read the Maildir") {
+            let path = entry.expect("an entry of the Maildir").path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dovecot")) {
+                std::fs::remove_file(&path).expect("forget the numbers");
+            }
+        }
+    }
+
+    /// All of a user's mail seems to have arrived now, as in a Maildir that was copied.
+    ///
+    /// # Panics
+    /// When a time cannot be set.
+    pub fn lose_times(&self, user: &str) {
+        let now = postrider_shared::clock::Clock::system().now();
+        for part in ["cur", "new"] {
+            for entry in std::fs::read_dir(self.mail_folder().join(user).join(part)).expect("read the Maildir") {
+                set_time(&entry.expect("a mail").path(), now.into());
+            }
+        }
     }
 
     pub fn users(&self) -> impl Iterator<Item = &str> {
@@ -177,6 +227,11 @@ impl Drop for Dovecot {
     fn drop(&mut self) {
         self.process.end_gently();
     }
+}
+
+fn set_time(file: &Path, time: SystemTime) {
+    let file = std::fs::File::options().write(true).open(file).expect("open a mail");
+    file.set_modified(time).expect("set a mail's time");
 }
 
 struct User {

@@ -36,6 +36,32 @@ pub struct Model {
     /// Mail that the server got before this is old mail, and none of ours.
     pub since: DateTime<Utc>,
     pub last_polled_at: Option<DateTime<Utc>>,
+    /// Mails below this UID were there when the server was found to number its mails anew: each may be old. 0 once all of them
+    /// were looked at. Mail from here on came later, whatever its dates say.
+    pub doubt_below: i64,
+}
+
+/// How a server numbers the mails of a folder, as it says now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbering {
+    pub uid_validity: u32,
+    /// The UID that the next mail gets, if the server tells.
+    pub uid_next: Option<u32>,
+}
+
+impl From<u32> for Numbering {
+    fn from(uid_validity: u32) -> Self {
+        Self { uid_validity, uid_next: None }
+    }
+}
+
+impl Numbering {
+    /// Whether it goes on where that place was. UIDs that went back under the same UIDVALIDITY are those of a folder that was
+    /// restored from a copy.
+    fn continues(self, cursor: &Model) -> bool {
+        let went_back = self.uid_next.is_some_and(|next| next != 0 && i64::from(next) <= cursor.last_uid);
+        cursor.uid_validity == i64::from(self.uid_validity) && !went_back
+    }
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -63,11 +89,24 @@ impl Opened {
     }
 }
 
+/// Where a folder goes on that needs no change: what most looks find.
+pub(super) async fn peek(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    account: AccountId,
+    folder: &str,
+    numbering: Numbering,
+) -> Result<Option<Opened>, StoreError> {
+    let own = place(account, folder).add(Column::TenantId.eq(tenant));
+    let found = Entity::find().filter(own).one(connection).await?;
+    Ok(found.filter(|cursor| numbering.continues(cursor)).map(unchanged))
+}
+
 pub(super) async fn open(
     tx: &Transaction,
     account: &Account,
     folder: &str,
-    uid_validity: u32,
+    numbering: Numbering,
 ) -> Result<Opened, StoreError> {
     let found = Entity::find().filter(place(account.id, folder)).lock_exclusive().one(tx.connection()).await?;
     let Some(before) = found else {
@@ -75,10 +114,11 @@ pub(super) async fn open(
             account_id: account.id,
             folder: folder.to_owned(),
             tenant_id: account.tenant_id,
-            uid_validity: i64::from(uid_validity),
+            uid_validity: i64::from(numbering.uid_validity),
             last_uid: 0,
             since: account.connected_at,
             last_polled_at: None,
+            doubt_below: 0,
         };
         Entity::insert(cursor.clone().into_active_model())
             .on_conflict(OnConflict::columns([Column::AccountId, Column::Folder]).do_nothing().to_owned())
@@ -86,28 +126,47 @@ pub(super) async fn open(
             .await?;
         return Ok(Opened::First(cursor));
     };
-    if before.uid_validity == i64::from(uid_validity) {
-        return Ok(if before.last_polled_at.is_none() && before.last_uid == 0 {
-            Opened::First(before)
-        } else {
-            Opened::Continues(before)
-        });
+    if numbering.continues(&before) {
+        return Ok(unchanged(before));
     }
     let last_look = before.last_polled_at.map_or(before.since, |time| time - SLACK);
     let now = Model {
-        uid_validity: i64::from(uid_validity),
+        uid_validity: i64::from(numbering.uid_validity),
         last_uid: 0,
         since: std::cmp::max(before.since, last_look),
+        doubt_below: numbering.uid_next.filter(|next| *next != 0).map_or(i64::MAX, i64::from),
         ..before.clone()
     };
     let changes = ActiveModel {
         uid_validity: Set(now.uid_validity),
         last_uid: Set(0),
         since: Set(now.since),
+        doubt_below: Set(now.doubt_below),
         ..ActiveModel::default()
     };
     Entity::update_many().set(changes).filter(place(account.id, folder)).exec(tx.connection()).await?;
     Ok(Opened::Reset { before, now })
+}
+
+fn unchanged(cursor: Model) -> Opened {
+    if cursor.last_polled_at.is_none() && cursor.last_uid == 0 {
+        Opened::First(cursor)
+    } else {
+        Opened::Continues(cursor)
+    }
+}
+
+/// Every mail that was in doubt was looked at.
+pub(super) async fn settle_doubts(
+    connection: &impl ConnectionTrait,
+    account: AccountId,
+    folder: &str,
+    uid_validity: u32,
+) -> Result<(), StoreError> {
+    let same = place(account, folder).add(Column::UidValidity.eq(i64::from(uid_validity)));
+    let changes = ActiveModel { doubt_below: Set(0), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(same).exec(connection).await?;
+    Ok(())
 }
 
 /// Moves the place forward, never back, and only under the validity it was read with.

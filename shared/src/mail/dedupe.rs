@@ -19,13 +19,23 @@ const STABLE: &[&str] = &[
     "content-disposition",
 ];
 
-/// What makes a mail unique in its mailbox: its Message-ID, or, if it has none, a hash of what its sender wrote.
+/// What makes a mail unique in its mailbox: its Message-ID together with a hash of what its sender wrote. A Message-ID alone does
+/// not do: forms and scanners give the same one to all of their mails.
 pub fn dedupe_key(rfc_message_id: Option<&str>, raw: &[u8]) -> String {
-    let id = rfc_message_id.map(|id| id.trim().trim_start_matches('<').trim_end_matches('>').trim());
-    match id {
-        Some(id) if !id.is_empty() && id.len() <= 400 => format!("id:{}", id.replace('\0', "")),
-        Some(id) if !id.is_empty() => format!("id-sha256:{}", hex::encode(Sha256::digest(id.as_bytes()))),
-        _ => format!("sha256:{}", content_hash(raw)),
+    let hash = content_hash(raw);
+    match id_key(rfc_message_id) {
+        Some(id) => format!("{id}#{hash}"),
+        None => format!("sha256:{hash}"),
+    }
+}
+
+/// The key of records from before content counted: whatever has this Message-ID is that mail.
+pub(super) fn id_key(rfc_message_id: Option<&str>) -> Option<String> {
+    let id = rfc_message_id?.trim().trim_start_matches('<').trim_end_matches('>').trim();
+    match id.len() {
+        0 => None,
+        1..=400 => Some(format!("id:{}", id.replace('\0', ""))),
+        _ => Some(format!("id-sha256:{}", hex::encode(Sha256::digest(id.as_bytes())))),
     }
 }
 
@@ -74,10 +84,13 @@ mod tests {
         b"Received: by mx1\r\nFrom: a@example.com\r\nSubject: Plates\r\n and bars\r\nX-Spam: 1\r\n\r\nTwo, please.\r\n";
 
     #[test]
-    fn a_message_id_decides() {
-        assert_eq!(dedupe_key(Some(" <1@example.com> "), MAIL), "id:1@example.com");
-        assert_eq!(dedupe_key(Some("<1@example.com>"), b"other"), dedupe_key(Some("1@example.com"), MAIL));
-        assert!(dedupe_key(Some(&"x".repeat(5_000)), MAIL).len() < 100);
+    fn message_id_and_content_decide_together() {
+        let again = b"Received: by mx2\r\nFrom: a@example.com\r\nSubject: Plates\r\n and bars\r\n\r\nTwo, please.\r\n";
+        assert_eq!(dedupe_key(Some("<1@example.com>"), MAIL), dedupe_key(Some(" 1@example.com "), again));
+        assert_ne!(dedupe_key(Some("<1@example.com>"), MAIL), dedupe_key(Some("<2@example.com>"), MAIL));
+        assert_ne!(dedupe_key(Some("<1@example.com>"), MAIL), dedupe_key(Some("<1@example.com>"), b"other"));
+        assert!(dedupe_key(Some(&"x".repeat(5_000)), MAIL).len() < 200);
+        assert_eq!(id_key(Some(" <1@example.com> ")).as_deref(), Some("id:1@example.com"));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use postrider_queue::NewJob;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
 
-use super::{Column, Entity, InboundMail, MailState, NewMail, cursor, thread};
+use super::{Column, Entity, InboundMail, MailState, NewMail, cursor, dedupe::id_key, thread};
 use crate::{
     accounts,
     database::{StoreError, Texts, Transaction},
@@ -39,8 +39,10 @@ pub(super) async fn record(
     let mail = mail.bounded();
     accounts::find(tx.connection(), tenant, mail.account_id).await?;
     cursor::advance(tx.connection(), mail.account_id, &mail.folder, mail.uid_validity, mail.uid, None).await?;
-    let same =
-        Condition::all().add(Column::AccountId.eq(mail.account_id)).add(Column::DedupeKey.eq(mail.dedupe_key.as_str()));
+    let keys = [Some(mail.dedupe_key.clone()), id_key(mail.rfc_message_id.as_deref())];
+    let same = Condition::all()
+        .add(Column::AccountId.eq(mail.account_id))
+        .add(Column::DedupeKey.is_in(keys.into_iter().flatten()));
     if let Some(known) = Entity::find().filter(same.clone()).one(tx.connection()).await? {
         return Ok(Recorded::Known(Box::new(known)));
     }

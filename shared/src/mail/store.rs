@@ -5,8 +5,8 @@ use sea_orm::{
 };
 
 use super::{
-    ActiveModel, Column, Entity, InboundMail, MailState, MailboxCursor, NewMail, Opened, Reading, Recorded, Thread,
-    cursor, record, thread,
+    ActiveModel, Column, Entity, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Reading, Recorded,
+    Sighting, Thread, cursor, record, thread,
 };
 use crate::{
     accounts,
@@ -36,19 +36,68 @@ impl Mail {
         Self { database, clock }
     }
 
-    /// Opens a folder under the UIDVALIDITY its server states now; the answer says where to go on.
+    /// Opens a folder as its server numbers it now; the answer says where to go on.
     pub async fn open_folder(
         &self,
         tenant: TenantId,
         account: AccountId,
         folder: &str,
-        uid_validity: u32,
+        numbering: impl Into<Numbering>,
     ) -> Result<Opened, StoreError> {
+        let numbering = numbering.into();
+        if let Some(opened) = cursor::peek(self.database.reader(), tenant, account, folder, numbering).await? {
+            return Ok(opened);
+        }
         let tx = self.database.write().await?;
         let account = accounts::find(tx.connection(), tenant, account).await?;
-        let opened = cursor::open(&tx, &account, folder, uid_validity).await?;
+        let opened = cursor::open(&tx, &account, folder, numbering).await?;
         tx.commit().await?;
         Ok(opened)
+    }
+
+    /// Notes that no mail of a folder that was numbered anew is in doubt any more.
+    pub async fn settle_doubts(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        folder: &str,
+        uid_validity: u32,
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        accounts::find(tx.connection(), tenant, account).await?;
+        cursor::settle_doubts(tx.connection(), account, folder, uid_validity).await?;
+        tx.commit().await
+    }
+
+    /// What was recorded of a mailbox's mail that its server got between these times, and the latest of all: by it a listing is
+    /// compared with what is known.
+    pub async fn sightings(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        between: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let own = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::AccountId.eq(account));
+        let rows = own
+            .filter(Column::ReceivedAt.between(between.0, between.1))
+            .select_only()
+            .columns([Column::ReceivedAt, Column::Size, Column::RfcMessageId])
+            .into_tuple::<(DateTime<Utc>, i64, Option<String>)>()
+            .all(self.database.reader())
+            .await?;
+        Ok(rows.into_iter().map(Sighting::of).collect())
+    }
+
+    /// When the server got the latest mail that was recorded of a mailbox.
+    pub async fn latest_received(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let own = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::AccountId.eq(account));
+        let latest = own.select_only().column_as(Column::ReceivedAt.max(), "latest");
+        let latest = latest.into_tuple::<Option<DateTime<Utc>>>().one(self.database.reader()).await?;
+        Ok(latest.flatten())
     }
 
     /// Notes that a folder was read up to `last_uid`, also over mail that is none of ours.

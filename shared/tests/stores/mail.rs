@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use postrider_shared::{
     database::{AllTenants, StoreError},
-    mail::{Intent, MailState, NewMail, Opened, Reading, Recorded, Settled, dedupe_key},
+    mail::{Intent, MailState, NewMail, Numbering, Opened, Reading, Recorded, Settled, dedupe_key},
 };
 
 use crate::scene::{Scene, on_both};
@@ -14,6 +14,7 @@ on_both!(
     replies_join_their_thread_in_any_order,
     a_folder_goes_on_where_it_was_read,
     a_folder_numbered_anew_replays_nothing,
+    what_was_recorded_can_be_told_from_a_listing,
     strangers_text_fits_into_both_databases,
     a_mail_is_settled_once,
 );
@@ -113,7 +114,43 @@ async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {
     assert_eq!(now.since, polled_at - TimeDelta::hours(1));
     // What a crash right after finds.
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
-    assert_eq!(opened.cursor().since, now.since);
+    assert_eq!((opened.cursor().since, opened.cursor().doubt_below), (now.since, now.doubt_below));
+    assert!(now.doubt_below > i64::from(u32::MAX), "a server that tells no UIDNEXT leaves all of them in doubt");
+    mail.polled(scene.tenant, account.id, "INBOX", 8, 30).await.unwrap();
+    mail.settle_doubts(scene.tenant, account.id, "INBOX", 8).await.unwrap();
+    // The same UIDVALIDITY with lower numbers: restored from a copy.
+    let numbering = |uid_next| Numbering { uid_validity: 8, uid_next };
+    for goes_on in [numbering(None), numbering(Some(0)), numbering(Some(31)), numbering(Some(99))] {
+        let opened = mail.open_folder(scene.tenant, account.id, "INBOX", goes_on).await.unwrap();
+        assert!(matches!(&opened, Opened::Continues(cursor) if cursor.doubt_below == 0), "{goes_on:?}: {opened:?}");
+    }
+    let opened = mail.open_folder(scene.tenant, account.id, "INBOX", numbering(Some(20))).await.unwrap();
+    let Opened::Reset { now, .. } = opened else { panic!("{opened:?}") };
+    assert_eq!((now.last_uid, now.doubt_below), (0, 20));
+    let opened = mail.open_folder(scene.tenant, account.id, "INBOX", numbering(Some(20))).await.unwrap();
+    assert!(matches!(opened, Opened::Continues(_)), "it is found once");
+}
+
+async fn what_was_recorded_can_be_told_from_a_listing(scene: Scene) {
+    let account = scene.account().await;
+    let recorded = scene.mail(&account, 3).await;
+    let mail = &scene.stores.mail;
+    assert_eq!(mail.latest_received(scene.tenant, account.id).await.unwrap(), Some(recorded.received_at));
+    assert_eq!(mail.latest_received(scene.stranger, account.id).await.unwrap(), None);
+    let around = |from: i64, to: i64| {
+        (recorded.received_at + TimeDelta::seconds(from), recorded.received_at + TimeDelta::seconds(to))
+    };
+    let sightings = mail.sightings(scene.tenant, account.id, around(-1, 1)).await.unwrap();
+    let [sighting] = sightings.as_slice() else { panic!("{sightings:?}") };
+    let told = (sighting.received_at, sighting.size, sighting.rfc_message_id.as_str());
+    assert_eq!(told, (recorded.received_at.timestamp(), 1_234, "3@customer.example"));
+    assert!(mail.sightings(scene.tenant, account.id, around(1, 9)).await.unwrap().is_empty());
+    assert!(mail.sightings(scene.stranger, account.id, around(-1, 1)).await.unwrap().is_empty());
+    // One of the version before, whose key is the Message-ID alone: whatever has that is it.
+    let again =
+        NewMail { dedupe_key: dedupe_key(Some("3@customer.example"), b"\n\nother"), ..scene.new_mail(&account, 9) };
+    let again = NewMail { rfc_message_id: Some("3@customer.example".to_owned()), ..again };
+    assert!(matches!(mail.record(scene.tenant, again, Vec::new()).await.unwrap(), Recorded::Known(_)));
 }
 
 async fn strangers_text_fits_into_both_databases(scene: Scene) {

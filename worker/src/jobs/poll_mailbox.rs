@@ -3,12 +3,14 @@
 
 mod folder;
 mod message;
+mod start;
 
 pub(crate) use self::folder::FOLDER;
 use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::jobs::PollMailbox;
+use postrider_shared::watches::Way;
 use serde_json::json;
 
 use crate::access::{self, TokenError};
@@ -24,6 +26,13 @@ impl Handler for PollMailbox {
         };
         if !account.is_active() || !ctx.tenants.get(tenant).await?.is_active() {
             return Ok(Done::with(json!({ "skipped": "the mailbox is paused" })));
+        }
+        // Somebody who asks for it has it read now; the timetable waits for a server that gave trouble.
+        let planned = self.planned_at.is_some();
+        if planned && let Some((until, error)) = ctx.watches.left_alone(&account, Way::Poll).await? {
+            return Ok(Done::with(
+                json!({ "skipped": "the mailbox is left alone for a while", "until": until, "error": error }),
+            ));
         }
         let mut login = match ctx.login(&account).await {
             Ok(login) => login,
@@ -43,24 +52,38 @@ impl Handler for PollMailbox {
             }
         }
         match read {
-            Ok(read) if read.more => Err(Stop::snooze(ctx.clock.now(), "more mail waits in the folder")),
-            Ok(read) => Ok(Done::with(read)),
+            Ok(read) => {
+                ctx.watches.recovered(&account, Way::Poll).await?;
+                if read.more {
+                    Err(Stop::snooze(ctx.clock.now(), "more mail waits in the folder"))
+                } else {
+                    Ok(Done::with(read))
+                }
+            }
             Err(Trouble::Stop(stop)) => Err(stop),
             // One refusal may be a server's bad moment; a named reason, or one that stays, is not.
-            Err(Trouble::Imap(error @ ImapError::LoginRefused { certain, .. }))
-                if certain || ctx.job.attempt >= ctx.job.max_attempts =>
-            {
+            Err(Trouble::Imap(error @ ImapError::LoginRefused { certain, .. })) if certain || is_last(ctx) => {
                 ctx.login_useless(&account, &login, &error.to_string()).await?;
                 Ok(Done::with(json!({ "paused": error.to_string() })))
             }
             // A certificate may be renewed a minute later; one that stays wrong needs a person.
-            Err(Trouble::Imap(error @ ImapError::Insecure { .. })) if ctx.job.attempt >= ctx.job.max_attempts => {
+            Err(Trouble::Imap(error @ ImapError::Insecure { .. })) if is_last(ctx) => {
                 ctx.pause_account(&account, &error.to_string()).await?;
                 Ok(Done::with(json!({ "paused": error.to_string() })))
+            }
+            // The next planned run is the next attempt; a letter about each of them would help nobody.
+            Err(Trouble::Imap(error)) if planned && is_last(ctx) && !matches!(error, ImapError::Unsendable) => {
+                let until = ctx.watches.failed(&account, Way::Poll, &error.to_string()).await?;
+                tracing::warn!(account.id = %account.id, %error, %until, "the mailbox is left alone for a while");
+                Ok(Done::with(json!({ "failed": error.to_string(), "left_alone_until": until })))
             }
             Err(Trouble::Imap(error)) => Err(error.into()),
         }
     }
+}
+
+fn is_last(ctx: &Context) -> bool {
+    ctx.job.attempt >= ctx.job.max_attempts
 }
 
 /// Why reading a folder ended early: by the server, or by anything else.

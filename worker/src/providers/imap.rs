@@ -12,7 +12,7 @@ mod xoauth2;
 
 use std::time::Duration;
 
-use async_imap::imap_proto::{MailboxDatum, Response, ResponseCode, Status};
+use async_imap::imap_proto::{MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
 use secrecy::ExposeSecret;
 
 pub use self::error::{ImapError, Stage};
@@ -64,6 +64,35 @@ impl Session {
     /// Opens a folder. Nothing in it is marked as read, since messages are fetched with `BODY.PEEK`.
     pub async fn select(&mut self, folder: &str) -> Result<Selected, ImapError> {
         self.open_folder("SELECT", folder).await
+    }
+
+    /// Opens a folder, and asks again for what its server left out.
+    pub async fn select_numbered(&mut self, folder: &str) -> Result<Selected, ImapError> {
+        let mut selected = self.select(folder).await?;
+        if selected.uid_validity.is_some() && selected.uid_next.is_some() {
+            return Ok(selected);
+        }
+        let command = format!("STATUS {} (UIDVALIDITY UIDNEXT)", quoted(folder));
+        let mut told = Selected::default();
+        let asked = self
+            .command(Stage::Select, &command, self.limits.command, SMALL_ANSWER, |response| {
+                let Response::MailboxData(MailboxDatum::Status { status, .. }) = response else { return };
+                for attribute in status {
+                    match attribute {
+                        StatusAttribute::UidValidity(number) => told.uid_validity = Some(*number),
+                        StatusAttribute::UidNext(number) => told.uid_next = Some(*number),
+                        _ => {}
+                    }
+                }
+            })
+            .await;
+        match asked {
+            Ok(()) | Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        selected.uid_validity = selected.uid_validity.or(told.uid_validity);
+        selected.uid_next = selected.uid_next.or(told.uid_next);
+        Ok(selected)
     }
 
     /// Opens a folder to watch it: nothing in it changes, not even what counts as recent.

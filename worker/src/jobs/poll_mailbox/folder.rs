@@ -1,20 +1,19 @@
-//! Which messages of a folder are new, and in which order they are taken.
+//! One run over a folder: what is new is taken, oldest first.
 
 use std::time::{Duration, Instant};
 
-use chrono::{Days, SubsecRound};
 use postrider_shared::accounts::Account;
-use postrider_shared::mail::{MailboxCursor, Opened};
 use serde::Serialize;
 
 use super::Trouble;
 use super::message::{self, Place, Taken};
+use super::start::Start;
 use crate::context::Context;
-use crate::providers::imap::{ImapError, Listed, Login, Selected, Session, Since};
+use crate::providers::imap::{ImapError, Login, Session};
 
 pub(crate) const FOLDER: &str = "INBOX";
 /// Messages one run takes; what is left is the next run's, which follows at once.
-const BATCH: usize = 200;
+pub(super) const BATCH: usize = 200;
 /// A run ends in good order long before its hard deadline.
 const RUN_LIMIT: Duration = Duration::from_mins(3);
 
@@ -38,28 +37,27 @@ pub(super) struct Read {
 pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Result<Read, Trouble> {
     let begun = Instant::now();
     let mut session = Session::open(login).await?;
-    let selected = session.select(FOLDER).await?;
-    // A server without UIDVALIDITY keeps its numbers as long as nobody says otherwise; copies are known anyway.
-    let validity = selected.uid_validity.unwrap_or_default();
-    let opened = ctx.mail.open_folder(account.tenant_id, account.id, FOLDER, validity).await?;
-    let start = Start::of(&opened, &selected);
-    let mut read = Read { reset: start.reset, ..Read::default() };
-    if start.reset {
-        tracing::warn!(account.id = %account.id, "mailbox reset: its server numbers messages anew");
-    }
-    let listed = session.list(start.since, BATCH + 1).await?;
-    read.more = listed.len() > BATCH;
-    let mut last = u32::try_from(opened.cursor().last_uid).unwrap_or(u32::MAX);
-    for message in listed.iter().take(BATCH) {
+    let selected = session.select_numbered(FOLDER).await?;
+    let start = Start::of(ctx, account, &selected).await?;
+    let plan = start.plan(ctx, account, &mut session).await?;
+    let mut read = Read { reset: start.reset, known: plan.known, old: plan.old, more: plan.more, ..Read::default() };
+    let mut last = plan.passed;
+    for message in &plan.unread {
         ctx.go_on()?;
         if begun.elapsed() > RUN_LIMIT {
             read.more = true;
             break;
         }
-        if is_old(message, opened.cursor()) {
+        if start.is_old(message) {
             read.old += 1;
         } else {
-            let place = Place { account, folder: FOLDER, validity, listed: *message, reset: start.reset };
+            let place = Place {
+                account,
+                folder: FOLDER,
+                validity: start.validity,
+                listed: *message,
+                doubt: start.is_in_doubt(message).then_some(plan.doubt),
+            };
             match message::take(ctx, &mut session, &place).await {
                 Ok(taken) => read.count(taken),
                 Err(Trouble::Imap(error)) => {
@@ -74,7 +72,13 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
         }
         last = last.max(message.uid);
     }
-    ctx.mail.polled(account.tenant_id, account.id, FOLDER, validity, last).await?;
+    if !read.more {
+        last = last.max(plan.last);
+    }
+    ctx.mail.polled(account.tenant_id, account.id, FOLDER, start.validity, last).await?;
+    if !read.more && start.doubt_below > 0 {
+        ctx.mail.settle_doubts(account.tenant_id, account.id, FOLDER, start.validity).await?;
+    }
     session.close().await;
     Ok(read)
 }
@@ -89,32 +93,6 @@ impl Read {
             Taken::Gone => {}
         }
     }
-}
-
-/// Where to begin, decided from what the server says and what we know.
-struct Start {
-    since: Since,
-    reset: bool,
-}
-
-impl Start {
-    fn of(opened: &Opened, selected: &Selected) -> Self {
-        let cursor = opened.cursor();
-        let next = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX).saturating_add(1);
-        // Numbers that went back without a new UIDVALIDITY: a mailbox restored from a copy.
-        let went_back = selected.uid_next.is_some_and(|announced| announced != 0 && announced < next);
-        let since_day = Since::Day(cursor.since.date_naive() - Days::new(1));
-        match opened {
-            Opened::First(_) => Self { since: since_day, reset: false },
-            Opened::Continues(_) if !went_back => Self { since: Since::Uid(next), reset: false },
-            Opened::Continues(_) | Opened::Reset { .. } => Self { since: since_day, reset: true },
-        }
-    }
-}
-
-/// INTERNALDATE has whole seconds, so mail of the very second of the connection counts as new.
-fn is_old(message: &Listed, cursor: &MailboxCursor) -> bool {
-    message.received_at.is_some_and(|at| at < cursor.since.trunc_subsecs(0))
 }
 
 /// Whether this error is the message's own fault, and what to say of it.

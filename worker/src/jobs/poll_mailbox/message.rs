@@ -1,7 +1,8 @@
 //! One message: fetched, kept as it is in the object store, read, recorded with the job that follows.
 
 use bytes::Bytes;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use mail_parser::MessageParser;
 use postrider_queue::NewJob;
 use postrider_shared::accounts::Account;
 use postrider_shared::jobs::ExtractRequest;
@@ -17,6 +18,8 @@ use crate::providers::imap::{ImapError, Listed, Session};
 const MAX_MAIL_BYTES: u64 = 50 * 1024 * 1024;
 /// How much older than the connection a sender's own date may be, given that clocks and relays differ.
 const LATE: TimeDelta = TimeDelta::days(2);
+/// How much two servers' clocks may differ.
+const CLOCKS: TimeDelta = TimeDelta::hours(1);
 
 /// Where a message is.
 pub(super) struct Place<'a> {
@@ -24,8 +27,32 @@ pub(super) struct Place<'a> {
     pub(super) folder: &'static str,
     pub(super) validity: u32,
     pub(super) listed: Listed,
-    /// The server numbers its messages anew, so old ones may come as new.
-    pub(super) reset: bool,
+    /// The server numbered its messages anew, and this was there already: it may be an old one that comes as new.
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// What is known of a server that numbered its messages anew. Mail that was recorded is known by its dedupe key; mail from before
+/// the connection is not, and must not be taken for new. Some servers lose the times of arrival when they restore a mailbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doubt {
+    /// A recorded mail was found again with the same time of arrival: so the others' are true as well.
+    pub(super) times_kept: bool,
+}
+
+impl Doubt {
+    /// Whether a mail that was not recorded is from before the connection. Its server noted the arrival at the top of its
+    /// header, which a restored copy keeps; without that only the sender's own date is left.
+    fn is_old(self, account: &Account, raw: &[u8], sent_at: Option<DateTime<Utc>>) -> bool {
+        if self.times_kept {
+            return false;
+        }
+        let header = MessageParser::default().parse_headers(raw);
+        let noted = header.as_ref().and_then(|header| header.received()?.date());
+        match noted.and_then(|noted| DateTime::from_timestamp(noted.to_timestamp(), 0)) {
+            Some(arrived) => arrived < account.connected_at - CLOCKS,
+            None => sent_at.is_some_and(|sent| sent < account.connected_at - LATE),
+        }
+    }
 }
 
 /// What became of it.
@@ -70,10 +97,8 @@ pub(super) async fn fail(
 async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<String>) -> Result<Taken, Trouble> {
     let (tenant, account) = (place.account.tenant_id, place.account.id);
     let mail = Mail::parse_apart(raw.clone()).await?;
-    // What came since the connection is known by its dedupe key; what is older than that was never ours.
-    if place.reset
-        && let Some(sent) = mail.sent_at
-        && sent < place.account.connected_at - LATE
+    if let Some(doubt) = place.doubt
+        && doubt.is_old(place.account, &raw, mail.sent_at)
     {
         return Ok(Taken::Old);
     }

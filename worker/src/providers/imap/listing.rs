@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_imap::imap_proto::{AttributeValue, MailboxDatum, MessageSection, Response, SectionPath};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
+use mail_parser::{Message, MessageParser};
 
 use super::{ImapError, Session, Stage};
 
@@ -59,10 +60,12 @@ impl Session {
     /// `n:*` always answers with the last message, even when its UID is below n; such lines are dropped.
     async fn listed(&mut self, set: &str, first: u32, limit: usize) -> Result<Vec<Listed>, ImapError> {
         let mut found = BTreeMap::new();
+        let mut nameless = false;
         let command = format!("UID FETCH {set} (UID RFC822.SIZE INTERNALDATE)");
         self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
-            if let Response::Fetch(_, attributes) = response
-                && let Some(listed) = listed(attributes)
+            let Response::Fetch(_, attributes) = response else { return };
+            nameless |= is_nameless(attributes);
+            if let Some(listed) = listed(attributes)
                 && listed.uid >= first
             {
                 found.insert(listed.uid, listed);
@@ -72,6 +75,13 @@ impl Session {
             }
         })
         .await?;
+        if nameless {
+            // Going on would pass over that message for good.
+            return Err(ImapError::Protocol {
+                stage: Stage::List,
+                detail: "it lists a message without its UID".into(),
+            });
+        }
         Ok(found.into_values().collect())
     }
 
@@ -97,6 +107,27 @@ impl Session {
         uids.sort_unstable();
         uids.dedup();
         Ok(uids)
+    }
+
+    /// The Message-IDs of these messages, without angle brackets; of those that have one, and are still there.
+    pub async fn message_ids(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, String>, ImapError> {
+        let mut found = BTreeMap::new();
+        for chunk in uids.chunks(UIDS_PER_FETCH) {
+            let set: Vec<String> = chunk.iter().map(u32::to_string).collect();
+            let command = format!("UID FETCH {} (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", set.join(","));
+            self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
+                if let Response::Fetch(_, attributes) = response
+                    && let Some(uid) = uid_of(attributes)
+                    && let Some(header) = attributes.iter().find_map(header_of)
+                    && let Some(id) =
+                        MessageParser::default().parse_headers(header).as_ref().and_then(Message::message_id)
+                {
+                    found.insert(uid, id.to_owned());
+                }
+            })
+            .await?;
+        }
+        Ok(found)
     }
 
     /// The header lines only, of a message too large to be fetched whole; `None` if it is gone.
@@ -145,6 +176,14 @@ fn uid_of(attributes: &[AttributeValue<'_>]) -> Option<u32> {
         AttributeValue::Uid(uid) => Some(*uid),
         _ => None,
     })
+}
+
+/// An answer to our listing, other than news of flags, that does not say which message it is about.
+fn is_nameless(attributes: &[AttributeValue<'_>]) -> bool {
+    let listed = |attribute: &AttributeValue<'_>| {
+        matches!(attribute, AttributeValue::Rfc822Size(_) | AttributeValue::InternalDate(_))
+    };
+    uid_of(attributes).is_none() && attributes.iter().any(listed)
 }
 
 fn message<'a>(attributes: &'a [AttributeValue<'_>]) -> Option<&'a [u8]> {
