@@ -12,6 +12,7 @@ mod lanes;
 mod latency;
 mod lifecycle;
 mod limit;
+mod mailboxes;
 mod parcel;
 mod peers;
 mod pipeline;
@@ -146,6 +147,8 @@ enum Scenario {
         #[arg(long, default_value_t = 0)]
         core: u32,
     },
+    /// Many mailboxes, each read at its interval by one worker on two cores: how late polls start, and the worker's memory.
+    Mailboxes(mailboxes::Options),
     /// All of it: every scenario with every contestant in rotation, medians, ratios, promises.
     Table(table::Options),
     /// Plays a contestant in a process of its own.
@@ -188,6 +191,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
+        Scenario::Mailboxes(options) => mailboxes::run(options).await,
         Scenario::Redrive { letters, database } => redrive::run(letters, database, sync).await,
         Scenario::Render { times, lines, core } => render::run(times, lines, core),
         Scenario::Drive { contestant, order } => {
