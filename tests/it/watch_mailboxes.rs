@@ -181,16 +181,9 @@ async fn a_server_that_hangs_up_after_each_login_is_left_alone_longer_and_longer
     let fault = json!({ "target": "imap", "kind": "close", "stage": "idle", "times": 10_000 });
     let fault = platform.sandbox().fault(fault).await;
     let office = platform.workshop(NEVER).await;
-    let struck = |count: u64| {
-        let (platform, id) = (&platform, fault.id);
-        eventually(&format!("login {count}"), move || async move {
-            let faults = platform.sandbox().client().faults().await.unwrap();
-            faults.iter().any(|standing| standing.id == id && standing.struck >= count).then_some(())
-        })
-    };
-    struck(1).await;
+    struck(&platform, fault.id, 1).await;
     let begun = std::time::Instant::now();
-    struck(4).await;
+    struck(&platform, fault.id, 4).await;
     // At least 1, 2 and 4 seconds lie between them.
     assert!(begun.elapsed() >= Duration::from_millis(6_500), "{:?}", begun.elapsed());
     // Reading has a patience of its own.
@@ -198,6 +191,15 @@ async fn a_server_that_hangs_up_after_each_login_is_left_alone_longer_and_longer
     office.poll().await;
     assert_eq!(office.mails().await.len(), 1);
     platform.finish().await;
+}
+
+/// Waits until a fault struck so often.
+async fn struck(platform: &Platform, fault: u64, times: u64) {
+    eventually(&format!("login {times}"), || async {
+        let faults = platform.sandbox().client().faults().await.unwrap();
+        faults.iter().any(|standing| standing.id == fault && standing.struck >= times).then_some(())
+    })
+    .await;
 }
 
 /// A planned poll of a server that is away ends without a dead letter, and the mailbox is left alone for a while.

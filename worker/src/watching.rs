@@ -140,14 +140,14 @@ impl Watcher {
             return Ok(());
         }
         self.beaten_at = asked_at;
-        let watchers = watches.watchers(AllTenants).await?;
-        for dead in self.others.dead(id, &watchers, DEAD_AFTER) {
+        let all = watches.watchers(AllTenants).await?;
+        for dead in self.others.dead(id, &all, DEAD_AFTER) {
             if watches.bury(AllTenants, &dead).await? {
                 tracing::info!(watcher.id = %dead.id, "took the mailboxes of a worker that is gone");
             }
         }
         self.drop_changed(id).await?;
-        let share = share(id, &watchers, watches.watchable(AllTenants).await?);
+        let share = share(id, &all, watches.watchable(AllTenants).await?);
         self.meet(id, usize::try_from(share).unwrap_or(usize::MAX)).await
     }
 
