@@ -10,6 +10,7 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
+use super::row;
 use crate::{
     accounts::Account,
     database::{StoreError, Transaction},
@@ -62,6 +63,11 @@ impl Numbering {
         let went_back = self.uid_next.is_some_and(|next| next != 0 && i64::from(next) <= cursor.last_uid);
         cursor.uid_validity == i64::from(self.uid_validity) && !went_back
     }
+
+    /// Above all that is there now; above everything where the server does not tell.
+    fn end(self) -> i64 {
+        self.uid_next.filter(|next| *next != 0).map_or(i64::MAX, i64::from)
+    }
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -110,6 +116,9 @@ pub(super) async fn open(
 ) -> Result<Opened, StoreError> {
     let found = Entity::find().filter(place(account.id, folder)).lock_exclusive().one(tx.connection()).await?;
     let Some(before) = found else {
+        // If mail was recorded, our place was lost: what lies there is in doubt as if it were numbered anew.
+        let recorded = row::Entity::find().filter(row::Column::AccountId.eq(account.id)).limit(1);
+        let is_lost = recorded.one(tx.connection()).await?.is_some();
         let cursor = Model {
             account_id: account.id,
             folder: folder.to_owned(),
@@ -118,7 +127,7 @@ pub(super) async fn open(
             last_uid: 0,
             since: account.connected_at,
             last_polled_at: None,
-            doubt_below: 0,
+            doubt_below: if is_lost { numbering.end() } else { 0 },
         };
         Entity::insert(cursor.clone().into_active_model())
             .on_conflict(OnConflict::columns([Column::AccountId, Column::Folder]).do_nothing().to_owned())
@@ -134,7 +143,7 @@ pub(super) async fn open(
         uid_validity: i64::from(numbering.uid_validity),
         last_uid: 0,
         since: std::cmp::max(before.since, last_look),
-        doubt_below: numbering.uid_next.filter(|next| *next != 0).map_or(i64::MAX, i64::from),
+        doubt_below: numbering.end(),
         ..before.clone()
     };
     let changes = ActiveModel {

@@ -56,7 +56,7 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
                 folder: FOLDER,
                 validity: start.validity,
                 listed: *message,
-                doubt: start.is_in_doubt(message).then_some(plan.doubt),
+                doubt: start.is_in_doubt(message).then(|| plan.doubt(message)),
             };
             match message::take(ctx, &mut session, &place).await {
                 Ok(taken) => read.count(taken),

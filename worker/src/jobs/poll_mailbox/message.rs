@@ -35,22 +35,20 @@ pub(super) struct Place<'a> {
 /// the connection is not, and must not be taken for new. Some servers lose the times of arrival when they restore a mailbox.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Doubt {
-    /// A recorded mail was found again with the same time of arrival: so the others' are true as well.
+    /// Recorded mail was found again with the same times of arrival, and none with others near this one's: so it is true as well.
     pub(super) times_kept: bool,
 }
 
 impl Doubt {
     /// Whether a mail that was not recorded is from before the connection. Its server noted the arrival at the top of its
-    /// header, which a restored copy keeps; without that only the sender's own date is left.
+    /// header, which a restored copy keeps; without that, and without times of arrival that were kept, only the sender's own
+    /// date is left.
     fn is_old(self, account: &Account, raw: &[u8], sent_at: Option<DateTime<Utc>>) -> bool {
-        if self.times_kept {
-            return false;
-        }
         let header = MessageParser::default().parse_headers(raw);
         let noted = header.as_ref().and_then(|header| header.received()?.date());
         match noted.and_then(|noted| DateTime::from_timestamp(noted.to_timestamp(), 0)) {
             Some(arrived) => arrived < account.connected_at - CLOCKS,
-            None => sent_at.is_some_and(|sent| sent < account.connected_at - LATE),
+            None => !self.times_kept && sent_at.is_some_and(|sent| sent < account.connected_at - LATE),
         }
     }
 }

@@ -19,6 +19,10 @@ use crate::providers::imap::{Listed, Selected, Session, Since};
 /// How far before the last look mail may have come that was not seen then: clocks differ, and servers file late.
 const SLACK: TimeDelta = TimeDelta::hours(1);
 
+/// So many mails that were moved in time at about the same moment were not moved one by one.
+const CROWD: usize = 3;
+const MOMENT_SECONDS: u64 = 600;
+
 /// Where a run begins.
 pub(super) struct Start {
     /// 0 for a server that tells none.
@@ -47,7 +51,25 @@ pub(super) struct Plan {
     pub(super) last: u32,
     /// There are more than one run takes.
     pub(super) more: bool,
-    pub(super) doubt: Doubt,
+    evidence: Known,
+}
+
+/// What the listing shows of mail that was recorded.
+#[derive(Default)]
+struct Known {
+    uids: HashSet<u32>,
+    /// Times of arrival, in seconds since 1970, of mail that was recorded with others.
+    moved: Vec<i64>,
+}
+
+impl Plan {
+    /// What is known of the time at which this message is said to have arrived. A restored mailbox gives one and the same moment
+    /// to all of its mail, and goes on doing so.
+    pub(super) fn doubt(&self, message: &Listed) -> Doubt {
+        let at = message.received_at.map_or(0, |at| at.timestamp());
+        let crowd = self.evidence.moved.iter().filter(|moved| moved.abs_diff(at) <= MOMENT_SECONDS).count();
+        Doubt { times_kept: !self.evidence.uids.is_empty() && crowd < CROWD }
+    }
 }
 
 impl Start {
@@ -99,15 +121,8 @@ impl Start {
         let by_day = matches!(self.since, Since::Day(_));
         let listed = session.list(self.since, if by_day { usize::MAX } else { BATCH + 1 }).await?;
         let last = listed.last().map_or(0, |listed| listed.uid);
-        let mut plan = Plan {
-            unread: Vec::new(),
-            known: 0,
-            old: 0,
-            passed: 0,
-            last,
-            more: false,
-            doubt: Doubt { times_kept: false },
-        };
+        let evidence = Known::default();
+        let mut plan = Plan { unread: Vec::new(), known: 0, old: 0, passed: 0, last, more: false, evidence };
         if !by_day {
             plan.more = listed.len() > BATCH;
             plan.unread = listed;
@@ -115,12 +130,11 @@ impl Start {
             plan.last = plan.unread.last().map_or(0, |listed| listed.uid);
             return Ok(plan);
         }
-        let known = self.known(ctx, account, session, &listed).await?;
-        plan.doubt.times_kept = !known.is_empty();
+        plan.evidence = self.known(ctx, account, session, &listed).await?;
         for message in listed.into_iter().filter(|listed| listed.uid > self.after) {
             if self.is_old(&message) {
                 plan.old += 1;
-            } else if known.contains(&message.uid) {
+            } else if plan.evidence.uids.contains(&message.uid) {
                 plan.known += 1;
             } else if plan.unread.len() == BATCH {
                 plan.more = true;
@@ -135,40 +149,51 @@ impl Start {
         Ok(plan)
     }
 
-    /// The messages that were recorded before, ascending, as far as the listing and their Message-IDs tell.
+    /// The messages that were recorded before, as far as the listing and their Message-IDs tell.
     async fn known(
         &self,
         ctx: &Context,
         account: &Account,
         session: &mut Session,
         listed: &[Listed],
-    ) -> Result<HashSet<u32>, Trouble> {
+    ) -> Result<Known, Trouble> {
         let times = || listed.iter().filter_map(|listed| listed.received_at);
-        let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(HashSet::new()) };
+        let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(Known::default()) };
+        // In doubt mail may be there under another time than it was recorded with.
+        let in_doubt = self.doubt_below > 0;
+        let first = if in_doubt { first.min(account.connected_at - SLACK) } else { first };
+        let last = if in_doubt { last.max(ctx.clock.now()) } else { last };
         let between = (first, last + TimeDelta::seconds(1));
-        let mut recorded: HashMap<Sighting, u32> = HashMap::new();
-        let mut looks: HashSet<(i64, i64)> = HashSet::new();
+        let mut recorded: HashMap<Sighting, usize> = HashMap::new();
+        let (mut looks, mut sizes, mut names) = (HashSet::new(), HashSet::new(), HashSet::new());
         for sighting in ctx.mail.sightings(account.tenant_id, account.id, between).await? {
             looks.insert((sighting.received_at, sighting.size));
+            sizes.insert(sighting.size);
+            names.insert((sighting.size, sighting.rfc_message_id.clone()));
             *recorded.entry(sighting).or_default() += 1;
         }
         let look = |listed: &Listed| Some((listed.received_at?.timestamp(), i64::from(listed.size?)));
-        let alike: Vec<&Listed> =
-            listed.iter().filter(|listed| look(listed).is_some_and(|look| looks.contains(&look))).collect();
+        let alike = listed.iter().filter(|listed| {
+            look(listed).is_some_and(|look| if in_doubt { sizes.contains(&look.1) } else { looks.contains(&look) })
+        });
+        let alike: Vec<&Listed> = alike.collect();
         let uids: Vec<u32> = alike.iter().map(|listed| listed.uid).collect();
         let ids = session.message_ids(&uids).await?;
-        // Mails that look the same are known only if as many of them were recorded as are there.
+        let mut known = Known::default();
         let mut there: HashMap<Sighting, Vec<u32>> = HashMap::new();
         for listed in alike {
-            if let (Some((received_at, size)), Some(id)) = (look(listed), ids.get(&listed.uid)) {
-                let sighting = Sighting { received_at, size, rfc_message_id: id.clone() };
-                there.entry(sighting).or_default().push(listed.uid);
+            let (Some((received_at, size)), Some(id)) = (look(listed), ids.get(&listed.uid)) else { continue };
+            let sighting = Sighting { received_at, size, rfc_message_id: id.clone() };
+            if !recorded.contains_key(&sighting) && names.contains(&(size, id.clone())) {
+                known.moved.push(received_at);
             }
+            there.entry(sighting).or_default().push(listed.uid);
         }
-        let known = there
-            .into_iter()
-            .filter(|(sighting, uids)| recorded.get(sighting).is_some_and(|count| *count as usize >= uids.len()));
-        Ok(known.flat_map(|(_, uids)| uids).collect())
+        // Mails that look the same are known only if as many of them were recorded as are there.
+        let same =
+            there.into_iter().filter(|(sighting, uids)| recorded.get(sighting).is_some_and(|n| *n >= uids.len()));
+        known.uids = same.flat_map(|(_, uids)| uids).collect();
+        Ok(known)
     }
 
     pub(super) fn is_in_doubt(&self, message: &Listed) -> bool {
