@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::control::accepted::Wanted;
 use crate::control::mailboxes::{Delivered, Listed};
 use crate::faults::{Fault, Standing};
+use crate::gmail;
 use crate::google::{AccessToken, Calls, GoodTokens, Orders};
 use crate::ledger::Accepted;
 use crate::llm::Served;
@@ -111,6 +112,21 @@ impl Client {
 
     pub async fn clear_faults(&self) -> Answer<()> {
         send(self.request(Method::DELETE, "/faults")).await.map(drop)
+    }
+
+    /// What the Gmail API shows of a mailbox, and what the mailbox spent there.
+    pub async fn gmail(&self, address: &str) -> Answer<gmail::Figures> {
+        read(self.request(Method::GET, &format!("/gmail/{address}"))).await
+    }
+
+    /// Settings of the Gmail API, such as `{"units_per_minute": 600}`.
+    pub async fn set_gmail(&self, settings: &serde_json::Value) -> Answer<()> {
+        send(self.request(Method::POST, "/gmail").json(settings)).await.map(drop)
+    }
+
+    /// A draft that somebody writes by hand.
+    pub async fn write_draft(&self, address: &str, raw: impl Into<Bytes>) -> Answer<()> {
+        send(self.request(Method::POST, &format!("/gmail/{address}/drafts")).body(raw.into())).await.map(drop)
     }
 
     /// How often each of Google's endpoints was called.

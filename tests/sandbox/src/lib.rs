@@ -1,4 +1,4 @@
-//! The providers' side of the street: an IMAP server, an SMTP server and an OpenAI-compatible endpoint in one process.
+//! The providers' side of the street: an IMAP server, an SMTP server, the Gmail API and an OpenAI-compatible endpoint in one process.
 //!
 //! They speak the real protocols on real sockets, so that the product under test differs in nothing but a URL. What they
 //! accepted is recorded with a clock and, given a data folder, is on disk before the client hears so: the ledger here is
@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod control;
 pub mod faults;
+pub mod gmail;
 pub mod google;
 pub mod imap;
 pub mod journal;

@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::faults::Faults;
+use crate::gmail::Gmail;
 use crate::google::Google;
 use crate::ledger::{Accepted, Ledger};
 use crate::llm::LlmLog;
@@ -18,6 +19,7 @@ pub struct Office {
     pub faults: Faults,
     pub llm: LlmLog,
     pub google: Google,
+    pub gmail: Gmail,
 }
 
 impl Office {
@@ -28,8 +30,8 @@ impl Office {
         }
         let mailboxes = Mailboxes::open(data.map(|folder| folder.join("mailboxes.journal")).as_deref())?;
         let ledger = Ledger::open(data.map(|folder| folder.join("accepted.journal")).as_deref())?;
-        let office =
-            Self { mailboxes, ledger, faults: Faults::default(), llm: LlmLog::default(), google: Google::default() };
+        let (faults, llm) = (Faults::default(), LlmLog::default());
+        let office = Self { mailboxes, ledger, faults, llm, google: Google::default(), gmail: Gmail::default() };
         // A crash between the ledger's sync and the local delivery is repaired here; the key makes repeats harmless.
         for (accepted, raw) in office.ledger.all_with_raw() {
             office.deliver_locally(&accepted, &raw);
@@ -56,5 +58,6 @@ impl Office {
         self.faults.clear();
         self.llm.clear();
         self.google.clear();
+        self.gmail.clear();
     }
 }

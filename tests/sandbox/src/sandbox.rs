@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
 use crate::office::Office;
-use crate::{control, google, imap, llm, smtp, tls};
+use crate::{control, gmail, google, imap, llm, smtp, tls};
 
 /// Where to listen and what to keep. Port 0 takes a free one.
 #[derive(Debug, Clone, Args)]
@@ -77,6 +77,8 @@ pub struct Addresses {
     pub smtps: Option<SocketAddr>,
     /// What goes into `OPENAI_BASE_URL`.
     pub openai_base_url: String,
+    /// What goes into `GMAIL_API_BASE_URL`.
+    pub gmail_base_url: String,
     pub control_url: String,
 }
 
@@ -115,6 +117,7 @@ impl Sandbox {
             http: http_address,
             imaps: address(&imaps)?,
             smtps: address(&smtps)?,
+            gmail_base_url: format!("http://{http_address}"),
             openai_base_url: format!("http://{http_address}/v1"),
             control_url: format!("http://{http_address}/control"),
         };
@@ -174,7 +177,8 @@ impl Sandbox {
 
     fn serve_http(&self, listener: TcpListener) {
         let office = || Arc::clone(&self.office);
-        let app = control::router(office()).merge(llm::router(office())).merge(google::router(office()));
+        let app = control::router(office()).merge(llm::router(office()));
+        let app = app.merge(google::router(office())).merge(gmail::router(office()));
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let serving = async move { axum::serve(listener, app).await };

@@ -8,6 +8,7 @@ pub enum Target {
     Smtp,
     Imap,
     Llm,
+    Gmail,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub enum FaultKind {
     GarbageLiteral,
     /// FETCH announces a literal of 8 GiB, sends 128 MiB of it and falls silent.
     HugeLiteral,
-    /// FETCH and SELECT leave out what was asked for.
+    /// FETCH and SELECT leave out what was asked for; a search or a thread of Gmail's does not know of it yet.
     MissingFields,
     Refusal,
     /// The answer stops in the middle: `finish_reason: length`.
@@ -81,6 +82,14 @@ pub enum Stage {
     Append,
     Idle,
     Request,
+    /// The Gmail API: before a draft is made.
+    Draft,
+    /// A draft is made, and the answer not yet said.
+    Created,
+    /// Before a draft is sent.
+    Send,
+    /// Getting a draft, a message, a thread, or a list of drafts.
+    Lookup,
 }
 
 impl FaultKind {
@@ -92,6 +101,7 @@ impl FaultKind {
             (_, Target::Smtp) => Stage::End,
             (_, Target::Imap) => Stage::Fetch,
             (_, Target::Llm) => Stage::Request,
+            (_, Target::Gmail) => Stage::Send,
         }
     }
 
@@ -113,26 +123,35 @@ impl FaultKind {
                     | Stage::Idle
             ),
             Target::Llm => stage == Stage::Request,
+            Target::Gmail => matches!(
+                stage,
+                Stage::Draft | Stage::Created | Stage::Send | Stage::Accepted | Stage::Search | Stage::Lookup
+            ),
         };
         let kind_exists = match self {
             Self::Latency | Self::Close | Self::Hang => true,
-            Self::Reset => target != Target::Llm,
-            Self::Reject4xx | Self::Reject5xx | Self::DailyLimit => target == Target::Smtp,
-            Self::ResetAfterAccept => target == Target::Smtp && stage == Stage::Accepted,
-            Self::LoginNo => target == Target::Imap && stage == Stage::Auth,
+            Self::Reset => matches!(target, Target::Smtp | Target::Imap),
+            Self::Reject4xx | Self::Reject5xx => target == Target::Smtp,
+            Self::DailyLimit => matches!(target, Target::Smtp | Target::Gmail),
+            Self::ResetAfterAccept => {
+                matches!(target, Target::Smtp | Target::Gmail) && matches!(stage, Stage::Accepted | Stage::Created)
+            }
+            Self::LoginNo => target == Target::Gmail || (target == Target::Imap && stage == Stage::Auth),
             Self::WrongUidvalidity | Self::UidReset => target == Target::Imap && stage == Stage::Select,
             Self::GarbageLiteral | Self::HugeLiteral => target == Target::Imap && stage == Stage::Fetch,
-            Self::MissingFields => target == Target::Imap && matches!(stage, Stage::Fetch | Stage::Select),
+            Self::MissingFields => match target {
+                Target::Imap => matches!(stage, Stage::Fetch | Stage::Select),
+                Target::Gmail => matches!(stage, Stage::Search | Stage::Lookup),
+                Target::Smtp | Target::Llm => false,
+            },
             Self::Refusal
             | Self::Cut
             | Self::MalformedJson
             | Self::NotInSchema
             | Self::Invented
-            | Self::RateLimit
             | Self::InsufficientQuota
-            | Self::NumericCode
-            | Self::ServerError
-            | Self::NotJson => target == Target::Llm,
+            | Self::NumericCode => target == Target::Llm,
+            Self::RateLimit | Self::ServerError | Self::NotJson => matches!(target, Target::Llm | Target::Gmail),
         };
         stage_exists && kind_exists
     }
