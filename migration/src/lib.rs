@@ -25,6 +25,7 @@ mod m20261121_000015_dead_letter_histories;
 mod m20261121_000016_google_accounts;
 mod m20261121_000017_mailbox_watches;
 mod m20261121_000018_attachments;
+mod m20261121_000019_drafts;
 mod m20261121_000020_quote_life;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000016_google_accounts::Migration),
             Box::new(m20261121_000017_mailbox_watches::Migration),
             Box::new(m20261121_000018_attachments::Migration),
+            Box::new(m20261121_000019_drafts::Migration),
             Box::new(m20261121_000020_quote_life::Migration),
         ]
     }

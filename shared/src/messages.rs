@@ -13,8 +13,12 @@
 //! * an attempt is open, its data did not start: nothing can have arrived, and nothing will, because
 //!   [`data_starting`](Messages::data_starting) refuses an attempt that was overtaken; the next attempt may send;
 //! * its data started: the server may have taken the message. A later attempt makes it `unknown` and sends nothing.
+//!
+//! Providers that keep drafts ([`begin_drafting`](Messages::begin_drafting)) leave less doubt. The first draft whose id is stored
+//! in the row is the only one ever sent, and a provider sends a draft once: so a later attempt may send it again.
 
 mod attempt;
+mod drafts;
 mod list;
 mod plan;
 mod row;
@@ -22,6 +26,7 @@ mod settle;
 mod store;
 
 pub use attempt::{BeginSending, Fence};
+pub use drafts::Draft;
 pub use list::MessageFilter;
 pub use plan::PlannedMessage;
 pub(crate) use plan::plan;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
-use super::{ActiveModel, Column, Entity, Message, MessageState, Slot, store};
+use super::{ActiveModel, Column, Draft, Entity, Message, MessageState, Slot, store};
 use crate::{
     database::{StoreError, Transaction},
     ids::{MessageId, TenantId},
@@ -30,18 +30,30 @@ pub enum Fence {
     Lost(Box<Message>),
 }
 
+/// How an attempt hands a message over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its data is the message: an answer that was lost leaves doubt.
+    AtOnce,
+    /// As a draft that can be sent once. An attempt whose answer was lost can be taken up, because whoever sends the draft again
+    /// learns whether it is still there.
+    Draft,
+}
+
 pub(super) async fn begin(
     tx: &Transaction,
     now: DateTime<Utc>,
     (tenant, id): (TenantId, MessageId),
     slot: Slot,
+    way: Way,
 ) -> Result<BeginSending, StoreError> {
     let message = store::locked(tx, tenant, id).await?;
     if message.state.is_settled() {
         return Ok(BeginSending::AlreadySettled(message));
     }
     let held = held(&message);
-    if message.data_started_at.is_some() {
+    let can_look = way == Way::Draft && message.draft_id.is_some();
+    if message.data_started_at.is_some() && !can_look {
         let reason = format!("attempt {} ended without an answer after its data had started", message.attempt);
         let changes = ActiveModel {
             state: Set(MessageState::Unknown),
@@ -55,7 +67,7 @@ pub(super) async fn begin(
         }
         return Ok(BeginSending::InDoubt(store::find(tx.connection(), tenant, id).await?));
     }
-    let changes = ActiveModel {
+    let mut changes = ActiveModel {
         state: Set(MessageState::Sending),
         attempt: Set(message.attempt + 1),
         scope: Set(slot.scope.map(|scope| scope.to_string())),
@@ -64,12 +76,38 @@ pub(super) async fn begin(
         updated_at: Set(now),
         ..ActiveModel::default()
     };
+    if way == Way::AtOnce {
+        // A draft that nobody began to send must not be sent beside it.
+        changes.draft_id = Set(None);
+    }
     update(tx, held, changes).await?;
     if let Some(quote) = message.quote_id {
         quotes::follow_message(tx, now, (tenant, quote, message.id), QuoteState::Sending, None).await?;
     }
     let message = store::find(tx.connection(), tenant, id).await?;
     Ok(BeginSending::Go { attempt: message.attempt(), message })
+}
+
+/// The draft is the message's from here on, unless it has one or the attempt was overtaken.
+pub(super) async fn store_draft(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+    attempt: u32,
+    draft: Draft,
+) -> Result<Fence, StoreError> {
+    let message = store::locked(tx, tenant, id).await?;
+    if !holds(&message, attempt) || message.draft_id.is_some() {
+        return Ok(Fence::Lost(Box::new(message)));
+    }
+    let changes = ActiveModel {
+        draft_id: Set(Some(draft.id)),
+        provider_thread_id: Set(Some(draft.thread_id)),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    update(tx, held(&message), changes).await?;
+    Ok(Fence::Open)
 }
 
 pub(super) async fn data_starting(
@@ -79,14 +117,17 @@ pub(super) async fn data_starting(
     attempt: u32,
 ) -> Result<Fence, StoreError> {
     let message = store::locked(tx, tenant, id).await?;
-    let holds =
-        message.state == MessageState::Sending && message.attempt() == attempt && message.attempt_started_at.is_some();
-    if !holds {
+    if !holds(&message, attempt) {
         return Ok(Fence::Lost(Box::new(message)));
     }
     let changes = ActiveModel { data_started_at: Set(Some(now)), updated_at: Set(now), ..ActiveModel::default() };
     update(tx, held(&message), changes).await?;
     Ok(Fence::Open)
+}
+
+/// Whether the attempt is open and the latest.
+fn holds(message: &Message, attempt: u32) -> bool {
+    message.state == MessageState::Sending && message.attempt() == attempt && message.attempt_started_at.is_some()
 }
 
 /// The row as it was read: the compare part of compare-and-set.

@@ -44,6 +44,12 @@ pub struct Model {
     pub accepted_at: Option<DateTime<Utc>>,
     /// What the server called it.
     pub provider_id: Option<String>,
+    /// The provider's draft of it: the only one of this message that is ever sent. Empty where no drafts are used.
+    pub draft_id: Option<String>,
+    /// What the provider calls the thread it lies in, in our mailbox.
+    pub provider_thread_id: Option<String>,
+    /// The Message-ID under which a draft went out, which may be the provider's instead of ours; without angle brackets.
+    pub sent_message_id: Option<String>,
     pub reason: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

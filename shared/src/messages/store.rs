@@ -4,12 +4,14 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityT
 
 use super::{
     ActiveModel, BeginSending, Column, Entity, Fence, Message, MessageFilter, MessageState, PlannedMessage, Verdict,
-    attempt, list, plan, settle,
+    attempt::{self, Way},
+    drafts::{self, Draft},
+    list, plan, settle,
 };
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError, Transaction},
-    ids::{MessageId, TenantId},
+    ids::{AccountId, MessageId, TenantId},
     mail::Settled,
 };
 
@@ -61,9 +63,67 @@ impl Messages {
     /// Opens the next attempt, if the message may be sent at all. Overtakes an attempt whose data did not start.
     pub async fn begin_sending(&self, tenant: TenantId, id: MessageId, slot: Slot) -> Result<BeginSending, StoreError> {
         let tx = self.database.write().await?;
-        let begun = attempt::begin(&tx, self.clock.now(), (tenant, id), slot).await?;
+        let begun = attempt::begin(&tx, self.clock.now(), (tenant, id), slot, Way::AtOnce).await?;
         tx.commit().await?;
         Ok(begun)
+    }
+
+    /// [`begin_sending`](Self::begin_sending) for a provider that keeps drafts. An attempt that was cut off while its stored draft
+    /// was sent is taken up instead of being left in doubt: the message comes with `data_started_at` then, and whoever goes on has
+    /// to look whether it was sent before he sends the draft again.
+    pub async fn begin_drafting(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+        slot: Slot,
+    ) -> Result<BeginSending, StoreError> {
+        let tx = self.database.write().await?;
+        let begun = attempt::begin(&tx, self.clock.now(), (tenant, id), slot, Way::Draft).await?;
+        tx.commit().await?;
+        Ok(begun)
+    }
+
+    /// Makes a draft the message's own. On [`Fence::Lost`] it is nobody's and must never be sent.
+    pub async fn store_draft(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+        attempt: u32,
+        draft: Draft,
+    ) -> Result<Fence, StoreError> {
+        let tx = self.database.write().await?;
+        let fence = attempt::store_draft(&tx, self.clock.now(), (tenant, id), attempt, draft).await?;
+        tx.commit().await?;
+        Ok(fence)
+    }
+
+    /// Notes under which Message-ID a draft went out: answers to it will find its thread.
+    pub async fn sent_as(&self, tenant: TenantId, id: MessageId, message_id: &str) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        drafts::sent_as(&tx, self.clock.now(), (tenant, id), message_id).await?;
+        tx.commit().await
+    }
+
+    /// An account's messages whose draft is not done with: in doubt, or sent and their Message-ID not read back. Oldest first.
+    pub async fn loose_ends(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        since: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<Message>, StoreError> {
+        drafts::loose_ends(&self.database, (tenant, account), since, limit).await
+    }
+
+    /// Whether an account has messages of several attempts that changed since then: an earlier one may have made a draft and not
+    /// come to store it.
+    pub async fn drafted_again(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        since: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        drafts::drafted_again(&self.database, (tenant, account), since).await
     }
 
     /// The point of no return: to be called, and awaited, right before the first byte after which the server may take the message

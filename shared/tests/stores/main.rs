@@ -6,6 +6,7 @@
 mod access;
 mod attachments;
 mod dead_letters;
+mod drafts;
 mod mail;
 mod messages;
 mod migrations;

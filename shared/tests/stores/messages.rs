@@ -26,7 +26,7 @@ on_both!(
     caps_are_seeded_from_the_ledger,
 );
 
-async fn planned(scene: &Scene) -> (QuoteId, MessageId) {
+pub(crate) async fn planned(scene: &Scene) -> (QuoteId, MessageId) {
     let account = scene.account().await;
     let quote = scene.draft(&scene.mail(&account, 1).await).await;
     scene.stores.quotes.price(scene.tenant, quote.id, 1, priced()).await.unwrap();

@@ -1,0 +1,113 @@
+use chrono::TimeDelta;
+use postrider_shared::{
+    ids::MessageId,
+    messages::{BeginSending, Draft, Fence, Message, MessageState, Slot, Verdict},
+};
+
+use crate::{
+    messages::planned,
+    scene::{Scene, on_both},
+};
+
+on_both!(
+    the_first_draft_that_is_stored_is_the_messages_own,
+    an_attempt_that_was_overtaken_stores_no_draft,
+    a_draft_that_was_cut_off_is_taken_up,
+    without_drafts_a_started_one_is_in_doubt_and_another_is_forgotten,
+    answers_to_the_final_message_id_find_the_thread,
+);
+
+fn draft(id: &str) -> Draft {
+    Draft { id: id.to_owned(), thread_id: "thread-1".to_owned() }
+}
+
+async fn begin(scene: &Scene, id: MessageId) -> (u32, Message) {
+    match scene.stores.messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap() {
+        BeginSending::Go { attempt, message } => (attempt, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn store(scene: &Scene, id: MessageId, attempt: u32, name: &str) -> bool {
+    matches!(scene.stores.messages.store_draft(scene.tenant, id, attempt, draft(name)).await.unwrap(), Fence::Open)
+}
+
+async fn start(scene: &Scene, id: MessageId, attempt: u32) -> bool {
+    matches!(scene.stores.messages.data_starting(scene.tenant, id, attempt).await.unwrap(), Fence::Open)
+}
+
+async fn the_first_draft_that_is_stored_is_the_messages_own(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let (first, message) = begin(&scene, id).await;
+    assert_eq!(message.draft_id, None);
+    assert!(store(&scene, id, first, "one").await);
+    assert!(!store(&scene, id, first, "two").await, "there is one draft for all attempts");
+    let (second, message) = begin(&scene, id).await;
+    assert_eq!((second, message.draft_id.as_deref()), (2, Some("one")));
+    assert!(!store(&scene, id, second, "three").await);
+    let message = scene.stores.messages.get(scene.tenant, id).await.unwrap();
+    assert_eq!((message.draft_id.as_deref(), message.provider_thread_id.as_deref()), (Some("one"), Some("thread-1")));
+    assert!(scene.stores.messages.store_draft(scene.stranger, id, second, draft("x")).await.is_err());
+}
+
+async fn an_attempt_that_was_overtaken_stores_no_draft(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let (sleeper, _) = begin(&scene, id).await;
+    let (second, _) = begin(&scene, id).await;
+    assert!(!store(&scene, id, sleeper, "late").await);
+    assert!(store(&scene, id, second, "one").await);
+    assert!(!start(&scene, id, sleeper).await);
+    assert!(start(&scene, id, second).await);
+}
+
+async fn a_draft_that_was_cut_off_is_taken_up(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let (first, _) = begin(&scene, id).await;
+    assert!(store(&scene, id, first, "one").await && start(&scene, id, first).await);
+    let (second, message) = begin(&scene, id).await;
+    assert!(message.data_started_at.is_some(), "whoever goes on has to look first");
+    assert!(!start(&scene, id, first).await);
+    assert!(start(&scene, id, second).await);
+    let accepted = Verdict::Accepted { at: scene.now(), provider_id: Some("m-1".to_owned()) };
+    scene.stores.messages.settle(scene.tenant, id, second, accepted).await.unwrap();
+    let settled = scene.stores.messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap();
+    assert!(matches!(settled, BeginSending::AlreadySettled(_)), "{settled:?}");
+}
+
+async fn without_drafts_a_started_one_is_in_doubt_and_another_is_forgotten(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let (first, _) = begin(&scene, id).await;
+    assert!(store(&scene, id, first, "one").await);
+    let begun = scene.stores.messages.begin_sending(scene.tenant, id, Slot::default()).await.unwrap();
+    let BeginSending::Go { attempt, message } = begun else { panic!("{begun:?}") };
+    assert_eq!((attempt, message.draft_id), (2, None), "it is not sent beside what goes out now");
+    assert!(start(&scene, id, 2).await);
+    let begun = scene.stores.messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap();
+    assert!(
+        matches!(begun, BeginSending::InDoubt(_)),
+        "what went to a server without drafts stays in doubt: {begun:?}"
+    );
+}
+
+async fn answers_to_the_final_message_id_find_the_thread(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let (attempt, _) = begin(&scene, id).await;
+    assert!(store(&scene, id, attempt, "one").await && start(&scene, id, attempt).await);
+    let unknown = Verdict::Unknown { reason: "lost".to_owned() };
+    scene.stores.messages.settle(scene.tenant, id, attempt, unknown).await.unwrap();
+    let message = scene.stores.messages.get(scene.tenant, id).await.unwrap();
+    let since = scene.now() - TimeDelta::days(1);
+    let ends = |tenant| scene.stores.messages.loose_ends(tenant, message.account_id, since, 10);
+    assert_eq!(ends(scene.tenant).await.unwrap().len(), 1);
+    assert!(ends(scene.stranger).await.unwrap().is_empty());
+    let accepted = Verdict::Accepted { at: scene.now(), provider_id: Some("m-1".to_owned()) };
+    scene.stores.messages.settle(scene.tenant, id, attempt, accepted).await.unwrap();
+    assert_eq!(ends(scene.tenant).await.unwrap().len(), 1, "its Message-ID is not known yet");
+    scene.stores.messages.sent_as(scene.tenant, id, "<final@mail.example>").await.unwrap();
+    let message = scene.stores.messages.get(scene.tenant, id).await.unwrap();
+    assert_eq!(
+        (message.state, message.sent_message_id.as_deref()),
+        (MessageState::Accepted, Some("final@mail.example"))
+    );
+    assert!(ends(scene.tenant).await.unwrap().is_empty());
+}
