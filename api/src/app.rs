@@ -57,6 +57,8 @@ pub struct Parts {
     pub consent: Option<ConsentConfig>,
     /// Renders `/metrics`; absent where nobody measures.
     pub metrics: Option<PrometheusHandle>,
+    /// What a Gmail account may spend on API calls in a minute.
+    pub gmail_units_per_minute: u32,
     /// Cancelled when the process stops, so that nobody waits for a job any longer.
     pub stopping: CancellationToken,
 }
@@ -74,7 +76,8 @@ impl App {
                 stores.messages.clone(),
                 parts.queue.clone(),
                 parts.clock.clone(),
-            ),
+            )
+            .with_gmail_units(parts.gmail_units_per_minute),
             tasks: TaskTracker::new(),
             gauges: Gauges::default(),
             stores,

@@ -43,6 +43,12 @@ impl Feeder {
         Self { stores, scopes, queue, clock, defined: HashMap::new(), after: None, closings: None }
     }
 
+    /// What a Gmail account may spend on API calls in a minute, if it is not the usual.
+    #[must_use]
+    pub fn with_gmail_units(self, per_minute: u32) -> Self {
+        Self { scopes: self.scopes.with_gmail_units(per_minute), ..self }
+    }
+
     async fn feed(&mut self, account: &Account) -> Result<(), DutyError> {
         let now = self.clock.now();
         let is_current = self.defined.get(&account.id).is_some_and(|(row, defined_at)| {

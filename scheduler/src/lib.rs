@@ -5,6 +5,7 @@
 //! dead letter's number), so two replicas doing the same step do it once.
 
 pub mod archiver;
+pub mod drafts;
 pub mod duty;
 pub mod expirer;
 pub mod feeder;

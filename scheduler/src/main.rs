@@ -56,7 +56,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
     };
 
-    let roster = Roster { stores, payloads, queue, clock, tick: config.tick };
+    let gmail_units_per_minute = config.limits.gmail_units_per_minute;
+    let roster = Roster { stores, payloads, queue, clock, tick: config.tick, gmail_units_per_minute };
     let metrics = config.telemetry.metrics_bind.map(|address| address.to_string());
     tracing::info!(tick_ms = config.tick.as_millis(), metrics, "ready");
     tokio::select! {

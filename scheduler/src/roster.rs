@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     archiver::Archiver,
+    drafts::Drafts,
     duty::{Duty, keep},
     expirer::Expirer,
     feeder::Feeder,
@@ -33,20 +34,24 @@ pub struct Roster {
     pub clock: Clock,
     /// The pace of what somebody waits for: due jobs and the outbox. Duties that nobody waits for have their own.
     pub tick: Duration,
+    /// What a Gmail account may spend on API calls in a minute.
+    pub gmail_units_per_minute: u32,
 }
 
 impl Roster {
     /// Keeps every duty until `stop`, and returns when the last step in progress has ended.
     pub async fn keep(self, stop: &CancellationToken) {
-        let Self { stores, payloads, queue, clock, tick } = self;
+        let Self { stores, payloads, queue, clock, tick, gmail_units_per_minute } = self;
         let mut duties = JoinSet::new();
         let mut start = Starter { duties: &mut duties, stop };
         start.duty(Ticker { upkeep: queue.upkeep(), every: tick });
         start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));
         start.duty(Timetable::new(stores.clone(), queue.clone(), clock.clone()));
-        start.duty(Feeder::new(stores.clone(), queue.clone(), clock.clone()));
+        let feeder = Feeder::new(stores.clone(), queue.clone(), clock.clone());
+        start.duty(feeder.with_gmail_units(gmail_units_per_minute));
         let sweep = PayloadSweep::new(payloads, stores.dead_letters.clone(), queue.clone());
         start.duty(Sweeper::new(sweep));
+        start.duty(Drafts::new(stores.accounts.clone(), queue.clone(), clock.clone()));
         start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
         start.duty(Resolver::new(stores.messages.clone(), clock.clone()));
         start.duty(Expirer::new(stores.quotes.clone()));

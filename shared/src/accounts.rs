@@ -5,6 +5,7 @@ mod identity;
 mod row;
 mod settings;
 mod store;
+mod transport;
 
 use postrider_queue::{Lane, LaneName, ScopeKey};
 
@@ -16,6 +17,7 @@ pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settings::{AccountSettings, MailServer};
 pub use store::{Accounts, NewAccount};
 pub(crate) use store::{find, reads_from_now, set_state};
+pub use transport::Transport;
 
 use crate::words::words;
 

@@ -6,6 +6,7 @@
 
 mod connections;
 mod google;
+mod limits;
 mod observability;
 mod outgoing;
 mod processes;
@@ -15,6 +16,7 @@ mod variables;
 
 pub use connections::{ConnectionUrl, DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, RedisConfig};
 pub use google::{ConsentConfig, GoogleConfig};
+pub use limits::LimitsConfig;
 pub use observability::{LogFormat, TelemetryConfig};
 pub use outgoing::OutgoingConfig;
 pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};

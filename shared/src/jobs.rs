@@ -17,6 +17,7 @@ mod render_quote;
 mod revoke_google;
 mod send_email;
 mod settle_dead_letters;
+mod tend_drafts;
 
 use std::sync::LazyLock;
 
@@ -30,6 +31,7 @@ pub use render_quote::RenderQuote;
 pub use revoke_google::RevokeGoogle;
 pub use send_email::SendEmail;
 pub use settle_dead_letters::{DeadLetterAction, SettleDeadLetters};
+pub use tend_drafts::TendDrafts;
 
 static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
     let mut kinds = vec![
@@ -41,6 +43,7 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<ConnectGoogle>(),
         KindInfo::of::<RevokeGoogle>(),
         KindInfo::of::<SettleDeadLetters>(),
+        KindInfo::of::<TendDrafts>(),
     ];
     kinds.extend(diagnostic::kinds());
     kinds

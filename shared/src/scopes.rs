@@ -1,12 +1,15 @@
-//! What a mailbox may send, as the queue enforces it: one scope per identity, with a cap per calendar day of its time zone.
+//! What a mailbox may send, as the queue enforces it: one scope per identity, with a cap per calendar day of its time zone, and for
+//! Gmail's API a rate that stays below its quota.
 //!
 //! The API defines the scope when a mailbox is connected or changed; the scheduler defines all of them again and again, because
 //! days move on and a Redis that lost its data must learn what was sent before. Both do it here, so they agree.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{
-    CapSpec, CapWindow, Closing, QueueClient, QueueError, Restored, ScopeKey, ScopeLimits, WINDOW_DAYS, Window,
-    calendar_days,
+    CapSpec, CapWindow, Closing, QueueClient, QueueError, RateLimit, Restored, ScopeKey, ScopeLimits, WINDOW_DAYS,
+    Window, calendar_days,
 };
 
 use crate::{
@@ -15,6 +18,12 @@ use crate::{
     database::StoreError,
     messages::Messages,
 };
+
+/// Units of the Gmail API that sending one message costs: finding its thread, making a draft, sending it, reading its Message-ID
+/// back.
+pub const GMAIL_UNITS_PER_MESSAGE: u32 = 5 + 10 + 100 + 5;
+/// What Google gives new projects, per user and minute.
+const USUAL_GMAIL_UNITS: u32 = 6_000;
 
 /// Why a scope could not be defined. Until it is, its lanes stay parked.
 #[derive(Debug, thiserror::Error)]
@@ -32,18 +41,25 @@ pub struct Scopes {
     messages: Messages,
     queue: QueueClient,
     clock: Clock,
+    gmail_units_per_minute: u32,
 }
 
 impl Scopes {
     pub fn new(accounts: Accounts, messages: Messages, queue: QueueClient, clock: Clock) -> Self {
-        Self { accounts, messages, queue, clock }
+        Self { accounts, messages, queue, clock, gmail_units_per_minute: USUAL_GMAIL_UNITS }
+    }
+
+    /// What a Gmail account may spend on API calls in a minute, if it is not the usual.
+    #[must_use]
+    pub fn with_gmail_units(self, per_minute: u32) -> Self {
+        Self { gmail_units_per_minute: per_minute, ..self }
     }
 
     /// Tells the queue the limits of the account's scope as they are now.
     pub async fn define(&self, account: &Account) -> Result<(), ScopeError> {
         let scope = account.scope();
         let same = self.accounts.of_identity(account.tenant_id, &account.identity).await?;
-        let mut limits = limits(&same, self.clock.now());
+        let mut limits = limits(&same, self.clock.now(), self.gmail_units_per_minute);
         if let Some(CapWindow::Calendar(days)) = limits.caps.first_mut().map(|daily| &mut daily.window)
             && let Some(today) = days.first_mut()
         {
@@ -89,7 +105,7 @@ impl Scopes {
 ///
 /// The smallest cap holds, because the provider counts the mailbox once; the oldest connection says where the day begins; it is
 /// paused when all its connections are; and what the provider said to one of them holds for all.
-fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
+fn limits(same: &[Account], now: DateTime<Utc>, gmail_units: u32) -> ScopeLimits {
     let connected: Vec<&Account> = same.iter().filter(|account| account.state != AccountState::Disconnected).collect();
     let active: Vec<&Account> = connected.iter().copied().filter(|account| account.is_active()).collect();
     let Some(first) = active.first().or(connected.first()) else {
@@ -103,7 +119,16 @@ fn limits(same: &[Account], now: DateTime<Utc>) -> ScopeLimits {
     if let Some(until) = same.iter().filter_map(|account| account.limited_until).max().filter(|until| *until > now) {
         caps.push(nothing_before(until));
     }
-    ScopeLimits { paused: active.is_empty(), ..ScopeLimits::caps(caps) }
+    let rate = active.iter().any(|account| account.sends_by_gmail()).then(|| gmail_rate(gmail_units));
+    ScopeLimits { paused: active.is_empty(), rate, ..ScopeLimits::caps(caps) }
+}
+
+/// So many messages that their calls stay below the quota in any minute, with a tenth to spare for what repeats and upkeep cost.
+fn gmail_rate(units_per_minute: u32) -> RateLimit {
+    let messages = (units_per_minute / 10 * 9 / GMAIL_UNITS_PER_MESSAGE).max(2);
+    let burst = (messages / 10).max(1);
+    // A minute may begin with a burst, and sees the even rate beside it.
+    RateLimit::even(messages - burst, Duration::from_mins(1)).burst(burst)
 }
 
 /// A cap without a bound that opens then: until it does, its lanes are parked, and nothing of them is tried.

@@ -27,6 +27,7 @@ use crate::access::AccessTokens;
 use crate::documents::Documents;
 use crate::lease::JobLease;
 use crate::memory::Memory;
+use crate::providers::gmail::Gmail;
 use crate::providers::google::Google;
 use crate::providers::llm::Llm;
 use crate::providers::transport::Dialer;
@@ -59,6 +60,8 @@ pub struct Services {
     pub llm: Arc<Llm>,
     /// Google's OAuth endpoints; absent where there are no Google accounts.
     pub google: Option<Arc<Google>>,
+    /// The Gmail API; absent where there are no Google accounts.
+    pub gmail: Option<Gmail>,
     pub grants: Grants,
     pub consents: Consents,
     /// What logs in to mailboxes of Google accounts.
@@ -77,6 +80,7 @@ impl Services {
             relay: Relay::new(stores.outbox, queue.clone()),
             scopes,
             google: None,
+            gmail: None,
             grants: stores.grants,
             consents: stores.consents,
             access_tokens,
@@ -108,6 +112,13 @@ impl Services {
         self
     }
 
+    /// What a Gmail account may spend on API calls in a minute; to be said before [`with_google`](Self::with_google).
+    #[must_use]
+    pub fn with_gmail_units(mut self, per_minute: u32) -> Self {
+        self.scopes = self.scopes.with_gmail_units(per_minute);
+        self
+    }
+
     /// Renews tokens of Google accounts there.
     #[must_use]
     pub fn with_google(mut self, google: Google) -> Self {
@@ -115,6 +126,13 @@ impl Services {
         let (grants, scopes, clock) = (self.grants.clone(), self.scopes.clone(), self.clock.clone());
         self.access_tokens = AccessTokens::new(grants, scopes, Some(Arc::clone(&google)), clock);
         self.google = Some(google);
+        self
+    }
+
+    /// Sends through the Gmail API.
+    #[must_use]
+    pub fn with_gmail(mut self, gmail: Gmail) -> Self {
+        self.gmail = Some(gmail);
         self
     }
 

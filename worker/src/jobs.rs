@@ -9,9 +9,11 @@ mod render_quote;
 mod revoke_google;
 mod send_email;
 mod settle_dead_letters;
+mod tend_drafts;
 
 use postrider_shared::jobs::{
     ConnectGoogle, ExtractRequest, PollMailbox, PriceQuote, RenderQuote, RevokeGoogle, SendEmail, SettleDeadLetters,
+    TendDrafts,
 };
 
 use crate::registry::{RegisteredTwice, Registry};
@@ -27,6 +29,7 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<ConnectGoogle>()?;
     registry.add::<RevokeGoogle>()?;
     registry.add::<SettleDeadLetters>()?;
+    registry.add::<TendDrafts>()?;
     diagnostic::register(&mut registry)?;
     Ok(registry)
 }

@@ -8,6 +8,7 @@ pub mod context;
 pub mod dispatch;
 pub mod documents;
 pub mod extraction;
+mod gmail_mailbox;
 pub mod jobs;
 mod lease;
 pub mod mail;

@@ -16,6 +16,7 @@ use postrider_shared::telemetry;
 use postrider_worker::context::Services;
 use postrider_worker::documents;
 use postrider_worker::jobs;
+use postrider_worker::providers::gmail::{Gmail, GmailSettings};
 use postrider_worker::providers::google::Google;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
 use postrider_worker::providers::transport::{Dialer, Limits, Trust};
@@ -68,13 +69,18 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let limits = Limits::new(config.outgoing.mail_timeout, config.outgoing.smtp_answer_timeout);
     let stores = Stores::new(&database, &clock, Some(config.keys.keys.clone()));
     let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
-    let google = match &config.google {
-        Some(google) => Some(Google::new(google.clone(), &trust, clock.clone())?),
-        None => None,
-    };
-    let services = Services::new(queue, stores, objects, llm, clock);
-    let services = match google {
-        Some(google) => services.with_google(google),
+    let services = Services::new(queue, stores, objects, llm, clock.clone())
+        .with_gmail_units(config.limits.gmail_units_per_minute);
+    let services = match &config.google {
+        Some(google) => {
+            let gmail = GmailSettings {
+                base_url: google.gmail_url.clone(),
+                timeout: config.outgoing.mail_timeout,
+                trust: trust.clone(),
+            };
+            let gmail = Gmail::new(&gmail, clock.clone())?;
+            services.with_google(Google::new(google.clone(), &trust, clock)?).with_gmail(gmail)
+        }
         None => services,
     };
     let services = Arc::new(services.with_dialer(Dialer { trust, limits }).with_run_ledger(run_ledger));

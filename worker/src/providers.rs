@@ -4,6 +4,7 @@
 //! conversion into `Stop`, so that handlers just use `?`.
 
 pub mod credential;
+pub mod gmail;
 pub mod google;
 pub mod imap;
 pub mod llm;

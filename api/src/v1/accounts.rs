@@ -8,7 +8,7 @@ mod settings;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use postrider_shared::accounts::{self, AccountState, LoginMethod, NewAccount as NewRow, Security};
+use postrider_shared::accounts::{self, AccountState, LoginMethod, NewAccount as NewRow, Security, Transport};
 use postrider_shared::ids::{AccountId, TenantId};
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::time_zone::TimeZone;
@@ -70,6 +70,8 @@ pub struct Account {
     smtp_username: String,
     /// What it is logged in to with.
     login: LoginMethod,
+    /// How mail is handed over.
+    transport: Transport,
     /// Most mails sent per calendar day.
     daily_cap: i32,
     /// Where that day begins.
@@ -111,6 +113,7 @@ impl From<accounts::Account> for Account {
             smtp_security: row.smtp_security,
             smtp_username: row.smtp_username,
             login: row.login,
+            transport: row.transport,
             daily_cap: row.daily_cap,
             time_zone: row.time_zone,
             poll_interval_seconds: row.poll_interval_seconds,
@@ -190,8 +193,12 @@ async fn change(
     Json(change): Json<AccountChange>,
 ) -> Answer<Json<Account>> {
     let old = app.stores().accounts.get(tenant, id).await?;
+    let transport = change.transport;
     let (settings, password) = change.applied(old.settings());
     let password = password.map(given).transpose()?;
+    if let Some(transport) = transport {
+        app.stores().accounts.set_transport(tenant, id, transport).await?;
+    }
     let account = app.stores().accounts.change(tenant, id, settings, password).await?;
     limits::define(&app, &account).await;
     Ok(Json(account.into()))

@@ -49,6 +49,7 @@ impl Api {
         let database = database(folder.path()).await;
         let objects = Objects::open(&ObjectsConfig::at("memory:///")).unwrap();
         let app = App::new(Parts {
+            gmail_units_per_minute: 6_000,
             database,
             queue: QueueClient::connect(QueueConfig::new(redis.url()).shards(4)).await.unwrap(),
             objects,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
 
-use super::{AccountSettings, AccountState, LoginMethod, MailServer, Security};
+use super::{AccountSettings, AccountState, LoginMethod, MailServer, Security, Transport};
 use crate::{
     ids::{AccountId, TenantId},
     time_zone::TimeZone,
@@ -29,6 +29,8 @@ pub struct Model {
     pub smtp_security: Security,
     pub smtp_username: String,
     pub login: LoginMethod,
+    /// How its mail is handed over; see [`sends_by_gmail`](Self::sends_by_gmail).
+    pub transport: Transport,
     pub(super) password_sealed: String,
     pub daily_cap: i32,
     pub time_zone: TimeZone,

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use secrecy::SecretString;
 
-use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, LoginMethod, identity_of};
+use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, LoginMethod, Transport, identity_of};
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError, Transaction, check, page::newest_first},
@@ -83,6 +83,8 @@ impl Accounts {
             smtp_security: settings.smtp.security,
             smtp_username: settings.smtp.username,
             login,
+            // Whoever consents lets us use the API, too.
+            transport: if login == LoginMethod::Google { Transport::Gmail } else { Transport::Smtp },
             password_sealed,
             daily_cap: check::number("daily_cap", settings.daily_cap, 0, 1_000_000)?,
             time_zone: settings.time_zone,
@@ -188,6 +190,20 @@ impl Accounts {
             changes.password_sealed = Set(self.seal(id, &password)?);
         }
         self.set(tenant, id, changes, ANY).await
+    }
+
+    /// Hands the account's mail over another way.
+    pub async fn set_transport(
+        &self,
+        tenant: TenantId,
+        id: AccountId,
+        transport: Transport,
+    ) -> Result<Account, StoreError> {
+        let account = self.get(tenant, id).await?;
+        if transport == Transport::Gmail && account.login != LoginMethod::Google {
+            return Err(StoreError::invalid("transport", "gmail needs an account that logs in with Google"));
+        }
+        self.set(tenant, id, ActiveModel { transport: Set(transport), ..ActiveModel::default() }, ANY).await
     }
 
     /// Stops reading and sending, and says why. One that waits for its owner's consent goes on doing so.

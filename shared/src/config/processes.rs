@@ -6,8 +6,8 @@ use postrider_queue::MAX_PAYLOAD_BYTES;
 use secrecy::SecretString;
 
 use super::{
-    ConsentConfig, DatabaseConfig, DepthConfig, GoogleConfig, KeysConfig, ObjectsConfig, OutgoingConfig, Reader,
-    RedisConfig, Section, TelemetryConfig,
+    ConsentConfig, DatabaseConfig, DepthConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig, OutgoingConfig,
+    Reader, RedisConfig, Section, TelemetryConfig,
 };
 use crate::jobs::Queue;
 
@@ -22,6 +22,7 @@ pub struct ApiConfig {
     pub depth: DepthConfig,
     /// Absent where there are no Google accounts.
     pub consent: Option<ConsentConfig>,
+    pub limits: LimitsConfig,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub keys: KeysConfig,
@@ -36,6 +37,7 @@ impl Section for ApiConfig {
         let payload_limit = reader.number("PAYLOAD_LIMIT_BYTES", MAX_PAYLOAD_BYTES..=100 * 1024 * 1024);
         let depth = DepthConfig::read(reader);
         let consent = ConsentConfig::read_if_set(reader);
+        let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let keys = KeysConfig::read(reader);
@@ -47,6 +49,7 @@ impl Section for ApiConfig {
             payload_limit: payload_limit?,
             depth: depth?,
             consent,
+            limits: limits?,
             database: database?,
             redis: redis?,
             keys: keys?,
@@ -68,6 +71,7 @@ pub struct WorkerConfig {
     pub google: Option<GoogleConfig>,
     /// Where diagnostic jobs note their runs.
     pub run_ledger: Option<PathBuf>,
+    pub limits: LimitsConfig,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub keys: KeysConfig,
@@ -84,6 +88,7 @@ impl Section for WorkerConfig {
         let outgoing = OutgoingConfig::read(reader);
         let google = GoogleConfig::read_if_set(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
+        let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let keys = KeysConfig::read(reader);
@@ -97,6 +102,7 @@ impl Section for WorkerConfig {
             outgoing: outgoing?,
             google,
             run_ledger,
+            limits: limits?,
             database: database?,
             redis: redis?,
             keys: keys?,
@@ -150,6 +156,7 @@ impl Section for LlmConfig {
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     pub tick: Duration,
+    pub limits: LimitsConfig,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub objects: ObjectsConfig,
@@ -159,10 +166,18 @@ pub struct SchedulerConfig {
 impl Section for SchedulerConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let tick = reader.number("SCHEDULER_TICK_MS", 10..=60_000).map(Duration::from_millis);
+        let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
         let objects = ObjectsConfig::read(reader);
         let telemetry = TelemetryConfig::read(reader);
-        Some(Self { tick: tick?, database: database?, redis: redis?, objects: objects?, telemetry: telemetry? })
+        Some(Self {
+            tick: tick?,
+            limits: limits?,
+            database: database?,
+            redis: redis?,
+            objects: objects?,
+            telemetry: telemetry?,
+        })
     }
 }

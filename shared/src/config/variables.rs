@@ -229,6 +229,12 @@ pub const VARIABLES: &[Variable] = &[
         "Where the Gmail API is; paths such as /gmail/v1/users/me/profile are added.",
     ),
     variable(
+        "GMAIL_UNITS_PER_MINUTE",
+        Default::Is("6000"),
+        ALL,
+        "Quota units that one Gmail account may spend in a minute (500 to 10000000), as the Google project's quota page says. A message costs 120; sending stays a tenth below. The same for all processes.",
+    ),
+    variable(
         "GMAIL_IMAP_SERVER",
         Default::Is("tls://imap.gmail.com:993"),
         API,

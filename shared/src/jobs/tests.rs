@@ -38,6 +38,7 @@ fn payloads_on_the_wire() {
             limit: 1000,
             payload: None,
         }),
+        payload(&TendDrafts { account_id: AccountId(id(1)) }),
         payload(&SendEmail { message_id: MessageId(id(4)), lane }),
     ];
     insta::assert_snapshot!(wire.join("\n"));

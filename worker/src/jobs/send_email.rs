@@ -1,6 +1,7 @@
 //! Sends one planned message of the send ledger, at most once. The ledger's row decides whether anything may be sent;
 //! the queue only says when.
 
+mod drafted;
 mod ending;
 mod submission;
 
@@ -40,6 +41,9 @@ impl Handler for SendEmail {
         };
         if !account.is_active() {
             return Err(Stop::snooze(look_again(ctx), "the mailbox is paused"));
+        }
+        if account.sends_by_gmail() {
+            return Box::pin(drafted::send(ctx, tenant, &account, planned)).await;
         }
         let login = match ctx.login(&account).await {
             Err(error @ (TokenError::NeedsConsent { .. } | TokenError::Waiting { .. })) => return Err(error.into()),

@@ -2,6 +2,7 @@
 
 use postrider_queue::{CapUse, Stop};
 
+use super::gmail::GmailError;
 use super::imap::ImapError;
 use super::llm::LlmError;
 use super::smtp::{MessageError, SmtpError};
@@ -38,6 +39,27 @@ impl From<SmtpError> for Stop {
             | SmtpError::DailyLimit { .. } => Self::retry(error),
             SmtpError::Refused { .. } | SmtpError::Unsendable { .. } => Self::fail(error),
             SmtpError::Ambiguous { .. } => Self::fail(error).with_cap(CapUse::Unknown),
+        }
+    }
+}
+
+impl From<GmailError> for Stop {
+    /// For calls that send nothing. What an error means for a message, the handler of `send_email` decides.
+    fn from(error: GmailError) -> Self {
+        match error {
+            GmailError::RateLimited { until, .. } => Self::snooze(until, error),
+            GmailError::Unauthorized { .. }
+            | GmailError::Forbidden { .. }
+            | GmailError::Unavailable { .. }
+            | GmailError::DailyLimit { .. }
+            | GmailError::NotFound { .. }
+            | GmailError::Conflict { .. }
+            | GmailError::Server { .. }
+            | GmailError::Unreachable { .. }
+            | GmailError::Insecure { .. }
+            | GmailError::AnswerLost { .. }
+            | GmailError::Malformed { .. } => Self::retry(error),
+            GmailError::Refused { .. } | GmailError::TooLarge { .. } => Self::fail(error),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a client says about a mailbox.
 
-use postrider_shared::accounts::{AccountSettings, MailServer, Security};
+use postrider_shared::accounts::{AccountSettings, MailServer, Security, Transport};
 use postrider_shared::time_zone::TimeZone;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -127,6 +127,8 @@ pub struct AccountChange {
     /// How often it is read, in seconds.
     #[schema(minimum = 1, maximum = 86400)]
     poll_interval_seconds: Option<u32>,
+    /// How its mail is handed over. `gmail` is only for Google accounts, which begin with it.
+    pub(super) transport: Option<Transport>,
 }
 
 impl AccountChange {

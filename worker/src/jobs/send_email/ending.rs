@@ -19,9 +19,9 @@ use crate::providers::smtp::{Receipt, SmtpError};
 const SETTLE_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Providers count sends over a moving day and do not say when it is over.
-const PROVIDER_LIMIT: TimeDelta = TimeDelta::hours(24);
+pub(super) const PROVIDER_LIMIT: TimeDelta = TimeDelta::hours(24);
 /// How often a connection that cannot be trusted is tried before the mailbox is paused: as often as a poll does.
-const INSECURE_TRIES: u32 = 3;
+pub(super) const INSECURE_TRIES: u32 = 3;
 
 /// An open attempt at a message.
 pub(super) struct Attempt<'a> {
@@ -90,7 +90,8 @@ impl Attempt<'_> {
         outcome
     }
 
-    async fn settle(&self, verdict: Verdict) -> Result<Message, StoreError> {
+    /// Notes a verdict.
+    pub(super) async fn settle(&self, verdict: Verdict) -> Result<Message, StoreError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..SETTLE_TRIES {
             match self.try_settle(verdict.clone()).await {

@@ -1,0 +1,165 @@
+//! What sending through the Gmail API may leave behind: doubt, a Message-ID that was not read back, a draft whose id nobody
+//! stored. Everything in here may be repeated at any time.
+
+use chrono::TimeDelta;
+use postrider_queue::{Done, Outcome, Stop};
+use postrider_shared::accounts::Account;
+use postrider_shared::database::StoreError;
+use postrider_shared::ids::{MessageId, TenantId};
+use postrider_shared::jobs::TendDrafts;
+use postrider_shared::messages::{Message, MessageState, Verdict};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::gmail_mailbox::{GmailMailbox, MailboxError};
+use crate::providers::gmail::{GmailError, Letter};
+use crate::registry::Handler;
+
+/// Nobody finds out later than this (the scheduler gives up then).
+const DOUBT_ENDS: TimeDelta = TimeDelta::days(7);
+/// A reply that is later than this helps nobody: its draft is left to a person.
+const TOO_LATE: TimeDelta = TimeDelta::days(1);
+/// A draft that nobody stored is looked for so long after the attempt that may have made it.
+const LOOKED_FOR: TimeDelta = TimeDelta::days(1);
+/// Messages per run.
+const MOST_MESSAGES: u64 = 50;
+/// Pages of drafts per run, newest first, and drafts that are looked into: each costs units.
+const MOST_PAGES: usize = 3;
+const MOST_LOOKS: usize = 100;
+
+/// What a run did.
+#[derive(Debug, Default)]
+struct Tended {
+    settled: usize,
+    sent: usize,
+    read_back: usize,
+    deleted: usize,
+}
+
+impl Handler for TendDrafts {
+    async fn run(self, ctx: &Context) -> Outcome {
+        let tenant = ctx.tenant()?;
+        let account = ctx.accounts.if_connected(tenant, self.account_id).await?;
+        let Some(account) = account.filter(|account| account.is_active() && account.sends_by_gmail()) else {
+            return Ok(Done::with(json!({ "skipped": "the account does not send through the Gmail API now" })));
+        };
+        let now = ctx.clock.now();
+        let ends = ctx.messages.loose_ends(tenant, account.id, now - DOUBT_ENDS, MOST_MESSAGES).await?;
+        let suspects = ctx.messages.drafted_again(tenant, account.id, now - LOOKED_FOR).await?;
+        let mut tended = Tended::default();
+        if !ends.is_empty() || suspects {
+            let mut mailbox = GmailMailbox::open(ctx, &account).await?;
+            for message in &ends {
+                ctx.go_on()?;
+                tend(ctx, &mut mailbox, message, &mut tended).await?;
+            }
+            if suspects {
+                sweep(ctx, &mut mailbox, &account, &mut tended).await?;
+            }
+        }
+        let Tended { settled, sent, read_back, deleted } = tended;
+        Ok(Done::with(json!({ "settled": settled, "sent": sent, "read_back": read_back, "deleted": deleted })))
+    }
+}
+
+async fn tend(
+    ctx: &Context,
+    mailbox: &mut GmailMailbox<'_>,
+    message: &Message,
+    tended: &mut Tended,
+) -> Result<(), Stop> {
+    let (tenant, id) = (message.tenant_id, message.id);
+    if message.state == MessageState::Accepted {
+        let Some(provider_id) = &message.provider_id else { return Ok(()) };
+        let letter = mailbox.message(provider_id).await?;
+        if let Some(message_id) = letter.as_ref().and_then(Letter::message_id) {
+            ctx.messages.sent_as(tenant, id, message_id).await?;
+            tended.read_back += 1;
+        }
+        return Ok(());
+    }
+    if let Some(letter) = mailbox.sent(message).await? {
+        tended.settled += 1;
+        return accepted(ctx, message, &letter).await;
+    }
+    let Some(draft) = &message.draft_id else { return Ok(()) };
+    let is_timely = ctx.clock.now() - message.updated_at < TOO_LATE;
+    if !is_timely || mailbox.draft(draft).await?.is_none() {
+        return Ok(());
+    }
+    // It stands, so it never went out; and whoever sends it beside us, one of us hears that it is gone.
+    match mailbox.send_draft(draft).await {
+        Ok(filed) => {
+            tended.sent += 1;
+            let verdict = Verdict::Accepted { at: ctx.clock.now(), provider_id: Some(filed.id) };
+            ctx.messages.settle(tenant, id, message.attempt(), verdict).await?;
+            Ok(())
+        }
+        Err(MailboxError::Gmail(GmailError::NotFound { .. })) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn accepted(ctx: &Context, message: &Message, letter: &Letter) -> Result<(), Stop> {
+    let at = letter.taken_at().unwrap_or_else(|| ctx.clock.now());
+    let verdict = Verdict::Accepted { at, provider_id: Some(letter.id.clone()) };
+    ctx.messages.settle(message.tenant_id, message.id, message.attempt(), verdict).await?;
+    if let Some(message_id) = letter.message_id() {
+        ctx.messages.sent_as(message.tenant_id, message.id, message_id).await?;
+    }
+    Ok(())
+}
+
+/// Deletes drafts that carry the id of one of our messages and are not the one that its row names, or whose message is never
+/// sent. Drafts without that id are a person's and are left alone.
+async fn sweep(
+    ctx: &Context,
+    mailbox: &mut GmailMailbox<'_>,
+    account: &Account,
+    tended: &mut Tended,
+) -> Result<(), Stop> {
+    let (mut page, mut looks) = (None, 0);
+    for _ in 0..MOST_PAGES {
+        let found = mailbox.drafts(None, page.as_deref()).await?;
+        for drafted in found.drafts {
+            if looks == MOST_LOOKS {
+                return Ok(());
+            }
+            looks += 1;
+            ctx.go_on()?;
+            let Some(letter) = mailbox.draft(&drafted.id).await? else { continue };
+            if let Some(ledger_id) = letter.ledger_id()
+                && is_nobodys(ctx, account, ledger_id, &drafted.id).await?
+            {
+                mailbox.delete_draft(&drafted.id).await?;
+                tended.deleted += 1;
+            }
+        }
+        page = found.next_page_token;
+        if page.is_none() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody will ever send this draft. One that an attempt may be about to store is not nobody's.
+async fn is_nobodys(ctx: &Context, account: &Account, ledger_id: &str, draft: &str) -> Result<bool, Stop> {
+    let Ok(id) = ledger_id.parse::<MessageId>() else { return Ok(false) };
+    let tenant: TenantId = account.tenant_id;
+    let message = match ctx.messages.get(tenant, id).await {
+        Ok(message) => message,
+        Err(StoreError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    if message.account_id != account.id {
+        return Ok(false);
+    }
+    Ok(match (&message.draft_id, message.state) {
+        (Some(own), _) if own != draft => true,
+        (_, MessageState::Accepted | MessageState::Failed | MessageState::Skipped) => true,
+        (_, MessageState::Planned | MessageState::Sending | MessageState::Unknown | MessageState::UnknownFinal) => {
+            false
+        }
+    })
+}
