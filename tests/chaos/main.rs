@@ -13,6 +13,7 @@ mod poison;
 mod redis_kill;
 mod redis_outage;
 mod rolling_upgrade;
+mod send_kill;
 mod worker_kill;
 mod worker_pause;
 
@@ -58,6 +59,8 @@ enum Scenario {
     FailoverPartition,
     /// Everything but the outside world is killed, again and again, while mail comes in.
     PipelineKill,
+    /// Workers are killed while they send drafts through the Gmail API.
+    SendKill,
     /// A job that kills its process among many that do not, and random kills of workers.
     Poison,
     /// A worker stands still past its lease and wakes.
@@ -90,6 +93,7 @@ async fn main() -> ExitCode {
         Scenario::FailoverCluster => failover::cluster(seed, short).await,
         Scenario::FailoverPartition => failover::cut_off(seed, short).await,
         Scenario::PipelineKill => pipeline_kill::run(seed, short).await,
+        Scenario::SendKill => send_kill::run(seed, short).await,
         Scenario::Poison => poison::run(seed, short).await,
         Scenario::WorkerPause => worker_pause::run(seed, short).await,
         Scenario::AnswerLost => answer_lost::run(seed, short).await,

@@ -30,6 +30,7 @@ mod dead_letters;
 mod documents;
 mod extract_request;
 mod gmail_accounts;
+mod gmail_api;
 mod harness;
 mod hostile_mail;
 mod job_batches;

@@ -3,6 +3,7 @@
 mod builder;
 pub mod faked_time;
 mod google;
+mod gmail;
 mod ledger;
 mod leftovers;
 mod office;

@@ -15,13 +15,18 @@ pub struct LedgerRow {
     pub state: String,
     pub attempt: i32,
     pub reason: Option<String>,
+    /// The provider's draft, where it keeps drafts.
+    pub draft_id: Option<String>,
+    /// The Message-ID under which a draft went out.
+    pub sent_message_id: Option<String>,
 }
 
 impl Platform {
     /// All rows, oldest first.
     pub async fn ledger(&self) -> Vec<LedgerRow> {
         let connection = self.database().connection().await;
-        let sql = "SELECT to_address, rfc_message_id, in_reply_to, state, attempt, reason FROM messages ORDER BY created_at, id";
+        let sql = "SELECT to_address, rfc_message_id, in_reply_to, state, attempt, reason, draft_id, sent_message_id \
+                   FROM messages ORDER BY created_at, id";
         let rows = LedgerRow::find_by_statement(Statement::from_string(connection.get_database_backend(), sql))
             .all(&connection)
             .await

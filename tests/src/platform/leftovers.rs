@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::Platform;
 use crate::wait::within;
 
-/// Jobs that stand in a queue and are no leftovers: the next poll of a mailbox is always ahead.
-const RECURRING: [&str; 1] = ["poll_mailbox"];
+/// Jobs that stand in a queue and are no leftovers: the next poll of a mailbox is always ahead, and the next look after drafts.
+const RECURRING: [&str; 2] = ["poll_mailbox", "tend_drafts"];
 
 impl Platform {
     /// Waits until the queues are empty.
