@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use crate::faults::Faults;
 use crate::gmail::Gmail;
@@ -20,6 +22,7 @@ pub struct Office {
     pub llm: LlmLog,
     pub google: Google,
     pub gmail: Gmail,
+    begun: TaskTracker,
 }
 
 impl Office {
@@ -31,7 +34,15 @@ impl Office {
         let mailboxes = Mailboxes::open(data.map(|folder| folder.join("mailboxes.journal")).as_deref())?;
         let ledger = Ledger::open(data.map(|folder| folder.join("accepted.journal")).as_deref())?;
         let (faults, llm) = (Faults::default(), LlmLog::default());
-        let office = Self { mailboxes, ledger, faults, llm, google: Google::default(), gmail: Gmail::default() };
+        let office = Self {
+            mailboxes,
+            ledger,
+            faults,
+            llm,
+            google: Google::default(),
+            gmail: Gmail::default(),
+            begun: TaskTracker::new(),
+        };
         // A crash between the ledger's sync and the local delivery is repaired here; the key makes repeats harmless.
         for (accepted, raw) in office.ledger.all_with_raw() {
             office.deliver_locally(&accepted, &raw);
@@ -49,6 +60,11 @@ impl Office {
             };
             let _ = self.mailboxes.deliver(recipient, delivery, raw.clone());
         }
+    }
+
+    /// Begins something that is carried out to its end, whether or not its caller waits for it.
+    pub(crate) fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.begun.spawn(work)
     }
 
     /// Forgets everything, on disk too.

@@ -33,7 +33,7 @@ pub(super) async fn send(
 
 /// A message that never was a draft.
 pub(super) async fn at_once(
-    office: &Office,
+    office: &Arc<Office>,
     headers: &HeaderMap,
     user: &str,
     raw: Bytes,
@@ -48,29 +48,43 @@ pub(super) async fn at_once(
 }
 
 /// Sends a message that is in nobody else's hands.
-pub(super) async fn sent(office: &Office, address: &str, raw: Bytes, thread: Option<String>) -> Answer {
+pub(super) async fn sent(office: &Arc<Office>, address: &str, raw: Bytes, thread: Option<String>) -> Answer {
     let recipients = recipients(&raw);
     if recipients.is_empty() {
         return Ok(trouble::error(400, "invalidArgument", "Recipient address required"));
     }
     let texts = texts(address, &raw);
+    // A client that goes away does not stop what Google began: that is half of what tests are about.
+    let (there, from) = (Arc::clone(office), address.to_owned());
+    let begun = office.begin(async move { carried_out(&there, from, recipients, raw, thread).await });
+    let Ok(Some(letter)) = begun.await else {
+        return Ok(trouble::error(503, "backendError", "The ledger could not be written"));
+    };
+    trouble::suffer(office, Stage::Accepted, &borrowed(&texts)).await?;
+    Ok(Json(letter.shown(&Format::Minimal)).into_response())
+}
+
+async fn carried_out(
+    office: &Office,
+    address: String,
+    rcpt_to: Vec<String>,
+    raw: Bytes,
+    thread: Option<String>,
+) -> Option<Letter> {
     let (id, keeps) = {
         let mut state = office.gmail.lock();
         (state.next_id(), state.keeps_message_ids)
     };
     let raw = if keeps { raw } else { renamed(&raw, &format!("CA-{id}@mail.gmail.example")) };
-    let envelope = Envelope { account: Some(address.to_owned()), mail_from: address.to_owned(), rcpt_to: recipients };
-    let Ok(accepted) = office.ledger.record(envelope, raw.clone()).await else {
-        return Ok(trouble::error(503, "backendError", "The ledger could not be written"));
-    };
+    let envelope = Envelope { account: Some(address.clone()), mail_from: address.clone(), rcpt_to };
+    let accepted = office.ledger.record(envelope, raw.clone()).await.ok()?;
     office.deliver_locally(&accepted, &raw);
     let filed = Delivery { folder: Some("Sent".to_owned()), flags: vec!["\\Seen".to_owned()], ..Delivery::default() };
-    let _ = office.mailboxes.deliver(address, filed, raw.clone());
+    let _ = office.mailboxes.deliver(&address, filed, raw.clone());
     let thread = thread.unwrap_or_else(|| id.clone());
     let letter = Letter { id, thread, label: store::SENT, at: accepted.accepted_at, raw };
-    office.gmail.lock().postbox(&office.mailboxes, address).add(letter.clone());
-    trouble::suffer(office, Stage::Accepted, &borrowed(&texts)).await?;
-    Ok(Json(letter.shown(&Format::Minimal)).into_response())
+    office.gmail.lock().postbox(&office.mailboxes, &address).add(letter.clone());
+    Some(letter)
 }
 
 fn recipients(raw: &[u8]) -> Vec<String> {
