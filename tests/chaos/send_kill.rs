@@ -47,11 +47,11 @@ pub async fn run(seed: u64, short: bool) -> Report {
 
     let mut hits = Hits::default();
     while hits.after_accept < wanted && started.elapsed() < LIMIT {
-        let seen = sandbox.accepted().await.len();
-        if seen + messages / wanted > planned.len() {
+        let before = sandbox.accepted().await.len();
+        if before + messages / wanted > planned.len() {
             plan(&platform, &office, &mut planned, 200).await;
         }
-        let next = seen + dice.random_range(1..messages / wanted / 2);
+        let next = before + dice.random_range(1..messages / wanted / 2);
         sandbox.client().wait_accepted(next, Duration::from_secs(60)).await.expect("the sandbox's ledger");
         tokio::time::sleep(Duration::from_millis(dice.random_range(0..ANSWER_MS))).await;
         strike(&platform, &mut hits, &mut dice).await;

@@ -99,7 +99,7 @@ impl<'a> GmailMailbox<'a> {
             }
         }
         let Some(filed) = self.find(&message.rfc_message_id).await? else { return Ok(None) };
-        Ok(self.message(&filed.id).await?.filter(|letter| letter.is_sent()))
+        Ok(self.message(&filed.id).await?.filter(Letter::is_sent))
     }
 
     async fn call<T, F>(&mut self, call: impl Fn(SecretString) -> F) -> Answer<T>
