@@ -2,8 +2,8 @@
 
 mod builder;
 pub mod faked_time;
-mod google;
 mod gmail;
+mod google;
 mod ledger;
 mod leftovers;
 mod office;

@@ -15,9 +15,6 @@ use crate::sandbox::Sandbox;
 use crate::settings;
 use crate::wait::eventually;
 
-/// What seals secrets in tests.
-pub(super) const SECRET_KEYS: &str = "test:dGVzdHMgc2VhbCB3aXRoIHRoaXMga2V5LCBubyBvbmU=";
-
 /// A platform to be started.
 #[derive(Debug)]
 pub struct Builder {
@@ -179,20 +176,13 @@ impl Builder {
         database: &TestDatabase,
         time: Option<&FakedTime>,
     ) -> Vec<(String, String)> {
-        let google = &sandbox.addresses().gmail_base_url;
         let mut environment: Vec<(String, String)> = [
             ("DATABASE_URL", database.url().to_owned()),
             ("REDIS_URL", redis.url()),
             ("OBJECT_STORE_URL", format!("file://{}", folder.join("objects").display())),
-            ("SECRET_KEYS", SECRET_KEYS.to_owned()),
+            ("SECRET_KEYS", "test:dGVzdHMgc2VhbCB3aXRoIHRoaXMga2V5LCBubyBvbmU=".to_owned()),
             ("OPENAI_BASE_URL", sandbox.addresses().openai_base_url.clone()),
             ("OPENAI_API_KEY", "sk-sandbox".to_owned()),
-            ("GOOGLE_CLIENT_ID", "sandbox".to_owned()),
-            ("GOOGLE_CLIENT_SECRET", "no secret".to_owned()),
-            ("GOOGLE_REDIRECT_URL", "http://127.0.0.1/v1/google/callback".to_owned()),
-            ("GOOGLE_TOKEN_URL", format!("{google}/token")),
-            ("GOOGLE_REVOKE_URL", format!("{google}/revoke")),
-            ("GMAIL_API_URL", google.clone()),
             ("RUST_LOG", settings::log_filter()),
             ("LOG_FORMAT", "json".to_owned()),
             ("WORKER_GRACE_SECONDS", "10".to_owned()),

@@ -1,61 +1,26 @@
-//! A mailbox of a Google account, without the consent that its owner would give, and messages that no pipeline made.
+//! Mailboxes that send through the Gmail API, and messages that no pipeline made.
 
-use chrono::{TimeDelta, Utc};
 use postrider_queue::{NewJob, QueueClient, QueueConfig};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
 use postrider_shared::database::Database;
-use postrider_shared::google::{Granted, Grants};
 use postrider_shared::ids::{AccountId, MessageId, TenantId};
 use postrider_shared::jobs::SendEmail;
 use postrider_shared::messages::PlannedMessage;
 use postrider_shared::objects::Objects;
-use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
-use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
 
-use super::builder::SECRET_KEYS;
 use super::{Office, Platform};
 use crate::mails;
 
 impl Platform {
     /// The sign workshop with a Gmail mailbox, which it sends from through the API. `settings` are further fields of the account.
     pub async fn gmail_workshop(&self, settings: Value) -> Office {
-        let office = self.office("angebot@gmail.example", &mails::workshop(), &mails::products(), settings).await;
-        self.make_gmail(&office).await;
-        office
+        let workshop = (&mails::workshop(), &mails::products()[..]);
+        self.google_office(self.sandbox().client(), "angebot@gmail.example", workshop, settings).await
     }
 
-    /// Makes an account one of Google's, with tokens that the sandbox takes.
-    ///
-    /// # Panics
-    /// When the sandbox or the database refuses.
-    pub async fn make_gmail(&self, office: &Office) {
-        let tokens = self.sandbox().client().issue_tokens(&office.address).await.expect("tokens of the sandbox");
-        let database = self.open_database().await;
-        let keys = KeyRing::parse(SECRET_KEYS).expect("the keys of the tests");
-        let grants = Grants::new(database, Clock::system(), Some(keys));
-        let granted = Granted {
-            access: tokens.access_token.into(),
-            expires_at: now() + TimeDelta::seconds(tokens.expires_in),
-            refresh: tokens.refresh_token.map(Into::into),
-        };
-        let tenant: TenantId = office.tenant_id.parse().expect("a tenant's id");
-        let account: AccountId = office.account_id.parse().expect("an account's id");
-        grants.put(tenant, account, &granted).await.expect("store the grant");
-        let connection = self.database().connection().await;
-        let sql = "UPDATE accounts SET login = 'google', transport = 'gmail'";
-        let done = connection.execute_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
-        done.expect("make it a Google account");
-        connection.close().await.expect("close the connection");
-        // Told by a change, the queue learns the mailbox's new limits.
-        let change = serde_json::json!({ "transport": "gmail" });
-        office.api.patch(&format!("/v1/accounts/{}", office.account_id), &change).await.ok();
-    }
-}
-
-impl Platform {
     /// Plans a message from the office to each of these and has it sent; with an attachment of these bytes.
     ///
     /// # Panics
@@ -100,9 +65,4 @@ impl Platform {
     async fn open_database(&self) -> Database {
         Database::connect(&DatabaseConfig::at(self.database().url())).await.expect("the database")
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the sandbox's tokens expire by the real time")]
-fn now() -> chrono::DateTime<Utc> {
-    Utc::now()
 }
