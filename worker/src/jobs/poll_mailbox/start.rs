@@ -184,11 +184,19 @@ impl Start {
         for listed in alike {
             let (Some((received_at, size)), Some(id)) = (look(listed), ids.get(&listed.uid)) else { continue };
             let sighting = Sighting { received_at, size, rfc_message_id: id.clone() };
-            if !recorded.contains_key(&sighting) && names.contains(&(size, id.clone())) {
-                known.moved.push(received_at);
-            }
             there.entry(sighting).or_default().push(listed.uid);
         }
+        // A second copy of a mail has another time as well, but then the first is where it was.
+        let in_place: HashSet<(i64, &str)> = there
+            .keys()
+            .filter(|sighting| recorded.contains_key(*sighting))
+            .map(|sighting| (sighting.size, sighting.rfc_message_id.as_str()))
+            .collect();
+        let moved = there.keys().filter(|sighting| {
+            let name = (sighting.size, sighting.rfc_message_id.as_str());
+            names.contains(&(name.0, name.1.to_owned())) && !in_place.contains(&name)
+        });
+        known.moved = moved.map(|sighting| sighting.received_at).collect();
         // Mails that look the same are known only if as many of them were recorded as are there.
         let same =
             there.into_iter().filter(|(sighting, uids)| recorded.get(sighting).is_some_and(|n| *n >= uids.len()));
