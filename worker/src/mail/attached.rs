@@ -72,7 +72,8 @@ fn is_by_the_way(part: &MessagePart<'_>) -> bool {
     if part.contents().is_empty() && !matches!(part.body, PartType::Message(_)) {
         return true;
     }
-    let shown_within = part.content_id().is_some() || part.content_disposition().is_some_and(|how| how.is_inline());
+    let shown_within =
+        part.content_id().is_some() || part.content_disposition().is_some_and(mail_parser::ContentType::is_inline);
     match (kind.as_str(), subtype.as_str()) {
         ("application", "pkcs7-signature" | "x-pkcs7-signature" | "pgp-signature" | "ics" | "pgp-keys")
         | ("text", "calendar" | "vcard" | "x-vcard" | "directory" | "rfc822-headers")
@@ -104,8 +105,9 @@ mod tests {
     use super::{Attached, MOST_ATTACHMENTS, name};
 
     fn mail(parts: &[String]) -> Vec<u8> {
-        let parts: String = parts.iter().map(|part| format!("--b\r\n{part}\r\n")).collect();
-        format!("From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n").into_bytes()
+        let parts = parts.join("\r\n--b\r\n");
+        format!("From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{parts}\r\n--b--\r\n")
+            .into_bytes()
     }
 
     fn file(name: &str, content: &str) -> String {

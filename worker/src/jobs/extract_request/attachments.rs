@@ -94,7 +94,7 @@ async fn deal_with(
 
 fn read(row: &mut Attachment, document: Document) {
     row.kind = Some(document.kind.as_str().to_owned());
-    row.media_type = document.kind.media_type().to_owned();
+    document.kind.media_type().clone_into(&mut row.media_type);
     if document.picture.is_some() {
         row.state = AttachmentState::Picture;
     } else {

@@ -101,14 +101,14 @@ fn row(request: &QuoteRequest, line: &str, cells: &[&str], columns: &[Column], l
     if words.is_empty() || sizes.is_empty() && SUMS.iter().any(|sum| fold(&words).starts_with(sum)) {
         return None;
     }
-    let sizes: String = sizes.iter().map(|size| format!(", {}", size.trim())).collect();
-    let said = format!("- {words}{sizes}\n");
+    let said: Vec<&str> = std::iter::once(words.as_str()).chain(sizes.iter().map(|size| size.trim())).collect();
+    let said = format!("- {}\n", said.join(", "));
     let mut items = items_of_products(&Reader::in_language(request, &said, language));
     let mut item = items.drain(..).next().or_else(|| {
         let problem = Some("no product of the list has this name".to_owned());
         quantity.map(|_| Item { problem, ..Item::default() })
     })?;
-    item.excerpt = line.trim().to_owned();
+    line.trim().clone_into(&mut item.excerpt);
     let digits: String = quantity.unwrap_or_default().chars().take_while(|one| !one.is_whitespace()).collect();
     let counted = super::number::plain_count(&digits);
     let problem = item.problem.take().unwrap_or_default();
