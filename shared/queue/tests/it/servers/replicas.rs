@@ -164,8 +164,10 @@ async fn a_master_that_is_cut_off_is_left_within_two_seconds_of_the_change() {
     let (told, _) = futures::future::join(
         async {
             until("the replica is the master", || async {
-                // Sentinel ends all connections to the one it promotes.
-                let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut replica.redis().await).await.ok()?;
+                // Sentinel ends all connections to the one it promotes, even one that is just being made.
+                let replica = redis::Client::open(replica.url()).unwrap();
+                let mut connection = replica.get_multiplexed_async_connection().await.ok()?;
+                let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut connection).await.ok()?;
                 (redis::from_redis_value_ref::<String>(&role[0]).unwrap() == "master").then_some(())
             })
             .await;
