@@ -7,7 +7,7 @@
 //! after any lost completion; one whose record may have expired meanwhile is not brought again.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -84,11 +84,19 @@ impl State {
         }
     }
 
-    /// Takes out what `unwanted` says.
-    fn take(&mut self, mut unwanted: impl FnMut(&Entry) -> bool) -> Vec<Entry> {
+    /// Takes out all of a shard.
+    fn take(&mut self, shard: u16) -> Vec<Entry> {
         let (gone, kept) =
-            std::mem::take(&mut self.entries).into_iter().partition::<Vec<_>, _>(|entry| unwanted(entry));
+            std::mem::take(&mut self.entries).into_iter().partition::<Vec<_>, _>(|entry| entry.shard == shard);
         self.entries = kept.into();
+        self.bytes -= gone.iter().map(|entry| entry.bytes).sum::<usize>();
+        gone
+    }
+
+    /// Takes out what stands before the first that `wanted` names, and touches nothing else: callers wait meanwhile.
+    fn take_until(&mut self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let many = self.entries.iter().position(wanted).unwrap_or(self.entries.len());
+        let gone: Vec<Entry> = self.entries.drain(..many).collect();
         self.bytes -= gone.iter().map(|entry| entry.bytes).sum::<usize>();
         gone
     }
@@ -132,13 +140,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shards(&self) -> HashSet<u16> {
-        self.state().entries.iter().map(|entry| entry.shard).collect()
+    /// By shard, whether something of it is remembered.
+    fn held(&self, shards: u16) -> Vec<bool> {
+        let mut held = vec![false; usize::from(shards)];
+        self.state().entries.iter().for_each(|entry| held[usize::from(entry.shard)] = true);
+        held
     }
 
     /// Brings again what was accepted in this shard, in the same order.
     async fn bring_again(&self, link: &Link, shard: u16) -> Result<(), QueueError> {
-        let entries = self.state().take(|entry| entry.shard == shard);
+        let entries = self.state().take(shard);
         let all = entries.len();
         let mut created = 0;
         let mut left: VecDeque<Entry> = entries.into();
@@ -205,8 +216,8 @@ async fn watch(shared: Weak<Shared>, kept: Arc<Notify>, link: Link, shards: u16)
     let mut known: Vec<Option<Vec<u8>>> = vec![None; usize::from(shards)];
     loop {
         let Some(recent) = shared.upgrade() else { return };
-        let held = recent.shards();
-        let is_asked = |shard: &u16| held.contains(shard) || known[usize::from(*shard)].is_none();
+        let held = recent.held(shards);
+        let is_asked = |shard: &u16| held[usize::from(*shard)] || known[usize::from(*shard)].is_none();
         let asked: Vec<u16> = (0..shards).filter(is_asked).collect();
         let looked = Instant::now();
         let answers = join_all(asked.iter().map(|shard| async { (*shard, master(&link, *shard).await) })).await;
@@ -224,7 +235,9 @@ async fn watch(shared: Weak<Shared>, kept: Arc<Notify>, link: Link, shards: u16)
             }
         }
         if let Some(before) = looked.checked_sub(WINDOW) {
-            recent.state().take(|entry| entry.sent < before && unchanged[usize::from(entry.shard)]);
+            let wanted = |entry: &Entry| entry.sent >= before || !unchanged[usize::from(entry.shard)];
+            let forgotten = recent.state().take_until(wanted);
+            drop(forgotten); // not while callers wait
         }
         let idle = recent.state().entries.is_empty();
         drop(recent); // whoever waits here must not keep the client alive
@@ -239,4 +252,23 @@ async fn watch(shared: Weak<Shared>, kept: Arc<Notify>, link: Link, shards: u16)
 async fn master(link: &Link, shard: u16) -> Result<Option<Vec<u8>>, QueueError> {
     let answer = link.call(&script::MASTER, shard, &Args::new()).await?;
     wire::list(answer)?.into_iter().next().map(wire::bytes).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forgotten_stands_before_all_that_is_wanted() {
+        let mut state = State::default();
+        for (shard, bytes) in [(1, 10), (1, 20), (2, 40), (1, 80)] {
+            let now = Instant::now();
+            state.push(Entry { shard, accepted: now, sent: now, bytes, what: What::Batch(Args::new()) });
+        }
+        assert_eq!(state.take_until(|entry| entry.shard == 2).len(), 2);
+        assert_eq!((state.entries.len(), state.bytes), (2, 120));
+        assert_eq!(state.take(2).len(), 1);
+        assert_eq!(state.take_until(|_| false).len(), 1);
+        assert_eq!((state.entries.len(), state.bytes), (0, 0));
+    }
 }
