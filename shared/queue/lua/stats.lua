@@ -2,7 +2,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 a queue, or empty for all
 -- result  {counters by field, paused queues, queue and age of its oldest available job in ms...}: three flat lists
--- bounds  looks at the heads of at most 256 lanes per queue, at most 64 queues
+-- bounds  at most 64 queues; looks at the heads of at most 128 lanes, shared by the queues, but of one tenant's in each
 local counters, queues, seen = call('HGETALL', COUNTS), {}, {}
 for i = 1, #counters, 2 do
   local queue = string.match(counters[i], '^(.*):.$')
@@ -11,24 +11,44 @@ for i = 1, #counters, 2 do
     queues[#queues + 1] = queue
   end
 end
-local ages = {}
-for _, queue in ipairs(queues) do
-  local heads, looked = {}, 0
-  for _, tenant in ipairs(call('LRANGE', k_ring(queue), 0, 255)) do
-    if looked >= 256 then break end
+
+-- Lanes that wait for a scope, by their queue.
+local MOST_LOOKS = 128
+local parked, numbers = {}, call('HRANDFIELD', PARKED_ON, 32)
+load_lanes(numbers)
+for _, number in ipairs(numbers) do
+  local lane = lane_of(number)
+  if lane then
+    local of_queue = parked[lane.queue] or {}
+    parked[lane.queue] = of_queue
+    of_queue[#of_queue + 1] = number
+  end
+end
+
+-- The first ids of as many lanes as a queue may be looked at.
+local function heads_of(queue, most)
+  local of_lanes = parked[queue] or {}
+  local found = #of_lanes
+  for _, tenant in ipairs(call('LRANGE', k_ring(queue), 0, most - 1)) do
+    if #of_lanes - found >= most then break end
     for class = 0, 2 do
-      for _, number in ipairs(call('LRANGE', k_tenant(queue, tenant, class), 0, math.max(255 - looked, 0))) do
-        looked = looked + 1
-        heads[#heads + 1] = call('LINDEX', k_lane(number), 0) or nil -- the list of a forgotten lane is gone
+      for _, number in ipairs(call('LRANGE', k_tenant(queue, tenant, class), 0, most - 1)) do
+        if #of_lanes - found >= most then break end
+        of_lanes[#of_lanes + 1] = number
       end
     end
   end
-  for _, number in ipairs(call('HRANDFIELD', PARKED_ON, 32)) do
-    local lane = lane_of(number)
-    local head = lane and lane.queue == queue and call('LINDEX', k_lane(number), 0)
-    if head then heads[#heads + 1] = head end
+  local heads = {}
+  for _, number in ipairs(of_lanes) do
+    heads[#heads + 1] = call('LINDEX', k_lane(number), 0) or nil -- the list of a forgotten lane is gone
   end
-  local runs, oldest = get_many(RUNS, heads), nil
+  return heads
+end
+
+local ages, most = {}, math.max(2, math.floor(MOST_LOOKS / #queues))
+for _, queue in ipairs(queues) do
+  local heads, oldest = heads_of(queue, most), nil
+  local runs = get_many(RUNS, heads)
   for i, raw in ipairs(get_many(JOBS, heads)) do
     if raw and not runs[i] and string.byte(raw, 2) == AVAILABLE then
       local run = unpack_from('>I6', raw, 28)

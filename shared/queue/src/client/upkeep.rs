@@ -98,7 +98,7 @@ impl QueueClient {
             let calls = by_shard.entry(id.shard()).or_default();
             let pair = [id.tail().to_vec(), number.to_string().into_bytes()];
             match calls.last_mut() {
-                Some(args) if args.len() < 2 * script::MAX_ITEMS => args.extend(pair),
+                Some(args) if args.len() < script::MAX_ITEMS => args.extend(pair),
                 _ => calls.push(pair.into()),
             }
         }

@@ -136,9 +136,9 @@ impl Settling {
         48 + self.error.len() + self.output.len() + follow_ups
     }
 
-    /// How much work it adds to a call. Writing down an error takes longer than a plain completion.
+    /// How much work it adds to a call, in plain completions. Writing down an error takes as long as several.
     pub(crate) fn items(&self) -> usize {
-        1 + usize::from(!self.error.is_empty()) + self.then.len()
+        1 + if self.error.is_empty() { 0 } else { 3 } + self.then.len()
     }
 
     /// The outcome: id 14, epoch I4, verb c1, cap use c1, used at I6, delay or time I6, error H, output I4, number of
