@@ -5,6 +5,7 @@
 //! together, in words an operator can act on. Every variable is in [`VARIABLES`], from which `deploy/env.example` is checked.
 
 mod connections;
+mod documents;
 mod google;
 mod limits;
 mod observability;
@@ -15,6 +16,7 @@ mod settings;
 mod variables;
 
 pub use connections::{ConnectionUrl, DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, RedisConfig};
+pub use documents::{DocumentsConfig, ScannerAddress};
 pub use google::{ConsentConfig, GoogleConfig};
 pub use limits::LimitsConfig;
 pub use observability::{LogFormat, TelemetryConfig};

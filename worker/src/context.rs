@@ -24,7 +24,7 @@ use postrider_shared::tenants::Tenants;
 use postrider_shared::watches::Watches;
 
 use crate::access::AccessTokens;
-use crate::documents::Documents;
+use crate::documents::{Documents, Scanner};
 use crate::lease::JobLease;
 use crate::memory::Memory;
 use crate::providers::gmail::Gmail;
@@ -57,6 +57,10 @@ pub struct Services {
     pub objects: Objects,
     pub mail_memory: Memory,
     pub documents: Documents,
+    /// Asked before a stranger's file is kept or read.
+    pub scanner: Scanner,
+    /// Whether the language model is shown pictures.
+    pub sees_pictures: bool,
     pub llm: Arc<Llm>,
     /// Google's OAuth endpoints; absent where there are no Google accounts.
     pub google: Option<Arc<Google>>,
@@ -96,6 +100,8 @@ impl Services {
             watches: stores.watches,
             mail_memory: Memory::new(MAIL_MEMORY),
             documents: Documents::default(),
+            scanner: Scanner::default(),
+            sees_pictures: false,
             llm: Arc::new(llm),
             dialer: Dialer::default(),
             run_ledger: Arc::new(RunLedger::default()),
@@ -133,6 +139,14 @@ impl Services {
     #[must_use]
     pub fn with_gmail(mut self, gmail: Gmail) -> Self {
         self.gmail = Some(gmail);
+        self
+    }
+
+    /// Has files scanned, and pictures shown to the model.
+    #[must_use]
+    pub fn with_files(mut self, scanner: Scanner, sees_pictures: bool) -> Self {
+        self.scanner = scanner;
+        self.sees_pictures = sees_pictures;
         self
     }
 

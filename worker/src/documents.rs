@@ -5,6 +5,7 @@
 //! sets its own limits before it reads the first byte, and dies with its parent.
 
 mod child;
+mod scanner;
 mod service;
 
 use std::io;
@@ -16,6 +17,7 @@ use postrider_documents::{Document, ReadError};
 use postrider_queue::Stop;
 use tokio::sync::Semaphore;
 
+pub use self::scanner::{Scanner, Verdict};
 pub use self::service::{is_child, serve};
 
 /// Children at a time in this process; each may use [`service::MEMORY`].

@@ -68,6 +68,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let llm = llm(&config, trust.clone(), clock.clone())?;
     let limits = Limits::new(config.outgoing.mail_timeout, config.outgoing.smtp_answer_timeout);
     let stores = Stores::new(&database, &clock, Some(config.keys.keys.clone()));
+    let scanner = documents::Scanner::new(config.documents.scanner.clone());
     let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
     let services = Services::new(queue, stores, objects, llm, clock.clone())
         .with_gmail_units(config.limits.gmail_units_per_minute);
@@ -83,7 +84,12 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         }
         None => services,
     };
-    let services = Arc::new(services.with_dialer(Dialer { trust, limits }).with_run_ledger(run_ledger));
+    let services = Arc::new(
+        services
+            .with_dialer(Dialer { trust, limits })
+            .with_run_ledger(run_ledger)
+            .with_files(scanner, config.documents.sees_pictures),
+    );
     if is_child {
         return Ok(quarantine::serve(registry, services).await?);
     }

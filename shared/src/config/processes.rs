@@ -6,8 +6,8 @@ use postrider_queue::MAX_PAYLOAD_BYTES;
 use secrecy::SecretString;
 
 use super::{
-    ConsentConfig, DatabaseConfig, DepthConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig, OutgoingConfig,
-    Reader, RedisConfig, Section, TelemetryConfig,
+    ConsentConfig, DatabaseConfig, DepthConfig, DocumentsConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig,
+    OutgoingConfig, Reader, RedisConfig, Section, TelemetryConfig,
 };
 use crate::jobs::Queue;
 
@@ -66,6 +66,7 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     pub grace: Duration,
     pub llm: LlmConfig,
+    pub documents: DocumentsConfig,
     pub outgoing: OutgoingConfig,
     /// Absent where there are no Google accounts.
     pub google: Option<GoogleConfig>,
@@ -85,6 +86,7 @@ impl Section for WorkerConfig {
         let concurrency = reader.number("WORKER_CONCURRENCY", 1..=10_000);
         let grace = reader.number("WORKER_GRACE_SECONDS", 0..=3_600).map(Duration::from_secs);
         let llm = LlmConfig::read(reader);
+        let documents = DocumentsConfig::read(reader);
         let outgoing = OutgoingConfig::read(reader);
         let google = GoogleConfig::read_if_set(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
@@ -99,6 +101,7 @@ impl Section for WorkerConfig {
             concurrency: concurrency?,
             grace: grace?,
             llm: llm?,
+            documents: documents?,
             outgoing: outgoing?,
             google,
             run_ledger,

@@ -162,10 +162,22 @@ pub const VARIABLES: &[Variable] = &[
     variable("OPENAI_API_KEY", Default::Required, WORKER, "The key for that endpoint."),
     variable("OPENAI_MODEL", Default::Is("gpt-4.1-mini"), WORKER, "The model that reads quote requests."),
     variable(
+        "OPENAI_MODEL_SEES",
+        Default::Is("no"),
+        WORKER,
+        "Whether that model sees: yes shows it the pictures that come with a mail, no sends such a request to a person.",
+    ),
+    variable(
         "LLM_TIMEOUT_SECONDS",
         Default::Is("60"),
         WORKER,
         "How long one answer of that endpoint may take (1 to 600).",
+    ),
+    variable(
+        "CLAMD_ADDRESS",
+        Default::Off,
+        WORKER,
+        "Where the malware scanner clamd listens: host:port or unix:/path/of/the/socket. It is asked before a file is kept or read, and waited for while it is away. Its StreamMaxLength should be 20 MB or more.",
     ),
     variable(
         "EXTRA_CA_CERTS",

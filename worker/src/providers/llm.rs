@@ -15,16 +15,21 @@ use std::time::Duration;
 use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::types::chat::{
-    ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
-    CreateChatCompletionRequest, FinishReason, ResponseFormat, ResponseFormatJsonSchema,
+    ChatCompletionRequestMessage, ChatCompletionRequestMessageContentPartImage,
+    ChatCompletionRequestMessageContentPartText, ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
+    ChatCompletionRequestUserMessageContent, ChatCompletionRequestUserMessageContentPart, CreateChatCompletionRequest,
+    FinishReason, ImageUrl, ResponseFormat, ResponseFormatJsonSchema,
 };
+use base64::Engine as _;
 use postrider_shared::clock::Clock;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::answer::{Answer, AnsweredDimension, AnsweredItem, Intent};
 pub use self::error::LlmError;
 use self::gate::Gate;
-pub use self::request::{Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question};
+pub use self::request::{
+    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question, ShownPicture,
+};
 use self::transport::{HttpFailure, Transport};
 use super::transport::Trust;
 
@@ -110,7 +115,7 @@ impl Llm {
 
     fn request(&self, question: &Question<'_>) -> Result<CreateChatCompletionRequest, serde_json::Error> {
         let system = ChatCompletionRequestSystemMessage::from(INSTRUCTIONS);
-        let user = ChatCompletionRequestUserMessage::from(serde_json::to_string(question)?);
+        let user = user_message(question)?;
         Ok(CreateChatCompletionRequest {
             model: self.model.clone(),
             messages: vec![ChatCompletionRequestMessage::System(system), ChatCompletionRequestMessage::User(user)],
@@ -126,4 +131,20 @@ impl Llm {
             ..CreateChatCompletionRequest::default()
         })
     }
+}
+
+/// The question, and after it the pictures.
+fn user_message(question: &Question<'_>) -> Result<ChatCompletionRequestUserMessage, serde_json::Error> {
+    let text = serde_json::to_string(question)?;
+    if question.pictures.is_empty() {
+        return Ok(text.into());
+    }
+    let mut parts: Vec<ChatCompletionRequestUserMessageContentPart> =
+        vec![ChatCompletionRequestMessageContentPartText::from(text).into()];
+    for picture in &question.pictures {
+        let coded = base64::engine::general_purpose::STANDARD.encode(picture.content);
+        let url = format!("data:{};base64,{coded}", picture.media_type);
+        parts.push(ChatCompletionRequestMessageContentPartImage::from(ImageUrl { url, detail: None }).into());
+    }
+    Ok(ChatCompletionRequestUserMessageContent::Array(parts).into())
 }

@@ -12,10 +12,14 @@ use postrider_shared::mail::InboundMail;
 use postrider_shared::objects::attachment_key;
 
 use crate::context::Context;
+use crate::documents::Verdict;
 use crate::mail::{Attached, File};
 
 /// Files that are begun to be read within this time of a run; the rest is a person's.
 const READING_TIME: Duration = Duration::from_secs(60);
+/// Pictures of a mail that a model is shown, and bytes of each.
+const PICTURES: usize = 5;
+const PICTURE_BYTES: i64 = 5 * 1024 * 1024;
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// What a mail carries, dealt with.
@@ -25,6 +29,16 @@ pub(super) struct Files {
     pub(super) known: Vec<Attachment>,
     /// More than are ever looked at.
     pub(super) further: usize,
+    /// Those that the model is shown.
+    pub(super) pictures: Vec<Picture>,
+}
+
+/// A picture with its content.
+#[derive(Debug, Clone)]
+pub(super) struct Picture {
+    pub(super) id: AttachmentId,
+    pub(super) media_type: String,
+    pub(super) content: bytes::Bytes,
 }
 
 /// Deals with all files of a mail that were not dealt with before.
@@ -49,7 +63,21 @@ pub(super) async fn gather(
         let row = deal_with(ctx, tenant, mail, position, file, begun).await?;
         ctx.attachments.record(row).await?;
     }
-    Ok(Files { known: ctx.attachments.of_mail(tenant, mail.id).await?, further: attached.further })
+    let known = ctx.attachments.of_mail(tenant, mail.id).await?;
+    let pictures = if ctx.sees_pictures { pictures(ctx, &known).await? } else { Vec::new() };
+    Ok(Files { known, further: attached.further, pictures })
+}
+
+/// What a model is shown at most; the rest is a person's.
+async fn pictures(ctx: &Context, known: &[Attachment]) -> Result<Vec<Picture>, Stop> {
+    let mut pictures = Vec::new();
+    let fits = |file: &&Attachment| file.state == AttachmentState::Picture && file.size <= PICTURE_BYTES;
+    for file in known.iter().filter(fits).take(PICTURES) {
+        let Some(key) = &file.object_key else { continue };
+        let content = ctx.objects.get(key).await?;
+        pictures.push(Picture { id: file.id, media_type: file.media_type.clone(), content });
+    }
+    Ok(pictures)
 }
 
 async fn deal_with(
@@ -78,6 +106,12 @@ async fn deal_with(
         left_out: Texts::default(),
         created_at: ctx.clock.now(),
     };
+    if let Verdict::Objects(reason) = ctx.scanner.scan(&file.content).await? {
+        tracing::warn!(attachment.id = %row.id, mail.id = %row.mail_id, reason, "an attachment was refused");
+        row.state = AttachmentState::Refused;
+        row.reason = Some(reason);
+        return Ok(row);
+    }
     let key = attachment_key(tenant, mail.id, &row.sha256);
     ctx.objects.put(&key, file.content.clone()).await?;
     row.object_key = Some(key);
@@ -151,6 +185,7 @@ impl Files {
                     problems.push(format!("the attachment {name} was not read whole: {}", file.left_out.0.join(", ")));
                 }
                 AttachmentState::Read => {}
+                AttachmentState::Picture if self.pictures.iter().any(|shown| shown.id == file.id) => {}
                 AttachmentState::Picture => problems.push(format!("the picture {name} was not read")),
                 AttachmentState::Unread | AttachmentState::Refused => {
                     let reason = file.reason.as_deref().unwrap_or("no reason is known");

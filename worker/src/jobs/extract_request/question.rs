@@ -11,7 +11,7 @@ use super::attachments::Files;
 use crate::context::Context;
 use crate::mail::{Mail, Split, split};
 use crate::providers::llm::{
-    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question,
+    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question, ShownPicture,
 };
 
 /// Earlier mails of a thread that are shown.
@@ -69,6 +69,12 @@ impl Material {
                 text: &self.text,
                 is_reply: self.mail.is_reply(),
             },
+            pictures: self
+                .files
+                .pictures
+                .iter()
+                .map(|picture| ShownPicture { media_type: &picture.media_type, content: &picture.content })
+                .collect(),
             attachments: self
                 .files
                 .known

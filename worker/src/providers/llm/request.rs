@@ -11,6 +11,9 @@ pub struct Question<'a> {
     pub mail: MailText<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<KnownAttachment<'a>>,
+    /// Beside the JSON, as parts of their own.
+    #[serde(skip)]
+    pub pictures: Vec<ShownPicture<'a>>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -47,6 +50,13 @@ pub struct KnownAttachment<'a> {
     pub text: Option<&'a str>,
     /// Why there is no text.
     pub not_read: Option<&'a str>,
+}
+
+/// A picture that came with the mail, bounded by the caller.
+#[derive(Debug, Clone)]
+pub struct ShownPicture<'a> {
+    pub media_type: &'a str,
+    pub content: &'a [u8],
 }
 
 /// An earlier mail of the same thread, shortened.
