@@ -122,7 +122,7 @@ async fn connect(platform: &Platform, options: &Options, silent: u16) -> HashSet
     let stores = Stores::new(&database, &Clock::system(), Some(keys));
     let mut tenants = Vec::new();
     for number in 0..100 {
-        let tenant = TenantSettings::named(&format!("Business {number}"));
+        let tenant = TenantSettings::named(format!("Business {number}"));
         tenants.push(stores.tenants.create(tenant).await.expect("a tenant").id);
     }
     let (imap, smtp) = (platform.sandbox().addresses().imap, platform.sandbox().addresses().smtp);

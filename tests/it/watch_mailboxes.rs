@@ -63,7 +63,7 @@ async fn new_mail_is_read_at_once_and_a_burst_at_one_go(database: DatabaseKind) 
         latencies.push(latency(&office, number, before).await);
     }
     let p95 = p95(latencies);
-    println!("sandbox: {p95} ms at the 95th percentile from delivery to the start of the job");
+    eprintln!("sandbox: {p95} ms at the 95th percentile from delivery to the start of the job");
     assert!(p95 <= 2_000, "{p95} ms");
     let before = polls(&office).await;
     for number in 0..40 {
@@ -102,7 +102,7 @@ async fn new_mail_in_dovecot_is_read_at_once() {
         latencies.push(latency(&office, number, before).await);
     }
     let p95 = p95(latencies);
-    println!("Dovecot: {p95} ms at the 95th percentile from delivery to the start of the job");
+    eprintln!("Dovecot: {p95} ms at the 95th percentile from delivery to the start of the job");
     assert!(p95 <= 2_000, "{p95} ms");
     platform.finish().await;
 }
@@ -134,7 +134,7 @@ async fn workers_share_the_mailboxes_and_take_those_of_a_killed_one() {
     })
     .await;
     watched(&platform, &all).await;
-    println!("taken over {:?} after the kill", killed.elapsed());
+    eprintln!("taken over {:?} after the kill", killed.elapsed());
     platform.worker(0).kill_and_restart().await;
     watched(&platform, &all).await;
     // A graceful stop gives back at once.

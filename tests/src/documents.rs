@@ -76,22 +76,22 @@ fn folder() -> PathBuf {
 pub fn mail_with(number: usize, to: &str, text: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     use base64::Engine as _;
 
-    let mut mail = format!(
+    let mut parts = vec![format!(
         "From: Customer {number} <customer-{number}@documents.example>\r\nTo: {to}\r\nSubject: Anfrage {number}\r\n\
          Message-ID: <document-{number}@documents.example>\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000\r\n\
          MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_b{number}\"\r\n\r\n\
          --=_b{number}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
-    );
+    )];
     for (name, content) in files {
         let coded = base64::engine::general_purpose::STANDARD.encode(content);
         let lines: Vec<&str> = coded.as_bytes().chunks(76).filter_map(|line| std::str::from_utf8(line).ok()).collect();
         // What the sender says it is counts for nothing.
-        mail.push_str(&format!(
+        parts.push(format!(
             "--=_b{number}\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\
              Content-Disposition: attachment; filename=\"{name}\"\r\n\r\n{}\r\n",
             lines.join("\r\n")
         ));
     }
-    mail.push_str(&format!("--=_b{number}--\r\n"));
-    mail.into_bytes()
+    parts.push(format!("--=_b{number}--\r\n"));
+    parts.concat().into_bytes()
 }

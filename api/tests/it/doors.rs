@@ -43,6 +43,7 @@ fn nowhere() -> HashMap<&'static str, String> {
     let mut ids: HashMap<&str, String> = [
         "accounts",
         "api-keys",
+        "attachments",
         "dead-letters",
         "kinds",
         "mails",

@@ -15,13 +15,7 @@ use super::{
     orphans::{self, Held},
     turn::{self, Answer, Taken, Turn, Verdict},
 };
-use crate::{
-    claim::Claimed,
-    hub::Signal,
-    id::JobId,
-    record::JobRecord,
-    script::{MAX_BATCH_BYTES, MAX_ITEMS},
-};
+use crate::{claim::Claimed, hub::Signal, id::JobId, record::JobRecord, script::MAX_ITEMS};
 
 /// Each shard is asked at this distance even if nobody called, one after the other, so that no job waits behind all of them. A
 /// message that went to somebody else in vain is noticed by the maintenance long before; this is for the case that Redis has
@@ -243,7 +237,7 @@ impl Driver {
             if want == 0 && shard.outcomes.is_empty() && !shard.pass_on {
                 continue;
             }
-            let outcomes = batch(&mut shard.outcomes);
+            let outcomes = turn::batch(&mut shard.outcomes);
             shard.in_flight = true;
             shard.called = false;
             shard.pass_on = false;
@@ -380,20 +374,6 @@ fn unknown_kind(record: &JobRecord, token: Token, now: DateTime<Utc>) -> Settlin
     } else {
         Settling::snooze(record.id, record.epoch, token, now + UNKNOWN_KIND_SNOOZE, reason)
     }
-}
-
-/// Takes outcomes for one call, bounded in number and bytes.
-fn batch(waiting: &mut VecDeque<Settling>) -> Vec<Settling> {
-    let (mut outcomes, mut items, mut bytes) = (Vec::new(), 0, 0);
-    while let Some(next) = waiting.front() {
-        items += next.items();
-        bytes += next.weight();
-        if !outcomes.is_empty() && (items > MAX_ITEMS || bytes > MAX_BATCH_BYTES) {
-            break;
-        }
-        outcomes.extend(waiting.pop_front());
-    }
-    outcomes
 }
 
 fn refused(settling: &Settling) {

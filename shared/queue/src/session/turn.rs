@@ -1,6 +1,7 @@
 //! One turn: the call, and reading its answer.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use crate::{
     link::{Args, Via},
     name::QueueName,
     record::JobRecord,
-    script,
+    script::{self, MAX_BATCH_BYTES, MAX_ITEMS},
     wire::{self, Names, Tables},
 };
 
@@ -29,6 +30,20 @@ const FEW: usize = 8;
 
 /// Where the number of jobs wanted stands among the arguments.
 const WANT: usize = 2;
+
+/// Takes outcomes for one turn, bounded in number and bytes.
+pub(super) fn batch(waiting: &mut VecDeque<Settling>) -> Vec<Settling> {
+    let (mut outcomes, mut items, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(next) = waiting.front() {
+        items += next.items();
+        bytes += next.weight();
+        if !outcomes.is_empty() && (items > MAX_ITEMS || bytes > MAX_BATCH_BYTES) {
+            break;
+        }
+        outcomes.extend(waiting.pop_front());
+    }
+    outcomes
+}
 
 /// A turn to be sent.
 pub(crate) struct Turn {
