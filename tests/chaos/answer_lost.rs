@@ -14,10 +14,9 @@ use crate::jobs;
 const ONE_IN: u32 = 60;
 /// How long answers are lost at most.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-/// The calls of which answers must have been lost; whatever else is called loses some, too.
+/// The calls of which answers must have been lost; whatever else is called loses some, too. A scheduler's step of maintenance is
+/// the same call as a worker's, and it takes one only where no worker did for a while, so it may not happen at all.
 const MUST_HIT: [&str; 5] = ["api enqueue", "worker turn", "worker renew", "worker tick", "scheduler look"];
-/// One is enough of this: a scheduler looks, but seldom takes a step of maintenance that no worker took.
-const SELDOM: &str = "scheduler tick";
 
 pub async fn run(seed: u64, short: bool) -> Report {
     let (least, of_each) = if short { (40, 1) } else { (1_000, 20) };
@@ -32,7 +31,7 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let enough = |hits: &BTreeMap<String, usize>| {
         let of =
             |call: &str| hits.iter().filter(|(name, _)| name.starts_with(call)).map(|(_, hits)| hits).sum::<usize>();
-        hits.values().sum::<usize>() >= least && MUST_HIT.iter().all(|call| of(call) >= of_each) && of(SELDOM) > 0
+        hits.values().sum::<usize>() >= least && MUST_HIT.iter().all(|call| of(call) >= of_each)
     };
     while !enough(&platform.networks().hits()) && started.elapsed() < LIMIT {
         tokio::time::sleep(Duration::from_millis(100)).await;
