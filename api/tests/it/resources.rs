@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use postrider_shared::database::AllTenants;
-use postrider_shared::ids::{AccountId, TenantId};
+use postrider_shared::attachments::{Attachment, AttachmentState};
+use postrider_shared::database::{AllTenants, Texts};
+use postrider_shared::ids::{AccountId, AttachmentId, TenantId};
 use postrider_shared::mail::{NewMail, Reading};
 use postrider_shared::messages::{BeginSending, PlannedMessage, Slot, Verdict};
 use postrider_shared::quotes::NewQuote;
@@ -63,6 +64,24 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
     };
     stores.mail.open_folder(tenant, account, "INBOX", 1).await.unwrap();
     let mail = stores.mail.record(tenant, mail, Vec::new()).await.unwrap().mail().clone();
+    let attachment = Attachment {
+        id: AttachmentId::of(mail.id, 1),
+        tenant_id: tenant,
+        mail_id: mail.id,
+        position: 1,
+        name: "list.csv".to_owned(),
+        kind: Some("csv".to_owned()),
+        media_type: "text/csv".to_owned(),
+        size: 3,
+        sha256: "ab".to_owned(),
+        object_key: None,
+        state: AttachmentState::Read,
+        reason: None,
+        text: "1 | 2".to_owned(),
+        left_out: Texts(Vec::new()),
+        created_at: now,
+    };
+    stores.attachments.record(attachment).await.unwrap();
     let quote = NewQuote {
         mail_id: mail.id,
         language: "en".to_owned(),
@@ -100,6 +119,7 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
     let doubt = Verdict::Unknown { reason: "the answer was lost".to_owned() };
     stores.messages.settle(tenant, message.id, attempt, doubt).await.unwrap();
     HashMap::from([
+        ("attachments", AttachmentId::of(mail.id, 1).to_string()),
         ("mails", mail.id.to_string()),
         ("threads", mail.thread_id.to_string()),
         ("quotes", quote.id.to_string()),
