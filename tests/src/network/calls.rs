@@ -12,7 +12,7 @@ pub struct Calls(Arc<Mutex<HashMap<Vec<u8>, String>>>);
 impl Calls {
     /// The name of what a whole command calls: of the script, or its own in small letters.
     pub(super) fn name(&self, command: &[u8]) -> String {
-        let arguments = frame::arguments(command, 2);
+        let arguments = frame::arguments(command, 3);
         let word = arguments.first().map(|word| String::from_utf8_lossy(word).to_lowercase()).unwrap_or_default();
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (word.as_str(), arguments.get(1)) {
@@ -21,6 +21,13 @@ impl Calls {
                 let name = named(text);
                 names.insert(hash(text), name.clone());
                 name
+            }
+            // What many processes call they load while they connect, if the server lacks it.
+            ("script", Some(_)) => {
+                if let Some(text) = arguments.get(2) {
+                    names.insert(hash(text), named(text));
+                }
+                word
             }
             _ => word,
         }
