@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use postrider_tests::documents::{self, CommittedDocument};
 use postrider_tests::platform::Office;
-use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, pdf};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -31,7 +29,7 @@ async fn a_sheet_becomes_a_quote_and_stays_with_it(database: DatabaseKind) {
     let mail = documents::mail_with(1, &office.address, words("de"), &[("../../Anfrage Müller.csv", &sheet.content)]);
     platform.sandbox().deliver(&office.address, mail).await;
     office.poll().await;
-    let quotes = settled(&office, 1).await;
+    let quotes = office.settled_quotes(1).await;
     let quote = &quotes[0];
     assert_eq!(quote["state"], "sent", "{quote:#}");
     check_lines(&sheet, quote).unwrap();
@@ -78,7 +76,7 @@ async fn thirty_documents_are_read() {
         platform.sandbox().deliver(&office.address, mail).await;
     }
     office.poll().await;
-    let quotes = settled(&office, documents.len()).await;
+    let quotes = office.settled_quotes(documents.len()).await;
     let (mut wrong, mut figures) = (Vec::new(), BTreeMap::<String, [usize; 4]>::new());
     for (at, document) in documents.iter().enumerate() {
         let id = format!("document-{at}@documents.example");
@@ -102,24 +100,6 @@ async fn thirty_documents_are_read() {
     eprintln!("{table}");
     assert!(wrong.is_empty(), "{} of 30 documents:\n{}\n{table}", wrong.len(), wrong.join("\n"));
     platform.finish().await;
-}
-
-/// All quotes, once there are `count` and none is on its way any more, each with its mail.
-async fn settled(office: &Office, count: usize) -> Vec<Value> {
-    within(Duration::from_secs(120), "all quotes to be sent or for review", || async {
-        let listed = office.api.all("/v1/quotes").await;
-        let settled =
-            listed.iter().filter(|quote| matches!(quote["state"].as_str(), Some("sent" | "needs_review" | "failed")));
-        (settled.count() == count).then_some(())
-    })
-    .await;
-    let mails = office.mails().await;
-    let mut quotes = office.quotes().await;
-    for quote in &mut quotes {
-        let mail = mails.iter().find(|mail| mail["id"] == quote["mail_id"]);
-        quote["mail"] = mail.cloned().unwrap_or_default();
-    }
-    quotes
 }
 
 async fn check(office: &Office, document: &CommittedDocument, quote: &Value) -> Result<(), String> {

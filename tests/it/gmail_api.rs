@@ -25,15 +25,6 @@ async fn fault(platform: &Platform, stage: &str, kind: &str, more: Value) {
     platform.sandbox().fault(fault).await;
 }
 
-async fn deliver(platform: &Platform, office: &Office, name: &str) {
-    let raw = format!(
-        "From: {name}@kunden.example\r\nTo: {}\r\nSubject: Anfrage {name}\r\nMessage-ID: <{name}@kunden.example>\r\n\r\n\
-         Bitte ein Angebot: 2 Roll-ups.\r\n",
-        office.address
-    );
-    platform.sandbox().deliver(&office.address, raw.into_bytes()).await;
-}
-
 async fn in_state(platform: &Platform, state: &str) -> LedgerRow {
     eventually(&format!("a message in state {state}"), || async {
         platform.ledger().await.into_iter().find(|row| row.state == state)
@@ -56,7 +47,7 @@ async fn a_reply_lands_in_its_thread_in_both_mailboxes_and_its_answer_finds_back
     let office = workshop(&platform).await;
     let customer = "anna@kunden.example";
     platform.sandbox().client().create_mailbox(customer, "x").await.unwrap();
-    deliver(&platform, &office, "anna").await;
+    platform.deliver_request(&office, "anna").await;
     office.poll().await;
     let accepted = platform.sandbox().accepted_at_least(1).await.remove(0);
     assert_eq!(accepted.in_reply_to.as_deref(), Some("anna@kunden.example"));
@@ -98,7 +89,7 @@ async fn a_worker_killed_at_every_step_sends_each_reply_once_and_none_is_in_doub
         fault(&platform, stage, "latency", json!({ "match": sender, "times": 1, "ms": HELD_MS })).await;
     }
     for stage in steps {
-        deliver(&platform, &office, stage).await;
+        platform.deliver_request(&office, stage).await;
     }
     office.poll().await;
     eventually("a message to be held at each step", || async {
@@ -138,7 +129,7 @@ async fn lost_answers_and_failing_servers_leave_neither_doubt_nor_a_second_mail(
         fault(&platform, stage, kind, more).await;
     }
     for name in ["one", "two", "three", "four", "five"] {
-        deliver(&platform, &office, name).await;
+        platform.deliver_request(&office, name).await;
     }
     office.poll().await;
     hurry(&office, || async {
@@ -172,14 +163,14 @@ async fn a_refused_message_fails_and_a_refused_mailbox_waits_for_a_person() {
     let office = workshop(&platform).await;
     let invalid = json!({ "times": 1, "reply": "400 invalidArgument Invalid To header" });
     fault(&platform, "draft", "server_error", invalid).await;
-    deliver(&platform, &office, "invalid").await;
+    platform.deliver_request(&office, "invalid").await;
     office.poll().await;
     let row = in_state(&platform, "failed").await;
     assert!(row.reason.as_deref().is_some_and(|reason| reason.contains("Invalid To header")), "{row:?}");
 
     fault(&platform, "send", "server_error", json!({ "reply": "403 domainPolicy Disabled by your administrator" }))
         .await;
-    deliver(&platform, &office, "policy").await;
+    platform.deliver_request(&office, "policy").await;
     office.poll().await;
     eventually("the mailbox to be paused", || async { (account(&office).await["state"] == "paused").then_some(()) })
         .await;
@@ -201,7 +192,7 @@ async fn limits_of_google_close_the_mailbox_for_as_long_as_it_says() {
     let platform = Platform::start().await;
     let office = workshop(&platform).await;
     fault(&platform, "send", "daily_limit", json!({})).await;
-    deliver(&platform, &office, "first").await;
+    platform.deliver_request(&office, "first").await;
     office.poll().await;
     let limited = eventually("the limit to be known", || async {
         let account = account(&office).await;
@@ -209,7 +200,7 @@ async fn limits_of_google_close_the_mailbox_for_as_long_as_it_says() {
     })
     .await;
     assert_eq!(limited["state"], "active", "mail is read all the same: {limited}");
-    deliver(&platform, &office, "second").await;
+    platform.deliver_request(&office, "second").await;
     office.poll().await;
     let probe = office.api.submit("diagnostic.sleep", &json!({ "ms": 250 })).await;
     office.api.finished(&probe.id).await;
@@ -233,7 +224,7 @@ async fn sending_stays_below_the_units_of_a_minute() {
     platform.sandbox().client().set_gmail(&json!({ "units_per_minute": 1_200 })).await.unwrap();
     let office = workshop(&platform).await;
     for number in 0..12 {
-        deliver(&platform, &office, &format!("customer-{number}")).await;
+        platform.deliver_request(&office, &format!("customer-{number}")).await;
     }
     office.poll().await;
     // 9 messages in a minute: after the first, one every 7.5 s.
@@ -284,7 +275,7 @@ async fn a_draft_that_nobody_stored_is_swept_and_a_persons_is_not() {
     // The answer to the first draft is lost, and the index does not know of it when the repeat looks.
     fault(&platform, "created", "close", json!({ "times": 1 })).await;
     fault(&platform, "lookup", "missing_fields", json!({})).await;
-    deliver(&platform, &office, "anna").await;
+    platform.deliver_request(&office, "anna").await;
     office.poll().await;
     hurry(&office, || async { platform.sandbox().accepted().await.len() == 1 }).await;
     in_state(&platform, "accepted").await;
@@ -307,7 +298,7 @@ async fn doubt_ends_when_gmail_shows_what_became_of_the_draft() {
     fault(&platform, "accepted", "reset_after_accept", json!({ "times": 1 })).await;
     fault(&platform, "lookup", "missing_fields", json!({})).await;
     fault(&platform, "search", "missing_fields", json!({})).await;
-    deliver(&platform, &office, "anna").await;
+    platform.deliver_request(&office, "anna").await;
     office.poll().await;
     hurry(&office, || async { platform.ledger().await.iter().any(|row| row.state == "unknown") }).await;
     assert_eq!(tend(&office).await["settled"], 0, "Gmail does not show it yet");

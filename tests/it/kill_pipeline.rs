@@ -1,7 +1,7 @@
 //! A worker is killed while it holds one mail at each step of the pipeline: each sender gets exactly one reply, or the ledger says
 //! `unknown`.
 
-use postrider_tests::platform::{LedgerRow, Office};
+use postrider_tests::platform::LedgerRow;
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, eventually};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
@@ -23,15 +23,6 @@ const OUTSIDE: [(&str, &str, &str); 5] = [
 ];
 /// The steps that only talk to the database: it holds the worker in its last write.
 const INSIDE: [(&str, &str); 2] = [("price", "priced"), ("render", "rendered")];
-
-async fn deliver(platform: &Platform, office: &Office, name: &str) {
-    let raw = format!(
-        "From: {name}@kunden.example\r\nTo: {}\r\nSubject: Anfrage {name}\r\nMessage-ID: <{name}@kunden.example>\r\n\r\n\
-         Bitte ein Angebot: 2 Roll-ups.\r\n",
-        office.address
-    );
-    platform.sandbox().deliver(&office.address, raw.into_bytes()).await;
-}
 
 /// Whoever writes the row of such a quote waits for a lock that the test holds.
 async fn hold_writes(database: &DatabaseConnection) {
@@ -77,7 +68,7 @@ async fn a_worker_killed_at_every_step_answers_each_mail_once_or_says_unknown() 
     let names: Vec<&str> =
         OUTSIDE.iter().map(|(name, _, _)| *name).chain(INSIDE.iter().map(|(name, _)| *name)).collect();
     for name in &names {
-        deliver(&platform, &office, name).await;
+        platform.deliver_request(&office, name).await;
     }
     office.poll().await;
     eventually("a mail to be held at each step outside", || async { (struck(&platform).await == 5).then_some(()) })
@@ -98,7 +89,7 @@ async fn a_worker_killed_at_every_step_answers_each_mail_once_or_says_unknown() 
     platform.sandbox().clear_faults().await;
     let fault = json!({ "target": "imap", "kind": "latency", "stage": "fetch", "times": 1, "skip": 1, "ms": HELD_MS });
     platform.sandbox().fault(fault).await;
-    deliver(&platform, &office, "fetch").await;
+    platform.deliver_request(&office, "fetch").await;
     office.api.submit("poll_mailbox", &json!({ "account_id": office.account_id })).await;
     eventually("the poll to be held", || async { (struck(&platform).await == 1).then_some(()) }).await;
     platform.worker(0).kill_and_restart().await;

@@ -4,7 +4,6 @@ use mail_parser::{MessageParser, MimeHeaders as _};
 use postrider_sandbox::ledger::Accepted;
 use postrider_tests::mails::{self, Expectation, Mail, Outcome};
 use postrider_tests::platform::Office;
-use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, pdf};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -22,7 +21,7 @@ async fn thirty_mails_become_twenty_five_quotes_and_five_reviews(database: Datab
         platform.sandbox().deliver(&office.address, mail.raw.clone()).await;
     }
     office.poll().await;
-    let quotes = settled_quotes(&office, requests.len()).await;
+    let quotes = office.settled_quotes(requests.len()).await;
     let accepted = platform.sandbox().accepted_at_least(25).await;
 
     let mut wrong = Vec::new();
@@ -37,24 +36,6 @@ async fn thirty_mails_become_twenty_five_quotes_and_five_reviews(database: Datab
     assert_eq!(platform.sandbox().accepted().await.len(), 25, "somebody got a second reply");
     numbers_are_without_gaps(&quotes);
     platform.finish().await;
-}
-
-/// All quotes, once there are `count` and none is on its way any more.
-async fn settled_quotes(office: &Office, count: usize) -> Vec<Value> {
-    within(std::time::Duration::from_secs(90), "all quotes to be sent or for review", || async {
-        let listed = office.api.all("/v1/quotes").await;
-        let settled =
-            listed.iter().filter(|quote| matches!(quote["state"].as_str(), Some("sent" | "needs_review" | "failed")));
-        (settled.count() == count).then_some(())
-    })
-    .await;
-    let mails = office.mails().await;
-    let mut quotes = office.quotes().await;
-    for quote in &mut quotes {
-        let mail = mails.iter().find(|mail| mail["id"] == quote["mail_id"]);
-        quote["mail"] = mail.cloned().unwrap_or_default();
-    }
-    quotes
 }
 
 fn message_id(mail: &Mail) -> String {

@@ -16,16 +16,6 @@ async fn impatient() -> Platform {
         .await
 }
 
-/// Delivers a request whose Message-ID is `NAME@kunden.example`.
-async fn deliver(platform: &Platform, office: &Office, name: &str) {
-    let raw = format!(
-        "From: {name}@kunden.example\r\nTo: {}\r\nSubject: Anfrage {name}\r\nMessage-ID: <{name}@kunden.example>\r\n\r\n\
-         Bitte ein Angebot: 2 Roll-ups.\r\n",
-        office.address
-    );
-    platform.sandbox().deliver(&office.address, raw.into_bytes()).await;
-}
-
 /// Lets failed jobs of a kind have their next attempt now.
 async fn hurry(office: &Office, kind: &str) {
     for job in office.api.all(&format!("/v1/jobs?kind={kind}&state=retryable")).await {
@@ -57,7 +47,7 @@ async fn smtp_servers_that(kind: &str) {
     let office = platform.workshop(NEVER).await;
     for stage in ["connect", "auth", "mail", "rcpt", "data", "end", "accepted"] {
         platform.sandbox().fault(json!({ "target": "smtp", "kind": kind, "stage": stage, "times": 1 })).await;
-        deliver(&platform, &office, stage).await;
+        platform.deliver_request(&office, stage).await;
         let errors = logged(&platform, "SMTP server");
         office.poll().await;
         let row = settled(&platform, &office, stage).await;
@@ -115,7 +105,7 @@ async fn imap_servers_that_hang_cost_an_attempt_and_no_mail() {
         if number > 0 {
             platform.sandbox().fault(json!({ "target": "imap", "kind": "hang", "stage": stage, "times": 1 })).await;
         }
-        deliver(&platform, &office, stage).await;
+        platform.deliver_request(&office, stage).await;
         read(&office, number + 1).await;
         let words = format!("the IMAP server did not answer {words} within 1 s");
         let times = stages[..=number].iter().filter(|(_, other)| words.contains(other)).count();
@@ -153,7 +143,7 @@ async fn a_message_without_end_costs_an_attempt_and_no_mail() {
     let fault = json!({ "target": "imap", "kind": "huge_literal", "stage": "fetch", "times": 1, "skip": 1 });
     let fault = platform.sandbox().fault(fault).await;
     for name in ["endless", "next"] {
-        deliver(&platform, &office, name).await;
+        platform.deliver_request(&office, name).await;
     }
     read(&office, 2).await;
     platform.sandbox().accepted_at_least(2).await;
@@ -174,7 +164,7 @@ async fn a_model_that_hangs_or_breaks_off_is_asked_again() {
         [("hang", "the language model did not answer in time"), ("close", "the language model cannot be reached")]
     {
         platform.sandbox().fault(json!({ "target": "llm", "kind": kind, "times": 1 })).await;
-        deliver(&platform, &office, kind).await;
+        platform.deliver_request(&office, kind).await;
         office.poll().await;
         assert_eq!(settled(&platform, &office, kind).await.state, "accepted", "{kind}");
         assert_eq!(logged(&platform, words), 1, "{kind}");

@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use postrider_queue::NewJob;
-use postrider_shared::ids::{AccountId, QuoteId, ThreadId};
+use postrider_shared::ids::{AccountId, OutboxId, QuoteId, TenantId, ThreadId};
 use postrider_shared::jobs::PriceQuote;
-use postrider_shared::quotes::{By, QuoteFilter, QuoteState};
+use postrider_shared::quotes::{self, By, QuoteFilter, QuoteState};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -132,17 +132,32 @@ async fn approve(
     Path(id): Path<QuoteId>,
     approval: Option<Json<Approval>>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
-    let quote = app.stores().quotes.get(tenant, id).await?;
-    let items = approval.and_then(|Json(approval)| approval.items);
-    let lines = match items {
-        Some(items) => Some(approval::lines(&app, tenant, &quote.currency, items).await?),
-        None => None,
-    };
-    let job = NewJob::of(tenant.into(), &PriceQuote { quote_id: id }).map_err(Problem::internal)?;
-    let approved = app.stores().quotes.approve(tenant, id, lines, &by(caller), &job).await?;
-    app.relay(tenant, &[approved.outbox]).await;
-    let lines = app.stores().quotes.lines(tenant, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(QuoteWithLines::of(approved.quote, lines))))
+    let lines = approval::given(&app, tenant, id, approval).await?;
+    let approved = app.stores().quotes.approve(tenant, id, lines, &by(caller), &price(tenant, id)?).await?;
+    under_way(&app, tenant, approved.quote, Some(approved.outbox)).await
+}
+
+/// The job that prices a quote.
+fn price(tenant: TenantId, id: QuoteId) -> Answer<NewJob> {
+    NewJob::of(tenant.into(), &PriceQuote { quote_id: id }).map_err(Problem::internal)
+}
+
+/// A quote whose next step was written down to be enqueued, if one was.
+async fn under_way(
+    app: &App,
+    tenant: TenantId,
+    quote: quotes::Quote,
+    outbox: Option<OutboxId>,
+) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
+    if let Some(entry) = outbox {
+        app.relay(tenant, &[entry]).await;
+    }
+    Ok((StatusCode::ACCEPTED, Json(whole(app, tenant, quote).await?)))
+}
+
+async fn whole(app: &App, tenant: TenantId, quote: quotes::Quote) -> Answer<QuoteWithLines> {
+    let lines = app.stores().quotes.lines(tenant, quote.id).await?;
+    Ok(QuoteWithLines::of(quote, lines))
 }
 
 /// Who a caller is in the quote's history.

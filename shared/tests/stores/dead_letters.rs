@@ -1,15 +1,13 @@
 use std::{sync::Mutex, time::Duration};
 
-use async_trait::async_trait;
 use postrider_queue::{
-    BatchId, Enqueued, Job, JobId, JobKind, JobRecord, JobState, Lane, LaneName, Links, NewJob, Priority, QueueError,
-    RecipientKey, ScopeKey, Tenant, UniqueFor, UniqueKey,
+    BatchId, Job, JobId, JobKind, JobRecord, JobState, Lane, LaneName, Links, NewJob, Priority, RecipientKey, ScopeKey,
+    UniqueFor, UniqueKey,
 };
 use postrider_shared::{
     database::{AllTenants, StoreError},
-    dead_letters::{BegunRedrive, DeadLetter, DeadLetterFilter, DeadLetterState, Redriven, Redriver, STEP},
+    dead_letters::{BegunRedrive, DeadLetter, DeadLetterFilter, DeadLetterState, Redriven, Redriver},
     jobs::diagnostic::DiagnosticFail,
-    outbox::Enqueue,
 };
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -18,18 +16,15 @@ use crate::{
     scene::{Scene, on_both},
 };
 
+mod bulk;
+
 on_both!(
     a_letter_is_archived_once,
     a_letter_is_redriven_once_whatever_crashes,
     letters_of_one_error_are_a_group,
-    many_letters_are_redriven_once_whatever_crashes,
-    many_letters_are_discarded_and_those_refused_say_why,
-    many_letters_wait_for_the_sweep_if_the_queue_is_away,
-    chunks_that_overlap_lose_and_repeat_nothing,
     letters_of_all_states_are_listed_in_pages,
     what_is_pruned_leaves_no_history,
     a_redriven_job_has_what_the_dead_one_had,
-    one_malformed_letter_is_refused_and_stops_nobody,
     a_taken_unique_key_leaves_the_letter_dead,
     what_is_discarded_is_not_redriven,
 );
@@ -199,61 +194,6 @@ async fn letters_of_one_error_are_a_group(scene: Scene) {
     assert!(letters.groups(scene.stranger, &DeadLetterFilter::default(), 10).await.unwrap().is_empty());
 }
 
-async fn many_letters_are_redriven_once_whatever_crashes(scene: Scene) {
-    let tray = Tray { lose_answers: Mutex::new(1), ..Tray::default() };
-    let redriver = Redriver::new(scene.stores.dead_letters.clone(), &tray);
-    many(&scene, 25, "no answer after").await;
-    many(&scene, 4, "no such street:").await;
-    let groups = scene.stores.dead_letters.groups(scene.tenant, &DeadLetterFilter::default(), 1).await.unwrap();
-    let filter = DeadLetterFilter { group: Some(groups[0].error_group.clone()), ..DeadLetterFilter::default() };
-    let edited = br#"{"times":0}"#;
-    let step = async |after| redriver.redrive_many(scene.tenant, &filter, Some(edited), after, 10).await;
-    // The process ends after the enqueue of the first ten: they stay in between until the sweep finds them.
-    assert!(step(None).await.unwrap_err().is_transient());
-    let second = step(None).await.unwrap();
-    assert_eq!((second.settled, second.refused), (10, 0));
-    let third = step(second.next).await.unwrap();
-    assert_eq!((third.settled, third.next), (5, None));
-    scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 10);
-    assert_eq!(step(None).await.unwrap().settled, 0, "nothing is left of the group");
-
-    let taken = tray.taken.lock().unwrap().clone();
-    assert_eq!(taken.len(), 25);
-    assert!(taken.iter().all(|job| job.payload == edited && job.links.redriven_from.is_some()));
-    let redriven = DeadLetterFilter { state: Some(DeadLetterState::Redriven), ..filter.clone() };
-    let page = scene.stores.dead_letters.list(scene.tenant, &redriven, None, 100).await.unwrap();
-    assert_eq!(page.items.len(), 25);
-    for letter in page.items {
-        let successor = letter.successor().unwrap();
-        assert!(taken.iter().any(|job| job.id == successor), "{letter:?}");
-        let again = redriver.redrive(scene.tenant, letter.id, None).await.unwrap();
-        assert!(matches!(again, Redriven::Enqueued { job, .. } if Some(job) == successor));
-    }
-}
-
-async fn many_letters_are_discarded_and_those_refused_say_why(scene: Scene) {
-    let holder = JobId::derived(2, &["holder"]);
-    let tray = Tray { holder: Mutex::new(Some(holder)), ..Tray::default() };
-    let letters = &scene.stores.dead_letters;
-    let redriver = Redriver::new(letters.clone(), &tray);
-    many(&scene, 6, "no answer after").await;
-    let all = DeadLetterFilter::default();
-    let step = redriver.redrive_many(scene.tenant, &all, None, None, 100).await.unwrap();
-    assert_eq!((step.settled, step.refused), (0, 6));
-    let page = letters.list(scene.tenant, &all, None, 10).await.unwrap();
-    assert!(page.items.iter().all(|letter| letter.state == DeadLetterState::Dead));
-    assert!(page.items.iter().all(|letter| letter.note.as_ref().unwrap().contains(&holder.to_string())));
-
-    assert_eq!(letters.discard_many(scene.stranger, &all, None, 100).await.unwrap().settled, 0);
-    let first = letters.discard_many(scene.tenant, &all, None, 4).await.unwrap();
-    assert_eq!(first.settled, 4);
-    let second = letters.discard_many(scene.tenant, &all, first.next, 4).await.unwrap();
-    assert_eq!((second.settled, second.next), (2, None));
-    let discarded = DeadLetterFilter { state: Some(DeadLetterState::Discarded), ..all };
-    assert_eq!(letters.list(scene.tenant, &discarded, None, 10).await.unwrap().items.len(), 6);
-}
-
 /// All that a job can have beyond a payload, on a job that died.
 fn adorned(scene: &Scene) -> postrider_queue::DeadLetter {
     let other = |name: &str| JobId::derived(2, &[name]);
@@ -317,82 +257,6 @@ async fn a_redriven_job_has_what_the_dead_one_had(scene: Scene) {
     assert_eq!(unique_for, UniqueFor::Waiting);
     assert_eq!(links, Links { batch: None, redriven_from: Some(old.id), ..old.links });
     assert_eq!((run_at, idempotency_key), (None, None));
-}
-
-async fn one_malformed_letter_is_refused_and_stops_nobody(scene: Scene) {
-    let tray = Tray::default();
-    let letters = &scene.stores.dead_letters;
-    let redriver = Redriver::new(letters.clone(), &tray);
-    many(&scene, 5, "no answer after").await;
-    let mut malformed = letter(&scene, 9);
-    let scope = ScopeKey::parse("s").unwrap();
-    malformed.record.lane = Lane { scopes: vec![scope; Lane::MAX_SCOPES + 1], ..Lane::default() };
-    letters.archive(AllTenants, &[malformed]).await.unwrap();
-    let all = DeadLetterFilter::default();
-    let step = redriver.redrive_many(scene.tenant, &all, None, None, 100).await.unwrap();
-    assert_eq!((step.settled, step.refused), (5, 1));
-    let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..all };
-    let page = letters.list(scene.tenant, &dead, None, 10).await.unwrap();
-    assert_eq!(page.items.len(), 1);
-    assert!(page.items[0].note.as_ref().unwrap().contains("too many scopes"), "{:?}", page.items[0].note);
-}
-
-/// A queue that takes nothing: as if the process had ended after the letters were taken.
-struct Away;
-
-#[async_trait]
-impl Enqueue for Away {
-    async fn enqueue_many(&self, _: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
-        Err(QueueError::Full)
-    }
-
-    fn derived_job_id(&self, _: &Tenant, parts: &[&str]) -> JobId {
-        JobId::derived(2, parts)
-    }
-}
-
-async fn many_letters_wait_for_the_sweep_if_the_queue_is_away(scene: Scene) {
-    let letters = &scene.stores.dead_letters;
-    many(&scene, 5, "no answer after").await;
-    let all = DeadLetterFilter::default();
-    let edited = br#"{"times":0}"#;
-    let away = Redriver::new(letters.clone(), Away).redrive_many(scene.tenant, &all, Some(edited), None, 100).await;
-    assert!(away.unwrap_err().is_transient());
-    let redriving = DeadLetterFilter { state: Some(DeadLetterState::Redriving), ..all.clone() };
-    let page = letters.list(scene.tenant, &redriving, None, 10).await.unwrap();
-    assert_eq!(page.items.len(), 5);
-    // They have an owner, so nobody else gets them.
-    assert_eq!(letters.discard_many(scene.tenant, &all, None, 100).await.unwrap().settled, 0);
-    assert!(letters.discard(scene.tenant, page.items[0].id).await.is_err());
-
-    let tray = Tray::default();
-    let redriver = Redriver::new(letters.clone(), &tray);
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 0, "they may be under way");
-    scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 5);
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 0);
-    let taken = tray.taken.lock().unwrap();
-    assert_eq!(taken.len(), 5);
-    assert!(taken.iter().all(|job| job.payload == edited));
-}
-
-async fn chunks_that_overlap_lose_and_repeat_nothing(scene: Scene) {
-    const LETTERS: u64 = 4_100;
-    let tray = Tray { lose_answers: Mutex::new(1), ..Tray::default() };
-    let redriver = Redriver::new(scene.stores.dead_letters.clone(), &tray);
-    many(&scene, LETTERS, "no answer after").await;
-    let all = DeadLetterFilter::default();
-    // While the first chunk's answer is lost, the second has been taken.
-    assert!(redriver.redrive_many(scene.tenant, &all, None, None, STEP).await.unwrap_err().is_transient());
-    let step = redriver.redrive_many(scene.tenant, &all, None, None, STEP).await.unwrap();
-    scene.clock.advance(Duration::from_mins(1));
-    let swept = redriver.sweep(scene.now(), LETTERS).await.unwrap() as u64;
-    assert_eq!((step.settled + swept, step.refused, step.next), (LETTERS, 0, None));
-    assert!(step.settled < LETTERS && swept < LETTERS);
-    let groups = scene.stores.dead_letters.groups(scene.tenant, &all, 10).await.unwrap();
-    let redriven = DeadLetterFilter { state: Some(DeadLetterState::Redriven), ..all };
-    assert_eq!(scene.stores.dead_letters.groups(scene.tenant, &redriven, 10).await.unwrap(), groups);
-    assert_eq!(tray.taken.lock().unwrap().len() as u64, LETTERS);
 }
 
 async fn letters_of_all_states_are_listed_in_pages(scene: Scene) {

@@ -1,10 +1,13 @@
 //! A tenant with a mailbox and products: what most tests of the mail pipeline begin with.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Platform;
 use crate::client::{Api, Job, Submitted};
 use crate::mails;
+use crate::wait::within;
 
 /// A tenant that receives mail in the sandbox.
 #[derive(Debug, Clone)]
@@ -48,6 +51,26 @@ impl Office {
         quotes
     }
 
+    /// All quotes, each with its `mail`, once there are `count` and none is on its way any more.
+    ///
+    /// # Panics
+    /// After two minutes.
+    pub async fn settled_quotes(&self, count: usize) -> Vec<Value> {
+        within(Duration::from_secs(120), "all quotes to be sent or for review", || async {
+            let listed = self.api.all("/v1/quotes").await;
+            let over = |quote: &&Value| matches!(quote["state"].as_str(), Some("sent" | "needs_review" | "failed"));
+            (listed.iter().filter(over).count() == count).then_some(())
+        })
+        .await;
+        let mails = self.mails().await;
+        let mut quotes = self.quotes().await;
+        for quote in &mut quotes {
+            let mail = mails.iter().find(|mail| mail["id"] == quote["mail_id"]);
+            quote["mail"] = mail.cloned().unwrap_or_default();
+        }
+        quotes
+    }
+
     /// All inbound mails, oldest first.
     pub async fn mails(&self) -> Vec<Value> {
         let mut mails = self.api.all("/v1/mails").await;
@@ -57,6 +80,16 @@ impl Office {
 }
 
 impl Platform {
+    /// Delivers a request for two roll-ups, whose Message-ID is `NAME@kunden.example`, to an office.
+    pub async fn deliver_request(&self, office: &Office, name: &str) {
+        let raw = format!(
+            "From: {name}@kunden.example\r\nTo: {}\r\nSubject: Anfrage {name}\r\nMessage-ID: <{name}@kunden.example>\r\n\r\n\
+             Bitte ein Angebot: 2 Roll-ups.\r\n",
+            office.address
+        );
+        self.sandbox().deliver(&office.address, raw.into_bytes()).await;
+    }
+
     /// A new tenant with nothing in it; the platform's key acts for it.
     pub async fn tenant(&self, name: &str) -> Api {
         let tenant = self.api().post("/v1/tenants", &json!({ "name": name })).await.expect_status(201).body;

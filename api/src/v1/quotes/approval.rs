@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::str::FromStr as _;
 
-use postrider_shared::ids::TenantId;
+use postrider_shared::ids::{QuoteId, TenantId};
 use postrider_shared::pricing::{Currency, ExplainedInput, Unit, price_line};
 use postrider_shared::products::Product;
 use postrider_shared::quotes::NewLine;
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::view::Measure;
 use crate::app::App;
 use crate::decimal::DecimalText;
+use crate::json::Json;
 use crate::problem::{Answer, Problem};
 
 /// What the quote is to be.
@@ -42,8 +43,20 @@ pub struct Item {
     quantity: DecimalText,
 }
 
+/// The lines that a body gives a quote instead of its own; none if it names none.
+pub(super) async fn given(
+    app: &App,
+    tenant: TenantId,
+    id: QuoteId,
+    approval: Option<Json<Approval>>,
+) -> Answer<Option<Vec<NewLine>>> {
+    let quote = app.stores().quotes.get(tenant, id).await?;
+    let Some(items) = approval.and_then(|Json(approval)| approval.items) else { return Ok(None) };
+    lines(app, tenant, &quote.currency, items).await.map(Some)
+}
+
 /// The items as lines. Each is priced here once, so that what cannot be priced is refused now and not found in review again.
-pub(super) async fn lines(app: &App, tenant: TenantId, currency: &str, items: Vec<Item>) -> Answer<Vec<NewLine>> {
+async fn lines(app: &App, tenant: TenantId, currency: &str, items: Vec<Item>) -> Answer<Vec<NewLine>> {
     let currency = Currency::from_str(currency).map_err(Problem::internal)?;
     let products = app.stores().products.offered(tenant).await?;
     let by_sku: HashMap<&str, &Product> = products.iter().map(|product| (product.sku.as_str(), product)).collect();

@@ -4,10 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use postrider_queue::NewJob;
 use postrider_shared::ids::{QuoteId, TenantId};
-use postrider_shared::jobs::PriceQuote;
-use postrider_shared::quotes::{self, Actor, Decision, IssuedQuote, QuoteEvent, QuoteState, Revised, Revision, Step};
+use postrider_shared::quotes::{Actor, Decision, IssuedQuote, QuoteEvent, QuoteState, Revision, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -15,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::approval::{self, Approval};
-use super::{QuoteWithLines, by, pdf_of};
+use super::{QuoteWithLines, by, pdf_of, price, under_way, whole};
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
 use crate::decimal::DecimalText;
@@ -120,7 +118,7 @@ async fn renew(
     Path(id): Path<QuoteId>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
     let revised = app.stores().quotes.renew(tenant, id, by(caller), &price(tenant, id)?).await?;
-    under_way(&app, tenant, revised).await
+    under_way(&app, tenant, revised.quote, revised.outbox).await
 }
 
 /// Change what a quote offers.
@@ -141,30 +139,10 @@ async fn revise(
     Path(id): Path<QuoteId>,
     approval: Option<Json<Approval>>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
-    let quote = app.stores().quotes.get(tenant, id).await?;
-    let lines = match approval.and_then(|Json(approval)| approval.items) {
-        Some(items) => Some(approval::lines(&app, tenant, &quote.currency, items).await?),
-        None => None,
-    };
+    let lines = approval::given(&app, tenant, id, approval).await?;
     let revision = Revision { lines, review: None, by: by(caller) };
     let revised = app.stores().quotes.revise(tenant, id, revision, &price(tenant, id)?).await?;
-    under_way(&app, tenant, revised).await
-}
-
-fn price(tenant: TenantId, id: QuoteId) -> Answer<NewJob> {
-    NewJob::of(tenant.into(), &PriceQuote { quote_id: id }).map_err(Problem::internal)
-}
-
-async fn under_way(app: &App, tenant: TenantId, revised: Revised) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
-    if let Some(entry) = revised.outbox {
-        app.relay(tenant, &[entry]).await;
-    }
-    Ok((StatusCode::ACCEPTED, Json(whole(app, tenant, revised.quote).await?)))
-}
-
-async fn whole(app: &App, tenant: TenantId, quote: quotes::Quote) -> Answer<QuoteWithLines> {
-    let lines = app.stores().quotes.lines(tenant, quote.id).await?;
-    Ok(QuoteWithLines::of(quote, lines))
+    under_way(&app, tenant, revised.quote, revised.outbox).await
 }
 
 /// All of a quote's changes.
