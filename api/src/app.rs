@@ -115,6 +115,11 @@ impl App {
         &self.0.scopes
     }
 
+    /// What seals passwords and signs links.
+    pub fn keys(&self) -> &KeyRing {
+        &self.0.parts.keys
+    }
+
     /// Work that goes on when its caller hangs up; awaited when the process stops.
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks

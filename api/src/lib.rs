@@ -5,6 +5,7 @@ pub mod auth;
 pub mod callback;
 pub mod deadline;
 pub mod decimal;
+pub mod decision;
 pub mod failures;
 pub mod first_key;
 pub mod gauges;

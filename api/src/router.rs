@@ -14,7 +14,9 @@ use crate::app::App;
 use crate::auth::roles::{Roles, RolesError};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
-use crate::{auth, callback, deadline, headers, health, idempotency, json, leftover, observe, problem, request_id, v1};
+use crate::{
+    auth, callback, deadline, decision, headers, health, idempotency, json, leftover, observe, problem, request_id, v1,
+};
 
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,7 @@ pub fn router(app: App) -> Result<Router, RouterError> {
     let text = serde_json::to_string(document.as_value())?;
     Ok(open
         .merge(private)
+        .route(decision::PATH, get(decision::show).post(decision::decide))
         .route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, "application/json")], text.clone())))
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
         .fallback(no_such_path)

@@ -4,6 +4,8 @@
 //! the key it was sealed with; the ring's first key seals, every key opens. Rotation is: put a new key first, seal every row again
 //! where [`KeyRing::is_current`] says no, remove the old key.
 
+mod signature;
+
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,6 +15,8 @@ use chacha20poly1305::{
 };
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
+
+use self::signature::Signer;
 
 const NONCE_BYTES: usize = 24;
 const FORMAT: &str = "s1";
@@ -61,6 +65,7 @@ pub struct KeyRing(Vec<Key>);
 struct Key {
     id: String,
     cipher: XChaCha20Poly1305,
+    signer: Signer,
 }
 
 impl KeyRing {
@@ -78,7 +83,8 @@ impl KeyRing {
             }
             let secret = STANDARD.decode(secret).map_err(|_| KeyRingError::Length(id.to_owned()))?;
             let cipher = XChaCha20Poly1305::new_from_slice(&secret).map_err(|_| KeyRingError::Length(id.to_owned()))?;
-            keys.push(Key { id: id.to_owned(), cipher });
+            let signer = Signer::derived(&secret).map_err(|_| KeyRingError::Length(id.to_owned()))?;
+            keys.push(Key { id: id.to_owned(), cipher, signer });
         }
         if keys.is_empty() {
             return Err(KeyRingError::Empty);

@@ -93,3 +93,68 @@ async fn a_sent_quote_is_declined_revised_and_accepted(database: DatabaseKind) {
     }
     platform.finish().await;
 }
+
+on_both_databases!(a_customer_decides_by_the_link_in_the_mail);
+
+async fn a_customer_decides_by_the_link_in_the_mail(database: DatabaseKind) {
+    let public = "https://quotes.example.com";
+    let platform = Platform::with(database).setting("PUBLIC_URL", &public).start().await;
+    let office = platform.workshop(NEVER).await;
+    for number in [1, 2] {
+        platform.sandbox().deliver(&office.address, mails::simple_request(number, &office.address).raw).await;
+    }
+    office.poll().await;
+    let mut pages = Vec::new();
+    for reply in platform.sandbox().accepted_at_least(2).await {
+        let raw = platform.sandbox().raw(&reply).await;
+        let mail = mail_parser::MessageParser::new().parse(&raw).expect("a mail");
+        let text = mail.body_text(0).expect("a text").replace("\r\n", "\n");
+        let start = text.find(public).unwrap_or_else(|| panic!("no link in:\n{text}")) + public.len();
+        pages.push(text[start..].lines().next().unwrap().trim().to_owned());
+    }
+    let lives = || async {
+        let quotes = office.quotes().await;
+        let mut states: Vec<_> = quotes.iter().map(|quote| quote["state"].as_str().unwrap().to_owned()).collect();
+        states.sort();
+        states
+    };
+    eventually("both to be sent", || async { (lives().await == ["sent", "sent"]).then_some(()) }).await;
+
+    // Whoever has the link needs nothing else: no key, no cookie.
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let url = |page: &str| format!("{}{page}", platform.api().base());
+    let say =
+        async |page: &str, word: &str| http.post(url(page)).body(format!("decision={word}")).send().await.unwrap();
+    let look = async |page: &str| {
+        let answer = http.get(url(page)).send().await.unwrap();
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+        assert!(answer.headers().get("set-cookie").is_none());
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for page in &pages {
+        let (status, html) = look(page).await;
+        assert!(status == 200 && html.contains("value=\"accept\""), "{status}: {html}");
+    }
+    assert_eq!(say(&pages[0], "maybe").await.status(), 200);
+    assert_eq!(lives().await, ["sent", "sent"], "looking, and nonsense, change nothing");
+
+    let clicks = [say(&pages[0], "accept"), say(&pages[0], "decline"), say(&pages[0], "accept")];
+    for answer in futures::future::join_all(clicks).await {
+        let to = answer.headers()["location"].to_str().unwrap();
+        assert_eq!((answer.status().as_u16(), to), (303, pages[0].as_str()));
+    }
+    let (status, html) = look(&pages[0]).await;
+    assert!(status == 200 && !html.contains("<form"), "{html}");
+    assert_eq!(say(&pages[1], "decline").await.status(), 303);
+    let decided = lives().await;
+    assert!(decided == ["accepted", "declined"] || decided == ["declined", "declined"], "{decided:?}");
+
+    let token = pages[1].trim_start_matches("/q/");
+    let altered = format!("/q/{}!", &token[..token.len() - 1]);
+    for wrong in ["/q/nothing", &altered, "/q/k.AAAA.AAAA"] {
+        assert_eq!(look(wrong).await.0, 404, "{wrong}");
+        assert_eq!(say(wrong, "accept").await.status(), 404, "{wrong}");
+    }
+    platform.finish().await;
+}

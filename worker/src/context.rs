@@ -26,6 +26,7 @@ use postrider_shared::watches::Watches;
 use crate::access::AccessTokens;
 use crate::documents::{Documents, Scanner};
 use crate::lease::JobLease;
+use crate::links::Links;
 use crate::memory::Memory;
 use crate::providers::gmail::Gmail;
 use crate::providers::google::Google;
@@ -73,6 +74,8 @@ pub struct Services {
     /// How mail servers are met.
     pub dialer: Dialer,
     pub run_ledger: Arc<RunLedger>,
+    /// Absent where customers reach no API.
+    pub links: Option<Links>,
     pub clock: Clock,
 }
 
@@ -105,6 +108,7 @@ impl Services {
             llm: Arc::new(llm),
             dialer: Dialer::default(),
             run_ledger: Arc::new(RunLedger::default()),
+            links: None,
             queue,
             objects,
             clock,
@@ -147,6 +151,13 @@ impl Services {
     pub fn with_files(mut self, scanner: Scanner, sees_pictures: bool) -> Self {
         self.scanner = scanner;
         self.sees_pictures = sees_pictures;
+        self
+    }
+
+    /// Puts links to public pages into mails.
+    #[must_use]
+    pub fn with_links(mut self, links: Option<Links>) -> Self {
+        self.links = links;
         self
     }
 

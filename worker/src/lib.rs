@@ -11,6 +11,7 @@ pub mod extraction;
 mod gmail_mailbox;
 pub mod jobs;
 mod lease;
+pub mod links;
 pub mod mail;
 pub mod memory;
 pub mod providers;

@@ -16,6 +16,7 @@ use postrider_shared::telemetry;
 use postrider_worker::context::Services;
 use postrider_worker::documents;
 use postrider_worker::jobs;
+use postrider_worker::links::Links;
 use postrider_worker::providers::gmail::{Gmail, GmailSettings};
 use postrider_worker::providers::google::Google;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
@@ -84,10 +85,12 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         }
         None => services,
     };
+    let links = config.public_url.clone().map(|url| Links::new(config.keys.keys.clone(), url));
     let services = Arc::new(
         services
             .with_dialer(Dialer { trust, limits })
             .with_run_ledger(run_ledger)
+            .with_links(links)
             .with_files(scanner, config.documents.sees_pictures),
     );
     if is_child {

@@ -21,6 +21,8 @@ pub struct About<'a> {
     pub number: &'a str,
     pub valid_until: NaiveDate,
     pub sender: &'a str,
+    /// The page where the customer decides.
+    pub link: Option<&'a str>,
 }
 
 /// Writes the reply.
@@ -28,9 +30,16 @@ pub fn write(about: &About<'_>) -> Reply {
     let words = words(about.language);
     let date = date(about.valid_until, about.language).replace('\u{a0}', " ");
     let fill = |text: &str| text.replace("{number}", about.number).replace("{date}", &date);
+    let link = about.link.map(|link| format!("{}\n{link}\n\n", words.link)).unwrap_or_default();
     Reply {
         subject: answering(about.subject, &fill(words.subject)),
-        text: format!("{}\n\n{}\n\n{}\n{}\n", words.greeting, fill(words.body), words.closing, about.sender.trim()),
+        text: format!(
+            "{}\n\n{}\n\n{link}{}\n{}\n",
+            words.greeting,
+            fill(words.body),
+            words.closing,
+            about.sender.trim()
+        ),
         attachment: file_name(words.file, about.number),
     }
 }
@@ -58,6 +67,8 @@ struct Words {
     file: &'static str,
     greeting: &'static str,
     body: &'static str,
+    /// Followed by the address of the page.
+    link: &'static str,
     closing: &'static str,
 }
 
@@ -69,6 +80,7 @@ fn words(language: Language) -> Words {
             greeting: "Hello,",
             body: "Thank you for your request. Please find our quote {number} attached; it is valid until {date}.\n\
                    If you have any questions, simply reply to this e-mail.",
+            link: "You can accept or decline the quote here:",
             closing: "Kind regards",
         },
         Language::Hindi => Words {
@@ -77,6 +89,7 @@ fn words(language: Language) -> Words {
             greeting: "नमस्कार,",
             body: "आपके अनुरोध के लिए धन्यवाद। हमारा कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह {date} तक मान्य है।\n\
                    यदि आपका कोई प्रश्न हो, तो कृपया इसी ई-मेल का उत्तर दें।",
+            link: "आप कोटेशन को यहाँ स्वीकार या अस्वीकार कर सकते हैं:",
             closing: "सादर",
         },
         Language::Kannada => Words {
@@ -85,6 +98,7 @@ fn words(language: Language) -> Words {
             greeting: "ನಮಸ್ಕಾರ,",
             body: "ನಿಮ್ಮ ಕೋರಿಕೆಗೆ ಧನ್ಯವಾದಗಳು. ನಮ್ಮ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ.\n\
                    ನಿಮಗೆ ಯಾವುದೇ ಪ್ರಶ್ನೆಗಳಿದ್ದಲ್ಲಿ, ದಯವಿಟ್ಟು ಈ ಇಮೇಲ್‌ಗೆ ಉತ್ತರಿಸಿ.",
+            link: "ದರಪಟ್ಟಿಯನ್ನು ಇಲ್ಲಿ ಸ್ವೀಕರಿಸಬಹುದು ಅಥವಾ ನಿರಾಕರಿಸಬಹುದು:",
             closing: "ವಂದನೆಗಳೊಂದಿಗೆ",
         },
         Language::Tamil => Words {
@@ -93,6 +107,7 @@ fn words(language: Language) -> Words {
             greeting: "வணக்கம்,",
             body: "உங்கள் கோரிக்கைக்கு நன்றி. எங்கள் விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது {date} வரை செல்லுபடியாகும்.\n\
                    ஏதேனும் கேள்விகள் இருந்தால், இந்த மின்னஞ்சலுக்கே பதிலளிக்கவும்.",
+            link: "விலைப்புள்ளியை இங்கே ஏற்கவோ மறுக்கவோ செய்யலாம்:",
             closing: "இப்படிக்கு,",
         },
         Language::Punjabi => Words {
@@ -101,6 +116,7 @@ fn words(language: Language) -> Words {
             greeting: "ਨਮਸਕਾਰ,",
             body: "ਤੁਹਾਡੀ ਬੇਨਤੀ ਲਈ ਧੰਨਵਾਦ। ਸਾਡੀ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ {date} ਤੱਕ ਵੈਧ ਹੈ।\n\
                    ਜੇ ਤੁਹਾਡਾ ਕੋਈ ਸਵਾਲ ਹੋਵੇ, ਤਾਂ ਕਿਰਪਾ ਕਰਕੇ ਇਸੇ ਈਮੇਲ ਦਾ ਜਵਾਬ ਦਿਓ।",
+            link: "ਤੁਸੀਂ ਕੋਟੇਸ਼ਨ ਇੱਥੇ ਸਵੀਕਾਰ ਜਾਂ ਅਸਵੀਕਾਰ ਕਰ ਸਕਦੇ ਹੋ:",
             closing: "ਆਦਰ ਸਹਿਤ",
         },
         Language::German => Words {
@@ -109,6 +125,7 @@ fn words(language: Language) -> Words {
             greeting: "Guten Tag,",
             body: "vielen Dank für Ihre Anfrage. Unser Angebot {number} finden Sie im Anhang; es gilt bis zum {date}.\n\
                    Wenn Sie Fragen haben, antworten Sie einfach auf diese E-Mail.",
+            link: "Hier können Sie das Angebot annehmen oder ablehnen:",
             closing: "Mit freundlichen Grüßen",
         },
         Language::French => Words {
@@ -117,6 +134,7 @@ fn words(language: Language) -> Words {
             greeting: "Bonjour,",
             body: "Merci pour votre demande. Vous trouverez ci-joint notre devis {number}, valable jusqu'au {date}.\n\
                    Pour toute question, il vous suffit de répondre à cet e-mail.",
+            link: "Vous pouvez accepter ou refuser le devis ici :",
             closing: "Cordialement",
         },
         Language::Spanish => Words {
@@ -125,6 +143,7 @@ fn words(language: Language) -> Words {
             greeting: "Buenos días:",
             body: "Gracias por su solicitud. Le adjuntamos nuestro presupuesto {number}, válido hasta el {date}.\n\
                    Si tiene alguna pregunta, responda simplemente a este correo.",
+            link: "Puede aceptar o rechazar el presupuesto aquí:",
             closing: "Un cordial saludo",
         },
         Language::Italian => Words {
@@ -133,6 +152,7 @@ fn words(language: Language) -> Words {
             greeting: "Buongiorno,",
             body: "grazie per la sua richiesta. In allegato trova il nostro preventivo {number}, valido fino al {date}.\n\
                    Per qualsiasi domanda può rispondere a questa e-mail.",
+            link: "Può accettare o rifiutare il preventivo qui:",
             closing: "Cordiali saluti",
         },
         Language::Dutch => Words {
@@ -141,6 +161,7 @@ fn words(language: Language) -> Words {
             greeting: "Goedendag,",
             body: "hartelijk dank voor uw aanvraag. In de bijlage vindt u onze offerte {number}; deze is geldig tot en met {date}.\n\
                    Heeft u vragen, dan kunt u gewoon op deze e-mail antwoorden.",
+            link: "U kunt de offerte hier accepteren of afwijzen:",
             closing: "Met vriendelijke groet",
         },
     }
@@ -154,7 +175,14 @@ mod tests {
 
     fn about(language: Language, subject: &str) -> About<'_> {
         let valid_until = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
-        About { language, subject, number: "LSD-00007", valid_until, sender: "Lindner" }
+        About {
+            language,
+            subject,
+            number: "LSD-00007",
+            valid_until,
+            sender: "Lindner",
+            link: Some("https://q.example/q/1"),
+        }
     }
 
     #[test]
@@ -169,6 +197,7 @@ mod tests {
         for language in Language::ALL {
             let reply = write(&about(language, "Re: x"));
             assert_eq!(reply.subject, "Re: x");
+            assert!(reply.text.contains(":\nhttps://q.example/q/1\n\n"));
             assert!(reply.text.contains("LSD-00007") && reply.text.contains("2026") && !reply.text.contains('{'));
             assert!(reply.attachment.is_ascii() && reply.attachment.ends_with("-LSD-00007.pdf"));
         }
@@ -185,7 +214,7 @@ mod tests {
         ] {
             let reply = write(&about(language, "x"));
             assert!(reply.text.contains(date), "{}", reply.text);
-            let words = reply.text.replace("LSD-00007", "").replace("Lindner", "");
+            let words = reply.text.replace("LSD-00007", "").replace("Lindner", "").replace("https://q.example/q/1", "");
             // The danda is shared by all of India's scripts, the joiners by all.
             let ours = |c: char| c.is_ascii() || script.contains(&c) || matches!(c, '।' | '\u{200c}' | '\u{200d}');
             assert!(!words.chars().any(|c| c.is_ascii_alphabetic() || !ours(c)), "{words}");

@@ -68,6 +68,8 @@ pub struct WorkerConfig {
     pub llm: LlmConfig,
     pub documents: DocumentsConfig,
     pub outgoing: OutgoingConfig,
+    /// Where customers reach the API, without a slash at the end.
+    pub public_url: Option<String>,
     /// Absent where there are no Google accounts.
     pub google: Option<GoogleConfig>,
     /// Where diagnostic jobs note their runs.
@@ -88,6 +90,7 @@ impl Section for WorkerConfig {
         let llm = LlmConfig::read(reader);
         let documents = DocumentsConfig::read(reader);
         let outgoing = OutgoingConfig::read(reader);
+        let public_url = public_url(reader);
         let google = GoogleConfig::read_if_set(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
         let limits = LimitsConfig::read(reader);
@@ -103,6 +106,7 @@ impl Section for WorkerConfig {
             llm: llm?,
             documents: documents?,
             outgoing: outgoing?,
+            public_url,
             google,
             run_ledger,
             limits: limits?,
@@ -113,6 +117,15 @@ impl Section for WorkerConfig {
             telemetry: telemetry?,
         })
     }
+}
+
+fn public_url(reader: &mut Reader<'_>) -> Option<String> {
+    let url = reader.text("PUBLIC_URL")?.trim_end_matches('/').to_owned();
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        reader.problem("PUBLIC_URL", "must start with https:// or http://");
+        return None;
+    }
+    Some(url)
 }
 
 fn queues(reader: &mut Reader<'_>) -> Option<Vec<Queue>> {

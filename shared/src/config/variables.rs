@@ -198,6 +198,12 @@ pub const VARIABLES: &[Variable] = &[
         "How long a mail server may take to confirm a message that it has whole (1 to 240). Giving up leaves that message in doubt.",
     ),
     variable(
+        "PUBLIC_URL",
+        Default::Off,
+        WORKER,
+        "Where customers reach the API: https://quotes.example.com. The mail of a quote then has a link to accept or decline it.",
+    ),
+    variable(
         "GOOGLE_CLIENT_ID",
         Default::Off,
         &["api", "worker"],

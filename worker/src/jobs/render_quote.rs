@@ -11,7 +11,7 @@ use postrider_shared::mail::InboundMail;
 use postrider_shared::messages::PlannedMessage;
 use postrider_shared::objects::quote_pdf_key;
 use postrider_shared::pricing::{Currency, Totals};
-use postrider_shared::quotes::{Quote, QuoteLine, QuoteState, RenderedQuote, Step};
+use postrider_shared::quotes::{DecisionLink, Quote, QuoteLine, QuoteState, RenderedQuote, Step};
 use postrider_shared::tenants::Tenant;
 use serde_json::json;
 
@@ -48,7 +48,7 @@ impl Handler for RenderQuote {
         };
         let pdf_key = quote_pdf_key(tenant, quote.id, self.revision);
         ctx.objects.put(&pdf_key, pdf).await?;
-        let message = planned(&owner, &account, &quote, &mail, &number, &pdf_key)?;
+        let message = planned(ctx, &owner, &account, &quote, &mail, &number, &pdf_key)?;
         let step = ctx.quotes.render(tenant, quote.id, self.revision, RenderedQuote { pdf_key, message }).await?;
         match step {
             Step::Taken(quote) | Step::NotTaken(quote) => follow(ctx, &quote, &account, self.revision),
@@ -68,6 +68,7 @@ fn follow(ctx: &Context, quote: &Quote, account: &Account, revision: u32) -> Out
 
 /// The reply, threaded under the mail that asked. Its Message-ID follows from what it is, so it never changes.
 fn planned(
+    ctx: &Context,
     owner: &Tenant,
     account: &Account,
     quote: &Quote,
@@ -77,12 +78,16 @@ fn planned(
 ) -> Result<PlannedMessage, Stop> {
     let id = MessageId::of_quote(quote.id, quote.revision());
     let sender = if owner.sender_details.trim().is_empty() { &owner.name } else { &owner.sender_details };
+    let valid_until = quote.valid_until.ok_or_else(|| Stop::fail("a priced quote has no last day"))?;
+    let link = DecisionLink::new(owner.id, quote.id, quote.revision(), valid_until);
+    let link = ctx.links.as_ref().map(|links| links.decision(&link)).transpose().map_err(Stop::retry)?;
     let reply = reply::write(&reply::About {
         language: Language::answering(&quote.language, &owner.language),
         subject: &mail.subject,
         number,
-        valid_until: quote.valid_until.ok_or_else(|| Stop::fail("a priced quote has no last day"))?,
+        valid_until,
         sender,
+        link: link.as_deref(),
     });
     let domain = account.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let mut references = mail.references.0.clone();

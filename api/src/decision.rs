@@ -1,0 +1,84 @@
+//! The page behind the link in a quote's mail, where its customer accepts or declines.
+//!
+//! Looking at it changes nothing, because mail programs and their guards open links by themselves; only its buttons act. The
+//! link is the whole authority: no cookie, no account, no script, and nothing is looked up before its signature holds.
+
+mod page;
+mod words;
+
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use bytes::Bytes;
+use postrider_shared::database::StoreError;
+use postrider_shared::language::Language;
+use postrider_shared::quotes::{By, Decision, DecisionLink};
+
+use self::page::Page;
+use self::words::words;
+use crate::app::App;
+
+/// Where the pages are.
+pub const PATH: &str = "/q/{token}";
+
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Shows the quote and what can be said to it.
+pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
+    match look(&app, &token).await {
+        Ok(Some(page)) => answer(StatusCode::OK, page.html()),
+        Ok(None) => invalid(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Notes what the customer said, and shows it.
+pub async fn decide(State(app): State<App>, Path(token): Path<String>, uri: Uri, request: Request) -> Response {
+    let Ok(link) = DecisionLink::read(app.keys(), &token, app.clock().now()) else { return invalid() };
+    let body = Bytes::from_request(request, &app).await.unwrap_or_default();
+    let decision = match body.as_ref() {
+        b"decision=accept" => Decision::Accept,
+        b"decision=decline" => Decision::Decline,
+        _ => return show(State(app), Path(token)).await,
+    };
+    let by = By::customer("link");
+    let decided = app.stores().quotes.decide(link.tenant, link.quote, Some(link.revision), decision, &by).await;
+    match decided {
+        // Whatever came first stands; the page says what it was.
+        Ok(_) => (StatusCode::SEE_OTHER, [(header::LOCATION, uri.path().to_owned())]).into_response(),
+        Err(StoreError::NotFound { .. }) => invalid(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn look(app: &App, token: &str) -> Result<Option<Page>, StoreError> {
+    let Ok(link) = DecisionLink::read(app.keys(), token, app.clock().now()) else { return Ok(None) };
+    let quote = match app.stores().quotes.get(link.tenant, link.quote).await {
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        found => found?,
+    };
+    let tenant = app.stores().tenants.get(link.tenant).await?;
+    let today = tenant.time_zone.day_of(app.clock().now());
+    Ok(Some(Page { tenant, quote, revision: link.revision, today }))
+}
+
+fn invalid() -> Response {
+    let words = words(Language::English);
+    answer(StatusCode::NOT_FOUND, page::note(Language::English, words.quote, words.invalid))
+}
+
+fn failed(error: &StoreError) -> Response {
+    tracing::error!(%error, "a quote's page cannot be shown");
+    let words = words(Language::English);
+    answer(StatusCode::SERVICE_UNAVAILABLE, page::note(Language::English, words.quote, words.later))
+}
+
+fn answer(status: StatusCode, html: String) -> Response {
+    let mut response = (status, Html(html)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+    response
+}
