@@ -150,6 +150,16 @@ async fn a_customer_decides_by_the_link_in_the_mail(database: DatabaseKind) {
     let decided = lives().await;
     assert!(decided == ["accepted", "declined"] || decided == ["declined", "declined"], "{decided:?}");
 
+    // What was offered before is not what is offered now.
+    let declined =
+        office.quotes().await.into_iter().rfind(|quote| quote["state"] == "declined").expect("a declined one");
+    let path = format!("/v1/quotes/{}", declined["id"].as_str().unwrap());
+    office.api.post(&format!("{path}/renew"), &json!({})).await.expect_status(202);
+    sent(&office, &path, &format!("{}-R2", declined["number"].as_str().unwrap())).await;
+    for page in &pages {
+        assert_eq!(say(page, "accept").await.status(), 303);
+    }
+    assert_eq!(office.api.get(&path).await.ok()["state"], "sent", "an old link decides nothing");
     let token = pages[1].trim_start_matches("/q/");
     let altered = format!("/q/{}!", &token[..token.len() - 1]);
     for wrong in ["/q/nothing", &altered, "/q/k.AAAA.AAAA"] {

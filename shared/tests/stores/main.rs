@@ -7,6 +7,7 @@ mod access;
 mod attachments;
 mod dead_letters;
 mod drafts;
+mod grants;
 mod mail;
 mod messages;
 mod migrations;
