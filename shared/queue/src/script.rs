@@ -107,7 +107,7 @@ const CREATING: &[&str] = &[
 ];
 const CREATING_PLAIN: &[&str] = &[
     fragment!("keeping"),
-    fragment!("lone"),
+    fragment!("alike"),
     fragment!("keys"),
     fragment!("record"),
     fragment!("lanes"),

@@ -42,6 +42,6 @@ end
 local function extend_list(key, ids, most, till)
   local length = call_many('LPUSH', key, ids, 256)
   if length > most + 63 then call('LTRIM', key, 0, most - 1) end -- not for every single one
-  till = string.format('%.0f', math.ceil(till / 86400000) * 86400)
+  till = string.format('%d', math.ceil(till / 86400000) * 86400)
   if length == #ids then call('EXPIREAT', key, till) else call('EXPIREAT', key, till, 'GT') end
 end

@@ -1,4 +1,4 @@
--- Creates plain jobs, many at a time. A single one seldom comes here (lone.lua).
+-- Creates plain jobs, many at a time. Those that share all seldom come here (alike.lua).
 -- Adds ids to a list. The first ones are not copied, because most calls have nothing else.
 local function add(list, ids)
   if not list.only then

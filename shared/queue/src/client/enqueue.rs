@@ -73,27 +73,36 @@ pub(super) struct Enqueuers {
 struct Gate {
     /// Calls on their way.
     calls: usize,
+    /// One of them has not taken its jobs yet.
+    boarding: bool,
     waiting: VecDeque<(Ready, oneshot::Sender<Answer>)>,
 }
 
 impl Gate {
-    /// The jobs of the next call, if it is time for one.
-    fn next_group(&mut self) -> Vec<(Ready, oneshot::Sender<Answer>)> {
-        let due = self.calls == 0 || (self.calls < GROUPS && self.waiting.len() >= WORTH_A_CALL);
+    /// Begins the next call, if it is time for one. It takes its jobs when it leaves, which is a moment later: whoever comes
+    /// until then goes with it.
+    fn begin(&mut self) -> bool {
+        let wanted = if self.calls == 0 { 1 } else { WORTH_A_CALL };
+        let begins = !self.boarding && self.calls < GROUPS && self.waiting.len() >= wanted;
+        self.boarding |= begins;
+        self.calls += usize::from(begins);
+        begins
+    }
+
+    /// The jobs of the call that leaves.
+    fn board(&mut self) -> Vec<(Ready, oneshot::Sender<Answer>)> {
+        self.boarding = false;
+        // Nobody waits any more for what came while Redis did not answer.
+        self.waiting.retain(|(_, caller)| !caller.is_closed());
         let (mut bytes, mut items, mut many) = (0, 0, 0);
-        if due {
-            // Nobody waits any more for what came while Redis did not answer.
-            self.waiting.retain(|(_, caller)| !caller.is_closed());
-            for (ready, _) in &self.waiting {
-                bytes += weight(&ready.job);
-                items += effort(&ready.job);
-                if many > 0 && (bytes > MAX_BATCH_BYTES || items > MAX_ITEMS) {
-                    break;
-                }
-                many += 1;
+        for (ready, _) in &self.waiting {
+            bytes += weight(&ready.job);
+            items += effort(&ready.job);
+            if many > 0 && (bytes > MAX_BATCH_BYTES || items > MAX_ITEMS) {
+                break;
             }
+            many += 1;
         }
-        self.calls += usize::from(many > 0);
         self.waiting.drain(..many).collect()
     }
 }
@@ -158,28 +167,30 @@ impl Enqueuers {
 
     /// Sends those who wait on their way, if it is time.
     fn go_on(self: &Arc<Self>, shard: u16) {
-        loop {
-            let group = self.gate(shard).next_group();
+        if !self.gate(shard).begin() {
+            return;
+        }
+        let enqueuers = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let call = Call(&enqueuers, shard);
+            let group = enqueuers.gate(shard).board();
+            enqueuers.go_on(shard); // there may be more than one call can take
             if group.is_empty() {
                 return;
             }
-            let enqueuers = Arc::clone(self);
-            self.tasks.spawn(async move {
-                let call = Call(&enqueuers, shard);
-                let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-                let answers = send(&enqueuers.link, Via::Shared, shard, &jobs).await;
-                drop(call);
-                if let Ok(answers) = &answers {
-                    enqueuers.recent.keep(jobs, answers);
-                }
-                for (place, caller) in callers.into_iter().enumerate() {
-                    let _ = caller.send(match &answers {
-                        Ok(answers) => answers.get(place).copied().ok_or(QueueError::Closed),
-                        Err(error) => Err(error.copy()),
-                    });
-                }
-            });
-        }
+            let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let answers = send(&enqueuers.link, Via::Shared, shard, &jobs).await;
+            drop(call);
+            if let Ok(answers) = &answers {
+                enqueuers.recent.keep(jobs, answers);
+            }
+            for (place, caller) in callers.into_iter().enumerate() {
+                let _ = caller.send(match &answers {
+                    Ok(answers) => answers.get(place).copied().ok_or(QueueError::Closed),
+                    Err(error) => Err(error.copy()),
+                });
+            }
+        });
     }
 }
 

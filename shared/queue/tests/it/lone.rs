@@ -1,4 +1,5 @@
-//! A job that is enqueued alone takes a shorter way through the script; it must leave what the long way leaves.
+//! A job that is enqueued alone, or with others that share all but payload, takes a shorter way through the script; it must leave
+//! what the long way leaves.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -96,6 +97,48 @@ async fn jobs_leave_the_same_whether_they_come_alone_or_together() {
     let ((left, ends), (expected, expected_ends)) = (content(&alone).await, content(&together).await);
     assert_eq!(left, expected);
     assert!(left.keys().any(|key| key.contains(":index:acme:")) && !left.contains_key("{pr:0}:1:idle"), "{left:?}");
+    for (key, end) in ends {
+        let near = Duration::from_hours(25).as_millis(); // lists live to the end of a day
+        assert!(u128::from(end.abs_diff(expected_ends[&key])) < near, "{key}: {end}, not {}", expected_ends[&key]);
+    }
+}
+
+/// Each of `jobs` so often, with ids of their own.
+fn many_of_each(client: &QueueClient) -> Vec<Vec<NewJob>> {
+    let many = [2, 256, 3, 20, 100, 1, 7];
+    let alike = |(place, job): (usize, NewJob)| {
+        let name = |number: usize| [place.to_string(), number.to_string()];
+        let with_id = |number| {
+            let id = client.derived_job_id(&job.tenant, &name(number).each_ref().map(String::as_str));
+            NewJob { payload: format!("{place} {number}").into_bytes(), ..job.clone() }.with_id(id)
+        };
+        (0..many[place]).map(with_id).collect()
+    };
+    jobs("echo").into_iter().enumerate().map(alike).collect()
+}
+
+#[tokio::test]
+async fn jobs_that_share_all_leave_the_same_whether_they_come_together_or_one_by_one() {
+    let (apart, together) = (Server::start().await, Server::start().await);
+    let (one_by_one, at_once) = (prepared(&apart).await, prepared(&together).await);
+    for group in many_of_each(&at_once) {
+        for job in group.clone() {
+            one_by_one.enqueue(job).await.unwrap();
+        }
+        // All but the last, and then all of them: a call that meets one again takes the long way.
+        let (last, others) = group.split_last().unwrap();
+        let answers = at_once.enqueue_many(others.to_vec()).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Enqueued::Created(_))), "{answers:?}");
+        let answers = at_once.enqueue_many(group.clone()).await.unwrap();
+        let created: Vec<bool> = answers.iter().map(|answer| matches!(answer, Enqueued::Created(_))).collect();
+        assert_eq!(created.iter().filter(|created| **created).count(), 1, "all but the last were there");
+        assert_eq!(created.last(), Some(&true), "{last:?}");
+        let answers = at_once.enqueue_many(group).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Enqueued::Exists(_))), "{answers:?}");
+    }
+    let ((left, ends), (expected, expected_ends)) = (content(&together).await, content(&apart).await);
+    assert_eq!(left, expected);
+    assert!(!left.contains_key("{pr:0}:1:idle"), "the idle worker was told");
     for (key, end) in ends {
         let near = Duration::from_hours(25).as_millis(); // lists live to the end of a day
         assert!(u128::from(end.abs_diff(expected_ends[&key])) < near, "{key}: {end}, not {}", expected_ends[&key]);
