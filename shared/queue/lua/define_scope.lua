@@ -3,7 +3,7 @@
 -- ARGV  1 scope with its tenant, 2 limits (wire/limits.rs), 3 1 if paused, then for each calendar window its counter's name and
 --       the units used before
 -- result  {1 if it was not known, 1 if it is closed, number of the closing of its shard}
--- bounds  wakes up to 32 lanes, each that finds room wakes the next; 8 caps of 32 windows; counters of windows that ended more than 4 days ago are removed
+-- bounds  wakes up to 32 lanes, after 8 only while there is time; each that finds room wakes the next; 8 caps of 32 windows; counters of windows that ended more than 4 days ago are removed
 local id = ARGV[1]
 note_master()
 local key = k_scope(id)

@@ -50,6 +50,7 @@ const READING: &[&str] =
 const NOTING: &[&str] = &[fragment!("keys"), fragment!("master")];
 const SCOPING: &[&str] = &[
     fragment!("keys"),
+    fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
     fragment!("lanes"),
@@ -61,6 +62,7 @@ const SCOPING: &[&str] = &[
 ];
 const MOVING: &[&str] = &[
     fragment!("keys"),
+    fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
     fragment!("later"),

@@ -36,6 +36,8 @@ mod orphans;
 mod settling;
 mod suspects;
 mod turn;
+#[cfg(test)]
+mod waking_in_slices;
 
 pub use close::SessionHandle;
 pub(crate) use settling::{Run, Settling};

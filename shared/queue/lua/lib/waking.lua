@@ -1,8 +1,17 @@
--- Wakes lanes that wait for a scope that may have room: the oldest first, as many as there are units; one that finds no use
--- for its unit passes it on, and the last one tells when it leaves room (claims.lua).
+-- Wakes lanes that wait for a scope that may have room: the oldest first, as many as there are units and as there is time for.
+-- One that finds no use for its unit passes it on, and the last one tells when it leaves room (claims.lua): so whoever is woken
+-- has the others woken by the turn that visits it. A line of which nobody was woken for lack of time is looked at by the next
+-- step of maintenance.
 local wake_waiters, pass_on_wakes
 do
   local MOST_TRIES = 64
+  -- So many lanes are looked at in any case, and so many between two looks at the clock.
+  local IN_A_SLICE = 8
+  local looked, late
+  local function may_go_on()
+    late = late or (looked > 0 and looked % IN_A_SLICE == 0 and not has_time())
+    return not late
+  end
 
   -- A lane in a queue or under a rule that is paused is put into its ring, but the unit is for the next.
   local function can_use(number)
@@ -37,7 +46,7 @@ do
     local room, till, again, again_till = room_of(id)
     local after, used, tries = {}, 0, 0
     line_kept = nil
-    while used < math.min(units, MOST_WOKEN) and tries < MOST_TRIES do
+    while used < math.min(units, MOST_WOKEN) and tries < MOST_TRIES and may_go_on() do
       local first = call('ZRANGE', line, 0, 0, 'WITHSCORES')
       local number, place = first[1], tonumber(first[2])
       if not number then break end
@@ -47,7 +56,7 @@ do
         if used == 0 and at < FAR then call('ZADD', PARKED, 'LT', math.max(at, now + 1), id) end
         break
       end
-      tries = tries + 1
+      tries, looked = tries + 1, looked + 1
       call('ZREM', line, number)
       call('HDEL', PARKED_ON, number)
       local lane = lane_of(number)
@@ -60,8 +69,8 @@ do
         end
       end
     end
-    -- The rest of a long line that is of no use is looked at by the next step of maintenance.
-    if tries == MOST_TRIES then call('ZADD', PARKED, 'LT', now, id) end
+    -- So is the rest of a long line that is of no use.
+    if tries == MOST_TRIES or (late and used == 0) then call('ZADD', PARKED, 'LT', now, id) end
   end
 
   -- A queue or lane may be paused after one of its lanes was woken: the unit is for the next, too.
@@ -78,6 +87,7 @@ do
   function wake_waiters()
     if next(freed) and call('EXISTS', PARKED_ON) == 0 then freed = {} end -- nobody waits for anything
     local ids, lines = {}, {}
+    looked, late = 0, false
     for id in pairs(freed) do
       ids[#ids + 1] = id
       lines[#lines + 1] = k_waiters(id)
@@ -85,7 +95,11 @@ do
     for from = 1, #ids, 256 do
       local till = math.min(from + 255, #ids)
       if call('EXISTS', unpack(lines, from, till)) > 0 then
-        for i = from, till do wake_line(ids[i], freed[ids[i]]) end
+        for i = from, till do
+          if call('EXISTS', lines[i]) == 1 then
+            if may_go_on() then wake_line(ids[i], freed[ids[i]]) else call('ZADD', PARKED, 'LT', now, ids[i]) end
+          end
+        end
       end
     end
     freed = {}

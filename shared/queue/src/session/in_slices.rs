@@ -19,11 +19,11 @@ use crate::{
 };
 
 const WORK: QueueName = QueueName::new("work");
-const NAME: Token = *b"a-worker";
+pub(super) const NAME: Token = *b"a-worker";
 /// Outcomes of one kind that are applied before anybody looks at the clock.
 const SLICE: usize = 16;
 
-fn job() -> NewJob {
+pub(super) fn job() -> NewJob {
     NewJob {
         tenant: Tenant::parse("acme").unwrap(),
         id: None,
@@ -45,7 +45,7 @@ fn job() -> NewJob {
 
 static WITHOUT_TIME: LazyLock<Script> = LazyLock::new(|| script::without_time(&script::TURN));
 
-async fn take(client: &QueueClient, sequence: u64, want: usize, outcomes: Vec<Settling>) -> (Turn, Taken) {
+pub(super) async fn take(client: &QueueClient, sequence: u64, want: usize, outcomes: Vec<Settling>) -> (Turn, Taken) {
     let mut turn = Turn { shard: 0, token: NAME, sequence, want, outcomes };
     let args = args(&mut turn, &[WORK], "");
     let value = client.link().call(&WITHOUT_TIME, 0, &args).await.unwrap();
@@ -53,6 +53,12 @@ async fn take(client: &QueueClient, sequence: u64, want: usize, outcomes: Vec<Se
         Answer::Taken(taken) => (turn, taken),
         Answer::Gone => panic!("the session is unknown"),
     }
+}
+
+/// Begins the session.
+pub(super) async fn open(client: &QueueClient) {
+    let open = vec![NAME.to_vec(), b"3600000".to_vec(), b"1".to_vec()];
+    client.link().call(&script::RENEW, 0, &open).await.unwrap();
 }
 
 async fn dead(client: &QueueClient) -> Vec<JobId> {
@@ -65,8 +71,7 @@ async fn what_a_turn_has_no_time_for_is_left_alone_and_a_repeat_says_the_same() 
     let client = server.client().await;
     let jobs = client.enqueue_many((0..48).map(|_| job()).collect()).await.unwrap();
     let ids: Vec<JobId> = jobs.iter().map(Enqueued::id).collect();
-    let open = vec![NAME.to_vec(), b"3600000".to_vec(), b"1".to_vec()];
-    client.link().call(&script::RENEW, 0, &open).await.unwrap();
+    open(&client).await;
     let (_, claimed) = take(&client, 1, 48, Vec::new()).await;
     let claimed: Vec<_> = claimed.read().unwrap().records.into_iter().map(|record| record.id).collect();
     assert_eq!(claimed, ids);

@@ -1,0 +1,116 @@
+//! A call with more lanes to wake than it has time for.
+
+use std::time::Duration;
+
+use super::{
+    Settling,
+    in_slices::{NAME, job, open, take},
+};
+use crate::{
+    client::QueueClient,
+    job::NewJob,
+    lane::Lane,
+    leaping::Server,
+    name::{LaneName, QueueName, ScopeKey, Tenant},
+    record::JobRecord,
+    scope::ScopeLimits,
+    script,
+};
+
+const WORK: QueueName = QueueName::new("work");
+/// Lanes that are woken before anybody looks at the clock.
+const SLICE: u64 = 8;
+
+fn acme() -> Tenant {
+    Tenant::parse("acme").unwrap()
+}
+
+fn scope(name: &str) -> ScopeKey {
+    ScopeKey::parse(name).unwrap()
+}
+
+fn of_lane(name: &str, key: &str) -> NewJob {
+    job().lane(Lane::with_scopes(LaneName::parse(name).unwrap(), vec![scope(key)]))
+}
+
+async fn define(client: &QueueClient, name: &str, jobs: u32) {
+    let limits = ScopeLimits { in_flight: Some(jobs), ..ScopeLimits::default() };
+    client.define_scope(&acme(), &scope(name), &limits).await.unwrap();
+}
+
+async fn parked(client: &QueueClient) -> u64 {
+    client.queue(&WORK).await.unwrap().parked_lanes
+}
+
+/// A turn that claims what it can, in as little time as possible.
+async fn claim(client: &QueueClient, sequence: u64) -> Vec<JobRecord> {
+    take(client, sequence, 256, Vec::new()).await.1.read().unwrap().records
+}
+
+#[tokio::test]
+async fn a_long_line_is_woken_slice_by_slice_and_in_its_order() {
+    let server = Server::start();
+    let client = server.client().await;
+    open(&client).await;
+    define(&client, "number", 1_000).await;
+    client.pause_scope(&acme(), &scope("number")).await.unwrap();
+    let many = 40;
+    for place in 0..many {
+        client.enqueue(of_lane(&format!("run:{place}"), "number")).await.unwrap();
+        server.leap(10 * (place + 1));
+        assert!(claim(&client, place + 1).await.is_empty());
+        assert_eq!(parked(&client).await, place + 1);
+    }
+    let resume = vec![b"acme:number".to_vec(), b"0".to_vec()];
+    client.link().call(&script::without_time(&script::PAUSE_SCOPE), 0, &resume).await.unwrap();
+    assert_eq!(parked(&client).await, many - SLICE);
+
+    // Nothing but the turns that find them wakes the others.
+    let mut names = Vec::new();
+    for sequence in many + 1.. {
+        let claimed = claim(&client, sequence).await;
+        assert!(!claimed.is_empty(), "{} lanes are forgotten", parked(&client).await);
+        names.extend(claimed.into_iter().map(|record| record.lane.name.as_str().to_owned()));
+        if names.len() as u64 == many {
+            break;
+        }
+    }
+    assert_eq!(names, (0..many).map(|place| format!("run:{place}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn lines_for_which_no_time_is_left_are_woken_by_maintenance() {
+    let server = Server::start();
+    let client = server.client().await;
+    open(&client).await;
+    let many = 16;
+    for place in 0..many {
+        define(&client, &place.to_string(), 1).await;
+        client.enqueue(of_lane(&format!("runs:{place}"), &place.to_string())).await.unwrap();
+    }
+    let mut runs = claim(&client, 1).await;
+    runs.extend(claim(&client, 2).await);
+    assert_eq!(runs.len() as u64, many);
+    for place in 0..many {
+        client.enqueue(of_lane(&format!("waits:{place}"), &place.to_string())).await.unwrap();
+    }
+    for sequence in 3..5 {
+        assert!(claim(&client, sequence).await.is_empty());
+    }
+    assert_eq!(parked(&client).await, many);
+
+    // All scopes have room at once.
+    let outcomes = runs.iter().map(|run| Settling::bury(run.id, 1, NAME, "as asked".to_owned())).collect();
+    take(&client, 5, 0, outcomes).await;
+    assert_eq!(parked(&client).await, many - SLICE);
+    let mut left = Vec::new();
+    for sequence in 6..100 {
+        client.tick().await.unwrap();
+        left.extend(claim(&client, sequence).await);
+        if left.len() as u64 == many {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{} lanes are forgotten", parked(&client).await);
+}
