@@ -27,6 +27,7 @@ mod m20261121_000017_mailbox_watches;
 mod m20261121_000018_attachments;
 mod m20261121_000019_drafts;
 mod m20261121_000020_quote_life;
+mod m20261121_000021_conversations;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000018_attachments::Migration),
             Box::new(m20261121_000019_drafts::Migration),
             Box::new(m20261121_000020_quote_life::Migration),
+            Box::new(m20261121_000021_conversations::Migration),
         ]
     }
 }

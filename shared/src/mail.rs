@@ -1,23 +1,28 @@
 //! Mail that came in: recorded once, in its thread, together with the job that reads it and the place in its folder.
 
+mod conversation;
 mod cursor;
 mod dedupe;
 mod new_mail;
 mod record;
 mod row;
+mod settling;
 mod sighting;
 mod store;
 pub(crate) mod thread;
 
+pub(crate) use conversation::is_overtaken;
 pub use cursor::{Model as MailboxCursor, Numbering, Opened};
 pub use dedupe::dedupe_key;
 pub use new_mail::NewMail;
 pub use record::Recorded;
 pub use row::Model as InboundMail;
 pub(crate) use row::{ActiveModel, Column, Entity};
+pub use settling::Settled;
+pub(crate) use settling::{Settlement, settle};
 pub use sighting::Sighting;
-pub use store::{Mail, Settled};
-pub(crate) use store::{find, settle};
+pub use store::Mail;
+pub(crate) use store::find;
 pub use thread::Model as Thread;
 
 use crate::words::words;
@@ -28,8 +33,10 @@ words! {
     enum MailState {
         /// Recorded, and to be read by the language model.
         Received = "received",
-        /// It became a quote.
+        /// It became a quote, or changed or decided one.
         Extracted = "extracted",
+        /// A person must answer it; the reason says why.
+        NeedsReview = "needs_review",
         /// It asks for nothing, or was answered already.
         Ignored = "ignored",
         /// It could not be read.
@@ -42,7 +49,15 @@ words! {
     "intent"
     enum Intent {
         NewRequest = "new_request",
-        /// It continues an earlier request.
+        /// It changes what a quote of its conversation offers.
+        Amends = "amends",
+        /// It agrees to a quote of its conversation.
+        Accepts = "accepts",
+        /// It turns a quote of its conversation down.
+        Declines = "declines",
+        /// It asks for something that only a person can answer.
+        Question = "question",
+        /// It continues an earlier conversation and wants nothing.
         FollowUp = "follow_up",
         /// It repeats an earlier request.
         Duplicate = "duplicate",

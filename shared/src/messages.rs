@@ -33,6 +33,7 @@ pub(crate) use plan::plan;
 pub use row::Model as Message;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settle::Verdict;
+pub(crate) use store::find_all;
 pub use store::{Messages, Slot};
 
 use crate::words::words;

@@ -10,6 +10,7 @@
 //! customer was sent is kept as it was, with its PDF; the next one has its number with `-R2`, `-R3`. Every change is noted in a row
 //! that stays: who, when, from where to where.
 
+mod conversation;
 mod event;
 mod issued;
 mod life;
@@ -21,6 +22,7 @@ mod row;
 mod steps;
 mod store;
 
+pub use conversation::{Amended, Amendment};
 pub use event::{Actor, By, Model as QuoteEvent};
 pub use issued::Model as IssuedQuote;
 pub use life::{Decision, ExpiryPlace, ExpiryStep, Revised, Revision};

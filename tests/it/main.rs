@@ -20,6 +20,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod amendments;
 mod architecture;
 mod backlog;
 mod bad_input;

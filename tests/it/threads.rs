@@ -33,7 +33,7 @@ async fn a_follow_up_joins_the_thread_and_starts_no_second_quote(database: Datab
     assert_eq!(inbound.len(), 4);
     assert!(inbound.iter().all(|mail| mail["thread_id"] == inbound[0]["thread_id"]), "{inbound:#?}");
     let intents: Vec<&str> = inbound.iter().map(|mail| mail["intent"].as_str().unwrap_or_default()).collect();
-    assert_eq!(intents, ["new_request", "follow_up", "follow_up", "duplicate"]);
+    assert_eq!(intents, ["new_request", "question", "question", "duplicate"]);
     assert_eq!(platform.sandbox().accepted().await.len(), 1);
 
     let thread = office.api.get(&format!("/v1/threads/{}", inbound[0]["thread_id"].as_str().unwrap())).await.ok();

@@ -17,7 +17,7 @@ pub use builder::Builder;
 pub use faked_time::FakedTime;
 pub use google::{google_settings, owner_answers};
 pub use ledger::LedgerRow;
-pub use office::Office;
+pub use office::{Office, Reply};
 
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};

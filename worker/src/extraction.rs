@@ -1,11 +1,13 @@
 //! From the model's answer to lines that may be priced, or to reasons for a person. Never a guess: everything the
 //! model says is checked against the mail and the tenant's products.
 
+mod amendment;
 mod item;
 
 use postrider_shared::products::Product;
 use postrider_shared::quotes::{DimensionValue, NewLine};
 
+pub use self::amendment::amend;
 pub use self::item::{Stated, line};
 use crate::providers::llm::{Answer, AnsweredItem};
 
@@ -31,18 +33,9 @@ impl Checked {
 
 /// Checks a request's answer. `text` is the mail's subject and text as the model saw them.
 pub fn check(answer: &Answer, text: &str, products: &[Product]) -> Checked {
-    let mut checked = Checked::default();
-    if !(MIN_CONFIDENCE..=1.0).contains(&answer.confidence) {
-        checked.problems.push(format!("the confidence is {:.2}, less than {MIN_CONFIDENCE}", answer.confidence));
-    }
-    if let Some(problem) = &answer.problem {
-        checked.problems.push(format!("the request is unclear: {}", short(problem)));
-    }
+    let mut checked = Checked { lines: Vec::new(), problems: doubts(answer) };
     if answer.items.is_empty() {
         checked.problems.push("no product of yours was recognised in the mail".to_owned());
-    }
-    if answer.items.len() > MAX_ITEMS {
-        checked.problems.push(format!("the request has {} items, more than {MAX_ITEMS}", answer.items.len()));
     }
     let seen = normal(text);
     for (at, item) in answer.items.iter().take(MAX_ITEMS).enumerate() {
@@ -53,6 +46,21 @@ pub fn check(answer: &Answer, text: &str, products: &[Product]) -> Checked {
         }
     }
     checked
+}
+
+/// What speaks against the answer as a whole.
+fn doubts(answer: &Answer) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if !(MIN_CONFIDENCE..=1.0).contains(&answer.confidence) {
+        doubts.push(format!("the confidence is {:.2}, less than {MIN_CONFIDENCE}", answer.confidence));
+    }
+    if let Some(problem) = &answer.problem {
+        doubts.push(format!("the request is unclear: {}", short(problem)));
+    }
+    if answer.items.len() > MAX_ITEMS {
+        doubts.push(format!("the request has {} items, more than {MAX_ITEMS}", answer.items.len()));
+    }
+    doubts
 }
 
 fn check_item(item: &AnsweredItem, seen: &str, products: &[Product]) -> Result<NewLine, Vec<String>> {
@@ -110,7 +118,7 @@ fn normal(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
     clean.trim().to_owned()
 }

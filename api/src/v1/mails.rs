@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
-use postrider_shared::ids::{AccountId, MailId, ThreadId};
+use postrider_shared::ids::{AccountId, MailId, QuoteId, ThreadId};
 use postrider_shared::mail::{InboundMail, Intent, MailState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -60,8 +60,14 @@ pub struct Mail {
     language: Option<String>,
     /// How sure the reading is, 0 to 1.
     confidence: Option<f64>,
-    /// Why it was ignored or failed.
+    /// Why it was ignored, failed, or needs a person.
     reason: Option<String>,
+    /// The quote that it asked for, changed, decided, repeats, or is about.
+    quote_id: Option<QuoteId>,
+    /// That quote's revision which it led to, or which it decided.
+    quote_revision: Option<i32>,
+    /// The mail that it repeats.
+    duplicate_of: Option<MailId>,
     /// When it was recorded.
     created_at: DateTime<Utc>,
     /// When it last changed.
@@ -89,6 +95,9 @@ impl From<InboundMail> for Mail {
             language: row.language,
             confidence: row.confidence,
             reason: row.reason,
+            quote_id: row.quote_id,
+            quote_revision: row.quote_revision,
+            duplicate_of: row.duplicate_of,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

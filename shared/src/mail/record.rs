@@ -103,6 +103,9 @@ fn row(tenant: TenantId, now: DateTime<Utc>, mail: NewMail, thread: ThreadId) ->
         language: None,
         confidence: None,
         reason: mail.failure,
+        quote_id: None,
+        quote_revision: None,
+        duplicate_of: None,
         created_at: now,
         updated_at: now,
     }

@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::{
 use super::{Intent, MailState};
 use crate::{
     database::Texts,
-    ids::{AccountId, MailId, TenantId, ThreadId},
+    ids::{AccountId, MailId, QuoteId, TenantId, ThreadId},
 };
 
 /// A mail that came in.
@@ -46,8 +46,14 @@ pub struct Model {
     pub language: Option<String>,
     /// 0 to 1.
     pub confidence: Option<f64>,
-    /// Why it was ignored or failed.
+    /// Why it was ignored, failed, or needs a person.
     pub reason: Option<String>,
+    /// The quote that it asked for, changed, decided, or is about.
+    pub quote_id: Option<QuoteId>,
+    /// That quote's revision which it led to, or which it decided.
+    pub quote_revision: Option<i32>,
+    /// The mail that it repeats.
+    pub duplicate_of: Option<MailId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -1,28 +1,17 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use postrider_queue::NewJob;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{
-    ActiveModel, Column, Entity, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Reading, Recorded,
-    Sighting, Thread, cursor, record, thread,
+    Column, Entity, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Reading, Recorded, Settled,
+    Settlement, Sighting, Thread, conversation, cursor, record, settling, thread,
 };
 use crate::{
     accounts,
     clock::Clock,
-    database::{Cursor, Database, Page, StoreError, Transaction, page::newest_first},
+    database::{Cursor, Database, Page, StoreError, page::newest_first},
     ids::{AccountId, MailId, TenantId, ThreadId},
 };
-
-/// Whether a step changed a row, or found it settled before.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Settled<T> {
-    /// This call changed it.
-    Now(T),
-    /// It was in a later state; nothing changed.
-    Before(T),
-}
 
 /// The tables of inbound mail, threads and folders.
 #[derive(Clone)]
@@ -206,6 +195,21 @@ impl Mail {
         Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
     }
 
+    /// Whether mail of the thread that was recorded before this one still waits to be read.
+    pub async fn is_preceded(&self, mail: &InboundMail) -> Result<bool, StoreError> {
+        conversation::is_preceded(self.database.reader(), mail).await
+    }
+
+    /// The newest mail of a thread that came from this mailbox, in whatever spelling.
+    pub async fn newest_from(
+        &self,
+        tenant: TenantId,
+        thread: ThreadId,
+        address: &str,
+    ) -> Result<Option<InboundMail>, StoreError> {
+        conversation::newest_from(self.database.reader(), (tenant, thread), address).await
+    }
+
     /// The mail asks for nothing that a quote could answer.
     pub async fn ignored(
         &self,
@@ -214,54 +218,29 @@ impl Mail {
         reading: Reading,
         reason: &str,
     ) -> Result<Settled<InboundMail>, StoreError> {
-        self.settle(tenant, id, MailState::Ignored, reading, Some(reason)).await
+        self.settle(tenant, id, Settlement { reading, ..Settlement::because(MailState::Ignored, reason) }).await
     }
 
     /// The mail could not be read.
     pub async fn failed(&self, tenant: TenantId, id: MailId, reason: &str) -> Result<Settled<InboundMail>, StoreError> {
-        self.settle(tenant, id, MailState::Failed, Reading::default(), Some(reason)).await
+        self.settle(tenant, id, Settlement::because(MailState::Failed, reason)).await
     }
 
     async fn settle(
         &self,
         tenant: TenantId,
         id: MailId,
-        state: MailState,
-        reading: Reading,
-        reason: Option<&str>,
+        settlement: Settlement,
     ) -> Result<Settled<InboundMail>, StoreError> {
         let tx = self.database.write().await?;
-        let changed = settle(&tx, self.clock.now(), (tenant, id), state, reading, reason).await?;
+        let changed = settling::settle(&tx, self.clock.now(), (tenant, id), settlement).await?;
         let mail = find(tx.connection(), tenant, id).await?;
         tx.commit().await?;
         Ok(if changed { Settled::Now(mail) } else { Settled::Before(mail) })
     }
 }
 
-/// Moves a mail on from `received`; false if it was moved before.
-pub(crate) async fn settle(
-    tx: &Transaction,
-    now: DateTime<Utc>,
-    (tenant, id): (TenantId, MailId),
-    state: MailState,
-    reading: Reading,
-    reason: Option<&str>,
-) -> Result<bool, StoreError> {
-    let changes = ActiveModel {
-        state: Set(state),
-        intent: Set(reading.intent),
-        language: Set(reading.language),
-        confidence: Set(reading.confidence),
-        reason: Set(reason.map(str::to_owned)),
-        updated_at: Set(now),
-        ..ActiveModel::default()
-    };
-    let waiting = own(tenant, id).add(Column::State.eq(MailState::Received));
-    let done = Entity::update_many().set(changes).filter(waiting).exec(tx.connection()).await?;
-    Ok(done.rows_affected == 1)
-}
-
-fn own(tenant: TenantId, id: MailId) -> Condition {
+pub(super) fn own(tenant: TenantId, id: MailId) -> Condition {
     Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
 }
 

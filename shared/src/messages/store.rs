@@ -214,6 +214,15 @@ pub(super) async fn find(
     Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "message" })
 }
 
+/// Those of these messages that are planned or further.
+pub(crate) async fn find_all(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    ids: impl Iterator<Item = MessageId>,
+) -> Result<Vec<Message>, StoreError> {
+    Ok(Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::Id.is_in(ids)).all(connection).await?)
+}
+
 /// The row, which nobody else changes until the transaction ends.
 pub(super) async fn locked(tx: &Transaction, tenant: TenantId, id: MessageId) -> Result<Message, StoreError> {
     let found = Entity::find().filter(own(tenant, id)).lock_exclusive().one(tx.connection()).await?;

@@ -143,10 +143,25 @@ pub(super) async fn revise(
     if !from.contains(&quote.state) {
         return Err(StoreError::conflict("quote", format!("is {}: {}", quote.state, way_out(quote.state))));
     }
+    let quote = next(tx, now, &quote, revision, ActiveModel::default()).await?;
+    let goes_on = quote.state == QuoteState::Draft;
+    let outbox = if goes_on { Some(outbox::append(tx, now, tenant, job).await?) } else { None };
+    Ok(Revised { quote, outbox })
+}
+
+/// Puts the next revision in the place of the quote, whose row the caller holds; `more` is what else changes.
+pub(super) async fn next(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    quote: &Quote,
+    revision: Revision,
+    more: ActiveModel,
+) -> Result<Quote, StoreError> {
+    let (tenant, id) = (quote.tenant_id, quote.id);
     let old = line::of_quote(tx.connection(), tenant, id).await?;
     let is_issued = quote.pdf_key.is_some();
     if let Some(pdf_key) = quote.pdf_key.clone() {
-        issued::keep(tx, now, &quote, pdf_key, &old).await?;
+        issued::keep(tx, now, quote, pdf_key, &old).await?;
     }
     let goes_on = revision.review.is_none();
     let is_complete = match &revision.lines {
@@ -172,13 +187,10 @@ pub(super) async fn revise(
         tax_rate: Set(None),
         valid_until: Set(None),
         pdf_key: Set(None),
-        ..ActiveModel::default()
+        ..more
     };
-    match take(tx, now, (tenant, id, quote.revision()), from, changes, &revision.by).await? {
-        Step::Taken(quote) => {
-            let outbox = if goes_on { Some(outbox::append(tx, now, tenant, job).await?) } else { None };
-            Ok(Revised { quote, outbox })
-        }
+    match take(tx, now, (tenant, id, quote.revision()), &[quote.state], changes, &revision.by).await? {
+        Step::Taken(quote) => Ok(quote),
         Step::NotTaken(quote) => Err(StoreError::conflict("quote", format!("is {} already", quote.state))),
     }
 }

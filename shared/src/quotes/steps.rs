@@ -15,7 +15,7 @@ use super::{
 use crate::{
     database::{Exact, StoreError, Transaction, check},
     ids::{MessageId, OutboxId, QuoteId, TenantId},
-    mail::{self, MailState},
+    mail::{self, MailState, Settlement},
     messages, outbox, tenants,
 };
 
@@ -76,7 +76,14 @@ pub(super) async fn create(
     }
     event::append(tx, now, None, &quote, &By::SYSTEM).await?;
     line::replace(tx, tenant, id, new.lines).await?;
-    mail::settle(tx, now, (tenant, mail.id), MailState::Extracted, new.reading, quote.reason.as_deref()).await?;
+    let settlement = Settlement {
+        state: MailState::Extracted,
+        reading: new.reading,
+        reason: quote.reason.clone(),
+        quote: Some((quote.id, Some(quote.revision))),
+        duplicate_of: None,
+    };
+    mail::settle(tx, now, (tenant, mail.id), settlement).await?;
     Ok(CreatedQuote::New(quote))
 }
 

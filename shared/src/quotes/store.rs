@@ -1,13 +1,15 @@
 use postrider_queue::NewJob;
 
 use super::{
-    Approved, By, Decision, ExpiryPlace, ExpiryStep, IssuedQuote, NewLine, NewQuote, PricedQuote, Quote, QuoteEvent,
-    QuoteFilter, QuoteLine, RenderedQuote, Revised, Revision, event, issued, life, line, list, steps,
+    Amended, Amendment, Approved, By, Decision, ExpiryPlace, ExpiryStep, IssuedQuote, NewLine, NewQuote, PricedQuote,
+    Quote, QuoteEvent, QuoteFilter, QuoteLine, RenderedQuote, Revised, Revision, conversation, event, issued, life,
+    line, list, steps,
 };
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError},
-    ids::{QuoteId, TenantId},
+    ids::{MailId, QuoteId, TenantId, ThreadId},
+    mail::Reading,
 };
 
 /// Whether a quote was made, or had been made from the same mail before.
@@ -186,6 +188,39 @@ impl Quotes {
         let revised = life::revise(&tx, self.clock.now(), (tenant, id), revision, &life::REVISABLE, job).await?;
         tx.commit().await?;
         Ok(revised)
+    }
+
+    /// Puts the revision that a mail of its conversation asks for in the quote's place, and settles the mail, in one transaction. A mail
+    /// makes one revision, however often this is called.
+    pub async fn amend(&self, tenant: TenantId, amendment: Amendment) -> Result<Amended, StoreError> {
+        let tx = self.database.write().await?;
+        let amended = conversation::amend(&tx, self.clock.now(), tenant, amendment).await?;
+        tx.commit().await?;
+        Ok(amended)
+    }
+
+    /// Leaves a mail to a person, and notes it in the history of the quote that it is about; the quote stays as it is.
+    pub async fn refer(
+        &self,
+        tenant: TenantId,
+        mail: MailId,
+        quote: Option<QuoteId>,
+        reading: Reading,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        conversation::refer(&tx, self.clock.now(), (tenant, mail), quote, reading, reason).await?;
+        tx.commit().await
+    }
+
+    /// A thread's quotes, newest first, at most 20.
+    pub async fn of_thread(&self, tenant: TenantId, thread: ThreadId) -> Result<Vec<Quote>, StoreError> {
+        conversation::of_thread(self.database.reader(), tenant, thread).await
+    }
+
+    /// The Message-IDs under which the quote's revisions went out, or are to, the newest revision first.
+    pub async fn carriers(&self, quote: &Quote) -> Result<Vec<(u32, Vec<String>)>, StoreError> {
+        conversation::carriers(self.database.reader(), quote).await
     }
 
     /// Offers a quote again that is `sent`, `declined` or `expired`: the same lines, priced anew, with a new last day.

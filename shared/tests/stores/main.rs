@@ -5,6 +5,7 @@
 
 mod access;
 mod attachments;
+mod conversation;
 mod dead_letters;
 mod drafts;
 mod grants;

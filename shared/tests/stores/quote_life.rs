@@ -60,7 +60,7 @@ fn accepted(scene: &Scene) -> Verdict {
 }
 
 /// A quote that its customer has, good for 30 days.
-async fn sent(scene: &Scene, account: &Account, uid: u32) -> QuoteId {
+pub async fn sent(scene: &Scene, account: &Account, uid: u32) -> QuoteId {
     let quote = scene.draft(&scene.mail(account, uid).await).await;
     let message = offered(scene, account, &quote).await;
     let attempt = hand_over(scene, message).await;

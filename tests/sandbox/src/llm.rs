@@ -25,7 +25,8 @@ mod trouble;
 
 pub use log::{LlmLog, Served};
 pub use request::{
-    Answer, Attachment, Dimension, Earlier, Intent, Item, Mail, Material, Measure, Product, QuoteRequest,
+    Answer, Attachment, Dimension, Dropped, Earlier, Intent, Item, Mail, Material, Measure, OfferedLine, OfferedQuote,
+    Product, QuoteRequest,
 };
 
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;

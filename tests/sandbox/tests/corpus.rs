@@ -64,7 +64,8 @@ fn squeezed(text: &str) -> String {
 }
 
 fn ask(path: &Path, earlier: Vec<Earlier>) -> (Answer, Mail) {
-    let request = QuoteRequest { products: products(), earlier, mail: mail(path), attachments: Vec::new() };
+    let request =
+        QuoteRequest { products: products(), earlier, mail: mail(path), quote: None, attachments: Vec::new() };
     (answer(&request), request.mail)
 }
 

@@ -123,7 +123,7 @@ async fn fails_in_every_way_it_is_told() {
 fn items(text: &str) -> Vec<Item> {
     let mail = Mail { from: "a@b.example".into(), text: text.into(), ..Mail::default() };
     let products = serde_json::from_value(products()).unwrap();
-    answer(&QuoteRequest { products, earlier: Vec::new(), mail, attachments: Vec::new() }).items
+    answer(&QuoteRequest { products, earlier: Vec::new(), mail, quote: None, attachments: Vec::new() }).items
 }
 
 /// `sku quantity material width×height…`, or the problem.

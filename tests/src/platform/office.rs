@@ -19,7 +19,62 @@ pub struct Office {
     pub api: Api,
 }
 
+/// A mail that answers others.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    pub from: &'a str,
+    /// Message-IDs are without angle brackets.
+    pub message_id: &'a str,
+    /// The conversation so far, oldest first; the last one is the mail answered.
+    pub thread: &'a [&'a str],
+    /// As the Date header has it.
+    pub date: Option<&'a str>,
+    pub text: &'a str,
+}
+
+impl Reply<'_> {
+    fn raw(self, to: &str) -> Vec<u8> {
+        let thread: Vec<String> = self.thread.iter().map(|id| format!("<{id}>")).collect();
+        let date = self.date.map(|date| format!("Date: {date}\r\n")).unwrap_or_default();
+        let raw = format!(
+            "From: {}\r\nTo: {to}\r\nSubject: Re: Anfrage\r\nMessage-ID: <{}>\r\nIn-Reply-To: {}\r\nReferences: {}\r\n{date}\
+             Content-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n",
+            self.from,
+            self.message_id,
+            thread.last().map(String::as_str).unwrap_or_default(),
+            thread.join(" "),
+            self.text
+        );
+        raw.into_bytes()
+    }
+}
+
 impl Office {
+    /// The office's only quote, whole with its lines, once it is sent under this revision.
+    ///
+    /// # Panics
+    /// After a minute.
+    pub async fn sent_revision(&self, revision: i64) -> Value {
+        within(Duration::from_secs(60), &format!("revision {revision} to be sent"), || async {
+            let quotes = self.quotes().await;
+            let [quote] = &quotes[..] else { return None };
+            (quote["state"] == "sent" && quote["revision"] == revision).then(|| quote.clone())
+        })
+        .await
+    }
+
+    /// The mail with this Message-ID once it is read.
+    ///
+    /// # Panics
+    /// After a minute.
+    pub async fn read_mail(&self, message_id: &str) -> Value {
+        within(Duration::from_secs(60), &format!("{message_id} to be read"), || async {
+            let mails = self.mails().await;
+            mails.into_iter().find(|mail| mail["rfc_message_id"] == message_id && mail["state"] != "received")
+        })
+        .await
+    }
+
     /// Reads the mailbox now, and waits until that is done.
     ///
     /// # Panics
@@ -88,6 +143,11 @@ impl Platform {
             office.address
         );
         self.sandbox().deliver(&office.address, raw.into_bytes()).await;
+    }
+
+    /// Delivers a mail that continues a conversation.
+    pub async fn deliver_reply(&self, office: &Office, reply: Reply<'_>) {
+        self.sandbox().deliver(&office.address, reply.raw(&office.address)).await;
     }
 
     /// A new tenant with nothing in it; the platform's key acts for it.

@@ -1,11 +1,12 @@
 use postrider_shared::clock::Clock;
 use postrider_shared::database::{Exact, Texts};
-use postrider_shared::ids::{ProductId, TenantId};
+use postrider_shared::ids::{ProductId, QuoteId, TenantId};
 use postrider_shared::products::{Dimension, Dimensions, Material, Materials, Product, ProductState};
+use postrider_shared::quotes::{DimensionValue, DimensionValues, QuoteLine};
 use rust_decimal::Decimal;
 
-use super::check;
-use crate::providers::llm::{Answer, AnsweredDimension, AnsweredItem, Intent};
+use super::{amend, check};
+use crate::providers::llm::{Answer, AnsweredDimension, AnsweredItem, DroppedLine, Intent};
 
 const MAIL: &str = "Angebot\nbitte 3 Banner aus PVC,\n 400 cm breit";
 
@@ -47,6 +48,7 @@ fn banner() -> Product {
 
 fn item() -> AnsweredItem {
     AnsweredItem {
+        line: None,
         excerpt: "3 Banner aus PVC, 400 cm breit".into(),
         sku: Some("BANNER".into()),
         quantity: Some("3".into()),
@@ -64,6 +66,9 @@ fn answer(items: Vec<AnsweredItem>) -> Answer {
         customer_name: None,
         deadline: None,
         items,
+        dropped: vec![],
+        decision: None,
+        condition: None,
         problem: None,
     }
 }
@@ -121,4 +126,75 @@ fn doubt_about_the_whole_is_a_reason_even_if_every_item_is_right() {
     ] {
         assert!(check(&doubtful, MAIL, &[banner()]).reason().is_some(), "{doubtful:?}");
     }
+}
+
+/// Line 1 of a quote: three banners, in whatever unit.
+fn offered(product: &Product, width: &str, unit: &str) -> QuoteLine {
+    QuoteLine {
+        quote_id: QuoteId::random(),
+        position: 1,
+        tenant_id: product.tenant_id,
+        product_id: Some(product.id),
+        sku: product.sku.clone(),
+        description: "Werbebanner, wie besprochen".into(),
+        dimensions: DimensionValues(vec![DimensionValue {
+            name: "width".into(),
+            value: number(width),
+            unit: unit.into(),
+        }]),
+        material: Some("PVC-510".into()),
+        quantity: Exact(number("3")),
+        unit_price: None,
+        total: None,
+        explanation: None,
+    }
+}
+
+fn kept() -> AnsweredItem {
+    AnsweredItem { line: Some(1), excerpt: String::new(), ..item() }
+}
+
+const CHANGE: &str = "Re: Angebot\nbitte 5 statt 3, und noch 2 Banner aus PVC, 3 m breit";
+
+#[test]
+fn lines_that_stay_need_no_words_and_those_that_change_do() {
+    let banner = banner();
+    let present = [offered(&banner, "4", "m")];
+    let products = [banner];
+    let five = AnsweredItem { quantity: Some("5".into()), excerpt: "bitte 5 statt 3".into(), ..kept() };
+    let checked = amend(&answer(vec![five.clone()]), CHANGE, &products, &present);
+    assert_eq!((checked.reason(), checked.lines[0].quantity), (None, number("5")));
+
+    let added =
+        AnsweredItem { excerpt: "noch 2 Banner aus PVC, 3 m breit".into(), quantity: Some("2".into()), ..item() };
+    let checked = amend(&answer(vec![kept(), added]), CHANGE, &products, &present);
+    assert_eq!((checked.reason(), checked.lines.len()), (None, 2));
+    assert_eq!(checked.lines[0].description, "Werbebanner, wie besprochen");
+    // A person may have approved the line in another unit.
+    let again = amend(&answer(vec![kept(), five]), CHANGE, &products, &[offered(&products[0], "4000", "mm")]);
+    assert!(again.reason().unwrap().contains("stands twice"), "{again:?}");
+
+    let silent = AnsweredItem { quantity: Some("5000".into()), ..kept() };
+    let reason = amend(&answer(vec![silent]), CHANGE, &products, &present).reason().unwrap();
+    assert!(reason.contains("do not occur") && reason.contains("at most 200"), "{reason}");
+    let nothing = amend(&answer(vec![kept()]), CHANGE, &products, &present).reason().unwrap();
+    assert!(nothing.contains("says so already"), "{nothing}");
+    let other = amend(&answer(vec![AnsweredItem { line: Some(7), ..item() }]), CHANGE, &products, &present);
+    assert!(other.reason().unwrap().contains("no line 7"), "{other:?}");
+}
+
+#[test]
+fn no_line_vanishes_in_silence() {
+    let banner = banner();
+    let present = [offered(&banner, "4", "m"), QuoteLine { position: 2, ..offered(&banner, "3", "m") }];
+    let of = |items: Vec<AnsweredItem>, dropped: &[(i32, &str)]| {
+        let dropped = dropped.iter().map(|(line, words)| DroppedLine { line: *line, excerpt: (*words).into() });
+        let answer = Answer { dropped: dropped.collect(), ..answer(items) };
+        amend(&answer, "bitte ohne das kleine", std::slice::from_ref(&banner), &present)
+    };
+    assert_eq!(of(vec![kept()], &[(2, "ohne das kleine")]).reason(), None);
+    assert!(of(vec![kept()], &[]).reason().unwrap().contains("line 2 (BANNER) is missing"));
+    assert!(of(vec![kept()], &[(2, "without it")]).reason().unwrap().contains("do not occur"));
+    assert!(of(vec![kept()], &[(2, "ohne das kleine"), (1, "ohne")]).reason().unwrap().contains("cannot be dropped"));
+    assert!(of(vec![], &[(1, "ohne"), (2, "ohne")]).reason().unwrap().contains("nothing would be left"));
 }

@@ -2,6 +2,7 @@
 //! look at, or nothing.
 
 mod attachments;
+mod conversation;
 mod question;
 mod verdict;
 
@@ -10,9 +11,10 @@ use postrider_shared::accounts::identity_of;
 use postrider_shared::ids::{QuoteId, TenantId};
 use postrider_shared::jobs::{ExtractRequest, PriceQuote};
 use postrider_shared::mail::{InboundMail, Intent, MailState, Reading};
-use postrider_shared::quotes::{CreatedQuote, Quote, QuoteState};
+use postrider_shared::quotes::{Amended, Amendment, CreatedQuote, Quote, QuoteState};
 use serde_json::json;
 
+use self::conversation::Conversation;
 use self::question::Material;
 use self::verdict::Verdict;
 use crate::context::Context;
@@ -29,8 +31,13 @@ impl Handler for ExtractRequest {
         let record = ctx.mail.get(tenant, self.mail_id).await?;
         match record.state {
             MailState::Received => {}
-            MailState::Extracted => return follow(ctx, &ctx.quotes.get(tenant, QuoteId::of(record.id)).await?),
-            MailState::Ignored | MailState::Failed => return Ok(Done::with(json!({ "mail": record.state }))),
+            MailState::Extracted => {
+                let quote = record.quote_id.unwrap_or_else(|| QuoteId::of(record.id));
+                return follow(ctx, &ctx.quotes.get(tenant, quote).await?);
+            }
+            MailState::NeedsReview | MailState::Ignored | MailState::Failed => {
+                return Ok(Done::with(json!({ "mail": record.state })));
+            }
         }
         let raw = ctx.objects.get(&record.raw_key).await?;
         let mail = parsed(ctx, &record, raw.clone()).await?;
@@ -38,14 +45,21 @@ impl Handler for ExtractRequest {
             let reading = Reading { intent: Some(Intent::NotARequest), ..Reading::default() };
             return ignore(ctx, tenant, &record, reading, &reason).await;
         }
+        conversation::await_turn(ctx, &record).await?;
+        let conversation = Conversation::of(ctx, tenant, &record).await?;
+        if let Some(conversation) = conversation.as_ref().filter(|conversation| !conversation.answers_newest()) {
+            conversation::await_reply(ctx, &record, &conversation.quote)?;
+        }
         let files = attachments::gather(ctx, tenant, &record, raw).await?;
-        let material = Material::gather(ctx, tenant, &record, mail, files).await?;
+        let material = Material::gather(ctx, tenant, &record, mail, files, conversation).await?;
         let verdict = match ctx.llm.ask(&material.question()).await {
             Ok(answer) => verdict::of(&material, &answer),
             Err(error) if for_a_person(&error, ctx.job.attempt) => verdict::unread(&material, &error),
             Err(error) => return Err(error.into()),
         };
         match verdict {
+            Verdict::Person { reading, reason } => refer(ctx, &material, reading, &reason).await,
+            Verdict::Amend(amendment) => amend(ctx, &material, *amendment).await,
             Verdict::Ignore { reading, reason } => ignore(ctx, tenant, &record, reading, &reason).await,
             Verdict::Quote(quote) => match ctx.quotes.create(tenant, *quote).await? {
                 CreatedQuote::New(quote) | CreatedQuote::Exists(quote) => follow(ctx, &quote),
@@ -97,6 +111,30 @@ async fn ignore(ctx: &Context, tenant: TenantId, record: &InboundMail, reading: 
     let intent = reading.intent;
     ctx.mail.ignored(tenant, record.id, reading, reason).await?;
     Ok(Done::with(json!({ "mail_id": record.id, "mail": MailState::Ignored, "intent": intent, "reason": reason })))
+}
+
+/// Leaves the mail to a person, with a word in the history of the quote that it is about.
+async fn refer(ctx: &Context, material: &Material, reading: Reading, reason: &str) -> Outcome {
+    let (tenant, mail) = (material.tenant.id, material.record.id);
+    let quote = material.conversation.as_ref().map(|conversation| conversation.quote.id);
+    ctx.quotes.refer(tenant, mail, quote, reading, reason).await?;
+    Ok(Done::with(json!({ "mail_id": mail, "mail": MailState::NeedsReview, "reason": reason })))
+}
+
+async fn amend(ctx: &Context, material: &Material, amendment: Amendment) -> Outcome {
+    let reading = amendment.reading.clone();
+    match ctx.quotes.amend(material.tenant.id, amendment).await? {
+        Amended::Done(quote) => follow(ctx, &quote),
+        Amended::Stale(_) => Err(Stop::snooze(ctx.clock.now(), "the quote changed while the mail was read")),
+        Amended::Overtaken(_) => {
+            refer(ctx, material, reading, "it asks for a change, but a later mail has changed the quote already").await
+        }
+        Amended::Refused(quote) => {
+            conversation::await_reply(ctx, &material.record, &quote)?;
+            let reason = format!("it asks for a change, but the quote is {}: {}", quote.state, quote.state.way_out());
+            refer(ctx, material, reading, &reason).await
+        }
+    }
 }
 
 /// A draft goes on by itself; anything else waits for somebody or is further already.

@@ -48,7 +48,9 @@ impl Handler for RenderQuote {
         };
         let pdf_key = quote_pdf_key(tenant, quote.id, self.revision);
         ctx.objects.put(&pdf_key, pdf).await?;
-        let message = planned(ctx, &owner, &account, &quote, &mail, &number, &pdf_key)?;
+        // The customer may have written since.
+        let newest = ctx.mail.newest_from(tenant, quote.thread_id, &quote.customer_address).await?.unwrap_or(mail);
+        let message = planned(ctx, &owner, &account, &quote, &newest, &number, &pdf_key)?;
         let step = ctx.quotes.render(tenant, quote.id, self.revision, RenderedQuote { pdf_key, message }).await?;
         match step {
             Step::Taken(quote) | Step::NotTaken(quote) => follow(ctx, &quote, &account, self.revision),
@@ -90,8 +92,6 @@ fn planned(
         link: link.as_deref(),
     });
     let domain = account.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
-    let mut references = mail.references.0.clone();
-    references.extend(mail.rfc_message_id.clone().filter(|id| !mail.references.0.contains(id)));
     Ok(PlannedMessage {
         id,
         account_id: account.id,
@@ -101,11 +101,21 @@ fn planned(
         subject: reply.subject,
         rfc_message_id: format!("{id}@{domain}"),
         in_reply_to: mail.rfc_message_id.clone(),
-        references,
+        references: references(mail),
         body_text: reply.text,
         attachment_key: Some(pdf_key.to_owned()),
         attachment_name: Some(reply.attachment),
     })
+}
+
+/// The chain of an answer (RFC 5322, 3.6.4): what the mail names, or what it answers if it names nothing, and the mail itself.
+fn references(mail: &InboundMail) -> Vec<String> {
+    let mut chain = mail.references.0.clone();
+    if chain.is_empty() {
+        chain.extend(mail.in_reply_to.clone());
+    }
+    chain.extend(mail.rfc_message_id.clone().filter(|id| !mail.references.0.contains(id)));
+    chain
 }
 
 async fn document(

@@ -24,11 +24,12 @@ use base64::Engine as _;
 use postrider_shared::clock::Clock;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::answer::{Answer, AnsweredDimension, AnsweredItem, Intent};
+pub use self::answer::{Answer, AnsweredDimension, AnsweredItem, DroppedLine, Intent};
 pub use self::error::LlmError;
 use self::gate::Gate;
 pub use self::request::{
-    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question, ShownPicture,
+    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, OfferedDimension, OfferedLine,
+    OfferedQuote, Question, ShownPicture,
 };
 use self::transport::{HttpFailure, Transport};
 use super::transport::Trust;

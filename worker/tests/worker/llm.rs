@@ -31,7 +31,7 @@ fn question<'a>(text: &'a str, aliases: &'a [String]) -> Question<'a> {
         unit_label: "pcs",
     };
     let mail = MailText { from: "anna@example.org", subject: "Request", sent_at: None, text, is_reply: false };
-    Question { products: vec![product], earlier: vec![], mail, attachments: vec![], pictures: vec![] }
+    Question { products: vec![product], earlier: vec![], quote: None, mail, attachments: vec![], pictures: vec![] }
 }
 
 async fn failed(servers: &Servers, fault: Fault) -> LlmError {

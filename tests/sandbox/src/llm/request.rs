@@ -9,6 +9,8 @@ pub struct QuoteRequest {
     pub products: Vec<Product>,
     #[serde(default)]
     pub earlier: Vec<Earlier>,
+    #[serde(default)]
+    pub quote: Option<OfferedQuote>,
     pub mail: Mail,
     #[serde(default)]
     pub attachments: Vec<Attachment>,
@@ -52,6 +54,22 @@ pub struct Earlier {
     pub summary: Option<String>,
 }
 
+/// What the thread's quote offers at present.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OfferedQuote {
+    pub state: String,
+    pub lines: Vec<OfferedLine>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OfferedLine {
+    pub line: i32,
+    pub sku: String,
+    pub quantity: String,
+    pub material: Option<String>,
+    pub dimensions: Vec<Measure>,
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mail {
@@ -90,6 +108,10 @@ pub struct Answer {
     /// `YYYY-MM-DD`.
     pub deadline: Option<String>,
     pub items: Vec<Item>,
+    pub dropped: Vec<Dropped>,
+    /// The words that accept or decline, verbatim.
+    pub decision: Option<String>,
+    pub condition: Option<String>,
     pub problem: Option<String>,
 }
 
@@ -97,6 +119,10 @@ pub struct Answer {
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     NewRequest,
+    Amends,
+    Accepts,
+    Declines,
+    Question,
     FollowUp,
     Duplicate,
     NotARequest,
@@ -104,6 +130,8 @@ pub enum Intent {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Item {
+    /// The line of the quote that this is.
+    pub line: Option<i32>,
     /// Words of the mail, verbatim.
     pub excerpt: String,
     pub sku: Option<String>,
@@ -120,6 +148,14 @@ pub struct Measure {
     pub name: String,
     pub value: String,
     pub unit: String,
+}
+
+/// A line of the quote that is not wanted any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    pub line: i32,
+    /// Words of the mail, verbatim.
+    pub excerpt: String,
 }
 
 /// A chat completion call, as far as it matters here.

@@ -6,7 +6,9 @@
 
 use super::request::{Answer, Intent, Item, QuoteRequest};
 
+mod amendment;
 mod date;
+mod decision;
 mod dimension;
 mod draft;
 mod fold;
@@ -45,9 +47,17 @@ pub fn answer(request: &QuoteRequest) -> Answer {
         items.extend(rows);
         items.extend(items_of_products(&Reader::in_language(request, &rest, body.language)));
     }
-    let intent = intent::intent(request, &body, &items);
-    if intent == Intent::NotARequest || intent == Intent::FollowUp {
-        items.clear();
+    let open = request.quote.as_ref().filter(|quote| quote.state != "accepted");
+    let amended = open.filter(|_| request.attachments.is_empty()).and_then(|quote| amendment::amended(&body, quote));
+    let decided = decision::decision(&own(&request.mail.text));
+    let intent = intent::intent(request, &body, &items, decided.as_ref().map(|(said, _)| *said), amended.is_some());
+    let mut dropped = Vec::new();
+    match (intent, amended) {
+        (Intent::Amends, Some(amended)) => (items, dropped) = (amended.items, amended.dropped),
+        (Intent::NewRequest | Intent::Duplicate | Intent::Amends, _) => {}
+        (Intent::Accepts | Intent::Declines | Intent::Question | Intent::FollowUp | Intent::NotARequest, _) => {
+            items.clear();
+        }
     }
     let deadline = date::deadline(&body.cut.tokens, &body.cut.units, &body.dates).map(|day| day.to_string());
     let problem = (intent == Intent::NewRequest && items.iter().all(|item| item.sku.is_none()))
@@ -60,8 +70,16 @@ pub fn answer(request: &QuoteRequest) -> Answer {
         customer_name: customer_name(&request.mail.from),
         deadline,
         items,
+        dropped,
+        decision: decided.filter(|_| matches!(intent, Intent::Accepts | Intent::Declines)).and_then(|(_, words)| words),
+        condition: None,
         problem,
     }
+}
+
+/// What the sender wrote newly.
+fn own(text: &str) -> String {
+    text::own_lines(text).iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
 }
 
 fn items(reader: &Reader<'_>) -> Vec<Item> {

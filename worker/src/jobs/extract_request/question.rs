@@ -5,13 +5,16 @@ use postrider_shared::attachments::{Attachment, AttachmentState};
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::InboundMail;
 use postrider_shared::products::Product;
+use postrider_shared::quotes::{DimensionValue, QuoteLine};
 use postrider_shared::tenants::Tenant;
 
 use super::attachments::Files;
+use super::conversation::Conversation;
 use crate::context::Context;
 use crate::mail::{Mail, Split, split};
 use crate::providers::llm::{
-    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, Question, ShownPicture,
+    Earlier, KnownAttachment, KnownDimension, KnownMaterial, KnownProduct, MailText, OfferedDimension, OfferedLine,
+    OfferedQuote, Question, ShownPicture,
 };
 
 /// Earlier mails of a thread that are shown.
@@ -34,6 +37,8 @@ pub(super) struct Material {
     pub(super) products: Vec<Product>,
     /// Newest first.
     pub(super) earlier: Vec<InboundMail>,
+    /// What the mail continues.
+    pub(super) conversation: Option<Conversation>,
 }
 
 impl Material {
@@ -43,6 +48,7 @@ impl Material {
         record: &InboundMail,
         mail: Mail,
         files: Files,
+        conversation: Option<Conversation>,
     ) -> Result<Self, Stop> {
         let Split { new, quoted: _ } = split(&mail.text, mail.is_reply());
         Ok(Self {
@@ -54,6 +60,7 @@ impl Material {
             record: record.clone(),
             text: new,
             mail,
+            conversation,
         })
     }
 
@@ -62,6 +69,7 @@ impl Material {
         Question {
             products: self.products.iter().map(known).collect(),
             earlier: self.earlier.iter().rev().map(summary).collect(),
+            quote: self.conversation.as_ref().map(offered),
             mail: MailText {
                 from: &self.record.from_address,
                 subject: &self.mail.subject,
@@ -125,6 +133,24 @@ fn known(product: &Product) -> KnownProduct<'_> {
             .collect(),
         unit_label: &product.unit_label,
     }
+}
+
+fn offered(conversation: &Conversation) -> OfferedQuote<'_> {
+    fn line(line: &QuoteLine) -> OfferedLine<'_> {
+        OfferedLine {
+            line: line.position,
+            sku: &line.sku,
+            name: &line.description,
+            quantity: line.quantity.0.normalize().to_string(),
+            material: line.material.as_deref(),
+            dimensions: line.dimensions.0.iter().map(dimension).collect(),
+        }
+    }
+    OfferedQuote { state: conversation.quote.state.as_str(), lines: conversation.lines.iter().map(line).collect() }
+}
+
+fn dimension(given: &DimensionValue) -> OfferedDimension<'_> {
+    OfferedDimension { name: &given.name, value: given.value.normalize().to_string(), unit: &given.unit }
 }
 
 fn attachment<'a>(file: &'a Attachment, text: &'a str) -> KnownAttachment<'a> {

@@ -1,9 +1,10 @@
 //! What becomes of a mail, decided from the model's answer and our own checks.
 
 use postrider_shared::mail::{Intent, Reading};
-use postrider_shared::quotes::NewQuote;
+use postrider_shared::quotes::{Amendment, NewQuote, QuoteState};
 use serde_json::{Value, json};
 
+use super::conversation::Conversation;
 use super::question::Material;
 use crate::extraction::{self, MIN_CONFIDENCE};
 use crate::providers::llm::{self, Answer, LlmError};
@@ -12,7 +13,17 @@ use crate::providers::llm::{self, Answer, LlmError};
 const NO_REPLY: [&str; 6] = ["noreply", "no-reply", "no_reply", "donotreply", "do-not-reply", "do_not_reply"];
 
 pub(super) enum Verdict {
-    Ignore { reading: Reading, reason: String },
+    /// It changes the quote that it continues.
+    Amend(Box<Amendment>),
+    /// A person must answer it.
+    Person {
+        reading: Reading,
+        reason: String,
+    },
+    Ignore {
+        reading: Reading,
+        reason: String,
+    },
     Quote(Box<NewQuote>),
 }
 
@@ -32,6 +43,24 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
                 reason: "the mail does not ask for a quote".to_owned(),
             };
         }
+        llm::Intent::Amends if let Some(conversation) = &material.conversation => {
+            return amends(material, answer, conversation, reading(Intent::Amends));
+        }
+        llm::Intent::Accepts if material.conversation.is_some() => {
+            let reason = "it accepts the quote".to_owned();
+            return Verdict::Person { reading: reading(Intent::Accepts), reason };
+        }
+        llm::Intent::Declines if material.conversation.is_some() => {
+            let reason = "it declines the quote".to_owned();
+            return Verdict::Person { reading: reading(Intent::Declines), reason };
+        }
+        llm::Intent::Question => {
+            let reason = answer.problem.as_deref().map_or_else(
+                || "it asks something that a person must answer".to_owned(),
+                |problem| format!("it asks something that a person must answer: {}", extraction::short(problem)),
+            );
+            return Verdict::Person { reading: reading(Intent::Question), reason };
+        }
         llm::Intent::FollowUp if sure => {
             return Verdict::Ignore {
                 reading: reading(Intent::FollowUp),
@@ -45,9 +74,16 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
                 reason: "the mail repeats a request that was made before".to_owned(),
             };
         }
-        llm::Intent::NewRequest | llm::Intent::NotARequest | llm::Intent::FollowUp | llm::Intent::Duplicate => {}
+        llm::Intent::NewRequest
+        | llm::Intent::Amends
+        | llm::Intent::Accepts
+        | llm::Intent::Declines
+        | llm::Intent::NotARequest
+        | llm::Intent::FollowUp
+        | llm::Intent::Duplicate => {}
     }
     let mut checked = extraction::check(answer, &material.shown(), &material.products);
+    checked.problems.extend(misplaced(material, answer.intent));
     checked.problems.extend(material.unseen());
     checked.problems.extend(unanswerable(material));
     let review = checked.reason();
@@ -59,6 +95,48 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
         review,
         reading: reading(Intent::NewRequest),
         ..blank(material, language.clone())
+    }))
+}
+
+/// Why a quote of its own is not what such a mail is answered with.
+fn misplaced(material: &Material, intent: llm::Intent) -> Option<String> {
+    match intent {
+        llm::Intent::Amends => Some("it changes a request, but its conversation has no quote".to_owned()),
+        llm::Intent::Accepts | llm::Intent::Declines => {
+            Some("it decides on a quote, but its conversation has none".to_owned())
+        }
+        llm::Intent::NewRequest => {
+            let others = material.conversation.as_ref().filter(|conversation| !conversation.is_customers)?;
+            Some(format!("it came in the conversation with {}", others.quote.customer_address))
+        }
+        llm::Intent::Duplicate | llm::Intent::Question | llm::Intent::FollowUp | llm::Intent::NotARequest => None,
+    }
+}
+
+/// A change of the quote that the mail continues: only its customer changes it, and doubt goes to a person.
+fn amends(material: &Material, answer: &Answer, conversation: &Conversation, reading: Reading) -> Verdict {
+    let quote = &conversation.quote;
+    if !conversation.is_customers {
+        let reason = format!("it asks for a change, but the quote is for {}", quote.customer_address);
+        return Verdict::Person { reading, reason };
+    }
+    let mut checked = extraction::amend(answer, &material.shown(), &material.products, &conversation.lines);
+    checked.problems.extend(material.unseen());
+    // What a person was to look at is not settled by a change.
+    if quote.state == QuoteState::NeedsReview {
+        checked.problems.insert(0, quote.reason.clone().unwrap_or_else(|| "nobody has approved it yet".to_owned()));
+    }
+    let review = checked.reason();
+    Verdict::Amend(Box::new(Amendment {
+        quote_id: quote.id,
+        revision: quote.revision(),
+        mail_id: material.record.id,
+        // In doubt the customer's last word stands in the mail, and the lines stay as they were.
+        lines: review.is_none().then_some(checked.lines),
+        review,
+        deadline: answer.deadline,
+        extraction: serde_json::to_value(answer).unwrap_or_default(),
+        reading,
     }))
 }
 

@@ -11,6 +11,10 @@ use super::LlmError;
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     NewRequest,
+    Amends,
+    Accepts,
+    Declines,
+    Question,
     FollowUp,
     Duplicate,
     NotARequest,
@@ -26,12 +30,31 @@ pub struct Answer {
     pub customer_name: Option<String>,
     pub deadline: Option<NaiveDate>,
     pub items: Vec<AnsweredItem>,
+    /// Lines of the quote that are not wanted any more.
+    #[serde(default)]
+    pub dropped: Vec<DroppedLine>,
+    /// The words that accept or decline.
+    #[serde(default)]
+    pub decision: Option<String>,
+    /// What the sender attaches to it.
+    #[serde(default)]
+    pub condition: Option<String>,
     pub problem: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct DroppedLine {
+    pub line: i32,
+    pub excerpt: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AnsweredItem {
+    /// The line of the quote that this is, changed or not.
+    #[serde(default)]
+    pub line: Option<i32>,
     pub excerpt: String,
     pub sku: Option<String>,
     pub quantity: Option<String>,
@@ -63,7 +86,9 @@ pub(super) fn schema() -> Value {
     let text = json!({ "type": "string" });
     let maybe_text = json!({ "type": ["string", "null"] });
     let dimension = object(&json!({ "name": text, "value": text, "unit": text }));
+    let dropped = object(&json!({ "line": { "type": "integer" }, "excerpt": text }));
     let item = object(&json!({
+        "line": { "type": ["integer", "null"] },
         "excerpt": text,
         "sku": maybe_text,
         "quantity": maybe_text,
@@ -72,12 +97,17 @@ pub(super) fn schema() -> Value {
         "problem": maybe_text,
     }));
     object(&json!({
-        "intent": { "type": "string", "enum": ["new_request", "follow_up", "duplicate", "not_a_request"] },
+        "intent": { "type": "string", "enum": [
+            "new_request", "amends", "accepts", "declines", "question", "follow_up", "duplicate", "not_a_request",
+        ] },
         "language": text,
         "confidence": { "type": "number" },
         "customer_name": maybe_text,
         "deadline": maybe_text,
         "items": { "type": "array", "items": item },
+        "dropped": { "type": "array", "items": dropped },
+        "decision": maybe_text,
+        "condition": maybe_text,
         "problem": maybe_text,
     }))
 }

@@ -1,4 +1,4 @@
-//! What the model is shown: the tenant's products, earlier mail of the thread, the mail.
+//! What the model is shown: the tenant's products, earlier mail and the quote of the thread, the mail.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,6 +8,9 @@ use serde::Serialize;
 pub struct Question<'a> {
     pub products: Vec<KnownProduct<'a>>,
     pub earlier: Vec<Earlier<'a>>,
+    /// What the thread's quote offers at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<OfferedQuote<'a>>,
     pub mail: MailText<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<KnownAttachment<'a>>,
@@ -38,6 +41,34 @@ pub struct KnownMaterial<'a> {
     pub code: &'a str,
     pub name: &'a str,
     pub aliases: &'a [String],
+}
+
+/// The quote that a mail of its thread may change. It has no prices: they are none of the model's business.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfferedQuote<'a> {
+    /// `sent`, `accepted` and so on.
+    pub state: &'a str,
+    pub lines: Vec<OfferedLine<'a>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct OfferedLine<'a> {
+    /// Counts from 1; the answer names lines by it.
+    pub line: i32,
+    pub sku: &'a str,
+    pub name: &'a str,
+    /// A decimal with a point.
+    pub quantity: String,
+    pub material: Option<&'a str>,
+    pub dimensions: Vec<OfferedDimension<'a>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct OfferedDimension<'a> {
+    pub name: &'a str,
+    /// A decimal with a point.
+    pub value: String,
+    pub unit: &'a str,
 }
 
 /// A file that came with the mail.

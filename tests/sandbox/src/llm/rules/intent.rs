@@ -1,11 +1,19 @@
-//! What a mail is: a request, a word about an earlier one, the same again, or none of our business.
+//! What a mail is: a request, a change of one, a decision, a question, a word about an earlier one, the same again, or none of our
+//! business.
 
 use super::super::request::{Intent, Item, QuoteRequest};
+use super::decision::Decision;
 use super::fold::fold;
 use super::phrases::{AGAIN, AUTOMATIC, BULK, MACHINES, REQUESTS};
 use super::reader::Reader;
 
-pub(super) fn intent(request: &QuoteRequest, reader: &Reader<'_>, items: &[Item]) -> Intent {
+pub(super) fn intent(
+    request: &QuoteRequest,
+    reader: &Reader<'_>,
+    items: &[Item],
+    decision: Option<Decision>,
+    amends: bool,
+) -> Intent {
     let mail = &request.mail;
     let (subject, text) = (spaced(&mail.subject), spaced(&mail.text));
     if from_machine(&mail.from) || AUTOMATIC.iter().any(|phrase| says(&subject, phrase)) {
@@ -21,10 +29,19 @@ pub(super) fn intent(request: &QuoteRequest, reader: &Reader<'_>, items: &[Item]
     if is_duplicate(request, &text, items) {
         return Intent::Duplicate;
     }
+    if amends {
+        return Intent::Amends;
+    }
     let open = mail.is_reply || !request.earlier.is_empty();
     let says_something = items.iter().any(|item| item.quantity.is_some() || !item.dimensions.is_empty());
     let asks = reader.cut.tokens.iter().any(|token| token.is_one_of(REQUESTS))
         || REQUESTS.iter().any(|word| says(&subject, word));
+    match decision.filter(|_| open && !says_something) {
+        Some(Decision::Accepts) => return Intent::Accepts,
+        Some(Decision::Declines) => return Intent::Declines,
+        Some(Decision::Asks) => return Intent::Question,
+        None => {}
+    }
     match (says_something, asks, open) {
         (false, _, true) => Intent::FollowUp,
         (true, _, _) | (false, true, false) => Intent::NewRequest,
@@ -74,13 +91,13 @@ fn bare_subject(subject: &str) -> String {
 }
 
 /// Folded words with single spaces between and around them, without punctuation.
-fn spaced(text: &str) -> String {
+pub(super) fn spaced(text: &str) -> String {
     let folded = fold(text);
     let words =
         folded.split(|letter: char| !letter.is_alphanumeric() && letter != '\'').filter(|word| !word.is_empty());
     format!(" {} ", words.collect::<Vec<_>>().join(" "))
 }
 
-fn says(spaced: &str, phrase: &str) -> bool {
+pub(super) fn says(spaced: &str, phrase: &str) -> bool {
     spaced.contains(&format!(" {phrase} "))
 }

@@ -21,7 +21,8 @@ pub(super) fn items(reader: &Reader<'_>, drafts: &[Draft]) -> Vec<Item> {
     (0..drafts.len()).filter(|at| stands(*at)).map(|at| item(reader, drafts, &drafts[at])).collect()
 }
 
-fn item(reader: &Reader<'_>, drafts: &[Draft], draft: &Draft) -> Item {
+/// One item as the mail says it.
+pub(super) fn item(reader: &Reader<'_>, drafts: &[Draft], draft: &Draft) -> Item {
     let excerpt = reader.excerpt(draft.from, draft.to);
     let mut problems: Vec<String> = Vec::new();
     let quantity = quantity(draft, &mut problems);
@@ -35,6 +36,7 @@ fn item(reader: &Reader<'_>, drafts: &[Draft], draft: &Draft) -> Item {
         dimension::assign(product, &reader.cut.tokens, 0, reader.cut.tokens.len(), &draft.sizes, reader.language);
     problems.extend(sized.problem);
     Item {
+        line: None,
         excerpt,
         sku: Some(product.sku.clone()),
         quantity,
