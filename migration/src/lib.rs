@@ -28,6 +28,7 @@ mod m20261121_000018_attachments;
 mod m20261121_000019_drafts;
 mod m20261121_000020_quote_life;
 mod m20261121_000021_conversations;
+mod m20261121_000022_mailbox_snapshots;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000019_drafts::Migration),
             Box::new(m20261121_000020_quote_life::Migration),
             Box::new(m20261121_000021_conversations::Migration),
+            Box::new(m20261121_000022_mailbox_snapshots::Migration),
         ]
     }
 }

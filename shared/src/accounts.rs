@@ -1,5 +1,6 @@
 //! Mailboxes that are read and sent from.
 
+mod changes;
 mod events;
 mod identity;
 mod row;
@@ -9,14 +10,15 @@ mod transport;
 
 use postrider_queue::{Lane, LaneName, ScopeKey};
 
+pub(crate) use changes::{reads_from_now, set_state};
 pub(crate) use events::note;
 pub use events::{AccountEvent, AccountEvents, EventKind};
 pub use identity::identity_of;
 pub use row::Model as Account;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settings::{AccountSettings, MailServer};
+pub(crate) use store::find;
 pub use store::{Accounts, NewAccount};
-pub(crate) use store::{find, reads_from_now, set_state};
 pub use transport::Transport;
 
 use crate::words::words;

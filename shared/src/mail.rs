@@ -8,6 +8,7 @@ mod record;
 mod row;
 mod settling;
 mod sighting;
+pub(crate) mod snapshot;
 mod store;
 pub(crate) mod thread;
 
@@ -21,6 +22,7 @@ pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settling::Settled;
 pub(crate) use settling::{Settlement, settle};
 pub use sighting::Sighting;
+pub use snapshot::{Coverage, Print, Snapshot};
 pub use store::Mail;
 pub(crate) use store::find;
 pub use thread::Model as Thread;

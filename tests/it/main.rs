@@ -48,6 +48,7 @@ mod poll_mailbox;
 mod provider_limits;
 mod quote_life;
 mod quotes;
+mod restored_mailboxes;
 mod send_email;
 mod silent_servers;
 mod start_up;

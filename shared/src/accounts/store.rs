@@ -1,5 +1,3 @@
-use chrono::{DateTime, Utc};
-use postrider_queue::{NewJob, Tenant};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect,
@@ -9,10 +7,8 @@ use secrecy::SecretString;
 use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, LoginMethod, Transport, identity_of};
 use crate::{
     clock::Clock,
-    database::{AllTenants, Cursor, Database, Page, StoreError, Transaction, check, page::newest_first},
-    ids::{AccountId, OutboxId, TenantId},
-    jobs::RevokeGoogle,
-    outbox,
+    database::{AllTenants, Cursor, Database, Page, StoreError, check, page::newest_first},
+    ids::{AccountId, TenantId},
     seal::{KeyRing, Place},
 };
 
@@ -27,8 +23,8 @@ pub struct NewAccount {
 /// The table of connected mailboxes.
 #[derive(Clone)]
 pub struct Accounts {
-    database: Database,
-    clock: Clock,
+    pub(super) database: Database,
+    pub(super) clock: Clock,
     keys: Option<KeyRing>,
 }
 
@@ -155,114 +151,6 @@ impl Accounts {
         Ok(self.keys()?.open(place(&row), &account.password_sealed)?)
     }
 
-    /// Replaces the settings, and the password if one is given.
-    pub async fn change(
-        &self,
-        tenant: TenantId,
-        id: AccountId,
-        settings: AccountSettings,
-        password: Option<SecretString>,
-    ) -> Result<Account, StoreError> {
-        let settings = settings.checked()?;
-        let mut changes = ActiveModel {
-            identity: Set(identity_of(&settings.address)),
-            address: Set(settings.address),
-            display_name: Set(settings.display_name),
-            imap_host: Set(settings.imap.host),
-            imap_port: Set(i32::from(settings.imap.port)),
-            imap_security: Set(settings.imap.security),
-            imap_username: Set(settings.imap.username),
-            smtp_host: Set(settings.smtp.host),
-            smtp_port: Set(i32::from(settings.smtp.port)),
-            smtp_security: Set(settings.smtp.security),
-            smtp_username: Set(settings.smtp.username),
-            daily_cap: Set(check::number("daily_cap", settings.daily_cap, 0, 1_000_000)?),
-            time_zone: Set(settings.time_zone),
-            poll_interval_seconds: Set(check::number(
-                "poll_interval_seconds",
-                settings.poll_interval_seconds,
-                1,
-                86_400,
-            )?),
-            ..ActiveModel::default()
-        };
-        if let Some(password) = password {
-            changes.password_sealed = Set(self.seal(id, &password)?);
-        }
-        self.set(tenant, id, changes, ANY).await
-    }
-
-    /// Hands the account's mail over another way.
-    pub async fn set_transport(
-        &self,
-        tenant: TenantId,
-        id: AccountId,
-        transport: Transport,
-    ) -> Result<Account, StoreError> {
-        let account = self.get(tenant, id).await?;
-        if transport == Transport::Gmail && account.login != LoginMethod::Google {
-            return Err(StoreError::invalid("transport", "gmail needs an account that logs in with Google"));
-        }
-        self.set(tenant, id, ActiveModel { transport: Set(transport), ..ActiveModel::default() }, ANY).await
-    }
-
-    /// Stops reading and sending, and says why. One that waits for its owner's consent goes on doing so.
-    pub async fn pause(&self, tenant: TenantId, id: AccountId, reason: &str) -> Result<Account, StoreError> {
-        let reason = check::lines("reason", reason, 2_000)?;
-        let changes =
-            ActiveModel { state: Set(AccountState::Paused), pause_reason: Set(Some(reason)), ..ActiveModel::default() };
-        self.set(tenant, id, changes, CONSENTED).await
-    }
-
-    /// Sends nothing until then, because the provider takes no more; mail is read all the same.
-    pub async fn limit(&self, tenant: TenantId, id: AccountId, until: DateTime<Utc>) -> Result<Account, StoreError> {
-        self.set(tenant, id, ActiveModel { limited_until: Set(Some(until)), ..ActiveModel::default() }, ANY).await
-    }
-
-    /// Reads and sends again, also where the provider's limit was waited for. A mailbox whose owner's consent is missing cannot.
-    pub async fn resume(&self, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
-        let changes = ActiveModel {
-            state: Set(AccountState::Active),
-            pause_reason: Set(None),
-            limited_until: Set(None),
-            ..ActiveModel::default()
-        };
-        let account = self.set(tenant, id, changes, CONSENTED).await?;
-        if account.is_active() {
-            return Ok(account);
-        }
-        Err(StoreError::conflict("account", "waits for its owner's consent"))
-    }
-
-    /// Forgets the password and never reads or sends again. The row stays for the mails and quotes that name it, and nobody finds
-    /// it. The tokens of a Google account are given back by a job, which waits in the outbox then.
-    pub async fn disconnect(&self, tenant: TenantId, id: AccountId) -> Result<(Account, Option<OutboxId>), StoreError> {
-        let now = self.clock.now();
-        let changes = ActiveModel {
-            state: Set(AccountState::Disconnected),
-            pause_reason: Set(None),
-            password_sealed: Set(String::new()),
-            updated_at: Set(now),
-            ..ActiveModel::default()
-        };
-        let tx = self.database.write().await?;
-        let done = Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
-        if done.rows_affected == 0 {
-            return Err(StoreError::NotFound { what: "account" });
-        }
-        let account = find(tx.connection(), tenant, id).await?;
-        let entry = match account.login {
-            LoginMethod::Password => None,
-            LoginMethod::Google => {
-                let job = NewJob::of(Tenant::from(tenant), &RevokeGoogle { account_id: id });
-                let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
-                Some(outbox::append(&tx, now, tenant, &job).await?)
-            }
-        };
-        tx.commit().await?;
-        Ok((account, entry))
-    }
-
     /// How many other connections of the mailbox to its Google account there are in the whole installation: its owner granted us
     /// once, whoever connected it, so giving the grant back would take it from them, too.
     pub async fn other_google_connections(
@@ -296,24 +184,7 @@ impl Accounts {
         Ok(done.rows_affected == 1)
     }
 
-    /// Changes a connected account that is in one of these states; one in another state is returned as it is.
-    async fn set(
-        &self,
-        tenant: TenantId,
-        id: AccountId,
-        changes: ActiveModel,
-        states: &[AccountState],
-    ) -> Result<Account, StoreError> {
-        let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
-        let tx = self.database.write().await?;
-        let allowed = connected(tenant, id).add(Column::State.is_in(states.iter().copied()));
-        Entity::update_many().set(changes).filter(allowed).exec(tx.connection()).await?;
-        let account = Entity::find().filter(connected(tenant, id)).one(tx.connection()).await?;
-        tx.commit().await?;
-        account.ok_or(StoreError::NotFound { what: "account" })
-    }
-
-    fn seal(&self, id: AccountId, password: &SecretString) -> Result<String, StoreError> {
+    pub(super) fn seal(&self, id: AccountId, password: &SecretString) -> Result<String, StoreError> {
         Ok(self.keys()?.seal(place(&id.to_string()), password)?)
     }
 
@@ -322,21 +193,15 @@ impl Accounts {
     }
 }
 
-/// Every state that [`connected`] lets pass.
-const ANY: &[AccountState] =
-    &[AccountState::Connecting, AccountState::Active, AccountState::Paused, AccountState::NeedsConsent];
-/// What a person may pause and resume.
-const CONSENTED: &[AccountState] = &[AccountState::Active, AccountState::Paused];
-
 fn place(row: &str) -> Place<'_> {
     Place { table: "accounts", column: "password", row }
 }
 
-fn connected(tenant: TenantId, id: AccountId) -> Condition {
+pub(super) fn connected(tenant: TenantId, id: AccountId) -> Condition {
     own(tenant, id).add(Column::State.ne(AccountState::Disconnected))
 }
 
-fn own(tenant: TenantId, id: AccountId) -> Condition {
+pub(super) fn own(tenant: TenantId, id: AccountId) -> Condition {
     Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant))
 }
 
@@ -346,31 +211,4 @@ pub(crate) async fn find(
     id: AccountId,
 ) -> Result<Account, StoreError> {
     Entity::find().filter(own(tenant, id)).one(connection).await?.ok_or(StoreError::NotFound { what: "account" })
-}
-
-/// Moves a connected account to a state inside the caller's transaction; `None` if it was disconnected.
-pub(crate) async fn set_state(
-    tx: &Transaction,
-    now: DateTime<Utc>,
-    (tenant, id): (TenantId, AccountId),
-    state: AccountState,
-    reason: Option<&str>,
-) -> Result<Option<Account>, StoreError> {
-    let reason = reason.map(|text| text.chars().take(2_000).collect());
-    let changes =
-        ActiveModel { state: Set(state), pause_reason: Set(reason), updated_at: Set(now), ..ActiveModel::default() };
-    Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
-    Ok(Entity::find().filter(connected(tenant, id)).one(tx.connection()).await?)
-}
-
-/// Mail of an account is read from now on, not from when it was added.
-pub(crate) async fn reads_from_now(
-    tx: &Transaction,
-    now: DateTime<Utc>,
-    account: &Account,
-) -> Result<Account, StoreError> {
-    let changes = ActiveModel { connected_at: Set(now), ..ActiveModel::default() };
-    let own = own(account.tenant_id, account.id);
-    Entity::update_many().set(changes).filter(own).exec(tx.connection()).await?;
-    find(tx.connection(), account.tenant_id, account.id).await
 }

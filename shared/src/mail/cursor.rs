@@ -10,7 +10,10 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
-use super::row;
+use super::{
+    row,
+    snapshot::{self, Coverage},
+};
 use crate::{
     accounts::Account,
     database::{StoreError, Transaction},
@@ -40,6 +43,8 @@ pub struct Model {
     /// Mails below this UID were there when the server was found to number its mails anew: each may be old. 0 once all of them
     /// were looked at. Mail from here on came later, whatever its dates say.
     pub doubt_below: i64,
+    /// Whether we know what lay in the folder when we began to read it.
+    pub snapshot: Coverage,
 }
 
 /// How a server numbers the mails of a folder, as it says now.
@@ -82,7 +87,8 @@ pub enum Opened {
     First(Model),
     /// Go on after `last_uid`.
     Continues(Model),
-    /// The server numbers its mails anew. Mail from before the last look is not read again: `now.since` says so.
+    /// The server numbers its mails anew. Where there is no whole snapshot, mail from before the last look is not read again:
+    /// `now.since` says so.
     Reset { before: Model, now: Model },
 }
 
@@ -116,9 +122,10 @@ pub(super) async fn open(
 ) -> Result<Opened, StoreError> {
     let found = Entity::find().filter(place(account.id, folder)).lock_exclusive().one(tx.connection()).await?;
     let Some(before) = found else {
-        // If mail was recorded, our place was lost: what lies there is in doubt as if it were numbered anew.
+        // If mail was recorded, or a snapshot taken, our place was lost: what lies there is in doubt as if it were numbered anew.
         let recorded = row::Entity::find().filter(row::Column::AccountId.eq(account.id)).limit(1);
-        let is_lost = recorded.one(tx.connection()).await?.is_some();
+        let snapshot = snapshot::coverage(tx.connection(), account.id, folder).await?;
+        let is_lost = snapshot != Coverage::Nothing || recorded.one(tx.connection()).await?.is_some();
         let cursor = Model {
             account_id: account.id,
             folder: folder.to_owned(),
@@ -128,6 +135,7 @@ pub(super) async fn open(
             since: account.connected_at,
             last_polled_at: None,
             doubt_below: if is_lost { numbering.end() } else { 0 },
+            snapshot,
         };
         Entity::insert(cursor.clone().into_active_model())
             .on_conflict(OnConflict::columns([Column::AccountId, Column::Folder]).do_nothing().to_owned())
@@ -138,11 +146,16 @@ pub(super) async fn open(
     if numbering.continues(&before) {
         return Ok(unchanged(before));
     }
-    let last_look = before.last_polled_at.map_or(before.since, |time| time - SLACK);
+    let since = match before.snapshot {
+        Coverage::Whole => before.since,
+        Coverage::Newest | Coverage::Nothing => {
+            before.last_polled_at.map_or(before.since, |time| before.since.max(time - SLACK))
+        }
+    };
     let now = Model {
         uid_validity: i64::from(numbering.uid_validity),
         last_uid: 0,
-        since: std::cmp::max(before.since, last_look),
+        since,
         doubt_below: numbering.end(),
         ..before.clone()
     };
@@ -163,6 +176,18 @@ fn unchanged(cursor: Model) -> Opened {
     } else {
         Opened::Continues(cursor)
     }
+}
+
+/// The folder has a snapshot that knows so much.
+pub(super) async fn note_snapshot(
+    connection: &impl ConnectionTrait,
+    account: AccountId,
+    folder: &str,
+    coverage: Coverage,
+) -> Result<(), StoreError> {
+    let changes = ActiveModel { snapshot: Set(coverage), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(place(account, folder)).exec(connection).await?;
+    Ok(())
 }
 
 /// Every mail that was in doubt was looked at.

@@ -3,8 +3,9 @@ use postrider_queue::NewJob;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{
-    Column, Entity, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Reading, Recorded, Settled,
-    Settlement, Sighting, Thread, conversation, cursor, record, settling, thread,
+    Column, Coverage, Entity, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Print, Reading,
+    Recorded, Settled, Settlement, Sighting, Snapshot, Thread, conversation, cursor, record, settling, snapshot,
+    thread,
 };
 use crate::{
     accounts,
@@ -42,6 +43,40 @@ impl Mail {
         let opened = cursor::open(&tx, &account, folder, numbering).await?;
         tx.commit().await?;
         Ok(opened)
+    }
+
+    /// What lay in a folder when we began to read it.
+    pub async fn snapshot(&self, tenant: TenantId, account: AccountId, folder: &str) -> Result<Snapshot, StoreError> {
+        snapshot::find(self.database.reader(), tenant, account, folder).await
+    }
+
+    /// Keeps what lay in a folder when we began to read it; the first one stays. The folder must have been opened.
+    pub async fn keep_snapshot(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        folder: &str,
+        coverage: Coverage,
+        prints: &[Print],
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        let account = accounts::find(tx.connection(), tenant, account).await?;
+        snapshot::keep(&tx, self.clock.now(), &account, folder, coverage, prints).await?;
+        tx.commit().await
+    }
+
+    /// Adds mails that were passed over as old to what is known of a folder.
+    pub async fn pass_over(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        folder: &str,
+        prints: &[Print],
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        let account = accounts::find(tx.connection(), tenant, account).await?;
+        snapshot::add(&tx, self.clock.now(), &account, folder, prints).await?;
+        tx.commit().await
     }
 
     /// Notes that no mail of a folder that was numbered anew is in doubt any more.

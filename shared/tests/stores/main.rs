@@ -20,4 +20,5 @@ mod quote_life;
 mod quotes;
 mod requests;
 mod scene;
+mod snapshots;
 mod watches;

@@ -25,7 +25,7 @@ pub struct Found {
     pub read: usize,
     pub missed: Vec<String>,
     pub repeated: i64,
-    pub replayed: usize,
+    pub replayed: Vec<String>,
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -36,7 +36,8 @@ struct Row {
 
 impl Witness {
     /// A mail from long before the connection; some servers note the arrival in the header, some do not.
-    pub async fn old(&mut self, dovecot: &Dovecot, number: usize) {
+    pub async fn old(&mut self, dovecot: &Dovecot) {
+        let number = self.old;
         let at = Clock::system().now() - TimeDelta::days(60);
         let received = number.is_multiple_of(2).then_some(at);
         let raw = mail(&format!("old-{number}."), &format!("old-{number}"), at, received);
@@ -44,7 +45,8 @@ impl Witness {
         self.old += 1;
     }
 
-    /// So many mails at once: two of them share a Message-ID, one was dated ten days ago, and one is a copy of an earlier one.
+    /// So many mails at once: two of them share a Message-ID, one was dated ten days ago, one came a day before the
+    /// connection and is filed only now, and one is a copy of an earlier one.
     /// `noted`: the server notes the arrival in the header.
     pub async fn burst(&mut self, dovecot: &Dovecot, size: usize, noted: bool) -> Vec<String> {
         let now = Clock::system().now();
@@ -55,7 +57,8 @@ impl Witness {
             let id = if number == first + 1 { format!("churn-{first}") } else { format!("churn-{number}") };
             let dated = if number == first + 2 { now - TimeDelta::days(10) } else { now };
             let raw = mail(&token, &id, dated, noted.then_some(now));
-            dovecot.deliver(ADDRESS, &raw).await;
+            let filed_late = (number == first + 3).then(|| (now - TimeDelta::days(1)).into());
+            dovecot.deliver_at(ADDRESS, &raw, filed_late).await;
             self.mails.insert(token.clone(), true);
             tokens.push(token);
             if number == first
@@ -97,7 +100,11 @@ impl Witness {
                 .map(|(token, _)| token.clone())
                 .collect(),
             repeated: rows.iter().map(|row| row.n - 1).sum(),
-            replayed: read.keys().filter(|subject| subject.starts_with("old-")).count(),
+            replayed: read
+                .keys()
+                .filter(|subject| subject.starts_with("old-"))
+                .map(|&subject| subject.to_owned())
+                .collect(),
         }
     }
 }

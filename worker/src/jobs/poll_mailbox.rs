@@ -3,6 +3,7 @@
 
 mod folder;
 mod message;
+mod snapshot;
 mod start;
 
 pub(crate) use self::folder::FOLDER;

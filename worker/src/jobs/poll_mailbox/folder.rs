@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use postrider_shared::accounts::Account;
 use serde::Serialize;
 
-use super::Trouble;
 use super::message::{self, Place, Taken};
 use super::start::Start;
+use super::{Trouble, snapshot};
 use crate::context::Context;
 use crate::providers::imap::{ImapError, Login, Session};
 
@@ -38,45 +38,50 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
     let begun = Instant::now();
     let mut session = Session::open(login).await?;
     let selected = session.select_numbered(FOLDER).await?;
-    let start = Start::of(ctx, account, &selected).await?;
+    let mut start = Start::of(ctx, account, &selected).await?;
+    if start.lacks_snapshot {
+        snapshot::take(ctx, account, &mut session, (&selected, &start)).await?;
+    }
     let plan = start.plan(ctx, account, &mut session).await?;
     let mut read = Read { reset: start.reset, known: plan.known, old: plan.old, more: plan.more, ..Read::default() };
+    // Before the place in the folder moves on.
+    if !start.is_first {
+        snapshot::pass_over(ctx, account, &mut session, &plan.passed_over).await?;
+    }
     let mut last = plan.passed;
-    for message in &plan.unread {
+    let mut found_old = Vec::new();
+    for (message, doubt) in &plan.unread {
         ctx.go_on()?;
         if begun.elapsed() > RUN_LIMIT {
             read.more = true;
             break;
         }
-        if start.is_old(message) {
-            read.old += 1;
-        } else {
-            let place = Place {
-                account,
-                folder: FOLDER,
-                validity: start.validity,
-                listed: *message,
-                doubt: start.is_in_doubt(message).then(|| plan.doubt(message)),
-            };
-            match message::take(ctx, &mut session, &place).await {
-                Ok(taken) => read.count(taken),
-                Err(Trouble::Imap(error)) => {
-                    // Only what the message itself causes is recorded; a server that is away is asked again later.
-                    let Some(reason) = blamed(ctx, &error) else { return Err(error.into()) };
-                    session = Session::open(login).await?;
-                    session.select(FOLDER).await?;
-                    read.count(message::fail(ctx, &mut session, &place, reason).await?);
+        let place = Place { account, folder: FOLDER, validity: start.validity, listed: *message, doubt: *doubt };
+        match message::take(ctx, &mut session, &place).await {
+            Ok(taken) => {
+                read.count(taken);
+                if matches!(taken, Taken::Old) {
+                    found_old.push(message.uid);
                 }
-                Err(stop) => return Err(stop),
             }
+            Err(Trouble::Imap(error)) => {
+                // Only what the message itself causes is recorded; a server that is away is asked again later.
+                let Some(reason) = blamed(ctx, &error) else { return Err(error.into()) };
+                session = Session::open(login).await?;
+                session.select(FOLDER).await?;
+                read.count(message::fail(ctx, &mut session, &place, reason).await?);
+            }
+            Err(stop) => return Err(stop),
         }
         last = last.max(message.uid);
     }
+    snapshot::pass_over(ctx, account, &mut session, &found_old).await?;
     if !read.more {
         last = last.max(plan.last);
     }
     ctx.mail.polled(account.tenant_id, account.id, FOLDER, start.validity, last).await?;
     if !read.more && start.doubt_below > 0 {
+        snapshot::pass_over_before(ctx, account, &mut session, start.first_looked_at()).await?;
         ctx.mail.settle_doubts(account.tenant_id, account.id, FOLDER, start.validity).await?;
     }
     session.close().await;

@@ -10,14 +10,13 @@ use postrider_shared::mail::{NewMail, Recorded, dedupe_key};
 use postrider_shared::objects::raw_mail_key;
 
 use super::Trouble;
+use super::start::LATE;
 use crate::context::Context;
 use crate::mail::Mail;
 use crate::providers::imap::{ImapError, Listed, Session};
 
 /// The largest mail that is fetched whole; of a larger one only its header is kept.
 const MAX_MAIL_BYTES: u64 = 50 * 1024 * 1024;
-/// How much older than the connection a sender's own date may be, given that clocks and relays differ.
-const LATE: TimeDelta = TimeDelta::days(2);
 /// How much two servers' clocks may differ.
 const CLOCKS: TimeDelta = TimeDelta::hours(1);
 
@@ -31,24 +30,35 @@ pub(super) struct Place<'a> {
     pub(super) doubt: Option<Doubt>,
 }
 
-/// What is known of a server that numbered its messages anew. Mail that was recorded is known by its dedupe key; mail from before
-/// the connection is not, and must not be taken for new. Some servers lose the times of arrival when they restore a mailbox.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Doubt {
-    /// Recorded mail was found again with the same times of arrival, and none with others near this one's: so it is true as well.
-    pub(super) times_kept: bool,
+/// How a message may be an old one although it seems to be new. Mail that was recorded is known by its dedupe key; what lay in the
+/// folder when we began to read it, by the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The snapshot is whole and this is not in it. Still it may be a mail that had been deleted long before, and is restored.
+    Unseen,
+    /// There is no whole snapshot.
+    Dates {
+        /// Recorded mail was found again with the same times of arrival, and none with others near this one's: so it is true
+        /// as well. Some servers lose the times of arrival when they restore a mailbox.
+        times_kept: bool,
+    },
 }
 
 impl Doubt {
     /// Whether a mail that was not recorded is from before the connection. Its server noted the arrival at the top of its
-    /// header, which a restored copy keeps; without that, and without times of arrival that were kept, only the sender's own
-    /// date is left.
+    /// header, which a restored copy keeps; without that, without a snapshot, and without times of arrival that were kept, only the
+    /// sender's own date is left.
     fn is_old(self, account: &Account, raw: &[u8], sent_at: Option<DateTime<Utc>>) -> bool {
         let header = MessageParser::default().parse_headers(raw);
         let noted = header.as_ref().and_then(|header| header.received()?.date());
-        match noted.and_then(|noted| DateTime::from_timestamp(noted.to_timestamp(), 0)) {
-            Some(arrived) => arrived < account.connected_at - CLOCKS,
-            None => !self.times_kept && sent_at.is_some_and(|sent| sent < account.connected_at - LATE),
+        let noted = noted.and_then(|noted| DateTime::from_timestamp(noted.to_timestamp(), 0));
+        match (self, noted) {
+            (Self::Unseen, Some(arrived)) => arrived < account.connected_at - LATE,
+            (Self::Unseen, None) => false,
+            (Self::Dates { .. }, Some(arrived)) => arrived < account.connected_at - CLOCKS,
+            (Self::Dates { times_kept }, None) => {
+                !times_kept && sent_at.is_some_and(|sent| sent < account.connected_at - LATE)
+            }
         }
     }
 }

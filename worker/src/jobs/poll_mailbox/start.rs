@@ -1,14 +1,15 @@
 //! Which messages of a folder are looked at, decided from what its server says and what we know.
 //!
 //! Where the numbering goes on, everything after the last UID is new. Where it does not (a new UIDVALIDITY, UIDs that went back,
-//! our place lost, a server that tells no UIDVALIDITY), the time of arrival decides where to begin, and what is known is told by
-//! the listing or by its dedupe key. Old mail from before the connection is not known; see [`Doubt`].
+//! our place lost, a server that tells no UIDVALIDITY), all that came since the connection is looked at again: mail that was
+//! recorded is known by the listing or by its dedupe key, and mail from before the connection by the folder's snapshot. Where
+//! there is no whole snapshot, times of arrival and dates must do; see [`Doubt`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Days, NaiveDate, SubsecRound, TimeDelta, Utc};
 use postrider_shared::accounts::Account;
-use postrider_shared::mail::{Numbering, Opened, Sighting};
+use postrider_shared::mail::{Coverage, Numbering, Opened, Sighting, Snapshot};
 
 use super::Trouble;
 use super::folder::{BATCH, FOLDER};
@@ -18,6 +19,10 @@ use crate::providers::imap::{Listed, Selected, Session, Since};
 
 /// How far before the last look mail may have come that was not seen then: clocks differ, and servers file late.
 const SLACK: TimeDelta = TimeDelta::hours(1);
+
+/// Mail may be filed into the folder later than it came: by a rule, a collector, or a person who finds it among the spam. It is
+/// read if it came at most this long before the connection, and did not lie in the folder then.
+pub(super) const LATE: TimeDelta = TimeDelta::days(2);
 
 /// So many mails that were moved in time at about the same moment were not moved one by one.
 const CROWD: usize = 3;
@@ -34,17 +39,26 @@ pub(super) struct Start {
     since: Since,
     /// Where the listing is by day: messages up to this UID were taken.
     after: u32,
-    /// What arrived before is none of ours.
+    /// What arrived before is none of ours, but for what was filed [`LATE`].
     bound: DateTime<Utc>,
+    /// The folder is read for the first time.
+    pub(super) is_first: bool,
+    /// What we know of old mail; read only where it may decide.
+    snapshot: Snapshot,
+    /// Whether a snapshot is to be taken now.
+    pub(super) lacks_snapshot: bool,
 }
 
 /// What a run is to do.
+#[derive(Default)]
 pub(super) struct Plan {
     /// To be taken, by ascending UID.
-    pub(super) unread: Vec<Listed>,
+    pub(super) unread: Vec<(Listed, Option<Doubt>)>,
     pub(super) known: u32,
     /// From before the mailbox was connected, or seen before.
     pub(super) old: u32,
+    /// Those of them that are old by their time of arrival alone.
+    pub(super) passed_over: Vec<u32>,
     /// All messages up to this UID are known already.
     pub(super) passed: u32,
     /// The highest UID that was listed.
@@ -65,10 +79,10 @@ struct Known {
 impl Plan {
     /// What is known of the time at which this message is said to have arrived. A restored mailbox gives one and the same moment
     /// to all of its mail, and goes on doing so.
-    pub(super) fn doubt(&self, message: &Listed) -> Doubt {
+    fn dates(&self, message: &Listed) -> Doubt {
         let at = message.received_at.map_or(0, |at| at.timestamp());
         let crowd = self.evidence.moved.iter().filter(|moved| moved.abs_diff(at) <= MOMENT_SECONDS).count();
-        Doubt { times_kept: !self.evidence.uids.is_empty() && crowd < CROWD }
+        Doubt::Dates { times_kept: !self.evidence.uids.is_empty() && crowd < CROWD }
     }
 }
 
@@ -94,7 +108,13 @@ impl Start {
             after,
             // INTERNALDATE has whole seconds, so mail of the very second counts as new.
             bound: cursor.since.trunc_subsecs(0),
+            is_first: is_first && cursor.doubt_below == 0,
+            snapshot: Snapshot::none(),
+            lacks_snapshot: cursor.snapshot == Coverage::Nothing && cursor.doubt_below == 0 && validity != 0,
         };
+        if cursor.doubt_below > 0 {
+            start.snapshot = ctx.mail.snapshot(account.tenant_id, account.id, FOLDER).await?;
+        }
         if validity == 0 {
             // Numbers without a validity may mean anything: each look goes by the time since the last one.
             start.after = 0;
@@ -113,26 +133,36 @@ impl Start {
         if self.doubt_below == 0 {
             return Ok(bound);
         }
+        if self.snapshot.coverage == Coverage::Whole {
+            return Ok((self.bound - LATE).date_naive() - Days::new(1));
+        }
         let known = ctx.mail.latest_received(account.tenant_id, account.id).await?;
         Ok(known.map_or(bound, |known| bound.min(known.date_naive() - Days::new(1))))
     }
 
-    pub(super) async fn plan(&self, ctx: &Context, account: &Account, session: &mut Session) -> Result<Plan, Trouble> {
+    pub(super) async fn plan(
+        &mut self,
+        ctx: &Context,
+        account: &Account,
+        session: &mut Session,
+    ) -> Result<Plan, Trouble> {
         let by_day = matches!(self.since, Since::Day(_));
         let listed = session.list(self.since, if by_day { usize::MAX } else { BATCH + 1 }).await?;
         let last = listed.last().map_or(0, |listed| listed.uid);
-        let evidence = Known::default();
-        let mut plan = Plan { unread: Vec::new(), known: 0, old: 0, passed: 0, last, more: false, evidence };
-        if !by_day {
+        let mut plan = Plan { last, ..Plan::default() };
+        if by_day {
+            plan.evidence = self.known(ctx, account, session, &listed).await?;
+        } else {
             plan.more = listed.len() > BATCH;
-            plan.unread = listed;
-            plan.unread.truncate(BATCH);
-            plan.last = plan.unread.last().map_or(0, |listed| listed.uid);
-            return Ok(plan);
+            plan.last = listed.iter().take(BATCH).next_back().map_or(0, |listed| listed.uid);
         }
-        plan.evidence = self.known(ctx, account, session, &listed).await?;
-        for message in listed.into_iter().filter(|listed| listed.uid > self.after) {
+        let limit = if by_day { usize::MAX } else { BATCH };
+        let old = self.known_as_old(ctx, account, session, &listed, &plan).await?;
+        for message in listed.into_iter().take(limit).filter(|listed| listed.uid > self.after) {
             if self.is_old(&message) {
+                plan.old += 1;
+                plan.passed_over.push(message.uid);
+            } else if old.contains(&message.uid) {
                 plan.old += 1;
             } else if plan.evidence.uids.contains(&message.uid) {
                 plan.known += 1;
@@ -140,13 +170,51 @@ impl Start {
                 plan.more = true;
                 break;
             } else {
-                plan.unread.push(message);
+                let doubt = self.is_in_doubt(&message).then(|| match self.snapshot.coverage {
+                    Coverage::Whole => Doubt::Unseen,
+                    Coverage::Newest | Coverage::Nothing => plan.dates(&message),
+                });
+                plan.unread.push((message, doubt));
             }
             if plan.unread.is_empty() {
                 plan.passed = message.uid;
             }
         }
         Ok(plan)
+    }
+
+    /// Messages that lay in the folder when we began to read it: those in doubt, and those that came before the connection
+    /// and were filed later, as which mail that was moved out and in again looks as well.
+    async fn known_as_old(
+        &mut self,
+        ctx: &Context,
+        account: &Account,
+        session: &mut Session,
+        listed: &[Listed],
+        plan: &Plan,
+    ) -> Result<HashSet<u32>, Trouble> {
+        let asked = listed.iter().filter(|listed| {
+            listed.uid > self.after
+                && !self.is_old(listed)
+                && !plan.evidence.uids.contains(&listed.uid)
+                && (self.is_in_doubt(listed) || self.is_late(listed))
+        });
+        let asked: Vec<u32> = asked.map(|listed| listed.uid).collect();
+        if asked.is_empty() {
+            return Ok(HashSet::new());
+        }
+        if self.doubt_below == 0 {
+            self.snapshot = ctx.mail.snapshot(account.tenant_id, account.id, FOLDER).await?;
+        }
+        let prints = match self.snapshot.coverage {
+            Coverage::Nothing => BTreeMap::new(),
+            Coverage::Newest | Coverage::Whole => session.prints(&asked).await?,
+        };
+        let was_there = |uid: u32| prints.get(&uid).is_some_and(|print| self.snapshot.contains(*print));
+        // What is not known at all is judged by its time.
+        let is_whole = self.snapshot.coverage == Coverage::Whole;
+        let late = |uid: u32| listed.iter().any(|listed| listed.uid == uid && self.is_late(listed));
+        Ok(asked.into_iter().filter(|uid| was_there(*uid) || !is_whole && late(*uid)).collect())
     }
 
     /// The messages that were recorded before, as far as the listing and their Message-IDs tell.
@@ -161,7 +229,7 @@ impl Start {
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(Known::default()) };
         // In doubt mail may be there under another time than it was recorded with.
         let in_doubt = self.doubt_below > 0;
-        let first = if in_doubt { first.min(account.connected_at - SLACK) } else { first };
+        let first = if in_doubt { first.min(account.connected_at - LATE) } else { first };
         let last = if in_doubt { last.max(ctx.clock.now()) } else { last };
         let between = (first, last + TimeDelta::seconds(1));
         let mut recorded: HashMap<Sighting, usize> = HashMap::new();
@@ -204,11 +272,30 @@ impl Start {
         Ok(known)
     }
 
-    pub(super) fn is_in_doubt(&self, message: &Listed) -> bool {
+    fn is_in_doubt(&self, message: &Listed) -> bool {
         i64::from(message.uid) < self.doubt_below
     }
 
-    pub(super) fn is_old(&self, message: &Listed) -> bool {
+    /// From before the connection, and not filed so soon after it that it may still count.
+    fn is_old(&self, message: &Listed) -> bool {
+        let bound = if self.is_first || self.validity == 0 { self.bound } else { self.bound - LATE };
+        message.received_at.is_some_and(|at| at < bound)
+    }
+
+    fn is_late(&self, message: &Listed) -> bool {
         message.received_at.is_some_and(|at| at < self.bound)
+    }
+
+    /// The first day that the listing reaches back to: what came before is passed over without a look.
+    pub(super) fn first_looked_at(&self) -> Option<NaiveDate> {
+        match self.since {
+            Since::Day(day) => Some(day),
+            Since::Uid(_) => None,
+        }
+    }
+
+    /// Whether a message of a folder without a snapshot is none to be read.
+    pub(super) fn was_there(&self, message: &Listed) -> bool {
+        message.uid <= self.after || self.is_late(message)
     }
 }

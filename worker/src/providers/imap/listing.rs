@@ -7,6 +7,7 @@ use async_imap::imap_proto::{AttributeValue, MailboxDatum, MessageSection, Respo
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use mail_parser::{Message, MessageParser};
+use postrider_shared::mail::Print;
 
 use super::{ImapError, Session, Stage};
 
@@ -17,6 +18,8 @@ const HEADER: u64 = 2 * 1024 * 1024;
 /// The slowest server worth waiting for.
 const BYTES_PER_SECOND: u64 = 256 * 1024;
 const UIDS_PER_FETCH: usize = 200;
+/// What a print is made of. Bytes beyond some thousand tell mails apart no better.
+const PRINTED: &str = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]<0.4096>";
 
 /// From where a listing starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,23 +90,32 @@ impl Session {
 
     /// UIDs of what arrived on or after that day, ascending. A server without SEARCH lists everything.
     async fn arrived_since(&mut self, day: NaiveDate) -> Result<Vec<u32>, ImapError> {
-        let mut uids = Vec::new();
-        let command = format!("UID SEARCH SINCE {}", day.format("%-d-%b-%Y"));
-        let answer = self
-            .command(Stage::List, &command, self.limits.command, LISTING, |response| {
-                if let Response::MailboxData(MailboxDatum::Search(found)) = response {
-                    uids.extend_from_slice(found);
-                }
-            })
-            .await;
-        match answer {
-            Ok(()) => {}
+        match self.arrived("SINCE", day).await {
             Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => {
                 let all = self.listed("1:*", 1, usize::MAX).await?;
-                uids = all.into_iter().map(|listed| listed.uid).collect();
+                Ok(all.into_iter().map(|listed| listed.uid).collect())
             }
-            Err(other) => return Err(other),
+            answer => answer,
         }
+    }
+
+    /// UIDs of what arrived before that day, ascending; of none where the server has no SEARCH.
+    pub async fn arrived_before(&mut self, day: NaiveDate) -> Result<Vec<u32>, ImapError> {
+        match self.arrived("BEFORE", day).await {
+            Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => Ok(Vec::new()),
+            answer => answer,
+        }
+    }
+
+    async fn arrived(&mut self, when: &str, day: NaiveDate) -> Result<Vec<u32>, ImapError> {
+        let mut uids = Vec::new();
+        let command = format!("UID SEARCH {when} {}", day.format("%-d-%b-%Y"));
+        self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
+            if let Response::MailboxData(MailboxDatum::Search(found)) = response {
+                uids.extend_from_slice(found);
+            }
+        })
+        .await?;
         uids.sort_unstable();
         uids.dedup();
         Ok(uids)
@@ -127,6 +139,40 @@ impl Session {
             })
             .await?;
         }
+        Ok(found)
+    }
+
+    /// The prints of these messages, as far as the server shows what they are made of.
+    pub async fn prints(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Print>, ImapError> {
+        let mut found = BTreeMap::new();
+        for chunk in uids.chunks(UIDS_PER_FETCH) {
+            let set: Vec<String> = chunk.iter().map(u32::to_string).collect();
+            let command = format!("UID FETCH {} (UID RFC822.SIZE {PRINTED})", set.join(","));
+            self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
+                if let Response::Fetch(_, attributes) = response
+                    && let Some(listed) = listed(attributes)
+                    && let Some(print) = print_of(listed, attributes)
+                {
+                    found.insert(listed.uid, print);
+                }
+            })
+            .await?;
+        }
+        Ok(found)
+    }
+
+    /// The messages with these numbers (not UIDs; the oldest has 1) and their prints, in any order.
+    pub async fn printed(&mut self, first: u32, last: u32) -> Result<Vec<(Listed, Option<Print>)>, ImapError> {
+        let mut found = Vec::new();
+        let command = format!("FETCH {first}:{last} (UID RFC822.SIZE INTERNALDATE {PRINTED})");
+        self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
+            if let Response::Fetch(_, attributes) = response
+                && let Some(listed) = listed(attributes)
+            {
+                found.push((listed, print_of(listed, attributes)));
+            }
+        })
+        .await?;
         Ok(found)
     }
 
@@ -205,6 +251,11 @@ fn header_of<'a>(attribute: &'a AttributeValue<'_>) -> Option<&'a [u8]> {
         | AttributeValue::Rfc822Header(Some(data)) => Some(data.as_ref()),
         _ => None,
     }
+}
+
+fn print_of(listed: Listed, attributes: &[AttributeValue<'_>]) -> Option<Print> {
+    let header = attributes.iter().find_map(header_of)?;
+    Some(Print::of(header, u64::from(listed.size?)))
 }
 
 fn listed(attributes: &[AttributeValue<'_>]) -> Option<Listed> {
