@@ -12,37 +12,56 @@ do
     whose = session .. taken.claim
   end
 
-  local taken_ids, taken_runs, reply = taken.ids, taken.runs, taken.reply
-  -- What the first parts of waiting records mean, and how they read when the job runs. In a scoped lane it then has a reservation,
-  -- and what follows its times is when that was made.
-  local starts = {}
+  local taken_ids, taken_runs, reply, taken_lanes = taken.ids, taken.runs, taken.reply, taken.lanes
+  -- What the first parts of waiting records mean, but for the lane in their midst, and how they read when the job runs. In a scoped
+  -- lane it then has a reservation, and what follows its times is when that was made. Those of most lanes are alike.
+  local alike = { [true] = {}, [false] = {} }
   local started_now, reserved_now = pack('>I6I6', now, 0), pack('>I6', now)
-  local function start_of(first, scoped)
+  local function meaning_of(first, scoped)
     local version, state, flags, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from(FIRST, first)
-    local start = false
-    if state == AVAILABLE then
-      local inherits = bit.band(flags, RESERVED) ~= 0
-      local reserves = scoped and not inherits
-      start = {
-        lane = lane, flags = flags, bare = flags == 0, inherits = inherits, may_have_recipient = flags >= HAS_MORE,
-        keyed = flags >= HAS_UNIQUE,
-        since = (reserves and started_now .. reserved_now or started_now) .. (flags == 0 and whose or ''),
-        first = pack(FIRST, version, RUNNING, reserves and flags + RESERVED or flags, keep, kind, lane, attempt + 1, max, snoozes,
-          crashes, epoch + 1),
-      }
-      taken.lanes[lane], taken.kinds[kind] = true, true
-    end
-    starts[first] = start
-    return start
+    if state ~= AVAILABLE then return false end
+    local inherits = bit.band(flags, RESERVED) ~= 0
+    local reserves = scoped and not inherits
+    local running = pack(FIRST, version, RUNNING, reserves and flags + RESERVED or flags, keep, kind, lane, attempt + 1, max,
+      snoozes, crashes, epoch + 1)
+    taken.kinds[kind] = true
+    return {
+      flags = flags, bare = flags == 0, inherits = inherits, may_have_recipient = flags >= HAS_MORE, keyed = flags >= HAS_UNIQUE,
+      since = (reserves and started_now .. reserved_now or started_now) .. (flags == 0 and whose or ''),
+      before = sub(running, 1, BEFORE_LANE), after = sub(running, AFTER_LANE),
+    }
   end
+
+  -- Returns what a first part means, which lane it names, and how it reads when the job runs.
+  local function start_of(first, scoped)
+    local before, after = sub(first, 1, BEFORE_LANE), sub(first, AFTER_LANE)
+    local by_after = alike[scoped][before]
+    if not by_after then
+      by_after = {}
+      alike[scoped][before] = by_after
+    end
+    local start = by_after[after]
+    if start == nil then
+      start = meaning_of(first, scoped)
+      by_after[after] = start
+    end
+    if not start then return false end
+    local lane = unpack_from('>I4', first, BEFORE_LANE + 1)
+    taken_lanes[lane] = true
+    return start, lane, start.before .. sub(first, BEFORE_LANE + 1, AFTER_LANE - 1) .. start.after
+  end
+  -- Of the job that was looked at last: one of the same lane often follows.
+  local last_first, last_scoped, start, start_lane, running
 
   -- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
   function take_record(id, raw, runs, number, scoped, cancelled)
     if not raw or runs then return false end
     local first = sub(raw, 1, FIRST_LEN)
-    local start = starts[first]
-    if start == nil then start = start_of(first, scoped) end
-    if not start or (number and start.lane ~= number) then return false end
+    if first ~= last_first or scoped ~= last_scoped then
+      start, start_lane, running = start_of(first, scoped)
+      last_first, last_scoped = first, scoped
+    end
+    if not start or (number and start_lane ~= number) then return false end
     if start.keyed then
       -- A job that was put off in favour of a newer one (creation.lua), and came back, may stand in its lane twice.
       if taken.keyed[id] then return false end
@@ -56,7 +75,7 @@ do
       put_record(id, r)
       return false
     end
-    local run = start.first .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since
+    local run = running .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since
     if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, payload_at(raw) - 1) .. whose end
     local n = taken.many + 1
     local second = n + n

@@ -3,22 +3,34 @@
 -- first id into a list, or the first lane into a ring, adds the entry above. A tenant has a list of lanes per priority.
 local lanes = {}
 local function read_lane(raw)
-  local queue, tenant, name, total, pos = unpack_from('>Hc0Hc0Hc0B', raw)
-  local scopes = {}
-  for i = 1, total do
+  -- The lane's own name is of no interest here: that is not made a string.
+  local queue, tenant, name_len, pos = unpack_from('>Hc0Hc0H', raw)
+  pos = pos + name_len
+  local total, scopes = string.byte(raw, pos), nil
+  pos = pos + 1
+  if total == 1 then
     local scope
     scope, pos = unpack_from('>Hc0', raw, pos)
-    scopes[i] = tenant .. ':' .. scope
+    scopes = { tenant .. ':' .. scope }
+  else
+    scopes = {}
+    for i = 1, total do
+      local scope
+      scope, pos = unpack_from('>Hc0', raw, pos)
+      scopes[i] = tenant .. ':' .. scope
+    end
   end
   -- A byte more is the priority; without it, the lane is known to its rule.
   local priority = string.byte(raw, pos)
-  return { raw = raw, queue = queue, tenant = tenant, name = name, scopes = scopes, priority = priority or 0,
-    base = priority and sub(raw, 1, pos - 1) or raw }
+  return { raw = raw, queue = queue, tenant = tenant, scopes = scopes, priority = priority or 0,
+    base = priority and sub(raw, 1, pos - 1) or raw, cancelled = 0, picked = false }
 end
 
 local function lane_of(number)
-  number = tonumber(number)
   local lane = lanes[number]
+  if lane ~= nil then return lane end
+  number = tonumber(number)
+  lane = lanes[number]
   if lane == nil then
     local raw = call('HGET', LANES, number)
     lane = raw and read_lane(raw) or false
@@ -29,17 +41,19 @@ end
 
 -- Fetches many lanes at once into the cache.
 local function load_lanes(numbers)
-  local missing = {}
+  local missing, names, n = {}, {}, 0
   for _, name in ipairs(numbers) do
     local number = tonumber(name)
     if lanes[number] == nil then
-      missing[#missing + 1] = name
+      n = n + 1
+      -- As text, which Redis takes far longer to make of a number.
+      missing[n], names[n] = number, name == number and string.format('%d', number) or name
       lanes[number] = false
     end
   end
-  for from = 1, #missing, 256 do
-    for i, raw in ipairs(call('HMGET', LANES, unpack(missing, from, math.min(from + 255, #missing)))) do
-      if raw then lanes[tonumber(missing[from + i - 1])] = read_lane(raw) end
+  for from = 1, n, 256 do
+    for i, raw in ipairs(call('HMGET', LANES, unpack(names, from, math.min(from + 255, n)))) do
+      if raw then lanes[missing[from + i - 1]] = read_lane(raw) end
     end
   end
 end

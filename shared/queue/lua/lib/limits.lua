@@ -65,6 +65,9 @@ local function read_limits(raw)
   limits.capped = total > 0
   limits.keyed = pair_every > 0 or #limits.people > 0
   limits.paced = every > 0 or flights < 0xFFFFFFFF
+  -- The only thing it says is a cap of sends whose calendar window is open now.
+  local cap = limits.caps[1]
+  limits.simple = total == 1 and cap and cap.counter and not limits.keyed and not limits.paced and cap or false
   limits.heirs = { __index = limits }
   return limits
 end

@@ -6,6 +6,7 @@ local HEAD, HEAD_LEN, VERSION = '>BBBBHI4HHHBI4I6I6I6I6', 45, 1
 -- Its first part, up to the epoch, is the same in all jobs of a lane that were never tried. So it is taken apart and put
 -- together once per call, not once per job.
 local FIRST, FIRST_LEN, RUN_END, STARTED_END = '>BBBBHI4HHHBI4', 21, 33, 39
+local BEFORE_LANE, AFTER_LANE = 6, 11 -- where it stands in there
 local SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, BURIED = 115, 97, 114, 116, 99, 120, 100
 local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPUT, HAS_MORE = 1, 2, 4, 8, 16, 32, 64, 128
 -- What few jobs have stands in one section `more`: its length I4, then fields of a letter, a length H and bytes. A letter

@@ -11,12 +11,18 @@ local DAY_MS = 86400000
 -- Whole numbers as text, which is slow to make.
 local digits = setmetatable({}, {
   __index = function(made, number)
-    made[number] = string.format('%.0f', number)
+    made[number] = string.format('%d', number)
     return made[number]
   end,
 })
+-- And the way back: most scopes of a call have the same.
+local numbers = setmetatable({}, {
+  __index = function(made, text)
+    made[text] = tonumber(text)
+    return made[text]
+  end,
+})
 local scopes, touched = {}, {}
-
 -- How many times the scopes of this shard were closed, as text.
 local closing
 local function caps_closing()
@@ -63,7 +69,7 @@ local function add_used(scope, counter, units)
 end
 
 -- Units, by scope, whose jobs ended without using them: nothing else needs to be known of a scope, so it is not read for that.
-local unused = {}
+local unused, simply = {}, {} -- simply.lua
 -- Fields with numbers that scopes with the limits read last have. Most scopes are alike, and count in the same windows, so they
 -- are read along with a scope.
 local likely = {}
@@ -80,16 +86,17 @@ local function scope_of(id)
     limits = read_limits(raw)
     limits_of[raw] = limits
   end
-  local open, idle = tonumber(fields[3] or 0), tonumber(fields[4] or 0)
+  local open, idle = numbers[fields[3] or '0'], numbers[fields[4] or '0']
   -- Without caps there is nothing that Redis could have forgotten.
   local closed = (opened or '0') ~= caps_closing() and (limits.capped or opened == '-')
   scope = setmetatable({
     id = id, key = key, paused = fields[2] == '1', closed = closed, open = open, open_was = open, idle = idle, idle_was = idle,
     touched = false, charged = false, elsewhere = false, later = false,
   }, limits.heirs)
-  for i = 1, #likely do scope[likely[i]] = tonumber(fields[5 + i] or 0) end
+  for i = 1, #likely do scope[likely[i]] = numbers[fields[5 + i] or '0'] end
   if limits.every > 0 then number_in(scope, 'tat') end
   likely, scopes[id] = limits.likely, scope
+  if limits.simple and simply.limits == nil then simply.limits = limits end
   if unused[id] then
     shift_open(scope, -unused[id])
     unused[id] = nil
@@ -196,17 +203,21 @@ end
 
 at_end[#at_end + 1] = function()
   for _, scope in ipairs(touched) do
-    local counter = scope.charged and scope.counters[1]
-    local fields = counter and { 'open', digits[scope.open], counter, digits[number_in(scope, counter)] }
-      or { 'open', digits[scope.open] }
-    if scope.charged and scope.counters[2] then
-      for i = 2, #scope.counters do
+    local charged = scope.charged
+    local counter = charged and scope.counters[1]
+    if scope.idle ~= scope.idle_was or scope.later or (charged and scope.counters[2]) then
+      local fields = { 'open', digits[scope.open] }
+      for i = 1, charged and #scope.counters or 0 do
         fields[2 * i + 1], fields[2 * i + 2] = scope.counters[i], digits[number_in(scope, scope.counters[i])]
       end
+      if scope.idle ~= scope.idle_was then fields[#fields + 1], fields[#fields + 2] = 'idle', digits[scope.idle] end
+      if scope.later then fields[#fields + 1], fields[#fields + 2] = 'tat', string.format('%.0f', scope.tat) end
+      call('HSET', scope.key, unpack(fields))
+    elseif counter then
+      call('HSET', scope.key, 'open', digits[scope.open], counter, digits[number_in(scope, counter)])
+    elseif scope.open ~= scope.open_was then
+      call('HSET', scope.key, 'open', digits[scope.open])
     end
-    if scope.idle ~= scope.idle_was then fields[#fields + 1], fields[#fields + 2] = 'idle', digits[scope.idle] end
-    if scope.later then fields[#fields + 1], fields[#fields + 2] = 'tat', digits[scope.tat] end
-    if scope.open ~= scope.open_was or #fields > 2 then call('HSET', scope.key, unpack(fields)) end
     if scope.elsewhere then
       for window, units in pairs(scope.elsewhere) do call('HINCRBY', scope.key, window, units) end
     end
@@ -279,15 +290,19 @@ end
 -- Ends the reservations of so many jobs of a lane that ran and are for no recipient. So many of their units were used now.
 local function settle_units(lane, units, used)
   for _, id in ipairs(lane.scopes) do
-    local scope = scopes[id]
-    if used > 0 then scope = scope_of(id) end
-    if scope then
-      shift_open(scope, -units)
-      if used > 0 then charge(scope, now, now, used) end
-    elseif scope == nil then
-      unused[id] = (unused[id] or 0) + units
+    if used == units and simply.settle(id, units) then
+      free(id, units)
+    else
+      local scope = scopes[id]
+      if used > 0 then scope = scope_of(id) end
+      if scope then
+        shift_open(scope, -units)
+        if used > 0 then charge(scope, now, now, used) end
+      elseif scope == nil then
+        unused[id] = (unused[id] or 0) + units
+      end
+      if scope ~= false then free(id, units) end
     end
-    if scope ~= false then freed[id] = (freed[id] or 0) + units end
   end
 end
 
@@ -309,7 +324,7 @@ local function settle(r, use, at)
       end
       if use ~= 'n' then charge(scope, from, till, 1) end
       if recipient then settle_recipient(scope, recipient, use ~= 'n' and till) end
-      freed[id] = (freed[id] or 0) + 1
+      free(id, 1)
     end
   end
   r.reserved = nil
@@ -323,7 +338,7 @@ local function put_by(r)
     local scope = scope_of(id)
     if scope then
       shift_idle(scope, 1)
-      if scope.flights < 0xFFFFFFFF then freed[id] = (freed[id] or 0) + 1 end
+      if scope.flights < 0xFFFFFFFF then free(id, 1) end
     end
   end
 end

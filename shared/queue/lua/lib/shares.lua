@@ -15,17 +15,28 @@ do
   -- What lanes gave in visits whose records are not yet looked at: { number, lane, ids }. A call reads them together.
   local picked = {}
 
-  -- Takes ids out of a lane whose scopes have room for as many. Returns how many, and whether jobs remain.
+  local function pop(key, most) return call('LPOP', key, digits[most]) or {} end
+
+  -- Takes ids out of a lane if its scopes have room for as many. Returns how many, and whether jobs remain; or nothing.
   local function pick(name, number, lane, most)
-    local key = k_lane(name)
-    local ids = call('LPOP', key, most) or {}
-    if #ids > 0 then
+    local key, ids = k_lane(name), nil
+    if lane.scopes[1] then
+      ids = simply.reserve(lane, most, pop, key)
+      if not ids then
+        if not has_room(lane, most) then return end
+        ids = pop(key, most)
+        if #ids > 0 then reserve(lane, #ids, 0) end
+      end
+      pass_on(lane.scopes)
+    else
+      ids = pop(key, most)
+    end
+    local got = #ids
+    if got > 0 then
       picked[#picked + 1] = { number, lane, ids }
       lane.picked = true
-      if #lane.scopes > 0 then reserve(lane, #ids, 0) end
     end
-    pass_on(lane.scopes)
-    return #ids, #ids == most and call('EXISTS', key) == 1
+    return got, got == most and call('EXISTS', key) == 1
   end
 
   -- Takes the jobs of the ids that were picked, and notes how many of these were no job of their lane any more.
@@ -142,10 +153,9 @@ do
       return 0, false
     end
     lane.cancelled = rule and rule.cancelled or 0
-    local got, remains, parked
-    if has_room(lane, most) then
-      got, remains = pick(name, number, lane, most)
-    else
+    local got, remains = pick(name, number, lane, most)
+    local parked
+    if not got then
       if lane.picked then take_picked() end -- they come before those that are taken now
       got, remains, parked = visit_tight(number, lane, most, place, lane_room(lane))
     end

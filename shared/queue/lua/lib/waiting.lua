@@ -6,6 +6,9 @@ local FAR = 4000000000000 -- the year 2096: parked until an event
 -- One whose first job brings its reservation along goes before all that need room in a cap: it may go on when they may not.
 local FIRST_IN_LINE = -10000000000000
 local line_kept
+-- Whether any lane waits for anything, once it was asked. Without, nobody need be told of what comes free: who finds no room later
+-- in the call has seen that.
+local lines_stand
 -- The place in the line of a lane that was woken, until it is visited: woken in vain, it stands there again.
 local function place_of(number)
   if line_kept == nil then line_kept = call('EXISTS', WOKEN) == 1 end
@@ -16,6 +19,7 @@ end
 
 local function park(number, lane, till, scope, place)
   if call('HSET', PARKED_ON, number, scope) == 1 then count(lane.queue, 'p', 1) end
+  lines_stand = true
   call('ZADD', k_waiters(scope), place or now, number)
   if till < FAR then call('ZADD', PARKED, 'LT', till, scope) end
 end
@@ -40,8 +44,15 @@ end
 -- Units by which a scope may have more room than before; its waiters are woken at the end of the call (waking.lua).
 local freed = {}
 local MOST_WOKEN = 32
+local function free(scope, units)
+  if lines_stand == nil then lines_stand = call('EXISTS', PARKED_ON) == 1 end
+  if lines_stand then freed[scope] = (freed[scope] or 0) + units end
+end
+
 -- Whoever is in line for these scopes may try, except for the one that is known to have nothing.
 local function pass_on(scopes_of, except)
+  if lines_stand == nil then lines_stand = call('EXISTS', PARKED_ON) == 1 end
+  if not lines_stand then return end
   for _, id in ipairs(scopes_of) do
     if id ~= except then freed[id] = MOST_WOKEN end
   end

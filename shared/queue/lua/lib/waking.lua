@@ -85,7 +85,8 @@ do
   end
 
   function wake_waiters()
-    if next(freed) and call('EXISTS', PARKED_ON) == 0 then freed = {} end -- nobody waits for anything
+    if next(freed) and lines_stand == nil then lines_stand = call('EXISTS', PARKED_ON) == 1 end
+    if not lines_stand then freed = {} end
     local ids, lines = {}, {}
     looked, late = 0, false
     for id in pairs(freed) do
