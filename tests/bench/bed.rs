@@ -64,6 +64,15 @@ impl Bed {
         .await;
     }
 
+    /// Has the log written anew, and waits for it. Redis does so by itself whenever the log has doubled, which is a matter of how
+    /// many bytes came before: it would burden one measurement in its midst and spare another.
+    pub async fn rewrite_log(&self) {
+        let mut redis = self.redis.connection().await;
+        // Refused while one goes on already, which serves as well.
+        let _ = redis::cmd("BGREWRITEAOF").exec_async(&mut redis).await;
+        self.quiet().await;
+    }
+
     /// Bytes in Redis's hands, without what its allocator keeps in reserve.
     pub async fn used_memory(&self) -> f64 {
         self.info("memory").await["used_memory"].parse().expect("a number")

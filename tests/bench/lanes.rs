@@ -46,6 +46,7 @@ pub async fn run(lanes: usize, jobs: usize, appendfsync: Option<&str>) -> Report
     report
         .figure("lanes", lanes)
         .decimal("drained_per_s_of_one_lane", one.drain_per_s)
+        .decimal("drain_redis_us_per_job_of_one_lane", one.drain_redis_us())
         .decimal("ratio", many.drain_per_s / one.drain_per_s);
     report
 }

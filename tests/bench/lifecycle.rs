@@ -44,8 +44,9 @@ pub struct Life {
     pub finished_bytes: f64,
     pub lost: usize,
     pub repeated: usize,
-    bulk: Profile,
-    drain: Profile,
+    /// Statistics before a phase and at its end.
+    bulk: (Profile, Profile),
+    drain: (Profile, Profile),
 }
 
 impl Life {
@@ -64,15 +65,17 @@ impl Life {
         let (mut bulk_took, mut drain_took) = (Duration::ZERO, Duration::ZERO);
         let empty = bed.used_memory().await;
         let (mut pending, mut runs) = (0.0, Vec::new());
-        let (mut bulk, mut drain) = (Profile::take(bed).await, Profile::take(bed).await);
+        let mut bulk = (Profile::take(bed).await, Profile::take(bed).await);
+        let mut drain = bulk.clone();
         for round in 0..rounds {
             bed.quiet().await;
             let before = bed.used_memory().await;
             let flags = [("jobs", jobs), ("first", round * jobs), ("tenants", plan.tenants), ("lanes", plan.lanes)];
             let producer = Driver::start(contestant, "bulk", bed, &flags).await;
             bed.reset_statistics().await;
+            bulk.0 = Profile::take(bed).await;
             bulk_took += producer.measure().await;
-            bulk = Profile::take(bed).await;
+            bulk.1 = Profile::take(bed).await;
             assert_eq!(gauge.waiting().await, jobs, "{}: every job must wait", contestant.name());
             pending = (bed.used_memory().await - before) / number(jobs);
 
@@ -80,15 +83,16 @@ impl Life {
             for _ in 0..plan.processes {
                 workers.push(Driver::start(contestant, "work", bed, &[("concurrency", plan.concurrency)]).await);
             }
-            bed.quiet().await;
+            bed.rewrite_log().await;
             bed.reset_statistics().await;
+            drain.0 = Profile::take(bed).await;
             let started = Instant::now();
             for worker in &mut workers {
                 worker.go().await;
             }
             let done = until_finished(&gauge, (round + 1) * jobs).await;
             drain_took += done - started;
-            drain = Profile::take(bed).await;
+            drain.1 = Profile::take(bed).await;
             for worker in workers {
                 runs.extend(worker.stop().await);
             }
@@ -109,6 +113,11 @@ impl Life {
         }
     }
 
+    /// Microseconds of Redis's processor that the drain of a job took.
+    pub fn drain_redis_us(&self) -> f64 {
+        self.drain.1.processor_us(&self.drain.0) / number(self.jobs)
+    }
+
     pub fn report(&self, scenario: &str, plan: Plan) -> Report {
         let mut report = Report::new(scenario);
         report
@@ -123,8 +132,9 @@ impl Life {
             .figure("lost", self.lost)
             .figure("repeated", self.repeated);
         let in_round = plan.contestant.at_once(self.jobs);
-        self.bulk.report(&mut report, "bulk", in_round, 0.0);
-        self.drain.report(&mut report, "drain", in_round, self.bulk.log_size());
+        for (phase, (before, after)) in [("bulk", &self.bulk), ("drain", &self.drain)] {
+            after.report(&mut report, phase, in_round, before);
+        }
         report.must("nothing is lost", self.lost == 0).must("nothing ran twice", self.repeated == 0);
         report
     }

@@ -86,7 +86,7 @@ pub async fn drain_with_status(bed: &Bed, jobs: usize) -> f64 {
         filling.arg(FILL).arg(2).arg("numbers").arg("records").arg(batch * BATCH).arg(&payloads);
         calls(&redis, &filling, 1).await;
     }
-    bed.quiet().await;
+    bed.rewrite_log().await;
     let mut ending = redis::cmd("EVAL");
     ending.arg(END_EACH).arg(2).arg("numbers").arg("records").arg(BATCH);
     rate(batches * BATCH, calls(&redis, &ending, batches).await)
@@ -99,7 +99,7 @@ async fn push_and_pop(bed: &Bed, push: &str, pop: &str, jobs: usize) -> (f64, f6
     let mut pushing = redis::cmd("EVAL");
     pushing.arg(push).arg(1).arg("list").arg(payloads);
     let pushed = calls(&redis, &pushing, batches).await;
-    bed.quiet().await;
+    bed.rewrite_log().await;
     let mut popping = redis::cmd("EVAL");
     popping.arg(pop).arg(1).arg("list").arg(BATCH);
     let popped = calls(&redis, &popping, batches).await;
