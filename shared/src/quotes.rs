@@ -22,7 +22,7 @@ mod row;
 mod steps;
 mod store;
 
-pub use conversation::{Amended, Amendment};
+pub use conversation::{Amended, Amendment, Answered};
 pub use event::{Actor, By, Model as QuoteEvent};
 pub use issued::Model as IssuedQuote;
 pub use life::{Decision, ExpiryPlace, ExpiryStep, Revised, Revision};

@@ -107,7 +107,7 @@ async fn a_follow_up_that_was_overtaken_on_its_way_goes_to_a_person() {
     office.poll().await;
     let mail = office.read_mail("older@kunden.example").await;
     assert_eq!(mail["state"], "needs_review", "{mail:#}");
-    assert!(mail["reason"].as_str().unwrap().contains("later mail"), "{mail:#}");
+    assert!(mail["reason"].as_str().unwrap().contains("written later"), "{mail:#}");
     assert_eq!(lines(&office.sent_revision(2).await), [("ROLLUP", "7")]);
     platform.finish().await;
 }

@@ -28,6 +28,7 @@ mod batches;
 mod bench;
 mod configuration;
 mod dead_letters;
+mod decisions;
 mod documents;
 mod extract_request;
 mod gmail_accounts;

@@ -113,6 +113,12 @@ fn label(number: usize, item: &AnsweredItem) -> String {
     }
 }
 
+/// Whether the text has these words; no words occur nowhere.
+pub fn occurs(words: &str, text: &str) -> bool {
+    let words = normal(words);
+    !words.is_empty() && normal(text).contains(&words)
+}
+
 /// White space and case do not tell words apart; mail programs change both.
 fn normal(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()

@@ -6,7 +6,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 
-use super::{ActiveModel, Actor, By, Column, Entity, NewLine, Quote, Revision, event, life, steps::locked};
+use super::{
+    ActiveModel, Actor, By, Column, Decision, Entity, NewLine, Quote, Revision, Step, event, life, steps::locked,
+};
 use crate::{
     database::{StoreError, Transaction},
     ids::{MailId, MessageId, QuoteId, TenantId, ThreadId},
@@ -36,16 +38,16 @@ pub struct Amendment {
     pub reading: Reading,
 }
 
-/// What became of an amendment.
+/// What became of a mail's wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Amended {
-    /// The quote has the revision, from this call or an earlier one.
+    /// The quote is as the mail wants it, by this call or an earlier one.
     Done(Quote),
     /// The quote changed since it was read: read it again.
     Stale(Quote),
     /// A mail that came or was written later changed it already: this one must not undo that.
     Overtaken(Quote),
-    /// No revision may follow where the quote is.
+    /// Where the quote is, it cannot be.
     Refused(Quote),
 }
 
@@ -81,6 +83,52 @@ pub(super) async fn amend(
         state: MailState::Extracted,
         reading: amendment.reading,
         reason: quote.reason.clone(),
+        quote: Some((quote.id, Some(quote.revision))),
+        duplicate_of: None,
+    };
+    if !mail::settle(tx, now, (tenant, mail.id), settlement).await? {
+        return Err(StoreError::conflict("mail", "was settled at the same moment"));
+    }
+    Ok(Amended::Done(quote))
+}
+
+/// A customer's word on the revision that their mail answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    pub quote_id: QuoteId,
+    pub revision: u32,
+    pub mail_id: MailId,
+    pub decision: Decision,
+    /// Noted with the mail.
+    pub reading: Reading,
+}
+
+pub(super) async fn answer(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    tenant: TenantId,
+    answered: Answered,
+) -> Result<Amended, StoreError> {
+    let quote = locked(tx, tenant, answered.quote_id).await?;
+    let mail = mail::find(tx.connection(), tenant, answered.mail_id).await?;
+    if mail.state != MailState::Received {
+        return Ok(Amended::Done(quote));
+    }
+    if mail::is_overtaken(tx.connection(), &mail, quote.id).await? {
+        return Ok(Amended::Overtaken(quote));
+    }
+    let by = By::customer(format!("reply {}", mail.id));
+    let (id, wanted) = (quote.id, answered.decision.state());
+    let quote = match life::decide(tx, now, (tenant, id), Some(answered.revision), answered.decision, &by).await? {
+        Step::Taken(quote) => quote,
+        // By the link in the mail, or twice.
+        Step::NotTaken(quote) if quote.state == wanted && quote.revision() == answered.revision => quote,
+        Step::NotTaken(quote) => return Ok(Amended::Refused(quote)),
+    };
+    let settlement = Settlement {
+        state: MailState::Extracted,
+        reading: answered.reading,
+        reason: None,
         quote: Some((quote.id, Some(quote.revision))),
         duplicate_of: None,
     };

@@ -1,9 +1,9 @@
 use postrider_queue::NewJob;
 
 use super::{
-    Amended, Amendment, Approved, By, Decision, ExpiryPlace, ExpiryStep, IssuedQuote, NewLine, NewQuote, PricedQuote,
-    Quote, QuoteEvent, QuoteFilter, QuoteLine, RenderedQuote, Revised, Revision, conversation, event, issued, life,
-    line, list, steps,
+    Amended, Amendment, Answered, Approved, By, Decision, ExpiryPlace, ExpiryStep, IssuedQuote, NewLine, NewQuote,
+    PricedQuote, Quote, QuoteEvent, QuoteFilter, QuoteLine, RenderedQuote, Revised, Revision, conversation, event,
+    issued, life, line, list, steps,
 };
 use crate::{
     clock::Clock,
@@ -195,6 +195,14 @@ impl Quotes {
     pub async fn amend(&self, tenant: TenantId, amendment: Amendment) -> Result<Amended, StoreError> {
         let tx = self.database.write().await?;
         let amended = conversation::amend(&tx, self.clock.now(), tenant, amendment).await?;
+        tx.commit().await?;
+        Ok(amended)
+    }
+
+    /// What a customer says by a mail about the revision that it answers; the mail is settled in the same transaction.
+    pub async fn answer(&self, tenant: TenantId, answered: Answered) -> Result<Amended, StoreError> {
+        let tx = self.database.write().await?;
+        let amended = conversation::answer(&tx, self.clock.now(), tenant, answered).await?;
         tx.commit().await?;
         Ok(amended)
     }

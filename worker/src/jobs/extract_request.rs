@@ -11,7 +11,7 @@ use postrider_shared::accounts::identity_of;
 use postrider_shared::ids::{QuoteId, TenantId};
 use postrider_shared::jobs::{ExtractRequest, PriceQuote};
 use postrider_shared::mail::{InboundMail, Intent, MailState, Reading};
-use postrider_shared::quotes::{Amended, Amendment, CreatedQuote, Quote, QuoteState};
+use postrider_shared::quotes::{Amended, Amendment, Answered, CreatedQuote, Quote, QuoteState};
 use serde_json::json;
 
 use self::conversation::Conversation;
@@ -59,6 +59,7 @@ impl Handler for ExtractRequest {
         };
         match verdict {
             Verdict::Person { reading, reason } => refer(ctx, &material, reading, &reason).await,
+            Verdict::Decide(answered) => decide(ctx, &material, answered).await,
             Verdict::Amend(amendment) => amend(ctx, &material, *amendment).await,
             Verdict::Ignore { reading, reason } => ignore(ctx, tenant, &record, reading, &reason).await,
             Verdict::Quote(quote) => match ctx.quotes.create(tenant, *quote).await? {
@@ -123,15 +124,29 @@ async fn refer(ctx: &Context, material: &Material, reading: Reading, reason: &st
 
 async fn amend(ctx: &Context, material: &Material, amendment: Amendment) -> Outcome {
     let reading = amendment.reading.clone();
-    match ctx.quotes.amend(material.tenant.id, amendment).await? {
+    let amended = ctx.quotes.amend(material.tenant.id, amendment).await?;
+    if let Amended::Refused(quote) = &amended {
+        conversation::await_reply(ctx, &material.record, quote)?;
+    }
+    conclude(ctx, material, reading, amended).await
+}
+
+async fn decide(ctx: &Context, material: &Material, answered: Answered) -> Outcome {
+    let reading = answered.reading.clone();
+    let amended = ctx.quotes.answer(material.tenant.id, answered).await?;
+    conclude(ctx, material, reading, amended).await
+}
+
+async fn conclude(ctx: &Context, material: &Material, reading: Reading, amended: Amended) -> Outcome {
+    match amended {
         Amended::Done(quote) => follow(ctx, &quote),
         Amended::Stale(_) => Err(Stop::snooze(ctx.clock.now(), "the quote changed while the mail was read")),
         Amended::Overtaken(_) => {
-            refer(ctx, material, reading, "it asks for a change, but a later mail has changed the quote already").await
+            refer(ctx, material, reading, "a mail that was written later has changed or decided the quote already")
+                .await
         }
         Amended::Refused(quote) => {
-            conversation::await_reply(ctx, &material.record, &quote)?;
-            let reason = format!("it asks for a change, but the quote is {}: {}", quote.state, quote.state.way_out());
+            let reason = format!("the quote is {}: {}", quote.state, quote.state.way_out());
             refer(ctx, material, reading, &reason).await
         }
     }

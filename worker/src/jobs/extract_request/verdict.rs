@@ -1,7 +1,7 @@
 //! What becomes of a mail, decided from the model's answer and our own checks.
 
 use postrider_shared::mail::{Intent, Reading};
-use postrider_shared::quotes::{Amendment, NewQuote, QuoteState};
+use postrider_shared::quotes::{Amendment, Answered, Decision, NewQuote, QuoteState};
 use serde_json::{Value, json};
 
 use super::conversation::Conversation;
@@ -15,6 +15,8 @@ const NO_REPLY: [&str; 6] = ["noreply", "no-reply", "no_reply", "donotreply", "d
 pub(super) enum Verdict {
     /// It changes the quote that it continues.
     Amend(Box<Amendment>),
+    /// It decides on the quote that it continues.
+    Decide(Answered),
     /// A person must answer it.
     Person {
         reading: Reading,
@@ -46,13 +48,11 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
         llm::Intent::Amends if let Some(conversation) = &material.conversation => {
             return amends(material, answer, conversation, reading(Intent::Amends));
         }
-        llm::Intent::Accepts if material.conversation.is_some() => {
-            let reason = "it accepts the quote".to_owned();
-            return Verdict::Person { reading: reading(Intent::Accepts), reason };
+        llm::Intent::Accepts if let Some(conversation) = &material.conversation => {
+            return decides(material, answer, conversation, Decision::Accept, reading(Intent::Accepts));
         }
-        llm::Intent::Declines if material.conversation.is_some() => {
-            let reason = "it declines the quote".to_owned();
-            return Verdict::Person { reading: reading(Intent::Declines), reason };
+        llm::Intent::Declines if let Some(conversation) = &material.conversation => {
+            return decides(material, answer, conversation, Decision::Decline, reading(Intent::Declines));
         }
         llm::Intent::Question => {
             let reason = answer.problem.as_deref().map_or_else(
@@ -138,6 +138,56 @@ fn amends(material: &Material, answer: &Answer, conversation: &Conversation, rea
         extraction: serde_json::to_value(answer).unwrap_or_default(),
         reading,
     }))
+}
+
+/// A decision on the quote that the mail continues. It binds two businesses, so nothing about it may be in doubt.
+fn decides(
+    material: &Material,
+    answer: &Answer,
+    conversation: &Conversation,
+    decision: Decision,
+    reading: Reading,
+) -> Verdict {
+    match objection(material, answer, conversation) {
+        Some(objection) => {
+            let reason = format!("it seems to {decision} the quote, but {objection}");
+            Verdict::Person { reading, reason }
+        }
+        None => Verdict::Decide(Answered {
+            quote_id: conversation.quote.id,
+            revision: conversation.quote.revision(),
+            mail_id: material.record.id,
+            decision,
+            reading,
+        }),
+    }
+}
+
+/// Why a person must look at a decision, if so.
+fn objection(material: &Material, answer: &Answer, conversation: &Conversation) -> Option<String> {
+    let (quote, words) = (&conversation.quote, answer.decision.as_deref().unwrap_or_default());
+    if !conversation.is_customers {
+        return Some(format!("the quote is for {}", quote.customer_address));
+    }
+    if !(MIN_CONFIDENCE..=1.0).contains(&answer.confidence) {
+        return Some(format!("the confidence is {:.2}, less than {MIN_CONFIDENCE}", answer.confidence));
+    }
+    if !extraction::occurs(words, &material.text) {
+        return Some("the words that say so do not occur in the mail".to_owned());
+    }
+    if let Some(condition) = answer.condition.as_ref().or(answer.problem.as_ref()) {
+        return Some(format!("on a condition: {}", extraction::short(condition)));
+    }
+    if !answer.items.is_empty() || !answer.dropped.is_empty() {
+        return Some("it asks for something else, too".to_owned());
+    }
+    match conversation.answered {
+        Some(revision) if revision == quote.revision() => material.unseen().into_iter().next(),
+        Some(revision) => {
+            Some(format!("it answers revision {revision}, and revision {} is the last", quote.revision()))
+        }
+        None => Some("it answers none of the mails that carried the quote".to_owned()),
+    }
 }
 
 /// A mail the model could not or would not read, for a person.
