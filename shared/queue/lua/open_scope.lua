@@ -2,7 +2,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 scope with its tenant, 2 number of the closing after which it was restored
 -- result  1 it is open, 0 it was closed again
--- bounds  wakes up to 32 lanes; each that finds room wakes the next
+-- bounds  wakes up to 32 lanes, after 8 only while there is time; each that finds room wakes the next
 local id = ARGV[1]
 note_master()
 if ARGV[2] ~= caps_closing() then return 0 end

@@ -21,6 +21,7 @@ mod absent;
 mod clustered;
 mod commit;
 mod connection;
+mod eager;
 mod following;
 mod homes;
 mod line;

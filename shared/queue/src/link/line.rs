@@ -20,7 +20,7 @@ use redis::{
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::HUNG_AFTER;
+use super::{HUNG_AFTER, eager::Eager};
 use crate::address;
 
 /// So many calls to a server can be driven by their callers at the same time.
@@ -43,7 +43,8 @@ impl Line {
         let stream = TcpStream::connect((host.as_str(), *port)).await.ok()?;
         address::tune(&stream).ok()?;
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(HUNG_AFTER));
-        let opened = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await;
+        let opened =
+            MultiplexedConnection::new_with_config(info.redis_settings(), Eager::new(stream).ok()?, config).await;
         let (connection, driver) = opened.ok()?;
         Some(Self { connection, driver: Box::pin(driver) })
     }
@@ -56,7 +57,8 @@ impl Line {
             // The call is looked at before the driver, to give it what is to be written, and after, to take what was read.
             let mut answer = call.as_mut().poll(cx);
             while answer.is_pending() && !broken {
-                broken = driver.as_mut().poll(cx).is_ready();
+                // Once to write, and once more to look for the answer (eager.rs).
+                broken = driver.as_mut().poll(cx).is_ready() || driver.as_mut().poll(cx).is_ready();
                 answer = call.as_mut().poll(cx);
                 if !broken {
                     break;

@@ -98,10 +98,14 @@ async fn an_enqueue_whose_connection_breaks_is_made_once() {
 async fn a_caller_who_gives_up_spoils_no_answer() {
     let server = Server::start().await;
     let client = server.client().await;
+    let mut redis = server.redis().await;
     for number in 0..100 {
         let given_up = client.enqueue(job("acme"));
         if number % 3 == 0 {
+            let _: () =
+                redis::cmd("CLIENT").arg("PAUSE").arg(10_000).arg("WRITE").query_async(&mut redis).await.unwrap();
             assert!(given_up.now_or_never().is_none(), "its call is on the way");
+            let _: () = redis::cmd("CLIENT").arg("UNPAUSE").query_async(&mut redis).await.unwrap();
         }
         let id = client.job_id(&tenant("acme"));
         assert_eq!(client.enqueue(job("acme").with_id(id)).await.unwrap(), Enqueued::Created(id));
