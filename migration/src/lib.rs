@@ -29,6 +29,7 @@ mod m20261121_000019_drafts;
 mod m20261121_000020_quote_life;
 mod m20261121_000021_conversations;
 mod m20261121_000022_mailbox_snapshots;
+mod m20261121_000023_automatic_replies;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000020_quote_life::Migration),
             Box::new(m20261121_000021_conversations::Migration),
             Box::new(m20261121_000022_mailbox_snapshots::Migration),
+            Box::new(m20261121_000023_automatic_replies::Migration),
         ]
     }
 }

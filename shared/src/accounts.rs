@@ -13,7 +13,7 @@ use postrider_queue::{Lane, LaneName, ScopeKey};
 pub(crate) use changes::{reads_from_now, set_state};
 pub(crate) use events::note;
 pub use events::{AccountEvent, AccountEvents, EventKind};
-pub use identity::identity_of;
+pub use identity::{correspondent_of, identity_of};
 pub use row::Model as Account;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use settings::{AccountSettings, MailServer};

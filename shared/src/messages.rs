@@ -18,6 +18,7 @@
 //! in the row is the only one ever sent, and a provider sends a draft once: so a later attempt may send it again.
 
 mod attempt;
+mod circles;
 mod drafts;
 mod list;
 mod plan;
@@ -26,6 +27,8 @@ mod settle;
 mod store;
 
 pub use attempt::{BeginSending, Fence};
+pub(crate) use circles::refused;
+pub use circles::{MOST_IN_A_THREAD, MOST_TO_ONE, WINDOW};
 pub use drafts::Draft;
 pub use list::MessageFilter;
 pub use plan::PlannedMessage;

@@ -15,6 +15,7 @@ use mail_parser::{Address, Message, MessageParser};
 use postrider_queue::Stop;
 
 pub use self::attached::{Attached, File, MOST_ATTACHMENTS};
+pub use self::automatic::{Author, OWN_MARK, is_unread};
 pub use self::quoted::{Split, split};
 
 /// Characters of text that are kept of one mail, and so the most a language model is shown.
@@ -32,14 +33,14 @@ pub struct Mail {
     pub references: Vec<String>,
     pub from_address: Option<String>,
     pub from_name: Option<String>,
-    /// Where an answer goes: the first Reply-To, else From.
-    pub answer_to: Option<String>,
+    /// The first usable address of Reply-To.
+    pub reply_to: Option<String>,
     pub subject: String,
     pub sent_at: Option<DateTime<Utc>>,
     /// The whole text, quoted parts included; at most [`MAX_TEXT_CHARS`].
     pub text: String,
-    /// Why no automatic answer may follow (newsletter, auto-reply, bounce), if so.
-    pub automatic: Option<&'static str>,
+    /// What its headers say about its [author](Self::author).
+    pub signs: automatic::Signs,
     /// Why there is no text to read, if so.
     pub unreadable: Option<&'static str>,
 }
@@ -52,18 +53,20 @@ impl Mail {
         };
         let from = first_address(message.from());
         let (from_address, from_name) = from.unwrap_or_default();
-        let answer_to = first_address(message.reply_to()).and_then(|(address, _)| address);
-        let text = text::of(&message);
+        let reply_to = first_address(message.reply_to()).and_then(|(address, _)| address);
+        let (in_reply_to, references) = (ids::of(message.in_reply_to()).pop(), ids::of(message.references()));
+        let is_reply = in_reply_to.is_some() || !references.is_empty();
+        let text = text::of(&message, is_reply);
         let mut mail = Self {
             message_id: message.message_id().and_then(ids::clean),
-            in_reply_to: ids::of(message.in_reply_to()).pop(),
-            references: ids::of(message.references()),
-            answer_to: answer_to.or_else(|| from_address.clone()),
+            in_reply_to,
+            references,
+            reply_to,
             from_address,
             from_name: from_name.map(|name| line(&name)).filter(|name| !name.is_empty()),
             subject: message.subject().map(line).unwrap_or_default(),
             sent_at: sent_at(&message),
-            automatic: automatic::reason(&message),
+            signs: automatic::Signs::of(&message),
             unreadable: (text.is_empty() && !attached::any(&message)).then_some("the mail has no readable text"),
             text,
         };

@@ -22,9 +22,28 @@ pub fn identity_of(address: &str) -> String {
     identity
 }
 
+/// Who a correspondent is, for counting: as [`identity_of`], and with every provider without what follows a plus sign, since
+/// programs give each of their mails an address of its own.
+pub fn correspondent_of(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((local, domain)) => match local.split_once('+') {
+            Some((name, _)) if !name.is_empty() => identity_of(&format!("{name}@{domain}")),
+            _ => identity_of(address),
+        },
+        None => identity_of(address),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_correspondent_is_known_without_tags() {
+        assert_eq!(correspondent_of("Ticket+4711@Help.example"), "ticket@help.example");
+        assert_eq!(correspondent_of("+1@help.example"), "+1@help.example");
+        assert_eq!(correspondent_of("nobody"), "nobody");
+    }
 
     #[test]
     fn spellings_of_one_mailbox_are_one_identity() {

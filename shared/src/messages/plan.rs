@@ -27,12 +27,14 @@ pub struct PlannedMessage {
     pub attachment_name: Option<String>,
 }
 
-/// Plans a message unless it was planned before. Answers to it will find its thread.
+/// Plans a message unless it was planned before. Answers to it will find its thread. One that is `automatic` must be
+/// [allowed](super::circles::refused) first.
 pub(crate) async fn plan(
     tx: &Transaction,
     now: DateTime<Utc>,
     tenant: TenantId,
     planned: PlannedMessage,
+    automatic: bool,
 ) -> Result<(), StoreError> {
     accounts::find(tx.connection(), tenant, planned.account_id).await?;
     if let Some(thread) = planned.thread_id {
@@ -45,6 +47,8 @@ pub(crate) async fn plan(
         account_id: planned.account_id,
         quote_id: planned.quote_id,
         thread_id: planned.thread_id,
+        correspondent: Some(accounts::correspondent_of(&planned.to_address)),
+        automatic,
         to_address: planned.to_address,
         subject: planned.subject,
         rfc_message_id: planned.rfc_message_id,

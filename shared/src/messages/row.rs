@@ -20,6 +20,10 @@ pub struct Model {
     pub quote_id: Option<QuoteId>,
     pub thread_id: Option<ThreadId>,
     pub to_address: String,
+    /// Who that is, for counting; none of messages from before it was noted.
+    pub correspondent: Option<String>,
+    /// No person saw it before it went out.
+    pub automatic: bool,
     pub subject: String,
     /// Ours, the same in every attempt; without angle brackets.
     pub rfc_message_id: String,

@@ -35,11 +35,11 @@ impl Messages {
         Self { database, clock }
     }
 
-    /// Plans a message unless it was planned before. Quotes plan theirs with [`Quotes::render`](crate::quotes::Quotes::render).
+    /// Plans a message unless it was planned before, at somebody's wish. Quotes plan theirs with [`Quotes::render`](crate::quotes::Quotes::render).
     pub async fn plan(&self, tenant: TenantId, message: PlannedMessage) -> Result<Message, StoreError> {
         let tx = self.database.write().await?;
         let id = message.id;
-        plan::plan(&tx, self.clock.now(), tenant, message).await?;
+        plan::plan(&tx, self.clock.now(), tenant, message, false).await?;
         let message = find(tx.connection(), tenant, id).await?;
         tx.commit().await?;
         Ok(message)

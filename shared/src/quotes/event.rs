@@ -105,6 +105,18 @@ pub(super) async fn append(
     Ok(())
 }
 
+/// Whether a person of the tenant made or approved this revision.
+pub(super) async fn is_approved(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    quote: QuoteId,
+    revision: u32,
+) -> Result<bool, StoreError> {
+    let select = Entity::find().filter(Column::QuoteId.eq(quote)).filter(Column::TenantId.eq(tenant));
+    let by_person = select.filter(Column::Revision.eq(revision)).filter(Column::Actor.eq(Actor::Agent));
+    Ok(by_person.filter(Column::ToState.eq(QuoteState::Draft)).limit(1).one(connection).await?.is_some())
+}
+
 /// A quote's events, oldest first.
 pub(super) async fn of_quote(
     connection: &impl ConnectionTrait,

@@ -200,14 +200,25 @@ pub(super) async fn render(
     at: At,
     rendered: RenderedQuote,
 ) -> Result<Step, StoreError> {
+    let (tenant, id, revision) = at;
+    let automatic = !event::is_approved(tx.connection(), tenant, id, revision).await?;
     let changes = ActiveModel {
         state: Set(QuoteState::Rendered),
         pdf_key: Set(Some(rendered.pdf_key)),
         ..ActiveModel::default()
     };
+    // Locks are taken in this order everywhere: the quote, the correspondent, the thread.
+    let before = locked(tx, tenant, id).await?;
+    if automatic
+        && before.state == QuoteState::Priced
+        && before.revision() == revision
+        && let Some(reason) = messages::refused(tx, now, tenant, &rendered.message).await?
+    {
+        return review(tx, now, at, &reason).await;
+    }
     let step = take(tx, now, at, &[QuoteState::Priced], changes, &By::SYSTEM).await?;
     if step.is_taken() {
-        messages::plan(tx, now, at.0, rendered.message).await?;
+        messages::plan(tx, now, tenant, rendered.message, automatic).await?;
     }
     Ok(step)
 }

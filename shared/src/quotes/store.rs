@@ -137,7 +137,8 @@ impl Quotes {
         Ok(number)
     }
 
-    /// `priced` → `rendered`, and the reply is planned in the send ledger and known to its thread, in one transaction.
+    /// `priced` → `rendered`, and the reply is planned in the send ledger and known to its thread, in one transaction. Or `priced` →
+    /// `needs_review`, if no person approved this revision and its customer, or its thread, got as many automatic replies as may be.
     pub async fn render(
         &self,
         tenant: TenantId,

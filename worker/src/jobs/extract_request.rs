@@ -7,18 +7,18 @@ mod question;
 mod verdict;
 
 use postrider_queue::{Done, Outcome, Stop};
-use postrider_shared::accounts::identity_of;
-use postrider_shared::ids::{QuoteId, TenantId};
+use postrider_shared::database::StoreError;
+use postrider_shared::ids::{MessageId, QuoteId, TenantId};
 use postrider_shared::jobs::{ExtractRequest, PriceQuote};
 use postrider_shared::mail::{InboundMail, Intent, MailState, Reading};
 use postrider_shared::quotes::{Amended, Amendment, Answered, CreatedQuote, Quote, QuoteState};
 use serde_json::json;
 
 use self::conversation::Conversation;
-use self::question::Material;
+use self::question::{Material, Sender};
 use self::verdict::Verdict;
 use crate::context::Context;
-use crate::mail::Mail;
+use crate::mail::{Author, Mail};
 use crate::providers::llm::LlmError;
 use crate::registry::Handler;
 
@@ -41,17 +41,20 @@ impl Handler for ExtractRequest {
         }
         let raw = ctx.objects.get(&record.raw_key).await?;
         let mail = parsed(ctx, &record, raw.clone()).await?;
-        if let Some(reason) = never_answered(ctx, tenant, &record, &mail).await? {
-            let reading = Reading { intent: Some(Intent::NotARequest), ..Reading::default() };
-            return ignore(ctx, tenant, &record, reading, &reason).await;
-        }
+        let sender = match sender(ctx, tenant, &record, &mail).await? {
+            Ok(sender) => sender,
+            Err(reason) => {
+                let reading = Reading { intent: Some(Intent::NotARequest), ..Reading::default() };
+                return ignore(ctx, tenant, &record, reading, reason).await;
+            }
+        };
         conversation::await_turn(ctx, &record).await?;
         let conversation = Conversation::of(ctx, tenant, &record).await?;
         if let Some(conversation) = conversation.as_ref().filter(|conversation| !conversation.answers_newest()) {
             conversation::await_reply(ctx, &record, &conversation.quote)?;
         }
         let files = attachments::gather(ctx, tenant, &record, raw).await?;
-        let material = Material::gather(ctx, tenant, &record, mail, files, conversation).await?;
+        let material = Material::gather(ctx, tenant, &record, mail, sender, files, conversation).await?;
         let verdict = match ctx.llm.ask(&material.question()).await {
             Ok(answer) => verdict::of(&material, &answer),
             Err(error) if for_a_person(&error, ctx.job.attempt) => verdict::unread(&material, &error),
@@ -74,22 +77,36 @@ async fn parsed(ctx: &Context, record: &InboundMail, raw: bytes::Bytes) -> Resul
     Mail::parse_apart(raw).await
 }
 
-/// Machines and ourselves: answering either begins a conversation that never ends.
-async fn never_answered(
+/// Whom an answer goes to, or why there is none: answering machines or ourselves begins a conversation that never ends.
+async fn sender(
     ctx: &Context,
     tenant: TenantId,
     record: &InboundMail,
     mail: &Mail,
-) -> Result<Option<String>, Stop> {
-    if let Some(reason) = mail.automatic {
-        return Ok(Some(reason.to_owned()));
-    }
+) -> Result<Result<Sender, &'static str>, Stop> {
     let Some(account) = ctx.accounts.if_connected(tenant, record.account_id).await? else {
-        return Ok(Some("its mailbox was disconnected before it was read".to_owned()));
+        return Ok(Err("its mailbox was disconnected before it was read"));
     };
-    let ours = |address: &Option<String>| address.as_deref().is_some_and(|a| identity_of(a) == account.identity);
-    let own = ours(&mail.from_address) || ours(&mail.answer_to);
-    Ok(own.then(|| "mail from this mailbox's own address".to_owned()))
+    if is_in_our_ledger(ctx, tenant, mail).await? {
+        return Ok(Err("a mail of ours that came back"));
+    }
+    let answer_to = mail.answer_to(&account.address).map(str::to_owned);
+    Ok(match mail.author(&account.address) {
+        Author::Person => Ok(Sender { answer_to, doubt: None }),
+        Author::Doubtful(doubt) => Ok(Sender { answer_to, doubt: Some(doubt) }),
+        Author::Machine(reason) => Err(reason),
+    })
+}
+
+/// Whether the mail has a Message-ID that we gave: its marks may have got lost on the way.
+async fn is_in_our_ledger(ctx: &Context, tenant: TenantId, mail: &Mail) -> Result<bool, Stop> {
+    let local = mail.message_id.as_deref().and_then(|id| id.split('@').next());
+    let Some(id) = local.and_then(|local| local.parse::<MessageId>().ok()) else { return Ok(false) };
+    match ctx.messages.get(tenant, id).await {
+        Ok(message) => Ok(mail.message_id.as_deref() == Some(message.rfc_message_id.as_str())),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What no later attempt mends, or not within reason: the mail is read by a person instead.

@@ -31,8 +31,8 @@ const LARGEST_IN_JSON: usize = 3_500_000;
 const LARGEST: usize = 35 * 1024 * 1024;
 /// The slowest upload worth waiting for, in bytes per second.
 const SLOWEST_UPLOAD: u64 = 64 * 1024;
-/// The header that tells our own drafts from those that a person wrote: the message's id in the send ledger.
-pub const LEDGER_HEADER: &str = "X-Postrider-Message";
+/// What tells our own drafts from those that a person wrote.
+use crate::mail::OWN_MARK as LEDGER_HEADER;
 
 /// How to reach the API.
 #[derive(Debug, Clone)]
@@ -177,11 +177,4 @@ fn absent_is_none<T>(found: Result<T, GmailError>) -> Result<Option<T>, GmailErr
 /// Google's ids are letters, digits and few signs; whatever else comes must not leave its place in the path.
 fn segment(id: &str) -> String {
     id.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect()
-}
-
-/// The message with the header that says whose it is.
-pub fn marked(raw: &[u8], ledger_id: &str) -> Vec<u8> {
-    let mut marked = format!("{LEDGER_HEADER}: {ledger_id}\r\n").into_bytes();
-    marked.extend_from_slice(raw);
-    marked
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use postrider_sandbox::faults::{Fault, FaultKind, Stage as At, Target};
 use postrider_shared::clock::Clock;
-use postrider_worker::providers::gmail::{Gmail, GmailError, GmailSettings, marked};
+use postrider_worker::providers::gmail::{Gmail, GmailError, GmailSettings};
 use postrider_worker::providers::transport::Trust;
 use secrecy::SecretString;
 
@@ -27,7 +27,7 @@ fn raw(id: &str, answers: Option<&str>, bytes: usize) -> Vec<u8> {
     let line = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n";
     let body = line.repeat(bytes / line.len() + 1);
     let head = format!("From: <{ADDRESS}>\r\nTo: <anna@example.org>\r\nSubject: Re: Signs\r\n");
-    marked(format!("{head}Message-ID: <{id}>\r\n{thread}\r\n{body}").as_bytes(), "ledger-1")
+    format!("X-Postrider-Message: ledger-1\r\n{head}Message-ID: <{id}>\r\n{thread}\r\n{body}").into_bytes()
 }
 
 #[tokio::test]

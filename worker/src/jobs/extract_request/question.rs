@@ -24,11 +24,19 @@ const SUMMARY_CHARS: usize = 1_000;
 /// Characters of all attachments of a mail together; a row or line is shown whole or not at all.
 pub(super) const FILE_CHARS: usize = 40_000;
 
+/// Who is answered.
+pub(super) struct Sender {
+    pub(super) answer_to: Option<String>,
+    /// Why a person must look before an answer goes out, if so.
+    pub(super) doubt: Option<&'static str>,
+}
+
 /// A mail with all that belongs to reading it.
 pub(super) struct Material {
     pub(super) tenant: Tenant,
     pub(super) record: InboundMail,
     pub(super) mail: Mail,
+    pub(super) sender: Sender,
     pub(super) files: Files,
     /// What is shown of each of them.
     excerpts: Vec<String>,
@@ -47,10 +55,11 @@ impl Material {
         tenant: TenantId,
         record: &InboundMail,
         mail: Mail,
+        sender: Sender,
         files: Files,
         conversation: Option<Conversation>,
     ) -> Result<Self, Stop> {
-        let Split { new, quoted: _ } = split(&mail.text, mail.is_reply());
+        let Split { new, .. } = split(&mail.text, mail.is_reply());
         Ok(Self {
             excerpts: files.excerpts(FILE_CHARS),
             files,
@@ -61,6 +70,7 @@ impl Material {
             text: new,
             mail,
             conversation,
+            sender,
         })
     }
 

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use super::conversation::Conversation;
 use super::question::Material;
 use crate::extraction::{self, MIN_CONFIDENCE};
+use crate::mail::is_unread;
 use crate::providers::llm::{self, Answer, LlmError};
-
-/// Mailboxes that nobody reads.
-const NO_REPLY: [&str; 6] = ["noreply", "no-reply", "no_reply", "donotreply", "do-not-reply", "do_not_reply"];
 
 pub(super) enum Verdict {
     /// It changes the quote that it continues.
@@ -209,7 +207,7 @@ fn blank(material: &Material, language: Option<String>) -> NewQuote {
         currency: material.tenant.currency.clone(),
         deadline: None,
         customer_name: None,
-        customer_address: material.mail.answer_to.clone().unwrap_or_default(),
+        customer_address: material.sender.answer_to.clone().unwrap_or_default(),
         extraction: Value::Null,
         lines: Vec::new(),
         review: None,
@@ -218,11 +216,13 @@ fn blank(material: &Material, language: Option<String>) -> NewQuote {
 }
 
 fn unanswerable(material: &Material) -> Option<String> {
-    let Some(address) = &material.mail.answer_to else {
+    let Some(address) = &material.sender.answer_to else {
         return Some("the mail names no address that an answer could go to".to_owned());
     };
-    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    NO_REPLY.contains(&local.as_str()).then(|| format!("nobody reads answers to {address}"))
+    if is_unread(address) {
+        return Some(format!("nobody reads answers to {address}"));
+    }
+    material.sender.doubt.map(|doubt| format!("a machine may have written the mail: {doubt}"))
 }
 
 fn language(answered: &str) -> Option<String> {

@@ -17,7 +17,7 @@ use super::ending::Attempt;
 use super::{LEASE_MARGIN, settled, slot, submission};
 use crate::context::Context;
 use crate::gmail_mailbox::{GmailMailbox, MailboxError};
-use crate::providers::gmail::{GmailError, Letter, marked};
+use crate::providers::gmail::{GmailError, Letter};
 
 /// Ids of a message's ancestors that are looked for, to find its thread.
 const ANCESTORS: usize = 3;
@@ -136,12 +136,11 @@ async fn make(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>) -> Result<O
         orphan
     } else {
         let submission = submission::of(ctx, account, message).await?;
-        let raw = marked(&submission.raw, &message.id.to_string());
         let thread = thread(mailbox, message).await.map_err(Halt::Unsent)?;
-        let made = match mailbox.create_draft(&raw, thread.as_deref()).await {
+        let made = match mailbox.create_draft(&submission.raw, thread.as_deref()).await {
             // The thread was deleted meanwhile: the headers still thread it for the recipient.
             Err(MailboxError::Gmail(GmailError::NotFound { .. })) if thread.is_some() => {
-                mailbox.create_draft(&raw, None).await
+                mailbox.create_draft(&submission.raw, None).await
             }
             made => made,
         };

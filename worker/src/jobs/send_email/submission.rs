@@ -26,6 +26,8 @@ pub(super) async fn of(ctx: &Context, account: &Account, message: &Message) -> R
         in_reply_to: message.in_reply_to.clone(),
         references: message.references.0.clone(),
         date: ctx.clock.now().into(),
+        ledger_id: message.id.to_string(),
+        automatic: message.automatic,
         text: message.body_text.clone(),
         attachment,
     };

@@ -1,10 +1,12 @@
-//! The RFC 5322 form of a reply: threaded, marked as automatic, with at most one attachment.
+//! The RFC 5322 form of a reply: threaded, marked as ours and, if no person saw it, as automatic, with at most one attachment.
 
 use std::time::SystemTime;
 
 use lettre::address::Address;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+
+use crate::mail::OWN_MARK;
 
 /// What is to be sent. Every text is untrusted; line breaks cannot leave their field.
 #[derive(Debug, Clone)]
@@ -20,6 +22,10 @@ pub struct Draft {
     /// Oldest first, without angle brackets.
     pub references: Vec<String>,
     pub date: SystemTime,
+    /// What it is called in the send ledger.
+    pub ledger_id: String,
+    /// Nobody looked at it before it went out.
+    pub automatic: bool,
     pub text: String,
     pub attachment: Option<Attachment>,
 }
@@ -53,7 +59,11 @@ impl Draft {
             .subject(line(&self.subject))
             .date(self.date)
             .message_id(Some(bracketed(&self.message_id)))
-            .header(AutoSubmitted);
+            .header(Own(line(&self.ledger_id)))
+            .header(NoAutoResponse);
+        if self.automatic {
+            builder = builder.header(AutoSubmitted);
+        }
         if let Some(id) = &self.in_reply_to {
             builder = builder.in_reply_to(bracketed(id));
         }
@@ -93,23 +103,46 @@ fn bracketed(id: &str) -> String {
     format!("<{clean}>")
 }
 
-/// RFC 3834: tells other automata not to answer, which is what keeps two of them from mailing each other for ever.
+/// A header of fixed form that is only ever written.
+macro_rules! header {
+    ($(#[$about:meta])* $kind:ident, $name:expr, |$own:ident| $value:expr) => {
+        $(#[$about])*
+        impl Header for $kind {
+            fn name() -> HeaderName {
+                HeaderName::new_from_ascii_str($name)
+            }
+
+            fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+                Err("it is only written".into())
+            }
+
+            fn display(&self) -> HeaderValue {
+                let $own = self;
+                HeaderValue::new(Self::name(), $value)
+            }
+        }
+    };
+}
+
+/// RFC 3834: tells other automata not to answer, which is what keeps two of them from mailing each other for ever. Not on what a
+/// person approved: many ticket systems put automatic mail away unread.
 #[derive(Clone)]
 struct AutoSubmitted;
 
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
+header!(AutoSubmitted, "Auto-Submitted", |_own| "auto-replied".to_owned());
 
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
+/// The same for Exchange, and for whatever a person approved: notes of absence help nobody. Not `All`, which would keep the reports
+/// of mail that could not be delivered from us.
+#[derive(Clone)]
+struct NoAutoResponse;
 
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-replied".to_owned())
-    }
-}
+header!(NoAutoResponse, "X-Auto-Response-Suppress", |_own| "OOF, AutoReply".to_owned());
+
+/// Says that a mail is ours, also when it comes back under another sender or Message-ID.
+#[derive(Clone)]
+struct Own(String);
+
+header!(Own, OWN_MARK, |own| own.0.clone());
 
 #[cfg(test)]
 mod tests {
@@ -117,7 +150,8 @@ mod tests {
 
     use mail_parser::{MessageParser, MimeHeaders};
 
-    use super::{Attachment, Draft, MessageError};
+    use super::{Attachment, Draft, MessageError, OWN_MARK};
+    use crate::mail::{Author, Mail};
 
     fn draft() -> Draft {
         Draft {
@@ -129,6 +163,8 @@ mod tests {
             in_reply_to: Some("abc@example.org".into()),
             references: vec!["first@example.org".into(), "abc@example.org".into()],
             date: UNIX_EPOCH + Duration::from_hours(500_000),
+            ledger_id: "01975c5e-0000-7000-8000-000000000001".into(),
+            automatic: true,
             text: "Guten Tag,\n.\nein Punkt allein; Grüße".into(),
             attachment: Some(Attachment {
                 name: "Angebot Größe.pdf".into(),
@@ -148,10 +184,24 @@ mod tests {
         let references = parsed.references().as_text_list().unwrap();
         assert_eq!(references, ["first@example.org", "abc@example.org"]);
         assert_eq!(parsed.header_raw("Auto-Submitted").map(str::trim), Some("auto-replied"));
+        assert_eq!(parsed.header_raw("X-Auto-Response-Suppress").map(str::trim), Some("OOF, AutoReply"));
+        assert_eq!(parsed.header_raw(OWN_MARK).map(str::trim), Some("01975c5e-0000-7000-8000-000000000001"));
         assert_eq!(parsed.from().unwrap().first().unwrap().name(), Some("Tischlerei Müller"));
         let file = parsed.attachment(0).unwrap();
         assert_eq!(file.attachment_name(), Some("Angebot Größe.pdf"));
         assert_eq!(file.contents(), b"%PDF-1.7 \xff\x00");
+    }
+
+    #[test]
+    fn what_a_person_approved_is_not_called_automatic_and_still_known_as_ours() {
+        let submission = Draft { automatic: false, ..draft() }.submission().unwrap();
+        let parsed = MessageParser::default().parse(&submission.raw).unwrap();
+        assert_eq!(parsed.header_raw("Auto-Submitted"), None);
+        assert!(parsed.header_raw("X-Auto-Response-Suppress").is_some());
+        // Sent on by somebody's rule, under his own name and a new id.
+        let back = String::from_utf8(submission.raw).unwrap();
+        let back = back.replace("quotes@example.com", "rule@example.net").replace("q-1@postrider", "new@gateway");
+        assert!(matches!(Mail::parse(back.as_bytes()).author("quotes@example.com"), Author::Machine(_)));
     }
 
     #[test]
