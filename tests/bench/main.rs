@@ -4,6 +4,7 @@
 mod backlog;
 mod bed;
 mod contestant;
+mod corpus;
 mod drive;
 mod driver;
 mod enqueue;
@@ -128,6 +129,8 @@ enum Scenario {
         #[arg(long, default_value_t = 50)]
         mails: usize,
     },
+    /// The committed mails and documents through the whole product: items right, by kind.
+    Corpus(corpus::Options),
     /// Dead letters: from Redis to the database, and back to the queue by a filter.
     Redrive {
         #[arg(long, default_value_t = 100_000)]
@@ -191,6 +194,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
+        Scenario::Corpus(options) => corpus::run(options).await,
         Scenario::Mailboxes(options) => mailboxes::run(options).await,
         Scenario::Redrive { letters, database } => redrive::run(letters, database, sync).await,
         Scenario::Render { times, lines, core } => render::run(times, lines, core),

@@ -114,3 +114,87 @@ async fn a_formula_that_fails_for_this_request_goes_to_a_person() {
     assert_eq!(quote["total"], Value::Null);
     platform.finish().await;
 }
+
+/// What is made to confuse us: each ends in a recorded state, and nobody gets a mail who did not ask for it.
+#[tokio::test]
+async fn mails_made_to_confuse_end_in_a_recorded_state() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    let own = &office.address;
+    let ask = "Bitte ein Angebot: 2 Roll-ups.\r\n";
+    let mail = |name: &str, headers: &str, body: &str| {
+        format!("To: {own}\r\nMessage-ID: <{name}@confusing.example>\r\n{headers}\r\n{body}")
+    };
+    let from = |name: &str| format!("From: {name}@kunden.example\r\nSubject: Anfrage\r\n");
+    let references = (0..10_000).fold(String::new(), |ids, at| format!("{ids}\r\n <{at}.{at}@threads.example>"));
+    let files = (0..500).fold(String::new(), |files, at| {
+        format!("{files}--b\r\nContent-Type: text/csv; name=\"{at}.csv\"\r\nContent-Disposition: attachment\r\n\r\nnote;{at}\r\n")
+    });
+    let parts = format!("--b\r\nContent-Type: text/plain\r\n\r\n{ask}{files}--b--\r\n");
+    for raw in [
+        mail("forged", &format!("From: Chef <{own}>\r\nSubject: Anfrage\r\n"), ask),
+        mail("forged-tag", &format!("From: <{}>\r\nSubject: Anfrage\r\n", own.replace('@', "+x@")), ask),
+        mail("files", &format!("{}Content-Type: multipart/mixed; boundary=b\r\n", from("files")), &parts),
+        mail("thread", &format!("{}References:{references}\r\n", from("thread")), ask),
+        mail("group", &format!("{}Reply-To: Team: a@group.example, b@group.example;\r\n", from("group")), ask),
+        mail(
+            "header",
+            "From: =?UTF-8?Q?A=0D=0ABcc:_victim@evil.example?= <header@kunden.example>\r\n\
+             Subject: =?UTF-8?Q?Anfrage=0D=0ABcc:_victim@evil.example=0D=0A=0D=0AHi?=\r\n\
+             In-Reply-To: <a@b.example>>\r\n",
+            ask,
+        ),
+        mail("date", &format!("{}Date: Fri, 31 Feb 99999 99:99:99 +9999\r\n", from("date")), ask),
+        mail("past", &format!("{}Date: Mon, 1 Jan 1900 00:00:00 +0000\r\n", from("past")), ask),
+        mail("future", &format!("{}Date: Thu, 1 Jan 2400 00:00:00 +0000\r\n", from("future")), ask),
+    ] {
+        platform.sandbox().deliver(own, raw.into_bytes()).await;
+    }
+    office.poll().await;
+    platform.no_jobs_left().await;
+
+    let inbound = office.mails().await;
+    assert_eq!(inbound.len(), 9, "{inbound:#?}");
+    let shown = |name: &str| {
+        let id = format!("{name}@confusing.example");
+        inbound.iter().find(|mail| mail["rfc_message_id"] == id.as_str()).unwrap_or_else(|| panic!("{name} is missing"))
+    };
+    for name in ["forged", "forged-tag"] {
+        assert_eq!(shown(name)["state"], "ignored", "{:#}", shown(name));
+        assert!(
+            shown(name)["reason"].as_str().is_some_and(|reason| reason.contains("own address")),
+            "{:#}",
+            shown(name)
+        );
+    }
+    for name in ["date", "past", "future"] {
+        assert_eq!(shown(name)["sent_at"], Value::Null, "{:#}", shown(name));
+    }
+    let quotes = office.quotes().await;
+    let files = quotes.iter().find(|quote| quote["customer_address"] == "files@kunden.example").expect("it is read");
+    assert_eq!(files["state"], "needs_review", "{files:#}");
+    assert!(files["reason"].as_str().is_some_and(|reason| reason.contains("480")), "{files:#}");
+
+    let accepted = platform.sandbox().accepted().await;
+    let mut to: Vec<&str> = accepted.iter().flat_map(|reply| reply.rcpt_to.iter().map(String::as_str)).collect();
+    to.sort_unstable();
+    let customers = [
+        "date@kunden.example",
+        "future@kunden.example",
+        "header@kunden.example",
+        "past@kunden.example",
+        "thread@kunden.example",
+    ];
+    assert_eq!(
+        to.iter().filter(|address| !address.ends_with("@group.example")).copied().collect::<Vec<_>>(),
+        customers
+    );
+    assert!(to.iter().filter(|address| address.ends_with("@group.example")).count() <= 1, "{to:?}");
+    for reply in &accepted {
+        let raw = String::from_utf8_lossy(&platform.sandbox().raw(reply).await).into_owned();
+        let head = raw.split("\r\n\r\n").next().unwrap().to_lowercase();
+        assert!(!head.lines().any(|line| line.starts_with("bcc") || line.starts_with("cc")), "{head}");
+        assert!(head.len() < 100_000, "the header of the reply has {} bytes", head.len());
+    }
+    platform.finish().await;
+}

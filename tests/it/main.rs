@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 
 mod amendments;
 mod architecture;
+mod automatic_mail;
 mod backlog;
 mod bad_input;
 mod batches;

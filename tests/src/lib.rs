@@ -22,6 +22,7 @@
 pub mod binaries;
 pub mod certificate;
 pub mod client;
+pub mod corpus;
 pub mod database;
 pub mod disk;
 pub mod documents;

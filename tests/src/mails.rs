@@ -1,5 +1,6 @@
 //! The committed mails of `tests/mails` and what each must lead to.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -91,6 +92,26 @@ pub fn requests() -> Vec<(Mail, Expectation)> {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     };
     mails("").into_iter().map(|mail| (mail.clone(), expectation(&mail))).collect()
+}
+
+/// What mail of `others/` must lead to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Other {
+    /// The mail of the thirty that it follows.
+    pub after: Option<String>,
+    pub intent: String,
+    pub language: String,
+    /// `ignored`, or `no_quote` where the intent decides what else.
+    pub outcome: String,
+    /// `headers`, where no model is asked.
+    pub by: Option<String>,
+}
+
+/// Mail that asks for no new quote, by name.
+pub fn others() -> Vec<(Mail, Other)> {
+    let expected: BTreeMap<String, Other> = serde_json::from_value(json("others/expected.json")).expect("expectations");
+    expected.into_iter().map(|(name, expected)| (mail(&format!("others/{name}")), expected)).collect()
 }
 
 /// The workshop's body for `POST /v1/tenants`.

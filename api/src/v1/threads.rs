@@ -48,7 +48,7 @@ impl From<mail::Thread> for Thread {
 pub struct ThreadContent {
     /// The conversation.
     thread: Thread,
-    /// Mails that came in, oldest first; the first 200.
+    /// Mails that came in, oldest first; the last 200.
     mails: Vec<Mail>,
     /// Messages that went out, or are to, oldest first; the last 200.
     messages: Vec<Message>,

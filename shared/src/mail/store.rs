@@ -204,11 +204,13 @@ impl Mail {
         Ok(order.limit(limit).all(self.database.reader()).await?)
     }
 
-    /// All mail that came in a thread, oldest first, at most 200.
+    /// The last 200 mails that came in a thread, oldest first.
     pub async fn of_thread(&self, tenant: TenantId, thread: ThreadId) -> Result<Vec<InboundMail>, StoreError> {
         let select = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::ThreadId.eq(thread));
-        let order = select.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
-        Ok(order.limit(crate::database::MAX_PAGE).all(self.database.reader()).await?)
+        let order = select.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id);
+        let mut mails = order.limit(crate::database::MAX_PAGE).all(self.database.reader()).await?;
+        mails.reverse();
+        Ok(mails)
     }
 
     pub async fn thread(&self, tenant: TenantId, id: ThreadId) -> Result<Thread, StoreError> {

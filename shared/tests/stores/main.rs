@@ -10,6 +10,7 @@ mod conversation;
 mod dead_letters;
 mod drafts;
 mod grants;
+mod long_thread;
 mod mail;
 mod messages;
 mod migrations;

@@ -211,6 +211,10 @@ fn mail_that_asks_for_nothing_new_is_told_apart() {
         }]
     };
     for (name, expected) in json(&mails().join("others/expected.json")).as_object().unwrap() {
+        // Whoever reads the headers asks no model.
+        if expected["by"] == "headers" {
+            continue;
+        }
         let before = if expected["after"].is_string() { earlier() } else { Vec::new() };
         let (answer, _) = ask(&mails().join("others").join(name), before);
         assert_eq!(serde_json::to_value(answer.intent).unwrap(), expected["intent"], "{name}: {answer:#?}");

@@ -81,7 +81,8 @@ impl Material {
             earlier: self.earlier.iter().rev().map(summary).collect(),
             quote: self.conversation.as_ref().map(offered),
             mail: MailText {
-                from: &self.record.from_address,
+                // Of what a form sent, the person who filled it in.
+                from: self.sender.answer_to.as_deref().unwrap_or(&self.record.from_address),
                 subject: &self.mail.subject,
                 sent_at: self.mail.sent_at,
                 text: &self.text,

@@ -120,6 +120,7 @@ fn amends(material: &Material, answer: &Answer, conversation: &Conversation, rea
     }
     let mut checked = extraction::amend(answer, &material.shown(), &material.products, &conversation.lines);
     checked.problems.extend(material.unseen());
+    checked.problems.extend(unanswerable(material));
     // What a person was to look at is not settled by a change.
     if quote.state == QuoteState::NeedsReview {
         checked.problems.insert(0, quote.reason.clone().unwrap_or_else(|| "nobody has approved it yet".to_owned()));
