@@ -100,8 +100,8 @@ impl Signs {
                 self.made = Some("a bounce (empty Return-Path)");
             }
             "x-auto-response-suppress" => {
-                let asked = value.split([',', ';', ' ']).any(|word| matches!(word, "all" | "oof" | "autoreply"));
-                if asked {
+                // Programs write `All`. The kinds one by one are what Exchange puts into everybody's mail to some domains.
+                if value.split([',', ';', ' ']).any(|word| word == "all") {
                     self.hint = Some("it asks for no automatic answers (X-Auto-Response-Suppress)");
                 }
             }

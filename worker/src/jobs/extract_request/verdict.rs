@@ -168,6 +168,9 @@ fn objection(material: &Material, answer: &Answer, conversation: &Conversation) 
     if !conversation.is_customers {
         return Some(format!("the quote is for {}", quote.customer_address));
     }
+    if let Some(doubt) = material.sender.doubt {
+        return Some(format!("a machine may have written it: {doubt}"));
+    }
     if !(MIN_CONFIDENCE..=1.0).contains(&answer.confidence) {
         return Some(format!("the confidence is {:.2}, less than {MIN_CONFIDENCE}", answer.confidence));
     }

@@ -94,7 +94,7 @@ fn a_person_is_answered() {
         "Auto-Submitted: No (typed by hand)",
         "Precedence: first-class",
         "X-Autoreply: no",
-        "X-Auto-Response-Suppress: DR, RN, NRN",
+        "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
         "X-Loop: friends@lists.example.net",
         "Feedback-ID: 1.eu-west-1.abc:AmazonSES",
         "Return-Path: <anna@example.org>",
@@ -119,11 +119,7 @@ fn a_person_is_answered() {
 
 #[test]
 fn a_mere_hint_leaves_the_decision_to_a_person() {
-    for header in [
-        "X-Auto-Response-Suppress: All",
-        "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
-        "List-Unsubscribe: <https://shop.example/stop>",
-    ] {
+    for header in ["X-Auto-Response-Suppress: All", "List-Unsubscribe: <https://shop.example/stop>"] {
         assert!(is_doubtful(first(header)), "{header}");
     }
 }
