@@ -30,6 +30,7 @@ mod m20261121_000020_quote_life;
 mod m20261121_000021_conversations;
 mod m20261121_000022_mailbox_snapshots;
 mod m20261121_000023_automatic_replies;
+mod m20261121_000024_mailbox_connections;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000021_conversations::Migration),
             Box::new(m20261121_000022_mailbox_snapshots::Migration),
             Box::new(m20261121_000023_automatic_replies::Migration),
+            Box::new(m20261121_000024_mailbox_connections::Migration),
         ]
     }
 }

@@ -7,6 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
 use postrider_queue::{Enqueued, JobId, NewJob, QueueClient, Tenant};
 use postrider_shared::{
     accounts::Account,
@@ -22,6 +23,9 @@ use crate::duty::{Duty, DutyError, Step};
 
 /// Mailboxes looked at per query.
 const PAGE: u64 = 500;
+/// Mailboxes whose runs are started at once: each waits for the database and for the queue, and after a restart of the scheduler
+/// every mailbox is looked up once.
+const AT_ONCE: usize = 16;
 /// An occurrence starts up to this much later than planned, and up to a tenth of its interval.
 const MOST_JITTER: Duration = Duration::from_secs(30);
 
@@ -41,15 +45,10 @@ impl Timetable {
         Self { stores, queue, clock, started: HashMap::new(), after: None }
     }
 
-    /// Plans and enqueues the mailbox's latest occurrence, unless that was done before.
-    async fn start(&mut self, account: &Account) -> Result<(), DutyError> {
-        let schedule = format!("poll_mailbox:{}", account.id);
-        let interval = Duration::from_secs(u64::try_from(account.poll_interval_seconds).unwrap_or_default().max(1));
-        let now = self.clock.now();
-        let planned_at = occurrences::latest(&schedule, now, interval);
-        if self.started.get(&account.id) == Some(&planned_at) {
-            return Ok(());
-        }
+    /// Plans and enqueues the mailbox's latest occurrence, unless that was done before; returns its planned time.
+    async fn start(&self, account: &Account) -> Result<DateTime<Utc>, DutyError> {
+        let schedule = schedule(account);
+        let (planned_at, interval) = self.latest(account);
         let tenant = Tenant::from(account.tenant_id);
         let job_id = self.job_id(&tenant, &schedule, planned_at);
         // The first look into a new mailbox is not delayed: somebody is waiting for it.
@@ -57,8 +56,12 @@ impl Timetable {
         let jitter = if is_first { Duration::ZERO } else { MOST_JITTER.min(interval / 10) };
         let planned = self.stores.occurrences.plan(account.tenant_id, &schedule, planned_at, jitter, job_id).await?;
         self.enqueue(planned.occurrence(), account.id).await?;
-        self.started.insert(account.id, planned_at);
-        Ok(())
+        Ok(planned_at)
+    }
+
+    fn latest(&self, account: &Account) -> (DateTime<Utc>, Duration) {
+        let interval = Duration::from_secs(u64::try_from(account.poll_interval_seconds).unwrap_or_default().max(1));
+        (occurrences::latest(&schedule(account), self.clock.now(), interval), interval)
     }
 
     async fn enqueue(&self, occurrence: &Occurrence, account: AccountId) -> Result<(), DutyError> {
@@ -89,6 +92,10 @@ impl Timetable {
     }
 }
 
+fn schedule(account: &Account) -> String {
+    format!("poll_mailbox:{}", account.id)
+}
+
 impl Duty for Timetable {
     const NAME: &'static str = "timetable";
 
@@ -99,8 +106,27 @@ impl Duty for Timetable {
 
     async fn step(&mut self) -> Result<Step, DutyError> {
         let page = self.stores.accounts.every(AllTenants, self.after, PAGE).await?;
+        let mut due = Vec::new();
         for account in page.iter().filter(|account| account.is_active()) {
-            self.start(account).await?;
+            if self.started.get(&account.id) != Some(&self.latest(account).0) {
+                due.push(account.clone());
+            }
+        }
+        let this = &*self;
+        let mut starts = stream::iter(due)
+            .map(|account| async move { (account.id, this.start(&account).await) })
+            .buffer_unordered(AT_ONCE);
+        let (mut started, mut failure) = (Vec::new(), None);
+        while let Some((account, outcome)) = starts.next().await {
+            match outcome {
+                Ok(planned_at) => started.push((account, planned_at)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        drop(starts);
+        self.started.extend(started);
+        if let Some(error) = failure {
+            return Err(error);
         }
         for account in page.iter().filter(|account| !account.is_active()) {
             // Resumed later, it is read at once.

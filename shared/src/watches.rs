@@ -4,12 +4,14 @@
 //! seconds, by their own monotonic clocks, take it for dead and remove exactly the row they saw, with all of its leases. No
 //! clock is ever compared with another machine's, and a process that only stood still finds its row gone.
 
+mod connection;
 mod lease;
 mod setback;
 mod share;
 mod store;
 mod watcher;
 
+pub use connection::Opener;
 pub use setback::Way;
 pub use share::share;
 pub use store::{Held, Watches};

@@ -72,6 +72,45 @@ async fn new_uids_bring_no_old_mail_back() {
     platform.finish().await;
 }
 
+/// Gmail calls a mail the same for ever: what was recorded is not fetched again when the folder is numbered anew.
+#[tokio::test]
+async fn gmail_tells_known_mail_by_its_own_ids() {
+    let platform = Platform::start().await;
+    let account = json!({ "poll_interval_seconds": NEVER });
+    let address = "lindner.schilder@gmail.com";
+    let office = platform.office(address, &mails::workshop(), &mails::products(), account).await;
+    for name in ["22-sv-skyltar.eml", "27-es-tarjetas-movil.eml", "hostile/no-message-id.eml"] {
+        platform.sandbox().deliver(address, mails::mail(name).raw).await;
+    }
+    office.poll().await;
+    assert_eq!(office.mails().await.len(), 3);
+    platform.sandbox().fault(json!({ "target": "imap", "kind": "uid_reset", "times": 1 })).await;
+    // Nothing else in them is known any more.
+    let connection = platform.database().connection().await;
+    let forget = "UPDATE inbound_mails SET dedupe_key = dedupe_key || '-', size = size + 1";
+    sea_orm::ConnectionTrait::execute_unprepared(&connection, forget).await.unwrap();
+    connection.close().await.unwrap();
+    office.poll().await;
+    assert_eq!(office.mails().await.len(), 3);
+    platform.finish().await;
+}
+
+/// A server that has enough connections is no reason to pause the mailbox: it is waited for, at no attempt's cost.
+#[tokio::test]
+async fn a_server_that_asks_for_patience_is_waited_for() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    office.poll().await;
+    platform.sandbox().deliver(&office.address, mails::mail("22-sv-skyltar.eml").raw).await;
+    platform.sandbox().fault(json!({ "target": "imap", "kind": "rate_limit", "stage": "auth", "times": 2 })).await;
+    let job = office.poll().await;
+    assert_eq!((job.attempt, job.snoozes), (1, 2), "{job:#?}");
+    assert_eq!(office.mails().await.len(), 1);
+    let account = office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok();
+    assert_eq!(account["state"], "active", "{account}");
+    platform.finish().await;
+}
+
 #[tokio::test]
 async fn the_scheduler_reads_every_mailbox_at_its_interval_once() {
     let platform = Platform::with(DatabaseKind::Sqlite).schedulers(2).start().await;

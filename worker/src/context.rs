@@ -36,6 +36,8 @@ use crate::run_ledger::RunLedger;
 
 /// Memory that large mails may take up together, in megabytes.
 const MAIL_MEMORY: u32 = 256;
+/// Where nothing else is said.
+const MAILBOX_CONNECTIONS: u32 = 3;
 /// How soon to look whether an operator has mended the settings.
 const OPERATOR_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
@@ -71,6 +73,8 @@ pub struct Services {
     pub consents: Consents,
     /// What logs in to mailboxes of Google accounts.
     pub access_tokens: AccessTokens,
+    /// How many connections to one mailbox all workers together have open at once.
+    pub mailbox_connections: u32,
     /// How mail servers are met.
     pub dialer: Dialer,
     pub run_ledger: Arc<RunLedger>,
@@ -106,6 +110,7 @@ impl Services {
             scanner: Scanner::default(),
             sees_pictures: false,
             llm: Arc::new(llm),
+            mailbox_connections: MAILBOX_CONNECTIONS,
             dialer: Dialer::default(),
             run_ledger: Arc::new(RunLedger::default()),
             links: None,
@@ -119,6 +124,13 @@ impl Services {
     #[must_use]
     pub fn with_dialer(mut self, dialer: Dialer) -> Self {
         self.dialer = dialer;
+        self
+    }
+
+    /// At most so many connections to one mailbox at once.
+    #[must_use]
+    pub fn with_mailbox_connections(mut self, most: u32) -> Self {
+        self.mailbox_connections = most;
         self
     }
 

@@ -184,7 +184,7 @@ impl Watcher {
             return Ok(());
         }
         for account in self.services.watches.claim(AllTenants, id, missing.min(CLAIMS)).await? {
-            let connection = Connection::new(&self.services, account.clone(), self.config.renewal);
+            let connection = Connection::new(&self.services, account.clone(), id, self.config.renewal);
             let task = self.connections.spawn(connection.keep());
             self.held.insert(account.id, Watched { account, task });
         }

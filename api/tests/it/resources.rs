@@ -46,6 +46,7 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
     let mail = NewMail {
         account_id: account,
         dedupe_key: "m1@example.com".to_owned(),
+        provider_id: None,
         rfc_message_id: Some("m1@example.com".to_owned()),
         in_reply_to: None,
         references: Vec::new(),

@@ -13,6 +13,8 @@ pub struct OutgoingConfig {
     pub mail_timeout: Duration,
     /// For the answer to a message that was handed over whole.
     pub smtp_answer_timeout: Duration,
+    /// How many connections to one mailbox all workers together have open at once.
+    pub mailbox_connections: u32,
     /// How many mailboxes one process watches over IDLE connections; 0 watches none.
     pub idle_connections: u32,
     /// How long an IDLE goes on before it is begun anew on the same connection, which shows that the connection lives.
@@ -27,12 +29,14 @@ impl Section for OutgoingConfig {
         }
         let mail_timeout = reader.number("MAIL_TIMEOUT_SECONDS", 1..=120).map(Duration::from_secs);
         let smtp_answer_timeout = reader.number("SMTP_ANSWER_TIMEOUT_SECONDS", 1..=240).map(Duration::from_secs);
+        let mailbox_connections = reader.number("MAILBOX_CONNECTIONS", 1..=100);
         let idle_connections = reader.number("MAILBOX_IDLE_CONNECTIONS", 0..=20_000);
         let idle_renewal = reader.number("MAILBOX_IDLE_RENEWAL_SECONDS", 1..=1_680).map(Duration::from_secs);
         Some(Self {
             extra_ca_certs,
             mail_timeout: mail_timeout?,
             smtp_answer_timeout: smtp_answer_timeout?,
+            mailbox_connections: mailbox_connections?,
             idle_connections: idle_connections?,
             idle_renewal: idle_renewal?,
         })

@@ -265,6 +265,12 @@ pub const VARIABLES: &[Variable] = &[
         "Where mail of Google accounts is sent.",
     ),
     variable(
+        "MAILBOX_CONNECTIONS",
+        Default::Is("3"),
+        WORKER,
+        "How many connections to one mailbox all workers together have open at once (1 to 100; the same for all workers). One is kept for reading, so with 1 no mailbox is watched. Servers allow few for each login, Dovecot 10 and Gmail 15, and the owner's own programs need theirs.",
+    ),
+    variable(
         "MAILBOX_IDLE_CONNECTIONS",
         Default::Is("500"),
         WORKER,

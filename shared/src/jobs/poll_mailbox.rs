@@ -23,6 +23,8 @@ impl Job for PollMailbox {
     const QUEUE: QueueName = Queue::Mail.name();
     /// The next occurrence comes anyway.
     const MAX_ATTEMPTS: u32 = 3;
+    /// A run takes a part of a folder and lets the next one follow at once: enough for two million mails.
+    const MAX_SNOOZES: u32 = 10_000;
     const TIMEOUT: Duration = Duration::from_mins(5);
 
     /// One run at a time per mailbox.

@@ -17,6 +17,8 @@ pub struct NewMail {
     /// See [`dedupe_key`](super::dedupe_key).
     pub dedupe_key: String,
     pub rfc_message_id: Option<String>,
+    /// What the provider calls it, whatever its number, where it has such ids.
+    pub provider_id: Option<String>,
     pub in_reply_to: Option<String>,
     /// Oldest first.
     pub references: Vec<String>,

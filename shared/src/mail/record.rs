@@ -85,6 +85,7 @@ fn row(tenant: TenantId, now: DateTime<Utc>, mail: NewMail, thread: ThreadId) ->
         thread_id: thread,
         dedupe_key: mail.dedupe_key,
         rfc_message_id: mail.rfc_message_id,
+        provider_id: mail.provider_id,
         in_reply_to: mail.in_reply_to,
         references: Texts(mail.references),
         from_address: mail.from_address,

@@ -22,6 +22,8 @@ pub struct Model {
     /// Without angle brackets.
     pub rfc_message_id: Option<String>,
     pub in_reply_to: Option<String>,
+    /// See [`NewMail`](super::NewMail).
+    pub provider_id: Option<String>,
     /// Oldest first, without angle brackets.
     pub references: Texts,
     pub from_address: String,

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use postrider_queue::NewJob;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -110,6 +112,21 @@ impl Mail {
             .all(self.database.reader())
             .await?;
         Ok(rows.into_iter().map(Sighting::of).collect())
+    }
+
+    /// Which of these mails, by what their provider calls them, were recorded.
+    pub async fn known_to_provider(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        provider_ids: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        if provider_ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let own = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::AccountId.eq(account));
+        let known = own.filter(Column::ProviderId.is_in(provider_ids)).select_only().column(Column::ProviderId);
+        Ok(known.into_tuple::<String>().all(self.database.reader()).await?.into_iter().collect())
     }
 
     /// When the server got the latest mail that was recorded of a mailbox.

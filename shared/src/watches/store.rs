@@ -6,7 +6,7 @@ use sea_orm::{
 };
 
 use super::{
-    Watcher, Way, lease,
+    Watcher, Way, connection, lease,
     setback::{self, delay},
     watcher,
 };
@@ -33,8 +33,8 @@ pub struct Held {
 /// The tables of watchers, leases and setbacks.
 #[derive(Clone)]
 pub struct Watches {
-    database: Database,
-    clock: Clock,
+    pub(super) database: Database,
+    pub(super) clock: Clock,
 }
 
 impl Watches {
@@ -140,11 +140,12 @@ impl Watches {
         Ok(held.collect())
     }
 
-    /// Gives a mailbox back, if the watcher holds it.
+    /// Gives a mailbox back, if the watcher holds it, with the connection that it counted.
     pub async fn release(&self, _: AllTenants, id: WatcherId, account: AccountId) -> Result<(), StoreError> {
         let own = Condition::all().add(lease::Column::WatcherId.eq(id)).add(lease::Column::AccountId.eq(account));
         let tx = self.database.write().await?;
         lease::Entity::delete_many().filter(own).exec(tx.connection()).await?;
+        connection::close_watched(tx.connection(), id, account).await?;
         tx.commit().await
     }
 

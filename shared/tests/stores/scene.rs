@@ -77,6 +77,7 @@ impl Scene {
             folder: "INBOX".to_owned(),
             uid_validity: 7,
             uid,
+            provider_id: None,
             rfc_message_id: Some(format!("{uid}@customer.example")),
             in_reply_to: None,
             references: Vec::new(),

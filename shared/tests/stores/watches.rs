@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use postrider_queue::JobId;
 use postrider_shared::{
     accounts::NewAccount,
     database::AllTenants,
     ids::WatcherId,
-    watches::{Way, share},
+    watches::{Opener, Way, share},
 };
 
 use crate::scene::{Scene, account_settings, on_both};
@@ -14,6 +15,7 @@ on_both!(
     a_mailbox_is_watched_by_one,
     who_does_not_beat_loses_everything_and_learns_it,
     failures_in_a_row_make_the_pause_longer,
+    no_more_connections_than_allowed_are_open_at_once,
 );
 
 async fn mailboxes(scene: &Scene, count: usize) {
@@ -108,4 +110,36 @@ async fn failures_in_a_row_make_the_pause_longer(scene: Scene) {
     scene.clock.advance(Duration::from_mins(1));
     watches.not_offered(&account, Way::Idle, TimeDelta::hours(12), "no IDLE").await.unwrap();
     assert_eq!(watches.watchable(AllTenants).await.unwrap(), 0);
+}
+
+async fn no_more_connections_than_allowed_are_open_at_once(scene: Scene) {
+    let watches = &scene.stores.watches;
+    let account = scene.account().await;
+    // The same mailbox once more: one login to its server.
+    let twin = scene.account().await;
+    let watcher = WatcherId::random();
+    watches.join(AllTenants, watcher, 100).await.unwrap();
+    let job = |number: u64| Opener::Job(JobId::derived(0, &[&number.to_string()]), Duration::from_mins(1));
+    assert!(watches.open(&account, Opener::Watcher(watcher), 3).await.unwrap());
+    // All want one at the same moment.
+    let wanted: Vec<u64> = (0..8).collect();
+    let opened = wanted.iter().map(|number| {
+        let account = if number % 2 == 0 { &account } else { &twin };
+        async move { watches.open(account, job(*number), 3).await.unwrap() }
+    });
+    let opened = futures::future::join_all(opened).await;
+    let open: Vec<u64> = wanted.into_iter().filter(|number| opened[usize::try_from(*number).unwrap()]).collect();
+    assert_eq!(open.len(), 2, "{opened:?}");
+    let holder = |number: u64| if number % 2 == 0 { &account } else { &twin };
+    assert!(watches.open(holder(open[0]), job(open[0]), 3).await.unwrap(), "it is the same connection");
+    assert!(!watches.open(&account, job(99), 3).await.unwrap());
+    watches.closed(holder(open[0]), job(open[0])).await.unwrap();
+    assert!(watches.open(&account, job(99), 3).await.unwrap());
+    // Whoever was killed is counted until its time is over, and a watcher until it is buried.
+    scene.clock.advance(Duration::from_secs(61));
+    assert!(watches.open(&account, job(100), 2).await.unwrap());
+    assert!(!watches.open(&account, job(101), 2).await.unwrap());
+    watches.leave(AllTenants, watcher).await.unwrap();
+    assert!(watches.open(&account, job(101), 2).await.unwrap());
+    assert!(!watches.open(&account, Opener::Watcher(WatcherId::random()), 1).await.unwrap(), "the last is for reading");
 }

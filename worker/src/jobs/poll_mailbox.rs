@@ -6,18 +6,27 @@ mod message;
 mod snapshot;
 mod start;
 
-pub(crate) use self::folder::FOLDER;
-use postrider_queue::{Done, Outcome, Stop};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use postrider_queue::{Done, Job as _, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::jobs::PollMailbox;
-use postrider_shared::watches::Way;
+use postrider_shared::watches::{Opener, Way};
 use serde_json::json;
 
 use crate::access::{self, TokenError};
 use crate::context::{Context, Services};
 use crate::providers::imap::{ImapError, Login};
 use crate::registry::Handler;
+
+pub(crate) use self::folder::FOLDER;
+
+/// What a job's connection may outlast the job by.
+const LEFT_OPEN: Duration = Duration::from_secs(30);
+/// How soon a mailbox is asked again that has all its connections open: they are read from for seconds.
+const FULL: TimeDelta = TimeDelta::seconds(5);
 
 impl Handler for PollMailbox {
     async fn run(self, ctx: &Context) -> Outcome {
@@ -35,51 +44,73 @@ impl Handler for PollMailbox {
                 json!({ "skipped": "the mailbox is left alone for a while", "until": until, "error": error }),
             ));
         }
-        let mut login = match ctx.login(&account).await {
-            Ok(login) => login,
+        let opener = Opener::Job(ctx.job.id, Self::TIMEOUT + LEFT_OPEN);
+        if !ctx.watches.open(&account, opener, ctx.mailbox_connections).await? {
+            let why = format!("{} connections to the mailbox are open", ctx.mailbox_connections);
+            return Err(Stop::snooze(ctx.clock.now() + FULL, why));
+        }
+        let outcome = connect(planned, ctx, &account).await;
+        if let Err(error) = ctx.watches.closed(&account, opener).await {
+            tracing::warn!(%error, account.id = %account.id, "a connection is counted until its time is over");
+        }
+        outcome
+    }
+}
+
+/// Logs in and reads.
+async fn connect(planned: bool, ctx: &Context, account: &Account) -> Outcome {
+    let mut login = match ctx.login(account).await {
+        Ok(login) => login,
+        Err(TokenError::NeedsConsent { reason, .. }) => return Ok(Done::with(json!({ "paused": reason }))),
+        Err(error) => return Err(error.into()),
+    };
+    let mut read = folder::read(ctx, account, &server(ctx, account, &login)).await;
+    if let Err(Trouble::Imap(ImapError::LoginRefused { certain: true, .. })) = &read {
+        match ctx.login_again(account, &login).await {
+            Ok(Some(newer)) => {
+                login = newer;
+                read = folder::read(ctx, account, &server(ctx, account, &login)).await;
+            }
+            Ok(None) => {}
             Err(TokenError::NeedsConsent { reason, .. }) => return Ok(Done::with(json!({ "paused": reason }))),
             Err(error) => return Err(error.into()),
-        };
-        let mut read = folder::read(ctx, &account, &server(ctx, &account, &login)).await;
-        if let Err(Trouble::Imap(ImapError::LoginRefused { certain: true, .. })) = &read {
-            match ctx.login_again(&account, &login).await {
-                Ok(Some(newer)) => {
-                    login = newer;
-                    read = folder::read(ctx, &account, &server(ctx, &account, &login)).await;
-                }
-                Ok(None) => {}
-                Err(TokenError::NeedsConsent { reason, .. }) => return Ok(Done::with(json!({ "paused": reason }))),
-                Err(error) => return Err(error.into()),
+        }
+    }
+    match read {
+        Ok(read) => {
+            ctx.watches.recovered(account, Way::Poll).await?;
+            if read.more {
+                Err(Stop::snooze(ctx.clock.now(), "more mail waits in the folder"))
+            } else {
+                Ok(Done::with(read))
             }
         }
-        match read {
-            Ok(read) => {
-                ctx.watches.recovered(&account, Way::Poll).await?;
-                if read.more {
-                    Err(Stop::snooze(ctx.clock.now(), "more mail waits in the folder"))
-                } else {
-                    Ok(Done::with(read))
-                }
+        Err(Trouble::Stop(stop)) => Err(stop),
+        // It is no failure to be asked for patience, by a number of connections that others may have used up.
+        Err(Trouble::Imap(error @ ImapError::Busy { .. })) => {
+            let until = ctx.watches.failed(account, Way::Poll, &error.to_string()).await?;
+            if planned {
+                return Ok(Done::with(json!({ "waits": error.to_string(), "left_alone_until": until })));
             }
-            Err(Trouble::Stop(stop)) => Err(stop),
-            // One refusal may be a server's bad moment; a named reason, or one that stays, is not.
-            Err(Trouble::Imap(error @ ImapError::LoginRefused { certain, .. })) if certain || is_last(ctx) => {
-                ctx.login_useless(&account, &login, &error.to_string()).await?;
-                Ok(Done::with(json!({ "paused": error.to_string() })))
-            }
-            // A certificate may be renewed a minute later; one that stays wrong needs a person.
-            Err(Trouble::Imap(error @ ImapError::Insecure { .. })) if is_last(ctx) => {
-                ctx.pause_account(&account, &error.to_string()).await?;
-                Ok(Done::with(json!({ "paused": error.to_string() })))
-            }
-            // The next planned run is the next attempt; a letter about each of them would help nobody.
-            Err(Trouble::Imap(error)) if planned && is_last(ctx) && !matches!(error, ImapError::Unsendable) => {
-                let until = ctx.watches.failed(&account, Way::Poll, &error.to_string()).await?;
-                tracing::warn!(account.id = %account.id, %error, %until, "the mailbox is left alone for a while");
-                Ok(Done::with(json!({ "failed": error.to_string(), "left_alone_until": until })))
-            }
-            Err(Trouble::Imap(error)) => Err(error.into()),
+            Err(Stop::snooze(until, error))
         }
+        // One refusal may be a server's bad moment; a named reason, or one that stays, is not.
+        Err(Trouble::Imap(error @ ImapError::LoginRefused { certain, .. })) if certain || is_last(ctx) => {
+            ctx.login_useless(account, &login, &error.to_string()).await?;
+            Ok(Done::with(json!({ "paused": error.to_string() })))
+        }
+        // A certificate may be renewed a minute later; one that stays wrong needs a person.
+        Err(Trouble::Imap(error @ ImapError::Insecure { .. })) if is_last(ctx) => {
+            ctx.pause_account(account, &error.to_string()).await?;
+            Ok(Done::with(json!({ "paused": error.to_string() })))
+        }
+        // The next planned run is the next attempt; a letter about each of them would help nobody.
+        Err(Trouble::Imap(error)) if planned && is_last(ctx) && !matches!(error, ImapError::Unsendable) => {
+            let until = ctx.watches.failed(account, Way::Poll, &error.to_string()).await?;
+            tracing::warn!(account.id = %account.id, %error, %until, "the mailbox is left alone for a while");
+            Ok(Done::with(json!({ "failed": error.to_string(), "left_alone_until": until })))
+        }
+        Err(Trouble::Imap(error)) => Err(error.into()),
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_imap::imap_proto::{MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
 use secrecy::ExposeSecret;
 
+use self::error::is_busy;
 pub use self::error::{ImapError, Stage};
 pub use self::idle::Idling;
 pub use self::listing::{Listed, Since};
@@ -164,7 +165,11 @@ async fn greeting(client: &mut async_imap::Client<Stream>) -> Result<(), ImapErr
     let stage = Stage::Greeting;
     let response = client.read_response().await.map_err(|error| ImapError::io(stage, &error))?;
     match response.as_ref().map(|response| response.parsed()) {
-        None | Some(Response::Data { status: Status::Bye, .. }) => Err(ImapError::Closed { stage }),
+        Some(Response::Data { status: Status::Bye, outcome }) => {
+            let said = outcome.information.as_deref().unwrap_or_default();
+            Err(if is_busy(said) { ImapError::busy(stage, said) } else { ImapError::Closed { stage } })
+        }
+        None => Err(ImapError::Closed { stage }),
         Some(Response::Data { status: Status::Ok | Status::PreAuth, .. }) => Ok(()),
         Some(_) => Err(ImapError::Protocol { stage, detail: "the greeting is not IMAP".into() }),
     }

@@ -15,6 +15,7 @@ impl From<ImapError> for Stop {
             | ImapError::Insecure { .. }
             | ImapError::Timeout { .. }
             | ImapError::Closed { .. }
+            | ImapError::Busy { .. }
             | ImapError::LoginRefused { .. }
             | ImapError::Refused { .. }
             | ImapError::Protocol { .. }

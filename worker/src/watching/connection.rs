@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use postrider_queue::{Enqueued, JobState, NewJob, Promoted, QueueError};
 use postrider_shared::accounts::Account;
+use postrider_shared::ids::WatcherId;
 use postrider_shared::jobs::PollMailbox;
-use postrider_shared::watches::Way;
+use postrider_shared::watches::{Opener, Way};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::access::TokenError;
@@ -32,12 +33,13 @@ pub(super) enum Ended {
 pub(super) struct Connection {
     services: Arc<Services>,
     account: Account,
+    watcher: WatcherId,
     renewal: Duration,
 }
 
 impl Connection {
-    pub(super) fn new(services: &Arc<Services>, account: Account, renewal: Duration) -> Self {
-        Self { services: Arc::clone(services), account, renewal }
+    pub(super) fn new(services: &Arc<Services>, account: Account, watcher: WatcherId, renewal: Duration) -> Self {
+        Self { services: Arc::clone(services), account, watcher, renewal }
     }
 
     /// Stays until it ends by itself.
@@ -63,6 +65,14 @@ impl Connection {
     async fn open(&self) -> Result<Session, Ended> {
         let (services, account) = (&self.services, &self.account);
         let without = |error: TokenError| Ended::Failed { error: error.to_string(), long: false };
+        let most = services.mailbox_connections;
+        match services.watches.open(account, Opener::Watcher(self.watcher), most).await {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(Ended::Failed { error: format!("{most} connections are all it may have"), long: false });
+            }
+            Err(error) => return Err(Ended::Failed { error: error.to_string(), long: false }),
+        }
         let login = services.login(account).await.map_err(without)?;
         let error = match Session::open(&server(services, account, &login)).await {
             Ok(session) => return Ok(session),

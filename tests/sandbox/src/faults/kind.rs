@@ -50,7 +50,7 @@ pub enum FaultKind {
     NotInSchema,
     /// An item with words and a product that the mail and the request do not have.
     Invented,
-    /// 429 `rate_limit_exceeded` with Retry-After.
+    /// 429 `rate_limit_exceeded` with Retry-After; of IMAP, `NO [LIMIT]` to a login.
     RateLimit,
     /// 429 `insufficient_quota`.
     InsufficientQuota,
@@ -151,7 +151,12 @@ impl FaultKind {
             | Self::Invented
             | Self::InsufficientQuota
             | Self::NumericCode => target == Target::Llm,
-            Self::RateLimit | Self::ServerError | Self::NotJson => matches!(target, Target::Llm | Target::Gmail),
+            Self::RateLimit => match target {
+                Target::Llm | Target::Gmail => true,
+                Target::Imap => stage == Stage::Auth,
+                Target::Smtp => false,
+            },
+            Self::ServerError | Self::NotJson => matches!(target, Target::Llm | Target::Gmail),
         };
         stage_exists && kind_exists
     }

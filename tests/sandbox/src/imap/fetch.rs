@@ -21,6 +21,7 @@ enum Item {
     InternalDate,
     Size,
     Envelope,
+    GmailId,
     /// BODY or BODYSTRUCTURE.
     Structure(&'static str),
     Body {
@@ -43,6 +44,9 @@ impl Session {
         else {
             return Ok("BAD FETCH set items".into());
         };
+        if items.contains(&Item::GmailId) && !self.is_gmail() {
+            return Ok("BAD this is not Gmail".into());
+        }
         if by_uid && !items.contains(&Item::Uid) {
             items.insert(0, Item::Uid);
         }
@@ -102,6 +106,7 @@ impl Item {
             Self::Uid => format!("UID {}", message.uid).into_bytes(),
             Self::InternalDate => format!("INTERNALDATE {}", date_time(message.received_at)).into_bytes(),
             Self::Size => format!("RFC822.SIZE {}", message.raw.len()).into_bytes(),
+            Self::GmailId => format!("X-GM-MSGID {}", message.gmail_id()).into_bytes(),
             Self::Envelope => [b"ENVELOPE ".to_vec(), envelope(&message.raw)].concat(),
             Self::Structure(name) => [name.as_bytes().to_vec(), b" ".to_vec(), structure(&message.raw)].concat(),
             Self::Body { label, section, partial, .. } => {
@@ -133,6 +138,7 @@ fn items(asked: Option<&Value>) -> Option<Vec<Item>> {
             "FLAGS" => items.push(Item::Flags),
             "UID" => items.push(Item::Uid),
             "INTERNALDATE" => items.push(Item::InternalDate),
+            "X-GM-MSGID" => items.push(Item::GmailId),
             "RFC822.SIZE" => items.push(Item::Size),
             "ENVELOPE" => items.push(Item::Envelope),
             "BODY" => items.push(Item::Structure("BODY")),

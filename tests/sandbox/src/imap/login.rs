@@ -4,7 +4,7 @@ use std::io;
 
 use super::session::{Answer, Session};
 use super::value::Value;
-use crate::faults::Stage;
+use crate::faults::{FaultKind, Stage};
 use crate::google::xoauth2;
 use crate::smtp::plain_credentials;
 
@@ -47,7 +47,11 @@ impl Session {
     }
 
     async fn check(&mut self, login: &str, password: &str) -> io::Result<Answer> {
-        let refused = self.fault(Stage::Auth, &[login]).await?.is_some();
+        let fault = self.fault(Stage::Auth, &[login]).await?;
+        if fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::RateLimit) {
+            return Ok("NO [LIMIT] Too many simultaneous connections.".into());
+        }
+        let refused = fault.is_some();
         match self.office.mailboxes.login(login, password).filter(|_| !refused) {
             Some(address) => {
                 self.login = Some(address);

@@ -148,9 +148,15 @@ impl Session {
         Ok(answer)
     }
 
+    /// Mailboxes of Gmail have ids of their own for their mails.
+    pub(super) fn is_gmail(&self) -> bool {
+        self.login.as_deref().is_some_and(|address| address.ends_with("@gmail.com"))
+    }
+
     pub(super) fn capabilities(&self) -> String {
         let starttls = if self.tls.is_some() && !self.wire.is_encrypted() { " STARTTLS" } else { "" };
-        format!("{CAPABILITIES}{starttls}")
+        let gmail = if self.is_gmail() { " X-GM-EXT-1" } else { "" };
+        format!("{CAPABILITIES}{starttls}{gmail}")
     }
 
     /// Brings the client's picture of the open folder up to date: EXPUNGE and EXISTS lines.

@@ -1,5 +1,7 @@
 //! One folder of a mailbox.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -15,6 +17,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// What Gmail calls a mail, whatever its number.
+    pub fn gmail_id(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        (self.received_at, &self.raw).hash(&mut hash);
+        hash.finish() >> 1
+    }
+
     pub fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|set| set.eq_ignore_ascii_case(flag))
     }

@@ -48,6 +48,10 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
     if !start.is_first {
         snapshot::pass_over(ctx, account, &mut session, &plan.passed_over).await?;
     }
+    let uids: Vec<u32> = plan.unread.iter().map(|(message, _)| message.uid).collect();
+    let ids = session.gmail_ids(&uids).await?;
+    let named: Vec<String> = ids.values().cloned().collect();
+    let recorded = ctx.mail.known_to_provider(account.tenant_id, account.id, &named).await?;
     let mut last = plan.passed;
     let mut found_old = Vec::new();
     for (message, doubt) in &plan.unread {
@@ -56,7 +60,20 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
             read.more = true;
             break;
         }
-        let place = Place { account, folder: FOLDER, validity: start.validity, listed: *message, doubt: *doubt };
+        let provider_id = ids.get(&message.uid);
+        if provider_id.is_some_and(|id| recorded.contains(id)) {
+            read.known += 1;
+            last = last.max(message.uid);
+            continue;
+        }
+        let place = Place {
+            account,
+            folder: FOLDER,
+            validity: start.validity,
+            listed: *message,
+            provider_id: provider_id.cloned(),
+            doubt: *doubt,
+        };
         match message::take(ctx, &mut session, &place).await {
             Ok(taken) => {
                 read.count(taken);
@@ -116,6 +133,7 @@ fn blamed(ctx: &Context, error: &ImapError) -> Option<String> {
         | ImapError::Insecure { .. }
         | ImapError::Timeout { .. }
         | ImapError::Closed { .. }
+        | ImapError::Busy { .. }
         | ImapError::LoginRefused { .. }
         | ImapError::Unsendable => None,
     }

@@ -26,6 +26,8 @@ pub(super) struct Place<'a> {
     pub(super) folder: &'static str,
     pub(super) validity: u32,
     pub(super) listed: Listed,
+    /// What its provider calls it, where it has such ids.
+    pub(super) provider_id: Option<String>,
     /// The server numbered its messages anew, and this was there already: it may be an old one that comes as new.
     pub(super) doubt: Option<Doubt>,
 }
@@ -123,6 +125,7 @@ async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<St
         uid: place.listed.uid,
         dedupe_key: key,
         rfc_message_id: mail.message_id,
+        provider_id: place.provider_id.clone(),
         in_reply_to: mail.in_reply_to,
         references: mail.references,
         from_address: mail.from_address.unwrap_or_default(),

@@ -46,6 +46,9 @@ pub enum ImapError {
     Timeout { stage: Stage, limit: Duration },
     #[error("the IMAP server closed the connection during {stage}")]
     Closed { stage: Stage },
+    /// It has enough to do, or enough connections: it wants to be asked later.
+    #[error("the IMAP server asks for patience during {stage}: {detail}")]
+    Busy { stage: Stage, detail: String },
     /// `certain`: the server said that the credentials are wrong, not only that it refuses at the moment.
     #[error("the IMAP server refused the login: {detail}")]
     LoginRefused { certain: bool, detail: String },
@@ -69,6 +72,7 @@ impl ImapError {
             Error::Io(error) => Self::io(stage, &error),
             Error::ConnectionLost => Self::Closed { stage },
             Error::Validate(_) => Self::Unsendable,
+            Error::No(detail) | Error::Bad(detail) if is_busy(&detail) => Self::Busy { stage, detail: short(&detail) },
             Error::No(detail) if stage == Stage::Login => login_refused(&detail),
             Error::No(detail) | Error::Bad(detail) if stage == Stage::Tls => {
                 Self::Insecure { detail: format!("it refuses STARTTLS: {}", short(&detail)) }
@@ -90,19 +94,40 @@ impl ImapError {
         }
     }
 
+    pub(super) fn busy(stage: Stage, said: &str) -> Self {
+        Self::Busy { stage, detail: short(said) }
+    }
+
     fn unreadable(stage: Stage) -> Self {
         Self::Protocol { stage, detail: "its answer is not IMAP".into() }
     }
 }
 
-/// RFC 5530 codes tell wrong credentials from a server that refuses for now. Without a code it stays open.
+/// Codes of RFC 5530 by which a server says that it refuses for now, and the words of those that give no code.
+const BUSY: &[&str] = &[
+    "[UNAVAILABLE]",
+    "[INUSE]",
+    "[LIMIT]",
+    "[SERVERBUG]",
+    "[THROTTLED]",
+    "TOO MANY SIMULTANEOUS",
+    "TOO MANY CONNECTIONS",
+    "MAXIMUM NUMBER OF CONNECTIONS",
+    "TRY AGAIN LATER",
+];
+
+/// Whether a status line says that the server is to be asked later.
+pub(super) fn is_busy(line: &str) -> bool {
+    let upper = line.to_ascii_uppercase();
+    BUSY.iter().any(|words| upper.contains(words))
+}
+
+/// RFC 5530 codes name wrong credentials. Without a code it stays open.
 fn login_refused(detail: &str) -> ImapError {
     let upper = detail.to_ascii_uppercase();
-    let temporary = ["UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"].iter().any(|code| upper.contains(code));
-    let certain = !temporary
-        && ["AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "INVALID CREDENTIALS"]
-            .iter()
-            .any(|code| upper.contains(code));
+    let certain = ["AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "INVALID CREDENTIALS"]
+        .iter()
+        .any(|code| upper.contains(code));
     ImapError::LoginRefused { certain, detail: short(detail) }
 }
 
@@ -112,7 +137,7 @@ fn short(detail: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ImapError, login_refused};
+    use super::{ImapError, Stage, is_busy, login_refused};
 
     #[test]
     fn only_a_named_reason_makes_a_refused_login_certain() {
@@ -121,8 +146,22 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(certain("code: None, info: Some(\"[AUTHENTICATIONFAILED] Invalid credentials (Failure)\")"));
-        assert!(!certain("code: None, info: Some(\"[UNAVAILABLE] Temporary System Error\")"));
         assert!(!certain("code: None, info: Some(\"Login failed\")"));
-        assert!(!certain("code: None, info: Some(\"[LIMIT] Too many simultaneous connections\")"));
+    }
+
+    #[test]
+    fn a_server_that_has_enough_is_asked_later() {
+        for line in [
+            "code: None, info: Some(\"[UNAVAILABLE] Maximum number of connections from user+IP exceeded\")",
+            "code: Some(Alert), info: Some(\"Too many simultaneous connections. (Failure)\")",
+            "code: None, info: Some(\"[LIMIT] wait\")",
+            "code: None, info: Some(\"[INUSE] the mailbox is locked\")",
+        ] {
+            for stage in [Stage::Login, Stage::Select] {
+                let error = ImapError::of(stage, async_imap::error::Error::No(line.to_owned()));
+                assert!(matches!(error, ImapError::Busy { .. }), "{error:?}");
+            }
+        }
+        assert!(!is_busy("code: None, info: Some(\"[AUTHENTICATIONFAILED] Invalid credentials (Failure)\")"));
     }
 }

@@ -18,11 +18,16 @@ pub struct Idling {
 impl Session {
     /// Whether the server offers IDLE, now that we are logged in.
     pub async fn can_idle(&mut self) -> Result<bool, ImapError> {
+        self.offers(Stage::Idle, "IDLE").await
+    }
+
+    /// Whether the server has this capability, now that we are logged in.
+    pub(super) async fn offers(&mut self, stage: Stage, wanted: &str) -> Result<bool, ImapError> {
         let mut offered = false;
-        self.command(Stage::Idle, "CAPABILITY", self.limits.command, SMALL_ANSWER, |response| {
+        self.command(stage, "CAPABILITY", self.limits.command, SMALL_ANSWER, |response| {
             if let Response::Capabilities(capabilities) = response {
                 offered |= capabilities.iter().any(
-                    |capability| matches!(capability, Capability::Atom(name) if name.eq_ignore_ascii_case("IDLE")),
+                    |capability| matches!(capability, Capability::Atom(name) if name.eq_ignore_ascii_case(wanted)),
                 );
             }
         })

@@ -161,6 +161,31 @@ impl Session {
         Ok(found)
     }
 
+    /// What Gmail calls these messages; nothing elsewhere.
+    pub async fn gmail_ids(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, String>, ImapError> {
+        let mut found = BTreeMap::new();
+        if uids.is_empty() || !self.offers(Stage::List, "X-GM-EXT-1").await? {
+            return Ok(found);
+        }
+        for chunk in uids.chunks(UIDS_PER_FETCH) {
+            let set: Vec<String> = chunk.iter().map(u32::to_string).collect();
+            let command = format!("UID FETCH {} (UID X-GM-MSGID)", set.join(","));
+            self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
+                if let Response::Fetch(_, attributes) = response
+                    && let Some(uid) = uid_of(attributes)
+                    && let Some(id) = attributes.iter().find_map(|attribute| match attribute {
+                        AttributeValue::GmailMsgId(id) => Some(*id),
+                        _ => None,
+                    })
+                {
+                    found.insert(uid, format!("gmail:{id}"));
+                }
+            })
+            .await?;
+        }
+        Ok(found)
+    }
+
     /// The messages with these numbers (not UIDs; the oldest has 1) and their prints, in any order.
     pub async fn printed(&mut self, first: u32, last: u32) -> Result<Vec<(Listed, Option<Print>)>, ImapError> {
         let mut found = Vec::new();
