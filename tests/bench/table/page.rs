@@ -85,8 +85,8 @@ impl Page<'_> {
             format!("{}; commit {}; Redis {}", machine.date, machine.commit, machine.redis),
             format!("{} cores of {}; Linux {}; load before the start {}", machine.cores, machine.cpu, machine.kernel, machine.load),
             format!("peers: {}", machine.peers),
-            "Redis with deploy/redis.conf but maxmemory 4gb, a fresh one for every measurement; payload 200 bytes of JSON; a status record is \
-             kept of every job; the clock stops at the acknowledgement"
+            "Redis with deploy/redis.conf but maxmemory 4gb, a fresh one for every measurement, whose log is written anew before a drain of \
+             bulk; payload 200 bytes of JSON; a status record is kept of every job; the clock stops at the acknowledgement"
                 .to_owned(),
             format!(
                 "jobs: {} one by one, {} concurrently, {} in bulk and drained (peers {}), {} waiting, {} lanes, {} at 20 ms",
