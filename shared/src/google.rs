@@ -8,7 +8,7 @@ mod renewal;
 mod secrets;
 
 pub use consent::{ConsentState, Model as Consent};
-pub use consents::{Asked, ConsentError, Consents, OwnersAnswer};
+pub use consents::{Asked, ConsentError, Consents, OwnersAnswer, proven};
 pub use grant::Model as Grant;
 pub use grants::Grants;
 pub use renewal::{Granted, Renewal, Renewed};

@@ -53,6 +53,11 @@ const RULES: &[Rule] = &[
         because: "the demonstration knows the product only as its clients do, over HTTP",
     },
     Rule {
+        name: "postrider-fuzz",
+        may_use: &[SHARED, DOCUMENTS, "postrider-worker"],
+        because: "it feeds the parsers themselves, millions of times; a process around them would be in the way",
+    },
+    Rule {
         name: TESTS,
         may_use: &[QUEUE, SHARED, MIGRATION, SANDBOX],
         because: "the tests use the processes as their users do, as programs",

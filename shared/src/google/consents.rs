@@ -55,6 +55,16 @@ pub enum ConsentError {
     Store(#[from] StoreError),
 }
 
+/// The consent that a state belongs to, if the state is ours. Whether it is still open, the table says.
+pub fn proven(keys: &KeyRing, state: &str) -> Result<ConsentId, ConsentError> {
+    let (id, sealed) = parse(state).ok_or(ConsentError::Forged)?;
+    match keys.open(place("state", &id.to_string()), &sealed) {
+        Ok(_) => Ok(id),
+        Err(SealError::NoKeys) => Err(StoreError::Seal(SealError::NoKeys).into()),
+        Err(SealError::Malformed | SealError::UnknownKey(_) | SealError::Refused) => Err(ConsentError::Forged),
+    }
+}
+
 /// The table of consents.
 #[derive(Clone)]
 pub struct Consents {
@@ -100,14 +110,7 @@ impl Consents {
         state: &str,
         answer: OwnersAnswer,
     ) -> Result<(Consent, Option<OutboxId>), ConsentError> {
-        let (id, sealed) = parse(state).ok_or(ConsentError::Forged)?;
-        match self.keys()?.open(place("state", &id.to_string()), &sealed) {
-            Ok(_) => {}
-            Err(SealError::NoKeys) => return Err(StoreError::Seal(SealError::NoKeys).into()),
-            Err(SealError::Malformed | SealError::UnknownKey(_) | SealError::Refused) => {
-                return Err(ConsentError::Forged);
-            }
-        }
+        let id = proven(self.keys()?, state)?;
         let now = self.clock.now();
         let changes = match &answer {
             OwnersAnswer::Code(code) => ActiveModel {

@@ -39,7 +39,8 @@ pub fn read(content: &[u8], name: &str) -> Result<Document, ReadError> {
     catch_unwind(AssertUnwindSafe(|| read_as(kind::of(content, name)?, content))).unwrap_or(Err(ReadError::Crashed))
 }
 
-fn read_as(kind: Kind, content: &[u8]) -> Result<Document, ReadError> {
+/// Reads a file as one of this kind, whatever it looks like. Unlike [`read`] it lets a parser's panic through.
+pub fn read_as(kind: Kind, content: &[u8]) -> Result<Document, ReadError> {
     match kind {
         Kind::Csv => delimited::read(content),
         Kind::Text => Ok(delimited::plain(content)),

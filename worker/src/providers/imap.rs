@@ -54,10 +54,27 @@ pub struct Session {
 impl Session {
     /// Connects and logs in.
     pub async fn open(login: &Login) -> Result<Self, ImapError> {
+        let opened = async {
+            let socket = dial(&login.endpoint).await.map_err(|error| ImapError::io(Stage::Connect, &error))?;
+            Ok::<Box<dyn Duplex>, _>(Box::new(socket))
+        };
+        Self::begin(login, opened).await
+    }
+
+    /// Logs in on a connection that stands already.
+    pub async fn over(stream: Box<dyn Duplex>, login: &Login) -> Result<Self, ImapError> {
+        Self::begin(login, std::future::ready(Ok(stream))).await
+    }
+
+    async fn begin(
+        login: &Login,
+        opened: impl Future<Output = Result<Box<dyn Duplex>, ImapError>>,
+    ) -> Result<Self, ImapError> {
         let budget = Budget::default();
         budget.allow(SMALL_ANSWER);
         let limits = login.dialer.limits;
-        let client = within(Stage::Connect, limits.connect, connect(login, &budget)).await?;
+        let client = async { greeted(login, opened.await?, &budget).await };
+        let client = within(Stage::Connect, limits.connect, client).await?;
         let inner = within(Stage::Login, limits.command, log_in(client, login)).await?;
         Ok(Self { inner, budget, limits })
     }
@@ -134,10 +151,12 @@ async fn log_in(client: async_imap::Client<Stream>, login: &Login) -> Result<asy
     attempt.map_err(|(error, _client)| ImapError::of(Stage::Login, error))
 }
 
-async fn connect(login: &Login, budget: &Budget) -> Result<async_imap::Client<Stream>, ImapError> {
+async fn greeted(
+    login: &Login,
+    mut stream: Box<dyn Duplex>,
+    budget: &Budget,
+) -> Result<async_imap::Client<Stream>, ImapError> {
     let endpoint = &login.endpoint;
-    let socket = dial(endpoint).await.map_err(|error| ImapError::io(Stage::Connect, &error))?;
-    let mut stream: Box<dyn Duplex> = Box::new(socket);
     if endpoint.security == Security::Tls {
         stream = tls(login, stream).await?;
     }

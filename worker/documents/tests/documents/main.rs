@@ -4,4 +4,3 @@
 
 mod archives;
 mod hostile;
-mod mutated;

@@ -1,0 +1,8 @@
+//! From bytes to the parser, one function each.
+
+pub(crate) mod documents;
+pub(crate) mod links;
+pub(crate) mod mail;
+pub(crate) mod mailbox;
+pub(crate) mod model;
+pub(crate) mod pricing;
