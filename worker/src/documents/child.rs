@@ -27,37 +27,53 @@ const SIGXCPU: i32 = 24;
 
 /// Errors are the system's: no process, no socket.
 pub(super) fn read(name: &str, content: &[u8], cut: &AtomicBool) -> io::Result<Result<Document, ReadError>> {
+    let mut reader = Command::new(program()?);
+    reader.arg0("postrider-worker").arg(ARGUMENT).arg(std::process::id().to_string());
+    ask(reader, WALL_LIMIT, name, content, cut)
+}
+
+/// One question to a reader, which ends with the answer or is ended.
+fn ask(
+    reader: Command,
+    wall_limit: Duration,
+    name: &str,
+    content: &[u8],
+    cut: &AtomicBool,
+) -> io::Result<Result<Document, ReadError>> {
     let (ours, theirs) = UnixStream::pair()?;
-    let mut child = Killed(start(theirs)?);
+    let mut child = Killed(start(reader, theirs)?);
     ours.set_read_timeout(Some(LOOK_EVERY))?;
     ours.set_write_timeout(Some(LOOK_EVERY))?;
-    let mut talk = Talk { socket: ours, until: Instant::now() + WALL_LIMIT, cut };
+    let mut talk = Talk { socket: ours, until: Instant::now() + wall_limit, cut };
     let answer = talk.ask(name, content);
+    let failure = answer.as_ref().err().map(io::Error::kind);
+    // Any other failure is that it is gone, and its own end says why.
+    if let Some(ErrorKind::TimedOut | ErrorKind::FileTooLarge | ErrorKind::Interrupted) = failure {
+        child.kill()?;
+    }
     let status = child.end()?;
-    Ok(match answer {
-        Err(error) if error.kind() == ErrorKind::TimedOut => Err(ReadError::TooLong),
-        Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-        Ok(answer) if status.success() => serde_json::from_slice(&answer).unwrap_or(Err(ReadError::Crashed)),
-        Ok(_) | Err(_) => Err(why(status)),
+    Ok(match (answer, failure) {
+        (Err(error), Some(ErrorKind::Interrupted)) => return Err(error),
+        (_, Some(ErrorKind::TimedOut)) => Err(ReadError::TooLong),
+        (_, Some(ErrorKind::FileTooLarge)) => Err(ReadError::TooLarge("there is too much in it".to_owned())),
+        (Ok(answer), _) if status.success() => serde_json::from_slice(&answer).unwrap_or(Err(ReadError::Crashed)),
+        (Ok(_) | Err(_), _) => Err(why(status)),
     })
 }
 
 /// Why a child ended that did not answer.
 fn why(status: ExitStatus) -> ReadError {
     match status.signal() {
-        Some(SIGXCPU | SIGKILL) => ReadError::TooLong,
-        // What Rust does when there is no memory.
-        Some(SIGABRT) => ReadError::TooLarge("reading it needs too much memory".to_owned()),
+        Some(SIGXCPU) => ReadError::TooLong,
+        // What Rust does when there is no memory, and what the kernel does when the machine has none left.
+        Some(SIGABRT | SIGKILL) => ReadError::TooLarge("reading it needs too much memory".to_owned()),
         Some(_) | None => ReadError::Crashed,
     }
 }
 
-fn start(socket: UnixStream) -> io::Result<Child> {
+fn start(mut reader: Command, socket: UnixStream) -> io::Result<Child> {
     let answers = socket.try_clone()?;
-    Command::new(program()?)
-        .arg0("postrider-worker")
-        .arg(ARGUMENT)
-        .arg(std::process::id().to_string())
+    reader
         .env_clear()
         .current_dir("/")
         .stdin(OwnedFd::from(socket))
@@ -107,7 +123,7 @@ impl Talk<'_> {
                 Err(error) => self.go_on(error)?,
             }
             if answer.len() > ANSWER_BYTES {
-                return Err(io::Error::other("the answer is too long"));
+                return Err(ErrorKind::FileTooLarge.into());
             }
         }
     }
@@ -143,11 +159,79 @@ impl Killed {
         self.0.kill()?;
         self.0.wait()
     }
+
+    /// Whatever it is at.
+    fn kill(&mut self) -> io::Result<()> {
+        self.0.kill()
+    }
 }
 
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
+
+    use postrider_documents::{Document, ReadError};
+
+    use super::ask;
+
+    /// A reader that a shell stands in for: it has the same pipes, and does what no parser should.
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn asked(script: &str, limit: Duration) -> std::io::Result<Result<Document, ReadError>> {
+        ask(shell(script), limit, "a.csv", &[b'x'; 1_000_000], &AtomicBool::new(false))
+    }
+
+    fn answered(script: &str) -> ReadError {
+        asked(script, Duration::from_secs(30)).unwrap().unwrap_err()
+    }
+
+    #[test]
+    fn whatever_ends_a_reader_is_an_answer() {
+        let memory = ReadError::TooLarge("reading it needs too much memory".to_owned());
+        assert_eq!(answered("kill -SEGV $$"), ReadError::Crashed);
+        assert_eq!(answered("kill -ABRT $$"), memory);
+        assert_eq!(answered("kill -KILL $$"), memory);
+        assert_eq!(answered("kill -XCPU $$"), ReadError::TooLong);
+        assert_eq!(answered("exit 1"), ReadError::Crashed);
+        assert_eq!(answered("cat >/dev/null; echo nonsense"), ReadError::Crashed);
+        assert_eq!(answered("cat >/dev/null"), ReadError::Crashed);
+        assert_eq!(answered("cat >/dev/null; echo '{\"Err\":\"Encrypted\"}'"), ReadError::Encrypted);
+    }
+
+    #[test]
+    fn an_answer_without_end_is_cut() {
+        let too_much = ReadError::TooLarge("there is too much in it".to_owned());
+        assert_eq!(answered("cat >/dev/null; while true; do printf '%1000000s' x; done"), too_much);
+    }
+
+    #[test]
+    fn a_reader_that_says_nothing_is_ended_at_its_deadline() {
+        let limit = Duration::from_millis(300);
+        for script in ["exec sleep 600", "cat >/dev/null; exec sleep 600", "exec >&- <&-; exec sleep 600"] {
+            let begun = Instant::now();
+            let answer = asked(script, limit).unwrap();
+            // One that closed its ends said all it had to say, which is nothing, and is killed a little later.
+            assert!(matches!(answer, Err(ReadError::TooLong | ReadError::TooLarge(_))), "{script}: {answer:?}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{script} took {:?}", begun.elapsed());
+        }
+    }
+
+    #[test]
+    fn a_reader_that_nobody_waits_for_is_ended() {
+        let error = ask(shell("exec sleep 600"), Duration::from_secs(30), "a", b"x", &AtomicBool::new(true));
+        assert_eq!(error.unwrap_err().kind(), std::io::ErrorKind::Interrupted);
     }
 }
