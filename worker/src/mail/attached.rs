@@ -4,8 +4,9 @@
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 use postrider_queue::Stop;
 
-/// Attachments that are taken out of one mail; of further ones only the number is told.
+/// Attachments that are taken out of one mail; of further ones only the number is told, and some names.
 pub const MOST_ATTACHMENTS: usize = 20;
+const FURTHER_NAMES: usize = 10;
 const NAME_CHARS: usize = 120;
 /// A picture that is shown within the text and smaller than this is decoration.
 const DECORATION_BYTES: usize = 50 * 1024;
@@ -17,6 +18,8 @@ pub struct Attached {
     pub files: Vec<File>,
     /// How many more there are.
     pub further: usize,
+    /// What the first ten of these are called.
+    pub further_names: Vec<String>,
 }
 
 /// One of them.
@@ -33,15 +36,19 @@ impl Attached {
         let Some(message) = MessageParser::default().parse(raw) else { return Self::default() };
         let mut attached = Self::default();
         for part in parts(&message) {
-            if attached.files.len() == MOST_ATTACHMENTS {
-                attached.further += 1;
+            if attached.files.iter().any(|known| known.content == part.contents()) {
                 continue;
             }
-            let content = bytes::Bytes::copy_from_slice(part.contents());
-            if attached.files.iter().all(|known| known.content != content) {
-                let name = name(part.attachment_name().unwrap_or_default());
-                let name = if name.is_empty() { format!("attachment-{}", attached.files.len() + 1) } else { name };
-                attached.files.push(File { name, content });
+            let number = attached.files.len() + attached.further + 1;
+            let name = name(part.attachment_name().unwrap_or_default());
+            let name = if name.is_empty() { format!("attachment-{number}") } else { name };
+            if attached.files.len() < MOST_ATTACHMENTS {
+                attached.files.push(File { name, content: bytes::Bytes::copy_from_slice(part.contents()) });
+                continue;
+            }
+            attached.further += 1;
+            if attached.further_names.len() < FURTHER_NAMES {
+                attached.further_names.push(name);
             }
         }
         attached
@@ -134,6 +141,8 @@ mod tests {
         let many: Vec<String> = (0..500).map(|at| file(&format!("{at}.csv"), &format!("{at};1"))).collect();
         let attached = Attached::parse(&mail(&many));
         assert_eq!((attached.files.len(), attached.further), (MOST_ATTACHMENTS, 480));
+        let named: Vec<String> = (20..30).map(|at| format!("{at}.csv")).collect();
+        assert_eq!(attached.further_names, named);
     }
 
     #[test]

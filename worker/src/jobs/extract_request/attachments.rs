@@ -29,8 +29,12 @@ pub(super) struct Files {
     pub(super) known: Vec<Attachment>,
     /// More than are ever looked at.
     pub(super) further: usize,
+    /// What some of these are called.
+    pub(super) further_names: Vec<String>,
     /// Those that the model is shown.
     pub(super) pictures: Vec<Picture>,
+    /// Whether it is shown any.
+    pub(super) sees: bool,
 }
 
 /// A picture with its content.
@@ -65,7 +69,8 @@ pub(super) async fn gather(
     }
     let known = ctx.attachments.of_mail(tenant, mail.id).await?;
     let pictures = if ctx.sees_pictures { pictures(ctx, &known).await? } else { Vec::new() };
-    Ok(Files { known, further: attached.further, pictures })
+    let Attached { further, further_names, .. } = attached;
+    Ok(Files { known, further, further_names, pictures, sees: ctx.sees_pictures })
 }
 
 /// What a model is shown at most; the rest is a person's.
@@ -186,7 +191,9 @@ impl Files {
                 }
                 AttachmentState::Read => {}
                 AttachmentState::Picture if self.pictures.iter().any(|shown| shown.id == file.id) => {}
-                AttachmentState::Picture => problems.push(format!("the picture {name} was not read")),
+                AttachmentState::Picture => {
+                    problems.push(format!("the picture {name} was not read{}", self.unseen(file)))
+                }
                 AttachmentState::Unread | AttachmentState::Refused => {
                     let reason = file.reason.as_deref().unwrap_or("no reason is known");
                     problems.push(format!("the attachment {name} was not read: {reason}"));
@@ -194,8 +201,21 @@ impl Files {
             }
         }
         if self.further > 0 {
-            problems.push(format!("{} more attachments were not looked at", self.further));
+            let names = self.further_names.join(", ");
+            let and = if self.further > self.further_names.len() { ", …" } else { "" };
+            problems.push(format!("{} more attachments were not looked at: {names}{and}", self.further));
         }
         problems
+    }
+
+    /// Why a model that sees was not shown this picture.
+    fn unseen(&self, file: &Attachment) -> String {
+        if !self.sees {
+            String::new()
+        } else if file.size > PICTURE_BYTES {
+            format!(": it has {} MiB, and at most {} are shown to the model", file.size >> 20, PICTURE_BYTES >> 20)
+        } else {
+            format!(": at most {PICTURES} pictures of a mail are shown to the model")
+        }
     }
 }
