@@ -1,5 +1,7 @@
 //! The committed documents of `tests/documents`, and what each must lead to.
 
+pub mod hostile;
+
 use std::path::PathBuf;
 
 use serde::Deserialize;

@@ -21,6 +21,7 @@
 
 pub mod binaries;
 pub mod certificate;
+pub mod clamd;
 pub mod client;
 pub mod corpus;
 pub mod database;
@@ -45,6 +46,7 @@ pub mod settings;
 pub mod wait;
 
 pub use certificate::Authority;
+pub use clamd::Clamd;
 pub use client::{Api, Job, Submitted};
 pub use database::{DatabaseKind, TestDatabase};
 pub use dovecot::Dovecot;
