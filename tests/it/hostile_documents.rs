@@ -54,7 +54,9 @@ async fn wrong(office: &Office, at: usize, case: &Case, quotes: &[Value]) -> Opt
     let told = quote["reason"].as_str().unwrap_or_default();
     let unread = case.state != "unread" || quote["state"] == "needs_review" && told.contains(&case.name);
     let right = file["state"] == case.state && reason.contains(case.reason) && unread;
-    (!right).then(|| format!("{}: {} because {reason:?}; the quote: {} because {told:?}", case.name, file["state"], quote["state"]))
+    (!right).then(|| {
+        format!("{}: {} because {reason:?}; the quote: {} because {told:?}", case.name, file["state"], quote["state"])
+    })
 }
 
 async fn all_as_expected(platform: &Platform, office: &Office, cases: &[Case]) {
@@ -68,7 +70,10 @@ async fn all_as_expected(platform: &Platform, office: &Office, cases: &[Case]) {
 
 /// More XML than memory: strings that are nothing but their places in a list.
 fn strings_without_end() -> Vec<u8> {
-    let strings = format!("<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">{}</sst>", "<si/>".repeat(9_000_000));
+    let strings = format!(
+        "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">{}</sst>",
+        "<si/>".repeat(9_000_000)
+    );
     hostile::with("06-simple.xlsx", "xl/sharedStrings.xml", strings)
 }
 
@@ -78,7 +83,9 @@ fn laughs() -> Vec<u8> {
         let last = level - 1;
         let _ = write!(text, "<!ENTITY a{level} \"&a{last};&a{last};&a{last};&a{last};\">");
     }
-    text.push_str("]><sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>&a30;</t></si></sst>");
+    text.push_str(
+        "]><sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>&a30;</t></si></sst>",
+    );
     hostile::with("06-simple.xlsx", "xl/sharedStrings.xml", text)
 }
 
@@ -240,7 +247,9 @@ fn elsewhere(name: &str, file: &str, url: &str, pipe: &Path) -> Vec<u8> {
     };
     let pipe = format!("file://{}", pipe.display());
     let mut more = String::new();
-    for (at, sort) in ["attachedTemplate", "image", "externalLink", "externalLinkPath", "subDocument"].iter().enumerate() {
+    for (at, sort) in
+        ["attachedTemplate", "image", "externalLink", "externalLinkPath", "subDocument"].iter().enumerate()
+    {
         more.push_str(&reference(at, sort, url));
         more.push_str(&reference(at + 5, sort, &pipe));
     }
@@ -293,7 +302,8 @@ async fn five_hundred_attachments_are_bounded_and_named(database: DatabaseKind) 
     let rest = format!("471 more attachments were not looked at: {}, …", named.join(", "));
     assert!(reason.contains(&rest), "{reason}");
     let listed = office.api.get(&format!("/v1/quotes/{}/attachments", quote["id"].as_str().unwrap())).await.ok();
-    let names: Vec<&str> = listed["items"].as_array().unwrap().iter().filter_map(|file| file["name"].as_str()).collect();
+    let names: Vec<&str> =
+        listed["items"].as_array().unwrap().iter().filter_map(|file| file["name"].as_str()).collect();
     assert_eq!(names.len(), 20, "{names:?}");
     assert_eq!((names[0], names[1]), ("order.csv", "0vsc.txt"));
     assert!(listed["items"].as_array().unwrap().iter().all(|file| file["state"] == "read"), "{listed:#}");

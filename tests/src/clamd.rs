@@ -1,6 +1,7 @@
 //! A private clamd, the malware scanner. Its databases come over the network from elsewhere; here it knows a single signature,
 //! that of EICAR's harmless test file.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -35,7 +36,10 @@ impl Clamd {
         let data = tempfile::Builder::new().prefix("postrider-clamd-").tempdir().expect("make clamd's folder");
         let (port, path) = (Port::reserve(), data.path());
         std::fs::create_dir(path.join("database")).expect("make clamd's folders");
-        let content: String = eicar().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut content = String::new();
+        for byte in eicar() {
+            let _ = write!(content, "{byte:02x}");
+        }
         let signature = format!("Postrider.Eicar:0:0:{content}\n");
         std::fs::write(path.join("database/eicar.ndb"), signature).expect("write clamd's database");
         let configuration = format!(

@@ -17,7 +17,7 @@ use postrider_documents::{Document, ReadError};
 use postrider_queue::Stop;
 use tokio::sync::Semaphore;
 
-pub use self::scanner::{Scanner, Verdict};
+pub use self::scanner::{NoVerdict, Scanner, Verdict};
 pub use self::service::{is_child, serve};
 
 /// Children at a time in this process; each may use [`service::MEMORY`].

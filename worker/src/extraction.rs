@@ -33,6 +33,16 @@ impl Checked {
 
 /// Checks a request's answer. `text` is the mail's subject and text as the model saw them.
 pub fn check(answer: &Answer, text: &str, products: &[Product]) -> Checked {
+    checked(answer, text, products, false)
+}
+
+/// The same where the model was also shown pictures. What it quotes from none of the text may stand in one of these, which we
+/// cannot look up: such a position becomes a line, and a person compares it.
+pub fn check_with_pictures(answer: &Answer, text: &str, products: &[Product]) -> Checked {
+    checked(answer, text, products, true)
+}
+
+fn checked(answer: &Answer, text: &str, products: &[Product], pictures: bool) -> Checked {
     let mut checked = Checked { lines: Vec::new(), problems: doubts(answer) };
     if answer.items.is_empty() {
         checked.problems.push("no product of yours was recognised in the mail".to_owned());
@@ -42,7 +52,15 @@ pub fn check(answer: &Answer, text: &str, products: &[Product]) -> Checked {
         let label = label(at + 1, item);
         match check_item(item, &seen, products) {
             Ok(line) => checked.lines.push(line),
-            Err(problems) => checked.problems.extend(problems.into_iter().map(|problem| format!("{label}: {problem}"))),
+            Err(problems) => match pictures.then(|| check_item(item, &normal(&item.excerpt), products)) {
+                Some(Ok(line)) => {
+                    checked.lines.push(line);
+                    checked.problems.push(format!("{label}: it was read from a picture"));
+                }
+                Some(Err(_)) | None => {
+                    checked.problems.extend(problems.into_iter().map(|problem| format!("{label}: {problem}")));
+                }
+            },
         }
     }
     checked

@@ -19,6 +19,8 @@ impl Job for ExtractRequest {
     const QUEUE: QueueName = Queue::Extraction.name();
     /// Longer than reading the attachments and the longest `LLM_TIMEOUT_SECONDS`, which ends a slow answer in an orderly way.
     const TIMEOUT: Duration = Duration::from_mins(13);
+    /// A malware scanner may be away for hours.
+    const MAX_SNOOZES: u32 = 1_000;
 
     fn unique_key(&self) -> Option<UniqueKey> {
         Some(self.mail_id.to_string().into())

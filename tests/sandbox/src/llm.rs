@@ -19,6 +19,7 @@ use crate::office::Office;
 
 mod completion;
 mod log;
+mod pictures;
 mod request;
 pub mod rules;
 mod trouble;

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use postrider_queue::Stop;
 use postrider_shared::config::ScannerAddress;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -23,6 +22,11 @@ pub enum Verdict {
     Objects(String),
 }
 
+/// It gave no verdict, which a later attempt may get.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the malware scanner fails: {0}")]
+pub struct NoVerdict(String);
+
 /// The scanner of this installation, if it has one.
 #[derive(Debug, Clone, Default)]
 pub struct Scanner(Option<ScannerAddress>);
@@ -32,11 +36,11 @@ impl Scanner {
         Self(address)
     }
 
-    /// The scanner's verdict; [`Verdict::Clean`] where there is none. Fails for what a later attempt may mend.
-    pub async fn scan(&self, content: &[u8]) -> Result<Verdict, Stop> {
+    /// The scanner's verdict; [`Verdict::Clean`] where there is none.
+    pub async fn scan(&self, content: &[u8]) -> Result<Verdict, NoVerdict> {
         let Some(address) = &self.0 else { return Ok(Verdict::Clean) };
+        let failed = |error: &dyn std::fmt::Display| NoVerdict(error.to_string());
         let answer = tokio::time::timeout(PATIENCE, ask(address, content)).await;
-        let failed = |error: &dyn std::fmt::Display| Stop::retry(format_args!("the malware scanner fails: {error}"));
         let answer = answer.map_err(|_| failed(&"it does not answer"))?.map_err(|error| failed(&error))?;
         verdict(&answer).ok_or_else(|| failed(&"it answers something else"))
     }
@@ -141,6 +145,27 @@ mod tests {
         let scanner = Scanner::new(Some(ScannerAddress::Tcp(listener.local_addr().unwrap().to_string())));
         drop(listener);
         assert!(scanner.scan(b"x").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_scanner_that_says_nothing_or_nonsense_gives_no_verdict() {
+        for answer in [None, Some(""), Some("stream: O"), Some("<html>"), Some("stream: OK FOUND OK")] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let scanner = Scanner::new(Some(ScannerAddress::Tcp(listener.local_addr().unwrap().to_string())));
+            let silent = async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                match answer {
+                    Some(answer) => socket.write_all(answer.as_bytes()).await.unwrap(),
+                    // Its minute passes at once.
+                    None => {
+                        tokio::time::pause();
+                        tokio::time::sleep(super::PATIENCE * 2).await;
+                    }
+                }
+            };
+            let (verdict, ()) = tokio::join!(scanner.scan(b"x"), silent);
+            assert!(verdict.is_err(), "{answer:?}: {verdict:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) fn answer(bytes: &[u8]) {
         // Whatever it says: what was not in the mail is no line.
         assert!(checked.lines.is_empty() || answer.items.iter().any(|item| !item.excerpt.trim().is_empty()));
         black_box(checked.reason());
+        let seen = black_box(extraction::check_with_pictures(&answer, MAIL, &PRODUCTS));
+        assert!(seen.lines.len() >= checked.lines.len());
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Served {
     /// The user message.
     pub request: Value,
     pub answer: Option<Answer>,
+    /// Pictures that came with the message.
+    #[serde(default)]
+    pub pictures: usize,
 }
 
 impl Served {
@@ -37,6 +40,7 @@ impl Served {
             outcome,
             request: call.user.clone(),
             answer,
+            pictures: call.pictures,
         }
     }
 }

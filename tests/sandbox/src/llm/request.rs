@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pictures;
+
 /// The user message: the tenant's products, earlier mails of the thread, and the mail to read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QuoteRequest {
@@ -166,6 +168,8 @@ pub(super) struct Call {
     /// The user message as it came.
     pub(super) user: Value,
     pub(super) characters: usize,
+    /// Pictures that came with it.
+    pub(super) pictures: usize,
 }
 
 impl Call {
@@ -179,12 +183,21 @@ impl Call {
         }
         let messages = body["messages"].as_array().ok_or("'messages' is a required property")?;
         let user = messages.iter().rev().find(|message| message["role"] == "user").ok_or("there is no user message")?;
-        let text = content(&user["content"]).ok_or("the user message has no text")?;
+        let message_content = &user["content"];
+        let text = content(message_content).ok_or("the user message has no text")?;
         let user: Value =
             serde_json::from_str(&text).map_err(|error| format!("the user message is no quote request: {error}"))?;
-        let request = QuoteRequest::deserialize(&user)
+        let mut request = QuoteRequest::deserialize(&user)
             .map_err(|error| format!("the user message is no quote request: {error}"))?;
-        Ok(Self { model, request, user, characters: text.len() })
+        let pictures = pictures::of(message_content)?;
+        // To see is to read what stands in it, as if it were another file.
+        request.attachments.extend(pictures.iter().map(|text| Attachment {
+            name: "picture".to_owned(),
+            kind: Some("picture".to_owned()),
+            text: text.map(str::to_owned),
+            not_read: None,
+        }));
+        Ok(Self { model, request, user, characters: text.len(), pictures: pictures.len() })
     }
 }
 

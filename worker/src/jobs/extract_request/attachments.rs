@@ -20,6 +20,8 @@ const READING_TIME: Duration = Duration::from_secs(60);
 /// Pictures of a mail that a model is shown, and bytes of each.
 const PICTURES: usize = 5;
 const PICTURE_BYTES: i64 = 5 * 1024 * 1024;
+/// A scanner that gives no verdict is waited for: this long at a time, and it costs no attempt.
+const SCANNER_AWAY: Duration = Duration::from_secs(15);
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// What a mail carries, dealt with.
@@ -111,7 +113,9 @@ async fn deal_with(
         left_out: Texts::default(),
         created_at: ctx.clock.now(),
     };
-    if let Verdict::Objects(reason) = ctx.scanner.scan(&file.content).await? {
+    let looked = ctx.scanner.scan(&file.content).await;
+    let verdict = looked.map_err(|error| Stop::snooze(ctx.clock.now() + SCANNER_AWAY, error))?;
+    if let Verdict::Objects(reason) = verdict {
         tracing::warn!(attachment.id = %row.id, mail.id = %row.mail_id, reason, "an attachment was refused");
         row.state = AttachmentState::Refused;
         row.reason = Some(reason);

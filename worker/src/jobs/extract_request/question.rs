@@ -115,6 +115,11 @@ impl Material {
         unseen
     }
 
+    /// Whether the model was shown pictures.
+    pub(super) fn saw_pictures(&self) -> bool {
+        !self.files.pictures.is_empty()
+    }
+
     /// What an excerpt may be taken from.
     pub(super) fn shown(&self) -> String {
         format!("{}\n{}\n{}", self.mail.subject, self.text, self.excerpts.join("\n"))

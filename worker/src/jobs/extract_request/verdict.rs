@@ -80,7 +80,8 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
         | llm::Intent::FollowUp
         | llm::Intent::Duplicate => {}
     }
-    let mut checked = extraction::check(answer, &material.shown(), &material.products);
+    let check = if material.saw_pictures() { extraction::check_with_pictures } else { extraction::check };
+    let mut checked = check(answer, &material.shown(), &material.products);
     checked.problems.extend(misplaced(material, answer.intent));
     checked.problems.extend(material.unseen());
     checked.problems.extend(unanswerable(material));
