@@ -133,16 +133,16 @@ fn same_total(quote: &Value, expected: &mails::Expectation) -> bool {
 /// How the request is written.
 fn form(mail: &Mail, message: &Message<'_>) -> &'static str {
     let subject = message.subject().unwrap_or_default().to_lowercase();
-    let has = |wanted: fn(&mail_parser::MessagePart<'_>) -> bool| message.parts.iter().any(wanted);
+    let has_html = message.parts.iter().any(mail_parser::MessagePart::is_text_html);
     if subject.starts_with("fw") || subject.starts_with("wg:") || mail.name.contains("forwarded") {
         "forwarded"
     } else if message.in_reply_to().as_text().is_some() {
         "reply"
     } else if message.attachments().any(|part| !part.is_text() && !part.is_multipart()) {
         "attachment"
-    } else if has(|part| part.is_text_html()) && String::from_utf8_lossy(&mail.raw).contains("<table") {
+    } else if has_html && String::from_utf8_lossy(&mail.raw).contains("<table") {
         "html_table"
-    } else if has(|part| part.is_text_html()) {
+    } else if has_html {
         "html"
     } else {
         "plain"

@@ -99,11 +99,9 @@ impl Signs {
             "return-path" if value.replace(char::is_whitespace, "") == "<>" => {
                 self.made = Some("a bounce (empty Return-Path)");
             }
-            "x-auto-response-suppress" => {
-                // Programs write `All`. The kinds one by one are what Exchange puts into everybody's mail to some domains.
-                if value.split([',', ';', ' ']).any(|word| word == "all") {
-                    self.hint = Some("it asks for no automatic answers (X-Auto-Response-Suppress)");
-                }
+            // Programs write `All`. The kinds one by one are what Exchange puts into everybody's mail to some domains.
+            "x-auto-response-suppress" if value.split([',', ';', ' ']).any(|word| word == "all") => {
+                self.hint = Some("it asks for no automatic answers (X-Auto-Response-Suppress)");
             }
             "list-id" | "list-post" | "mailing-list" | "x-mailing-list" if self.lists.len() < MOST_LISTS => {
                 self.lists.push(value.chars().take(500).collect());
