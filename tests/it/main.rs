@@ -31,6 +31,7 @@ mod configuration;
 mod dead_letters;
 mod decisions;
 mod documents;
+mod duplicates;
 mod extract_request;
 mod gmail_accounts;
 mod gmail_api;

@@ -138,7 +138,7 @@ pub fn occurs(words: &str, text: &str) -> bool {
 }
 
 /// White space and case do not tell words apart; mail programs change both.
-fn normal(text: &str) -> String {
+pub(crate) fn normal(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 

@@ -19,6 +19,8 @@ pub struct About<'a> {
     /// Of the mail answered.
     pub subject: &'a str,
     pub number: &'a str,
+    /// Whether the customer got an earlier one.
+    pub is_revised: bool,
     pub valid_until: NaiveDate,
     pub sender: &'a str,
     /// The page where the customer decides.
@@ -36,11 +38,19 @@ pub fn write(about: &About<'_>) -> Reply {
         text: format!(
             "{}\n\n{}\n\n{link}{}\n{}\n",
             words.greeting,
-            fill(words.body),
+            fill(&body(&words, about.is_revised)),
             words.closing,
             about.sender.trim()
         ),
         attachment: file_name(words.file, about.number),
+    }
+}
+
+/// What a revision replaces the first sentence of the body by.
+fn body(words: &Words, is_revised: bool) -> String {
+    match words.body.split_once('\n') {
+        Some((_, rest)) if is_revised => format!("{}\n{rest}", words.revised),
+        _ => words.body.to_owned(),
     }
 }
 
@@ -66,7 +76,10 @@ struct Words {
     /// The attachment's name begins with it.
     file: &'static str,
     greeting: &'static str,
+    /// Its first line thanks for the request.
     body: &'static str,
+    /// Stands for that line if the customer got a quote before.
+    revised: &'static str,
     /// Followed by the address of the page.
     link: &'static str,
     closing: &'static str,
@@ -80,6 +93,7 @@ fn words(language: Language) -> Words {
             greeting: "Hello,",
             body: "Thank you for your request. Please find our quote {number} attached; it is valid until {date}.\n\
                    If you have any questions, simply reply to this e-mail.",
+            revised: "Please find our revised quote {number} attached; it replaces the earlier one and is valid until {date}.",
             link: "You can accept or decline the quote here:",
             closing: "Kind regards",
         },
@@ -89,6 +103,7 @@ fn words(language: Language) -> Words {
             greeting: "नमस्कार,",
             body: "आपके अनुरोध के लिए धन्यवाद। हमारा कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह {date} तक मान्य है।\n\
                    यदि आपका कोई प्रश्न हो, तो कृपया इसी ई-मेल का उत्तर दें।",
+            revised: "हमारा संशोधित कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह पिछले कोटेशन का स्थान लेता है और {date} तक मान्य है।",
             link: "आप कोटेशन को यहाँ स्वीकार या अस्वीकार कर सकते हैं:",
             closing: "सादर",
         },
@@ -98,6 +113,7 @@ fn words(language: Language) -> Words {
             greeting: "ನಮಸ್ಕಾರ,",
             body: "ನಿಮ್ಮ ಕೋರಿಕೆಗೆ ಧನ್ಯವಾದಗಳು. ನಮ್ಮ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ.\n\
                    ನಿಮಗೆ ಯಾವುದೇ ಪ್ರಶ್ನೆಗಳಿದ್ದಲ್ಲಿ, ದಯವಿಟ್ಟು ಈ ಇಮೇಲ್‌ಗೆ ಉತ್ತರಿಸಿ.",
+            revised: "ನಮ್ಮ ಪರಿಷ್ಕೃತ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು ಹಿಂದಿನ ದರಪಟ್ಟಿಗೆ ಬದಲಾಗಿದ್ದು, {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ.",
             link: "ದರಪಟ್ಟಿಯನ್ನು ಇಲ್ಲಿ ಸ್ವೀಕರಿಸಬಹುದು ಅಥವಾ ನಿರಾಕರಿಸಬಹುದು:",
             closing: "ವಂದನೆಗಳೊಂದಿಗೆ",
         },
@@ -107,6 +123,7 @@ fn words(language: Language) -> Words {
             greeting: "வணக்கம்,",
             body: "உங்கள் கோரிக்கைக்கு நன்றி. எங்கள் விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது {date} வரை செல்லுபடியாகும்.\n\
                    ஏதேனும் கேள்விகள் இருந்தால், இந்த மின்னஞ்சலுக்கே பதிலளிக்கவும்.",
+            revised: "எங்கள் திருத்தப்பட்ட விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது முந்தைய விலைப்புள்ளிக்குப் பதிலானது, {date} வரை செல்லுபடியாகும்.",
             link: "விலைப்புள்ளியை இங்கே ஏற்கவோ மறுக்கவோ செய்யலாம்:",
             closing: "இப்படிக்கு,",
         },
@@ -116,6 +133,7 @@ fn words(language: Language) -> Words {
             greeting: "ਨਮਸਕਾਰ,",
             body: "ਤੁਹਾਡੀ ਬੇਨਤੀ ਲਈ ਧੰਨਵਾਦ। ਸਾਡੀ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ {date} ਤੱਕ ਵੈਧ ਹੈ।\n\
                    ਜੇ ਤੁਹਾਡਾ ਕੋਈ ਸਵਾਲ ਹੋਵੇ, ਤਾਂ ਕਿਰਪਾ ਕਰਕੇ ਇਸੇ ਈਮੇਲ ਦਾ ਜਵਾਬ ਦਿਓ।",
+            revised: "ਸਾਡੀ ਸੋਧੀ ਹੋਈ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ ਪਿਛਲੀ ਕੋਟੇਸ਼ਨ ਦੀ ਥਾਂ ਲੈਂਦੀ ਹੈ ਅਤੇ {date} ਤੱਕ ਵੈਧ ਹੈ।",
             link: "ਤੁਸੀਂ ਕੋਟੇਸ਼ਨ ਇੱਥੇ ਸਵੀਕਾਰ ਜਾਂ ਅਸਵੀਕਾਰ ਕਰ ਸਕਦੇ ਹੋ:",
             closing: "ਆਦਰ ਸਹਿਤ",
         },
@@ -125,6 +143,7 @@ fn words(language: Language) -> Words {
             greeting: "Guten Tag,",
             body: "vielen Dank für Ihre Anfrage. Unser Angebot {number} finden Sie im Anhang; es gilt bis zum {date}.\n\
                    Wenn Sie Fragen haben, antworten Sie einfach auf diese E-Mail.",
+            revised: "unser geändertes Angebot {number} finden Sie im Anhang; es ersetzt das vorige und gilt bis zum {date}.",
             link: "Hier können Sie das Angebot annehmen oder ablehnen:",
             closing: "Mit freundlichen Grüßen",
         },
@@ -134,6 +153,7 @@ fn words(language: Language) -> Words {
             greeting: "Bonjour,",
             body: "Merci pour votre demande. Vous trouverez ci-joint notre devis {number}, valable jusqu'au {date}.\n\
                    Pour toute question, il vous suffit de répondre à cet e-mail.",
+            revised: "Vous trouverez ci-joint notre devis modifié {number} ; il remplace le précédent et est valable jusqu'au {date}.",
             link: "Vous pouvez accepter ou refuser le devis ici :",
             closing: "Cordialement",
         },
@@ -143,6 +163,7 @@ fn words(language: Language) -> Words {
             greeting: "Buenos días:",
             body: "Gracias por su solicitud. Le adjuntamos nuestro presupuesto {number}, válido hasta el {date}.\n\
                    Si tiene alguna pregunta, responda simplemente a este correo.",
+            revised: "Le adjuntamos nuestro presupuesto modificado {number}; sustituye al anterior y es válido hasta el {date}.",
             link: "Puede aceptar o rechazar el presupuesto aquí:",
             closing: "Un cordial saludo",
         },
@@ -152,6 +173,7 @@ fn words(language: Language) -> Words {
             greeting: "Buongiorno,",
             body: "grazie per la sua richiesta. In allegato trova il nostro preventivo {number}, valido fino al {date}.\n\
                    Per qualsiasi domanda può rispondere a questa e-mail.",
+            revised: "in allegato trova il nostro preventivo aggiornato {number}; sostituisce il precedente ed è valido fino al {date}.",
             link: "Può accettare o rifiutare il preventivo qui:",
             closing: "Cordiali saluti",
         },
@@ -161,6 +183,7 @@ fn words(language: Language) -> Words {
             greeting: "Goedendag,",
             body: "hartelijk dank voor uw aanvraag. In de bijlage vindt u onze offerte {number}; deze is geldig tot en met {date}.\n\
                    Heeft u vragen, dan kunt u gewoon op deze e-mail antwoorden.",
+            revised: "in de bijlage vindt u onze gewijzigde offerte {number}; deze vervangt de vorige en is geldig tot en met {date}.",
             link: "U kunt de offerte hier accepteren of afwijzen:",
             closing: "Met vriendelijke groet",
         },
@@ -179,6 +202,7 @@ mod tests {
             language,
             subject,
             number: "LSD-00007",
+            is_revised: false,
             valid_until,
             sender: "Lindner",
             link: Some("https://q.example/q/1"),
@@ -199,6 +223,11 @@ mod tests {
             assert_eq!(reply.subject, "Re: x");
             assert!(reply.text.contains(":\nhttps://q.example/q/1\n\n"));
             assert!(reply.text.contains("LSD-00007") && reply.text.contains("2026") && !reply.text.contains('{'));
+            let again = write(&About { is_revised: true, ..about(language, "Re: x") }).text;
+            assert!(
+                again != reply.text && again.contains("LSD-00007") && again.contains("2026") && !again.contains('{')
+            );
+            assert_eq!(again.lines().nth(3), reply.text.lines().nth(3), "the rest stays");
             assert!(reply.attachment.is_ascii() && reply.attachment.ends_with("-LSD-00007.pdf"));
         }
     }
@@ -212,9 +241,11 @@ mod tests {
             (Language::Tamil, '\u{b80}'..='\u{bff}', "1 டிசம்பர் 2026 வரை"),
             (Language::Punjabi, '\u{a00}'..='\u{a7f}', "1 ਦਸੰਬਰ 2026 ਤੱਕ"),
         ] {
-            let reply = write(&about(language, "x"));
-            assert!(reply.text.contains(date), "{}", reply.text);
-            let words = reply.text.replace("LSD-00007", "").replace("Lindner", "").replace("https://q.example/q/1", "");
+            let (first, again) = (about(language, "x"), About { is_revised: true, ..about(language, "x") });
+            let texts = [write(&first).text, write(&again).text];
+            assert!(texts.iter().all(|text| text.contains(date)), "{texts:?}");
+            let words =
+                texts.concat().replace("LSD-00007", "").replace("Lindner", "").replace("https://q.example/q/1", "");
             // The danda is shared by all of India's scripts, the joiners by all.
             let ours = |c: char| c.is_ascii() || script.contains(&c) || matches!(c, '।' | '\u{200c}' | '\u{200d}');
             assert!(!words.chars().any(|c| c.is_ascii_alphabetic() || !ours(c)), "{words}");

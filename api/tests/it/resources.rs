@@ -93,6 +93,7 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
         extraction: json!({}),
         lines: Vec::new(),
         review: Some("no size is given".to_owned()),
+        fingerprint: None,
         reading: Reading::default(),
     };
     let quote = stores.quotes.create(tenant, quote).await.unwrap().quote().clone();

@@ -1,5 +1,6 @@
 //! The order in which mails of one thread came.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -47,6 +48,21 @@ pub(crate) async fn is_overtaken(
         .filter(Column::Id.ne(mail.id))
         .filter(later);
     Ok(acted.limit(1).count(connection).await? > 0)
+}
+
+pub(super) async fn earlier_of_sender(
+    connection: &impl ConnectionTrait,
+    mail: &InboundMail,
+    since: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<InboundMail>, StoreError> {
+    let select = Entity::find()
+        .filter(Column::TenantId.eq(mail.tenant_id))
+        .filter(Column::FromAddress.eq(&mail.from_address))
+        .filter(Column::ThreadId.ne(mail.thread_id))
+        .filter(Column::CreatedAt.between(since, mail.created_at));
+    let order = select.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id);
+    Ok(order.limit(limit).all(connection).await?)
 }
 
 pub(super) async fn newest_from(

@@ -254,6 +254,16 @@ impl Mail {
         conversation::is_preceded(self.database.reader(), mail).await
     }
 
+    /// What the same sender wrote to the tenant outside of this mail's thread, newest first.
+    pub async fn earlier_of_sender(
+        &self,
+        mail: &InboundMail,
+        since: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<InboundMail>, StoreError> {
+        conversation::earlier_of_sender(self.database.reader(), mail, since, limit).await
+    }
+
     /// The newest mail of a thread that came from this mailbox, in whatever spelling.
     pub async fn newest_from(
         &self,

@@ -7,7 +7,8 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use serde_json::Value;
 
 use super::{
-    ActiveModel, Actor, By, Column, Decision, Entity, NewLine, Quote, Revision, Step, event, life, steps::locked,
+    ActiveModel, Actor, By, Column, Decision, Entity, NewLine, Quote, Repeat, Revision, Step, event, life, repeat,
+    steps::locked,
 };
 use crate::{
     database::{StoreError, Transaction},
@@ -34,6 +35,8 @@ pub struct Amendment {
     pub deadline: Option<NaiveDate>,
     /// The language model's answer, as it came.
     pub extraction: Value,
+    /// What the change is known by if it is asked for again.
+    pub fingerprint: Option<String>,
     /// Noted with the mail.
     pub reading: Reading,
 }
@@ -49,6 +52,10 @@ pub enum Amended {
     Overtaken(Quote),
     /// Where the quote is, it cannot be.
     Refused(Quote),
+    /// Another mail said the same before, and the quote is as it wanted it.
+    Repeats(Quote),
+    /// Another mail said the same before, and the quote has changed since.
+    Doubtful(String),
 }
 
 pub(super) async fn amend(
@@ -71,6 +78,18 @@ pub(super) async fn amend(
     }
     if !life::REVISABLE.contains(&quote.state) {
         return Ok(Amended::Refused(quote));
+    }
+    let repeat = match &amendment.fingerprint {
+        Some(fingerprint) => repeat::claim(tx, fingerprint, &mail).await?,
+        None => None,
+    };
+    match repeat {
+        Some(Repeat::Of(original, answer)) => {
+            repeat::settle(tx, now, (tenant, mail.id), (original, answer), amendment.reading).await?;
+            return Ok(Amended::Repeats(quote));
+        }
+        Some(Repeat::Doubtful(doubt)) => return Ok(Amended::Doubtful(doubt)),
+        None => {}
     }
     let mut more = ActiveModel { extraction: Set(amendment.extraction), ..ActiveModel::default() };
     if let Some(deadline) = amendment.deadline {

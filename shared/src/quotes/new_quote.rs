@@ -26,6 +26,8 @@ pub struct NewQuote {
     pub lines: Vec<NewLine>,
     /// What a person must look at; the quote is then not priced by itself.
     pub review: Option<String>,
+    /// What the request is known by if it is made again; see [`Repeat`](super::Repeat).
+    pub fingerprint: Option<String>,
     /// Noted with the mail.
     pub reading: Reading,
 }

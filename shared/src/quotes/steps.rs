@@ -10,7 +10,7 @@ use sea_orm::{
 
 use super::{
     ActiveModel, By, Column, CreatedQuote, Entity, NewLine, NewQuote, PricedQuote, Quote, QuoteState, RenderedQuote,
-    Step, event, line,
+    Repeat, Step, event, line, repeat,
 };
 use crate::{
     database::{Exact, StoreError, Transaction, check},
@@ -33,10 +33,28 @@ pub(super) async fn create(
     tx: &Transaction,
     now: DateTime<Utc>,
     tenant: TenantId,
-    new: NewQuote,
+    mut new: NewQuote,
 ) -> Result<CreatedQuote, StoreError> {
     let mail = mail::find(tx.connection(), tenant, new.mail_id).await?;
     let id = new.id();
+    let repeat = match &new.fingerprint {
+        Some(fingerprint) => repeat::claim(tx, fingerprint, &mail).await?,
+        None => None,
+    };
+    match repeat {
+        Some(Repeat::Of(original, quote)) => {
+            repeat::settle(tx, now, (tenant, mail.id), (original, quote), new.reading).await?;
+            return Ok(CreatedQuote::Repeats(find(tx.connection(), tenant, quote).await?));
+        }
+        Some(Repeat::Doubtful(doubt)) => {
+            new.review = match new.review {
+                Some(reason) if reason.contains(&doubt) => Some(reason),
+                Some(reason) => Some(format!("{doubt}; {reason}")),
+                None => Some(doubt),
+            };
+        }
+        None => {}
+    }
     let lacks_product = new.lines.is_empty() || new.lines.iter().any(|line| line.product_id.is_none());
     if new.review.is_none() && lacks_product {
         return Err(StoreError::invalid("lines", "a quote that goes on by itself needs lines that name products"));

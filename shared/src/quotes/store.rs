@@ -2,14 +2,14 @@ use postrider_queue::NewJob;
 
 use super::{
     Amended, Amendment, Answered, Approved, By, Decision, ExpiryPlace, ExpiryStep, IssuedQuote, NewLine, NewQuote,
-    PricedQuote, Quote, QuoteEvent, QuoteFilter, QuoteLine, RenderedQuote, Revised, Revision, conversation, event,
-    issued, life, line, list, steps,
+    PricedQuote, Quote, QuoteEvent, QuoteFilter, QuoteLine, RenderedQuote, Repeat, Revised, Revision, conversation,
+    event, issued, life, line, list, repeat, steps,
 };
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError},
     ids::{MailId, QuoteId, TenantId, ThreadId},
-    mail::Reading,
+    mail::{InboundMail, Reading},
 };
 
 /// Whether a quote was made, or had been made from the same mail before.
@@ -17,13 +17,15 @@ use crate::{
 pub enum CreatedQuote {
     New(Quote),
     Exists(Quote),
+    /// The mail says again what another one said, which this quote answers; none was made.
+    Repeats(Quote),
 }
 
 impl CreatedQuote {
     /// The quote.
     pub fn quote(&self) -> &Quote {
         match self {
-            Self::New(quote) | Self::Exists(quote) => quote,
+            Self::New(quote) | Self::Exists(quote) | Self::Repeats(quote) => quote,
         }
     }
 }
@@ -206,6 +208,29 @@ impl Quotes {
         let amended = conversation::answer(&tx, self.clock.now(), tenant, answered).await?;
         tx.commit().await?;
         Ok(amended)
+    }
+
+    /// What a mail with this fingerprint repeats, as far as it is known by now.
+    pub async fn repeats(&self, mail: &InboundMail, fingerprint: &str) -> Result<Option<Repeat>, StoreError> {
+        repeat::known(self.database.reader(), fingerprint, mail).await
+    }
+
+    /// What somebody repeats who says again what this mail said; `None` if it came to nothing.
+    pub async fn repeat_of(&self, tenant: TenantId, mail: MailId) -> Result<Option<Repeat>, StoreError> {
+        repeat::of(self.database.reader(), tenant, mail).await
+    }
+
+    /// Notes that a mail says again what another one said, which this quote answers.
+    pub async fn repeated(
+        &self,
+        tenant: TenantId,
+        mail: MailId,
+        original: (MailId, QuoteId),
+        reading: Reading,
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        repeat::settle(&tx, self.clock.now(), (tenant, mail), original, reading).await?;
+        tx.commit().await
     }
 
     /// Leaves a mail to a person, and notes it in the history of the quote that it is about; the quote stays as it is.

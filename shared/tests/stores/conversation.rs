@@ -7,12 +7,12 @@ use futures::future::join_all;
 use postrider_shared::{
     ids::QuoteId,
     mail::{InboundMail, Intent, MailState, NewMail, Reading},
-    quotes::{Amended, Amendment, By, Decision, NewLine, Quote, QuoteState},
+    quotes::{Amended, Amendment, By, CreatedQuote, Decision, NewLine, NewQuote, Quote, QuoteFilter, QuoteState},
 };
 use rust_decimal::Decimal;
 
 use crate::quote_life::sent;
-use crate::scene::{Scene, on_both};
+use crate::scene::{Scene, on_both, plate};
 
 on_both!(
     a_mail_amends_once_however_often_it_is_read,
@@ -20,6 +20,7 @@ on_both!(
     what_was_overtaken_or_agreed_is_not_amended,
     a_mail_in_doubt_is_left_to_a_person,
     mails_of_a_thread_wait_for_those_before,
+    one_of_two_that_ask_the_same_makes_a_quote,
 );
 
 /// A mail of the quote's thread.
@@ -56,6 +57,7 @@ async fn amendment(scene: &Scene, quote: QuoteId, mail: &InboundMail, quantity: 
         review: None,
         deadline: None,
         extraction: serde_json::json!({ "intent": "amends" }),
+        fingerprint: None,
         reading: Reading { intent: Some(Intent::Amends), ..Reading::default() },
     }
 }
@@ -152,4 +154,66 @@ async fn mails_of_a_thread_wait_for_those_before(scene: Scene) {
     assert!(nobody.is_none());
     let carriers = scene.stores.quotes.carriers(&now(&scene, quote).await.0).await.unwrap();
     assert_eq!(carriers, [(1, vec![format!("{quote}-1@example.com")])]);
+}
+
+async fn one_of_two_that_ask_the_same_makes_a_quote(scene: Scene) {
+    let account = scene.account().await;
+    let mut mails = Vec::new();
+    for uid in 1..=6 {
+        mails.push(scene.mail(&account, uid).await);
+    }
+    let product = scene.stores.products.create(scene.tenant, plate()).await.unwrap();
+    let make = |mail: &InboundMail| {
+        let lines = vec![NewLine {
+            product_id: Some(product.id),
+            sku: product.sku.clone(),
+            description: product.name.clone(),
+            dimensions: Vec::new(),
+            material: None,
+            quantity: Decimal::TWO,
+        }];
+        let fingerprint = Some("the same".to_owned());
+        scene.stores.quotes.create(scene.tenant, NewQuote { lines, fingerprint, ..request(mail) })
+    };
+    let made = join_all(mails[..4].iter().map(make)).await;
+    let new: Vec<_> = made.iter().filter(|made| matches!(made, Ok(CreatedQuote::New(_)))).collect();
+    let repeats = made.iter().filter(|made| matches!(made, Ok(CreatedQuote::Repeats(_)))).count();
+    assert_eq!((new.len(), repeats), (1, 3), "{made:?}");
+    let quote = new[0].as_ref().unwrap().quote().clone();
+    for mail in &mails[..4] {
+        let mail = scene.stores.mail.get(scene.tenant, mail.id).await.unwrap();
+        let first = mail.id == quote.mail_id;
+        assert_eq!(mail.state, if first { MailState::Extracted } else { MailState::Ignored });
+        assert_eq!((mail.duplicate_of, mail.quote_id), ((!first).then_some(quote.mail_id), Some(quote.id)));
+    }
+    assert!(matches!(
+        make(&scene.stores.mail.get(scene.tenant, quote.mail_id).await.unwrap()).await,
+        Ok(CreatedQuote::Exists(_))
+    ));
+
+    // Days later the same words are meant anew; so they are when the first attempt came to nothing.
+    scene.clock.advance(Duration::from_hours(73));
+    let later = scene.mail(&account, 21).await;
+    let Ok(CreatedQuote::New(second)) = make(&later).await else { panic!("a request of its own") };
+    scene.stores.quotes.fail(scene.tenant, second.id, 1, "its mailbox was disconnected").await.unwrap();
+    let after = scene.mail(&account, 22).await;
+    assert!(matches!(make(&after).await, Ok(CreatedQuote::New(_))));
+    assert_eq!(scene.stores.quotes.list(scene.tenant, QuoteFilter::default(), None, 10).await.unwrap().items.len(), 3);
+}
+
+/// A request in this mail, without its lines.
+fn request(mail: &InboundMail) -> NewQuote {
+    NewQuote {
+        mail_id: mail.id,
+        language: "en".to_owned(),
+        currency: "EUR".to_owned(),
+        deadline: None,
+        customer_name: None,
+        customer_address: mail.from_address.clone(),
+        extraction: serde_json::Value::Null,
+        lines: Vec::new(),
+        review: None,
+        fingerprint: None,
+        reading: Reading::default(),
+    }
 }

@@ -106,6 +106,7 @@ async fn a_mail_gets_one_quote(scene: Scene) {
         extraction: serde_json::Value::Null,
         lines: Vec::new(),
         review: Some("no product was recognised".to_owned()),
+        fingerprint: None,
         reading: postrider_shared::mail::Reading::default(),
     };
     let create = || scene.stores.quotes.create(scene.tenant, new.clone());

@@ -126,6 +126,7 @@ impl Scene {
                 quantity: Decimal::TWO,
             }],
             review: None,
+            fingerprint: None,
             reading: Reading::default(),
         };
         self.stores.quotes.create(self.tenant, new).await.unwrap().quote().clone()

@@ -205,6 +205,7 @@ fn mail_that_asks_for_nothing_new_is_told_apart() {
     let first = mail(&mails().join("01-de-banner-vereinsfest.eml"));
     let earlier = || {
         vec![Earlier {
+            id: None,
             subject: Some(first.subject.clone()),
             sent_at: None,
             summary: Some(first.text.chars().take(300).collect()),

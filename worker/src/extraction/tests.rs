@@ -69,6 +69,7 @@ fn answer(items: Vec<AnsweredItem>) -> Answer {
         dropped: vec![],
         decision: None,
         condition: None,
+        duplicate_of: None,
         problem: None,
     }
 }

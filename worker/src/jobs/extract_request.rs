@@ -3,15 +3,16 @@
 
 mod attachments;
 mod conversation;
+mod fingerprint;
 mod question;
 mod verdict;
 
 use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::database::StoreError;
-use postrider_shared::ids::{MessageId, QuoteId, TenantId};
+use postrider_shared::ids::{MailId, MessageId, QuoteId, TenantId};
 use postrider_shared::jobs::{ExtractRequest, PriceQuote};
 use postrider_shared::mail::{InboundMail, Intent, MailState, Reading};
-use postrider_shared::quotes::{Amended, Amendment, Answered, CreatedQuote, Quote, QuoteState};
+use postrider_shared::quotes::{Amended, Amendment, Answered, CreatedQuote, NewQuote, Quote, QuoteState, Repeat};
 use serde_json::json;
 
 use self::conversation::Conversation;
@@ -55,6 +56,11 @@ impl Handler for ExtractRequest {
         }
         let files = attachments::gather(ctx, tenant, &record, raw).await?;
         let material = Material::gather(ctx, tenant, &record, mail, sender, files, conversation).await?;
+        if let Some(fingerprint) = fingerprint::of(&material)
+            && let Some(Repeat::Of(original, quote)) = ctx.quotes.repeats(&record, &fingerprint).await?
+        {
+            return repeated(ctx, &record, (original, quote), Reading::default()).await;
+        }
         let verdict = match ctx.llm.ask(&material.question()).await {
             Ok(answer) => verdict::of(&material, &answer),
             Err(error) if for_a_person(&error, ctx.job.attempt) => verdict::unread(&material, &error),
@@ -65,9 +71,17 @@ impl Handler for ExtractRequest {
             Verdict::Decide(answered) => decide(ctx, &material, answered).await,
             Verdict::Amend(amendment) => amend(ctx, &material, *amendment).await,
             Verdict::Ignore { reading, reason } => ignore(ctx, tenant, &record, reading, &reason).await,
-            Verdict::Quote(quote) => match ctx.quotes.create(tenant, *quote).await? {
-                CreatedQuote::New(quote) | CreatedQuote::Exists(quote) => follow(ctx, &quote),
+            Verdict::Repeat { of, reading, otherwise } => match ctx.quotes.repeat_of(tenant, of).await? {
+                Some(Repeat::Of(original, quote)) => repeated(ctx, &record, (original, quote), reading).await,
+                Some(Repeat::Doubtful(doubt)) => {
+                    create(ctx, tenant, NewQuote { review: Some(doubt), ..*otherwise }).await
+                }
+                None => {
+                    conversation::await_other(ctx, &record, &ctx.mail.get(tenant, of).await?)?;
+                    create(ctx, tenant, *otherwise).await
+                }
             },
+            Verdict::Quote(quote) => create(ctx, tenant, *quote).await,
         }
     }
 }
@@ -131,6 +145,23 @@ async fn ignore(ctx: &Context, tenant: TenantId, record: &InboundMail, reading: 
     Ok(Done::with(json!({ "mail_id": record.id, "mail": MailState::Ignored, "intent": intent, "reason": reason })))
 }
 
+async fn create(ctx: &Context, tenant: TenantId, quote: NewQuote) -> Outcome {
+    match ctx.quotes.create(tenant, quote).await? {
+        CreatedQuote::New(quote) | CreatedQuote::Exists(quote) => follow(ctx, &quote),
+        CreatedQuote::Repeats(quote) => Ok(repeats(quote.id)),
+    }
+}
+
+/// The mail says again what was said before: whoever sent it gets the one answer.
+async fn repeated(ctx: &Context, mail: &InboundMail, original: (MailId, QuoteId), reading: Reading) -> Outcome {
+    ctx.quotes.repeated(mail.tenant_id, mail.id, original, reading).await?;
+    Ok(repeats(original.1))
+}
+
+fn repeats(quote: QuoteId) -> Done {
+    Done::with(json!({ "mail": MailState::Ignored, "intent": Intent::Duplicate, "quote_id": quote }))
+}
+
 /// Leaves the mail to a person, with a word in the history of the quote that it is about.
 async fn refer(ctx: &Context, material: &Material, reading: Reading, reason: &str) -> Outcome {
     let (tenant, mail) = (material.tenant.id, material.record.id);
@@ -157,6 +188,8 @@ async fn decide(ctx: &Context, material: &Material, answered: Answered) -> Outco
 async fn conclude(ctx: &Context, material: &Material, reading: Reading, amended: Amended) -> Outcome {
     match amended {
         Amended::Done(quote) => follow(ctx, &quote),
+        Amended::Repeats(quote) => Ok(repeats(quote.id)),
+        Amended::Doubtful(doubt) => refer(ctx, material, reading, &doubt).await,
         Amended::Stale(_) => Err(Stop::snooze(ctx.clock.now(), "the quote changed while the mail was read")),
         Amended::Overtaken(_) => {
             refer(ctx, material, reading, "a mail that was written later has changed or decided the quote already")

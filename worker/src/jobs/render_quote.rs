@@ -87,6 +87,7 @@ fn planned(
         language: Language::answering(&quote.language, &owner.language),
         subject: &mail.subject,
         number,
+        is_revised: quote.issue > 1,
         valid_until,
         sender,
         link: link.as_deref(),

@@ -51,6 +51,7 @@ pub struct Material {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Earlier {
+    pub id: Option<String>,
     pub subject: Option<String>,
     pub sent_at: Option<String>,
     pub summary: Option<String>,
@@ -114,6 +115,8 @@ pub struct Answer {
     /// The words that accept or decline, verbatim.
     pub decision: Option<String>,
     pub condition: Option<String>,
+    /// The `id` of the earlier mail that is repeated.
+    pub duplicate_of: Option<String>,
     pub problem: Option<String>,
 }
 

@@ -51,6 +51,7 @@ pub fn answer(request: &QuoteRequest) -> Answer {
     let amended = open.filter(|_| request.attachments.is_empty()).and_then(|quote| amendment::amended(&body, quote));
     let decided = decision::decision(&own(&request.mail.text));
     let intent = intent::intent(request, &body, &items, decided.as_ref().map(|(said, _)| *said), amended.is_some());
+    let duplicate_of = (intent == Intent::Duplicate).then(|| intent::duplicate_of(request, &items)).flatten();
     let mut dropped = Vec::new();
     match (intent, amended) {
         (Intent::Amends, Some(amended)) => (items, dropped) = (amended.items, amended.dropped),
@@ -73,6 +74,7 @@ pub fn answer(request: &QuoteRequest) -> Answer {
         dropped,
         decision: decided.filter(|_| matches!(intent, Intent::Accepts | Intent::Declines)).and_then(|(_, words)| words),
         condition: None,
+        duplicate_of,
         problem,
     }
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use postrider_queue::Stop;
 use postrider_shared::accounts::identity_of;
 use postrider_shared::ids::TenantId;
-use postrider_shared::mail::InboundMail;
+use postrider_shared::mail::{InboundMail, MailState};
 use postrider_shared::quotes::{Quote, QuoteLine, QuoteState};
 
 use crate::context::Context;
@@ -63,6 +63,15 @@ pub(super) async fn await_turn(ctx: &Context, mail: &InboundMail) -> Result<(), 
     let is_late = ctx.clock.now() - mail.created_at > PATIENCE_FOR_OTHERS;
     if !is_late && ctx.mail.is_preceded(mail).await? {
         return Err(wait(ctx, "an earlier mail of the thread is still to be read"));
+    }
+    Ok(())
+}
+
+/// What a mail repeats comes first.
+pub(super) fn await_other(ctx: &Context, mail: &InboundMail, other: &InboundMail) -> Result<(), Stop> {
+    let is_late = ctx.clock.now() - mail.created_at > PATIENCE_FOR_OTHERS;
+    if !is_late && other.state == MailState::Received {
+        return Err(wait(ctx, "the mail that it repeats is still to be read"));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What is known when the model is asked, and the question made of it.
 
+use chrono::TimeDelta;
 use postrider_queue::Stop;
 use postrider_shared::attachments::{Attachment, AttachmentState};
 use postrider_shared::ids::TenantId;
@@ -17,8 +18,10 @@ use crate::providers::llm::{
     OfferedQuote, Question, ShownPicture,
 };
 
-/// Earlier mails of a thread that are shown.
+/// Earlier mails of a thread that are shown, and of its sender elsewhere.
 const EARLIER: u64 = 5;
+/// How old the latter may be: what is older nobody repeats by mistake.
+const EARLIER_DAYS: TimeDelta = TimeDelta::days(30);
 /// Characters of each.
 const SUMMARY_CHARS: usize = 1_000;
 /// Characters of all attachments of a mail together; a row or line is shown whole or not at all.
@@ -43,7 +46,7 @@ pub(super) struct Material {
     /// What the mail newly says.
     pub(super) text: String,
     pub(super) products: Vec<Product>,
-    /// Newest first.
+    /// Those of the thread, then those of the sender, newest first.
     pub(super) earlier: Vec<InboundMail>,
     /// What the mail continues.
     pub(super) conversation: Option<Conversation>,
@@ -60,12 +63,14 @@ impl Material {
         conversation: Option<Conversation>,
     ) -> Result<Self, Stop> {
         let Split { new, .. } = split(&mail.text, mail.is_reply());
+        let mut earlier = ctx.mail.earlier(tenant, record.thread_id, record.created_at, EARLIER).await?;
+        earlier.extend(ctx.mail.earlier_of_sender(record, record.created_at - EARLIER_DAYS, EARLIER).await?);
         Ok(Self {
             excerpts: files.excerpts(FILE_CHARS),
             files,
             tenant: ctx.tenants.get(tenant).await?,
             products: ctx.products.offered(tenant).await?,
-            earlier: ctx.mail.earlier(tenant, record.thread_id, record.created_at, EARLIER).await?,
+            earlier,
             record: record.clone(),
             text: new,
             mail,
@@ -78,7 +83,7 @@ impl Material {
     pub(super) fn question(&self) -> Question<'_> {
         Question {
             products: self.products.iter().map(known).collect(),
-            earlier: self.earlier.iter().rev().map(summary).collect(),
+            earlier: self.earlier.iter().enumerate().rev().map(summary).collect(),
             quote: self.conversation.as_ref().map(offered),
             mail: MailText {
                 // Of what a form sent, the person who filled it in.
@@ -102,6 +107,11 @@ impl Material {
                 .map(|(file, text)| attachment(file, text))
                 .collect(),
         }
+    }
+
+    /// The earlier mail that an answer names.
+    pub(super) fn named(&self, id: &str) -> Option<&InboundMail> {
+        self.earlier.iter().enumerate().find(|(at, _)| label(*at) == id.trim()).map(|(_, mail)| mail)
     }
 
     /// What of the mail's files nobody saw, one sentence each.
@@ -179,7 +189,17 @@ fn attachment<'a>(file: &'a Attachment, text: &'a str) -> KnownAttachment<'a> {
     }
 }
 
-fn summary(mail: &InboundMail) -> Earlier<'_> {
+fn label(at: usize) -> String {
+    format!("m{}", at + 1)
+}
+
+fn summary((at, mail): (usize, &InboundMail)) -> Earlier<'_> {
     let text = split(&mail.text, mail.in_reply_to.is_some()).new;
-    Earlier { subject: &mail.subject, sent_at: mail.sent_at, summary: text.chars().take(SUMMARY_CHARS).collect() }
+    Earlier {
+        id: label(at),
+        from: &mail.from_address,
+        subject: &mail.subject,
+        sent_at: mail.sent_at,
+        summary: text.chars().take(SUMMARY_CHARS).collect(),
+    }
 }

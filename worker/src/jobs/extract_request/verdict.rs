@@ -1,10 +1,13 @@
 //! What becomes of a mail, decided from the model's answer and our own checks.
 
-use postrider_shared::mail::{Intent, Reading};
+use postrider_shared::accounts::identity_of;
+use postrider_shared::ids::MailId;
+use postrider_shared::mail::{InboundMail, Intent, Reading};
 use postrider_shared::quotes::{Amendment, Answered, Decision, NewQuote, QuoteState};
 use serde_json::{Value, json};
 
 use super::conversation::Conversation;
+use super::fingerprint;
 use super::question::Material;
 use crate::extraction::{self, MIN_CONFIDENCE};
 use crate::mail::is_unread;
@@ -13,6 +16,12 @@ use crate::providers::llm::{self, Answer, LlmError};
 pub(super) enum Verdict {
     /// It changes the quote that it continues.
     Amend(Box<Amendment>),
+    /// It repeats this mail, if that came to something; else it is a request for a person.
+    Repeat {
+        of: MailId,
+        reading: Reading,
+        otherwise: Box<NewQuote>,
+    },
     /// It decides on the quote that it continues.
     Decide(Answered),
     /// A person must answer it.
@@ -65,13 +74,6 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
                 reason: "the mail continues an earlier conversation and asks for no new quote".to_owned(),
             };
         }
-        // A repetition needs something to repeat; without it the request would be lost.
-        llm::Intent::Duplicate if sure && !material.earlier.is_empty() => {
-            return Verdict::Ignore {
-                reading: reading(Intent::Duplicate),
-                reason: "the mail repeats a request that was made before".to_owned(),
-            };
-        }
         llm::Intent::NewRequest
         | llm::Intent::Amends
         | llm::Intent::Accepts
@@ -86,7 +88,7 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
     checked.problems.extend(material.unseen());
     checked.problems.extend(unanswerable(material));
     let review = checked.reason();
-    Verdict::Quote(Box::new(NewQuote {
+    let quote = Box::new(NewQuote {
         deadline: answer.deadline,
         customer_name: answer.customer_name.clone().map(|name| name.chars().take(200).collect()),
         extraction: serde_json::to_value(answer).unwrap_or_default(),
@@ -94,7 +96,23 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
         review,
         reading: reading(Intent::NewRequest),
         ..blank(material, language.clone())
-    }))
+    });
+    let repeated = answer.duplicate_of.as_deref().and_then(|id| material.named(id));
+    match repeated.filter(|earlier| is_repeated(material, answer, earlier)) {
+        Some(earlier) => Verdict::Repeat { of: earlier.id, reading: reading(Intent::Duplicate), otherwise: quote },
+        None => Verdict::Quote(quote),
+    }
+}
+
+/// A repetition is believed if it is sure, names a mail, and that is the sender's own. Anything else would lose a request.
+fn is_repeated(material: &Material, answer: &Answer, earlier: &InboundMail) -> bool {
+    // Many people write through one form.
+    let answer_to = material.sender.answer_to.as_deref().unwrap_or_default();
+    let is_own = identity_of(answer_to) == identity_of(&material.record.from_address);
+    is_own
+        && answer.intent == llm::Intent::Duplicate
+        && (MIN_CONFIDENCE..=1.0).contains(&answer.confidence)
+        && identity_of(&earlier.from_address) == identity_of(&material.record.from_address)
 }
 
 /// Why a quote of its own is not what such a mail is answered with.
@@ -108,7 +126,8 @@ fn misplaced(material: &Material, intent: llm::Intent) -> Option<String> {
             let others = material.conversation.as_ref().filter(|conversation| !conversation.is_customers)?;
             Some(format!("it came in the conversation with {}", others.quote.customer_address))
         }
-        llm::Intent::Duplicate | llm::Intent::Question | llm::Intent::FollowUp | llm::Intent::NotARequest => None,
+        llm::Intent::Duplicate => Some("it seems to repeat an earlier request".to_owned()),
+        llm::Intent::Question | llm::Intent::FollowUp | llm::Intent::NotARequest => None,
     }
 }
 
@@ -136,6 +155,7 @@ fn amends(material: &Material, answer: &Answer, conversation: &Conversation, rea
         review,
         deadline: answer.deadline,
         extraction: serde_json::to_value(answer).unwrap_or_default(),
+        fingerprint: fingerprint::of(material),
         reading,
     }))
 }
@@ -175,7 +195,9 @@ fn objection(material: &Material, answer: &Answer, conversation: &Conversation) 
     if !(MIN_CONFIDENCE..=1.0).contains(&answer.confidence) {
         return Some(format!("the confidence is {:.2}, less than {MIN_CONFIDENCE}", answer.confidence));
     }
-    if !extraction::occurs(words, &material.text) {
+    // Where nothing new is found, the text is the whole mail with what it quotes.
+    let own: Vec<&str> = material.text.lines().filter(|line| !line.trim_start().starts_with('>')).collect();
+    if !extraction::occurs(words, &own.join("\n")) {
         return Some("the words that say so do not occur in the mail".to_owned());
     }
     if let Some(condition) = answer.condition.as_ref().or(answer.problem.as_ref()) {
@@ -216,6 +238,7 @@ fn blank(material: &Material, language: Option<String>) -> NewQuote {
         extraction: Value::Null,
         lines: Vec::new(),
         review: None,
+        fingerprint: fingerprint::of(material),
         reading: Reading::default(),
     }
 }

@@ -39,6 +39,9 @@ pub struct Answer {
     /// What the sender attaches to it.
     #[serde(default)]
     pub condition: Option<String>,
+    /// The earlier mail that is repeated.
+    #[serde(default)]
+    pub duplicate_of: Option<String>,
     pub problem: Option<String>,
 }
 
@@ -108,6 +111,7 @@ pub(super) fn schema() -> Value {
         "dropped": { "type": "array", "items": dropped },
         "decision": maybe_text,
         "condition": maybe_text,
+        "duplicate_of": maybe_text,
         "problem": maybe_text,
     }))
 }

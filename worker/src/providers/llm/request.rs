@@ -90,9 +90,12 @@ pub struct ShownPicture<'a> {
     pub content: &'a [u8],
 }
 
-/// An earlier mail of the same thread, shortened.
+/// An earlier mail of the same thread or sender, shortened.
 #[derive(Debug, Clone, Serialize)]
 pub struct Earlier<'a> {
+    /// By which the answer names it.
+    pub id: String,
+    pub from: &'a str,
     pub subject: &'a str,
     pub sent_at: Option<DateTime<Utc>>,
     pub summary: String,

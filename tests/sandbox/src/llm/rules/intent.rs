@@ -1,7 +1,7 @@
 //! What a mail is: a request, a change of one, a decision, a question, a word about an earlier one, the same again, or none of our
 //! business.
 
-use super::super::request::{Intent, Item, QuoteRequest};
+use super::super::request::{Earlier, Intent, Item, QuoteRequest};
 use super::decision::Decision;
 use super::fold::fold;
 use super::phrases::{AGAIN, AUTOMATIC, BULK, MACHINES, REQUESTS};
@@ -26,7 +26,7 @@ pub(super) fn intent(
     {
         return Intent::NotARequest;
     }
-    if is_duplicate(request, &text, items) {
+    if repeated(request, &text, items).is_some() {
         return Intent::Duplicate;
     }
     if amends {
@@ -59,24 +59,28 @@ fn from_machine(from: &str) -> bool {
         || local.contains("no-reply")
 }
 
+/// The earlier mail that this one repeats.
+pub(super) fn duplicate_of(request: &QuoteRequest, items: &[Item]) -> Option<String> {
+    repeated(request, &spaced(&request.mail.text), items)?.id.clone()
+}
+
 /// The same words as an earlier mail, or the sender says so and an earlier mail is like it.
-fn is_duplicate(request: &QuoteRequest, text: &str, items: &[Item]) -> bool {
+fn repeated<'a>(request: &'a QuoteRequest, text: &str, items: &[Item]) -> Option<&'a Earlier> {
     let again = AGAIN.iter().any(|phrase| says(text, phrase));
     let subject = bare_subject(&request.mail.subject);
     let said = |item: &Item| spaced(&item.excerpt);
-    !items.is_empty()
-        && request.earlier.iter().any(|earlier| {
-            let summary = spaced(earlier.summary.as_deref().unwrap_or_default());
-            let same_subject = bare_subject(earlier.subject.as_deref().unwrap_or_default()) == subject;
-            let same_words = items.iter().all(|item| {
-                let words = said(item);
-                let (count, known) = words.split_whitespace().fold((0, 0), |(count, known), word| {
-                    (count + 1, known + usize::from(summary.contains(&format!(" {word} "))))
-                });
-                known * 10 >= count * 9
+    request.earlier.iter().filter(|_| !items.is_empty()).find(|earlier| {
+        let summary = spaced(earlier.summary.as_deref().unwrap_or_default());
+        let same_subject = bare_subject(earlier.subject.as_deref().unwrap_or_default()) == subject;
+        let same_words = items.iter().all(|item| {
+            let words = said(item);
+            let (count, known) = words.split_whitespace().fold((0, 0), |(count, known), word| {
+                (count + 1, known + usize::from(summary.contains(&format!(" {word} "))))
             });
-            same_words || again && same_subject
-        })
+            known * 10 >= count * 9
+        });
+        same_words || again && same_subject
+    })
 }
 
 fn bare_subject(subject: &str) -> String {

@@ -1,0 +1,44 @@
+//! What a mail is known by if somebody sends the same again.
+
+use postrider_shared::accounts::identity_of;
+use sha2::{Digest as _, Sha256};
+
+use super::question::Material;
+use crate::extraction::normal;
+
+/// The same for mails of one sender that answer the same mail, if any, with the same subject, new words and files; `None` if there are
+/// no words and no files, or more files than were looked at.
+pub(super) fn of(material: &Material) -> Option<String> {
+    let (mail, files) = (&material.mail, &material.files);
+    if files.further > 0 || material.text.trim().is_empty() && files.known.is_empty() {
+        return None;
+    }
+    let mut digests: Vec<&str> = files.known.iter().map(|file| file.sha256.as_str()).collect();
+    digests.sort_unstable();
+    let answer_to = material.sender.answer_to.as_deref().map(identity_of).unwrap_or_default();
+    let parts = [
+        identity_of(&material.record.from_address),
+        answer_to,
+        mail.in_reply_to.clone().unwrap_or_default(),
+        bare(&mail.subject),
+        normal(&material.text),
+        digests.join(" "),
+    ];
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The subject without what programs put before it.
+fn bare(subject: &str) -> String {
+    let mut rest = normal(subject);
+    while let Some((prefix, after)) = rest.split_once(':')
+        && ["re", "aw", "fw", "fwd", "wg", "sv", "antw", "tr", "rv"].contains(&prefix.trim())
+    {
+        rest = after.trim().to_owned();
+    }
+    rest
+}
