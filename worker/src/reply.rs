@@ -38,7 +38,7 @@ pub fn write(about: &About<'_>) -> Reply {
         text: format!(
             "{}\n\n{}\n\n{link}{}\n{}\n",
             words.greeting,
-            fill(&body(&words, about.is_revised)),
+            fill(&body(about, &words)),
             words.closing,
             about.sender.trim()
         ),
@@ -46,10 +46,10 @@ pub fn write(about: &About<'_>) -> Reply {
     }
 }
 
-/// What a revision replaces the first sentence of the body by.
-fn body(words: &Words, is_revised: bool) -> String {
+/// Thanks for the request stand before the first quote only.
+fn body(about: &About<'_>, words: &Words) -> String {
     match words.body.split_once('\n') {
-        Some((_, rest)) if is_revised => format!("{}\n{rest}", words.revised),
+        Some((_, rest)) if about.is_revised => format!("{}\n{rest}", revised(about.language)),
         _ => words.body.to_owned(),
     }
 }
@@ -78,8 +78,6 @@ struct Words {
     greeting: &'static str,
     /// Its first line thanks for the request.
     body: &'static str,
-    /// Stands for that line if the customer got a quote before.
-    revised: &'static str,
     /// Followed by the address of the page.
     link: &'static str,
     closing: &'static str,
@@ -93,7 +91,6 @@ fn words(language: Language) -> Words {
             greeting: "Hello,",
             body: "Thank you for your request. Please find our quote {number} attached; it is valid until {date}.\n\
                    If you have any questions, simply reply to this e-mail.",
-            revised: "Please find our revised quote {number} attached; it replaces the earlier one and is valid until {date}.",
             link: "You can accept or decline the quote here:",
             closing: "Kind regards",
         },
@@ -103,7 +100,6 @@ fn words(language: Language) -> Words {
             greeting: "नमस्कार,",
             body: "आपके अनुरोध के लिए धन्यवाद। हमारा कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह {date} तक मान्य है।\n\
                    यदि आपका कोई प्रश्न हो, तो कृपया इसी ई-मेल का उत्तर दें।",
-            revised: "हमारा संशोधित कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह पिछले कोटेशन का स्थान लेता है और {date} तक मान्य है।",
             link: "आप कोटेशन को यहाँ स्वीकार या अस्वीकार कर सकते हैं:",
             closing: "सादर",
         },
@@ -113,7 +109,6 @@ fn words(language: Language) -> Words {
             greeting: "ನಮಸ್ಕಾರ,",
             body: "ನಿಮ್ಮ ಕೋರಿಕೆಗೆ ಧನ್ಯವಾದಗಳು. ನಮ್ಮ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ.\n\
                    ನಿಮಗೆ ಯಾವುದೇ ಪ್ರಶ್ನೆಗಳಿದ್ದಲ್ಲಿ, ದಯವಿಟ್ಟು ಈ ಇಮೇಲ್‌ಗೆ ಉತ್ತರಿಸಿ.",
-            revised: "ನಮ್ಮ ಪರಿಷ್ಕೃತ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು ಹಿಂದಿನ ದರಪಟ್ಟಿಗೆ ಬದಲಾಗಿದ್ದು, {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ.",
             link: "ದರಪಟ್ಟಿಯನ್ನು ಇಲ್ಲಿ ಸ್ವೀಕರಿಸಬಹುದು ಅಥವಾ ನಿರಾಕರಿಸಬಹುದು:",
             closing: "ವಂದನೆಗಳೊಂದಿಗೆ",
         },
@@ -123,7 +118,6 @@ fn words(language: Language) -> Words {
             greeting: "வணக்கம்,",
             body: "உங்கள் கோரிக்கைக்கு நன்றி. எங்கள் விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது {date} வரை செல்லுபடியாகும்.\n\
                    ஏதேனும் கேள்விகள் இருந்தால், இந்த மின்னஞ்சலுக்கே பதிலளிக்கவும்.",
-            revised: "எங்கள் திருத்தப்பட்ட விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது முந்தைய விலைப்புள்ளிக்குப் பதிலானது, {date} வரை செல்லுபடியாகும்.",
             link: "விலைப்புள்ளியை இங்கே ஏற்கவோ மறுக்கவோ செய்யலாம்:",
             closing: "இப்படிக்கு,",
         },
@@ -133,7 +127,6 @@ fn words(language: Language) -> Words {
             greeting: "ਨਮਸਕਾਰ,",
             body: "ਤੁਹਾਡੀ ਬੇਨਤੀ ਲਈ ਧੰਨਵਾਦ। ਸਾਡੀ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ {date} ਤੱਕ ਵੈਧ ਹੈ।\n\
                    ਜੇ ਤੁਹਾਡਾ ਕੋਈ ਸਵਾਲ ਹੋਵੇ, ਤਾਂ ਕਿਰਪਾ ਕਰਕੇ ਇਸੇ ਈਮੇਲ ਦਾ ਜਵਾਬ ਦਿਓ।",
-            revised: "ਸਾਡੀ ਸੋਧੀ ਹੋਈ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ ਪਿਛਲੀ ਕੋਟੇਸ਼ਨ ਦੀ ਥਾਂ ਲੈਂਦੀ ਹੈ ਅਤੇ {date} ਤੱਕ ਵੈਧ ਹੈ।",
             link: "ਤੁਸੀਂ ਕੋਟੇਸ਼ਨ ਇੱਥੇ ਸਵੀਕਾਰ ਜਾਂ ਅਸਵੀਕਾਰ ਕਰ ਸਕਦੇ ਹੋ:",
             closing: "ਆਦਰ ਸਹਿਤ",
         },
@@ -143,7 +136,6 @@ fn words(language: Language) -> Words {
             greeting: "Guten Tag,",
             body: "vielen Dank für Ihre Anfrage. Unser Angebot {number} finden Sie im Anhang; es gilt bis zum {date}.\n\
                    Wenn Sie Fragen haben, antworten Sie einfach auf diese E-Mail.",
-            revised: "unser geändertes Angebot {number} finden Sie im Anhang; es ersetzt das vorige und gilt bis zum {date}.",
             link: "Hier können Sie das Angebot annehmen oder ablehnen:",
             closing: "Mit freundlichen Grüßen",
         },
@@ -153,7 +145,6 @@ fn words(language: Language) -> Words {
             greeting: "Bonjour,",
             body: "Merci pour votre demande. Vous trouverez ci-joint notre devis {number}, valable jusqu'au {date}.\n\
                    Pour toute question, il vous suffit de répondre à cet e-mail.",
-            revised: "Vous trouverez ci-joint notre devis modifié {number} ; il remplace le précédent et est valable jusqu'au {date}.",
             link: "Vous pouvez accepter ou refuser le devis ici :",
             closing: "Cordialement",
         },
@@ -163,7 +154,6 @@ fn words(language: Language) -> Words {
             greeting: "Buenos días:",
             body: "Gracias por su solicitud. Le adjuntamos nuestro presupuesto {number}, válido hasta el {date}.\n\
                    Si tiene alguna pregunta, responda simplemente a este correo.",
-            revised: "Le adjuntamos nuestro presupuesto modificado {number}; sustituye al anterior y es válido hasta el {date}.",
             link: "Puede aceptar o rechazar el presupuesto aquí:",
             closing: "Un cordial saludo",
         },
@@ -173,7 +163,6 @@ fn words(language: Language) -> Words {
             greeting: "Buongiorno,",
             body: "grazie per la sua richiesta. In allegato trova il nostro preventivo {number}, valido fino al {date}.\n\
                    Per qualsiasi domanda può rispondere a questa e-mail.",
-            revised: "in allegato trova il nostro preventivo aggiornato {number}; sostituisce il precedente ed è valido fino al {date}.",
             link: "Può accettare o rifiutare il preventivo qui:",
             closing: "Cordiali saluti",
         },
@@ -183,10 +172,45 @@ fn words(language: Language) -> Words {
             greeting: "Goedendag,",
             body: "hartelijk dank voor uw aanvraag. In de bijlage vindt u onze offerte {number}; deze is geldig tot en met {date}.\n\
                    Heeft u vragen, dan kunt u gewoon op deze e-mail antwoorden.",
-            revised: "in de bijlage vindt u onze gewijzigde offerte {number}; deze vervangt de vorige en is geldig tot en met {date}.",
             link: "U kunt de offerte hier accepteren of afwijzen:",
             closing: "Met vriendelijke groet",
         },
+    }
+}
+
+/// What stands for the first line of the body if the customer got a quote before.
+fn revised(language: Language) -> &'static str {
+    match language {
+        Language::English => {
+            "Please find our revised quote {number} attached; it replaces the earlier one and is valid until {date}."
+        }
+        Language::Hindi => {
+            "हमारा संशोधित कोटेशन {number} इस ई-मेल के साथ संलग्न है; यह पिछले कोटेशन का स्थान लेता है और {date} तक मान्य है।"
+        }
+        Language::Kannada => {
+            "ನಮ್ಮ ಪರಿಷ್ಕೃತ ದರಪಟ್ಟಿ {number} ಅನ್ನು ಇದರೊಂದಿಗೆ ಲಗತ್ತಿಸಲಾಗಿದೆ; ಇದು ಹಿಂದಿನ ದರಪಟ್ಟಿಗೆ ಬದಲಾಗಿದ್ದು, {date} ರವರೆಗೆ ಮಾನ್ಯವಾಗಿರುತ್ತದೆ."
+        }
+        Language::Tamil => {
+            "எங்கள் திருத்தப்பட்ட விலைப்புள்ளி {number} இத்துடன் இணைக்கப்பட்டுள்ளது; இது முந்தைய விலைப்புள்ளிக்குப் பதிலானது, {date} வரை செல்லுபடியாகும்."
+        }
+        Language::Punjabi => {
+            "ਸਾਡੀ ਸੋਧੀ ਹੋਈ ਕੋਟੇਸ਼ਨ {number} ਇਸ ਈਮੇਲ ਦੇ ਨਾਲ ਨੱਥੀ ਹੈ; ਇਹ ਪਿਛਲੀ ਕੋਟੇਸ਼ਨ ਦੀ ਥਾਂ ਲੈਂਦੀ ਹੈ ਅਤੇ {date} ਤੱਕ ਵੈਧ ਹੈ।"
+        }
+        Language::German => {
+            "unser geändertes Angebot {number} finden Sie im Anhang; es ersetzt das vorige und gilt bis zum {date}."
+        }
+        Language::French => {
+            "Vous trouverez ci-joint notre devis modifié {number} ; il remplace le précédent et est valable jusqu'au {date}."
+        }
+        Language::Spanish => {
+            "Le adjuntamos nuestro presupuesto modificado {number}; sustituye al anterior y es válido hasta el {date}."
+        }
+        Language::Italian => {
+            "in allegato trova il nostro preventivo aggiornato {number}; sostituisce il precedente ed è valido fino al {date}."
+        }
+        Language::Dutch => {
+            "in de bijlage vindt u onze gewijzigde offerte {number}; deze vervangt de vorige en is geldig tot en met {date}."
+        }
     }
 }
 

@@ -152,7 +152,8 @@ fn unread(row: &mut Attachment, error: &ReadError) {
     row.reason = Some(error.to_string());
 }
 
-fn sha256(content: &[u8]) -> String {
+/// In hexadecimal digits.
+pub(super) fn sha256(content: &[u8]) -> String {
     use std::fmt::Write as _;
 
     use sha2::{Digest as _, Sha256};

@@ -1,8 +1,8 @@
 //! What a mail is known by if somebody sends the same again.
 
 use postrider_shared::accounts::identity_of;
-use sha2::{Digest as _, Sha256};
 
+use super::attachments::sha256;
 use super::question::Material;
 use crate::extraction::normal;
 
@@ -24,12 +24,12 @@ pub(super) fn of(material: &Material) -> Option<String> {
         normal(&material.text),
         digests.join(" "),
     ];
-    let mut hash = Sha256::new();
+    let mut whole = Vec::new();
     for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
+        whole.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        whole.extend_from_slice(part.as_bytes());
     }
-    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(sha256(&whole))
 }
 
 /// The subject without what programs put before it.
