@@ -75,6 +75,8 @@ struct Gate {
     calls: usize,
     /// One of them has not taken its jobs yet.
     boarding: bool,
+    /// The last one had company: others came with it or while it was on its way.
+    busy: bool,
     waiting: VecDeque<(Ready, oneshot::Sender<Answer>)>,
 }
 
@@ -87,6 +89,10 @@ impl Gate {
         self.boarding |= begins;
         self.calls += usize::from(begins);
         begins
+    }
+
+    fn note_company(&mut self) {
+        self.busy = !self.waiting.is_empty();
     }
 
     /// The jobs of the call that leaves.
@@ -103,6 +109,7 @@ impl Gate {
             }
             many += 1;
         }
+        self.busy = many > 1;
         self.waiting.drain(..many).collect()
     }
 }
@@ -134,12 +141,12 @@ impl Enqueuers {
     }
 
     /// Nobody is on the way: the caller's own task makes the call, so that an idle queue costs no hand-over. Whatever arrives
-    /// while calls are on their way goes together in the next one.
+    /// while calls are on their way goes together in the next one, and while several come at a time, each waits for the others.
     async fn enqueue(self: &Arc<Self>, job: Ready) -> Answer {
         let shard = job.id.shard();
         let first = {
             let mut gate = self.gate(shard);
-            if gate.calls == 0 && gate.waiting.is_empty() {
+            if gate.calls == 0 && gate.waiting.is_empty() && !gate.busy {
                 gate.calls = 1;
                 Ok(job)
             } else {
@@ -153,6 +160,7 @@ impl Enqueuers {
                 let call = Call(self, shard);
                 let jobs = [job];
                 let answers = send(&self.link, Via::Own, shard, &jobs).await;
+                self.gate(shard).note_company();
                 drop(call);
                 let mut answers = answers?;
                 self.recent.keep(jobs, &answers);
