@@ -298,8 +298,8 @@ async fn five_hundred_attachments_are_bounded_and_named(database: DatabaseKind) 
     let reason = quote["reason"].as_str().unwrap_or_default();
     assert_eq!(quote["state"], "needs_review", "{quote:#}");
     // Ten are one and the same; nineteen more are read; ten of the rest are named.
-    let named: Vec<String> = (19..29).map(|at| format!("{at}vsc.txt")).collect();
-    let rest = format!("471 more attachments were not looked at: {}, …", named.join(", "));
+    let told: Vec<String> = (19..29).map(|at| format!("{at}vsc.txt")).collect();
+    let rest = format!("471 more attachments were not looked at: {}, …", told.join(", "));
     assert!(reason.contains(&rest), "{reason}");
     let listed = office.api.get(&format!("/v1/quotes/{}/attachments", quote["id"].as_str().unwrap())).await.ok();
     let names: Vec<&str> =

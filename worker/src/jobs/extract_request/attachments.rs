@@ -197,7 +197,7 @@ impl Files {
                 AttachmentState::Read => {}
                 AttachmentState::Picture if self.pictures.iter().any(|shown| shown.id == file.id) => {}
                 AttachmentState::Picture => {
-                    problems.push(format!("the picture {name} was not read{}", self.unseen(file)))
+                    problems.push(format!("the picture {name} was not read{}", self.unseen(file)));
                 }
                 AttachmentState::Unread | AttachmentState::Refused => {
                     let reason = file.reason.as_deref().unwrap_or("no reason is known");
