@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long)]
     seconds: Option<u32>,
     /// Of the mailboxes, how many are on a server that accepts connections and never answers.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 100)]
     silent: usize,
     /// Mailboxes that the worker watches over IDLE connections besides.
     #[arg(long, default_value_t = 500)]
@@ -71,11 +71,13 @@ pub async fn run(options: Options) -> Report {
 
     let clock = Clock::system();
     let cpu_before = cpu_seconds(platform.worker(0).pid());
+    let scheduler_before = cpu_seconds(platform.scheduler(0).pid());
     let begun = clock.now();
     let measured = options.seconds.unwrap_or(options.interval);
     tokio::time::sleep(Duration::from_secs(measured.into())).await;
     let ended = clock.now();
     let cpu = cpu_seconds(platform.worker(0).pid()) - cpu_before;
+    let scheduler_cpu = cpu_seconds(platform.scheduler(0).pid()) - scheduler_before;
     // What was due by now has its time to begin.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let due = occurrences(&platform, begun, ended).await;
@@ -101,9 +103,11 @@ pub async fn run(options: Options) -> Report {
         .figure("polls", late.len())
         .figure("polls_not_begun", unbegun)
         .decimal("lateness_p50_s", at(50))
+        .decimal("lateness_p95_s", at(95))
         .decimal("lateness_p99_s", at(99))
         .decimal("lateness_max_s", at(100))
         .decimal("worker_cpu_s_per_s", cpu / f64::from(measured))
+        .decimal("scheduler_cpu_s_per_s", scheduler_cpu / f64::from(measured))
         .decimal("worker_rss_mib", rss)
         .decimal("worker_peak_rss_mib", peak);
     let expected = (options.mailboxes - options.silent) * measured as usize / options.interval as usize;

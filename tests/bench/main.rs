@@ -9,6 +9,7 @@ mod drive;
 mod driver;
 mod enqueue;
 mod fairness;
+mod idle;
 mod lanes;
 mod latency;
 mod lifecycle;
@@ -150,6 +151,11 @@ enum Scenario {
         #[arg(long, default_value_t = 0)]
         core: u32,
     },
+    /// From the delivery of a mail to the start of the job that reads it, over IDLE, in the sandbox and in Dovecot.
+    Idle {
+        #[arg(long, default_value_t = 100)]
+        mails: usize,
+    },
     /// Many mailboxes, each read at its interval by one worker on two cores: how late polls start, and the worker's memory.
     Mailboxes(mailboxes::Options),
     /// All of it: every scenario with every contestant in rotation, medians, ratios, promises.
@@ -195,6 +201,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
         Scenario::Corpus(options) => corpus::run(options).await,
+        Scenario::Idle { mails } => idle::run(mails).await,
         Scenario::Mailboxes(options) => mailboxes::run(options).await,
         Scenario::Redrive { letters, database } => redrive::run(letters, database, sync).await,
         Scenario::Render { times, lines, core } => render::run(times, lines, core),
