@@ -183,7 +183,8 @@ async fn heavy_readers_die_with_their_worker_and_crash_alone() {
     office.poll().await;
     let two = |platform: &Platform| {
         let worker = platform.worker(0).pid().unwrap();
-        async move { Some(readers_of(worker)).filter(|readers| readers.len() == 2) }
+        let busy = |readers: &Vec<Reader>| readers.len() == 2 && readers.iter().all(Reader::is_limited);
+        async move { Some(readers_of(worker)).filter(busy) }
     };
     let orphans = postrider_tests::eventually("two documents to be read at once", || two(&platform)).await;
     for reader in &orphans {
