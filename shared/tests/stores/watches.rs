@@ -124,13 +124,13 @@ async fn no_more_connections_than_allowed_are_open_at_once(scene: Scene) {
     // All want one at the same moment.
     let wanted: Vec<u64> = (0..8).collect();
     let opened = wanted.iter().map(|number| {
-        let account = if number % 2 == 0 { &account } else { &twin };
+        let account = if number.is_multiple_of(2) { &account } else { &twin };
         async move { watches.open(account, job(*number), 3).await.unwrap() }
     });
     let opened = futures::future::join_all(opened).await;
     let open: Vec<u64> = wanted.into_iter().filter(|number| opened[usize::try_from(*number).unwrap()]).collect();
     assert_eq!(open.len(), 2, "{opened:?}");
-    let holder = |number: u64| if number % 2 == 0 { &account } else { &twin };
+    let holder = |number: u64| if number.is_multiple_of(2) { &account } else { &twin };
     assert!(watches.open(holder(open[0]), job(open[0]), 3).await.unwrap(), "it is the same connection");
     assert!(!watches.open(&account, job(99), 3).await.unwrap());
     watches.closed(holder(open[0]), job(open[0])).await.unwrap();

@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn asked(script: &str, limit: Duration) -> std::io::Result<Result<Document, ReadError>> {
-        ask(shell(script), limit, "a.csv", &[b'x'; 1_000_000], &AtomicBool::new(false))
+        ask(shell(script), limit, "a.csv", &vec![b'x'; 1_000_000], &AtomicBool::new(false))
     }
 
     fn answered(script: &str) -> ReadError {

@@ -154,13 +154,12 @@ mod tests {
             let scanner = Scanner::new(Some(ScannerAddress::Tcp(listener.local_addr().unwrap().to_string())));
             let silent = async {
                 let (mut socket, _) = listener.accept().await.unwrap();
-                match answer {
-                    Some(answer) => socket.write_all(answer.as_bytes()).await.unwrap(),
+                if let Some(answer) = answer {
+                    socket.write_all(answer.as_bytes()).await.unwrap();
+                } else {
                     // Its minute passes at once.
-                    None => {
-                        tokio::time::pause();
-                        tokio::time::sleep(super::PATIENCE * 2).await;
-                    }
+                    tokio::time::pause();
+                    tokio::time::sleep(super::PATIENCE * 2).await;
                 }
             };
             let (verdict, ()) = tokio::join!(scanner.scan(b"x"), silent);
