@@ -206,6 +206,7 @@ fn mail_that_asks_for_nothing_new_is_told_apart() {
     let earlier = || {
         vec![Earlier {
             id: None,
+            elsewhere: false,
             subject: Some(first.subject.clone()),
             sent_at: None,
             summary: Some(first.text.chars().take(300).collect()),

@@ -52,6 +52,8 @@ pub struct Material {
 #[serde(default)]
 pub struct Earlier {
     pub id: Option<String>,
+    /// It is of another thread.
+    pub elsewhere: bool,
     pub subject: Option<String>,
     pub sent_at: Option<String>,
     pub summary: Option<String>,

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use postrider_queue::Stop;
 use postrider_shared::attachments::{Attachment, AttachmentState};
-use postrider_shared::ids::TenantId;
+use postrider_shared::ids::{TenantId, ThreadId};
 use postrider_shared::mail::InboundMail;
 use postrider_shared::products::Product;
 use postrider_shared::quotes::{DimensionValue, QuoteLine};
@@ -83,7 +83,7 @@ impl Material {
     pub(super) fn question(&self) -> Question<'_> {
         Question {
             products: self.products.iter().map(known).collect(),
-            earlier: self.earlier.iter().enumerate().rev().map(summary).collect(),
+            earlier: self.earlier.iter().enumerate().rev().map(|at| summary(at, self.record.thread_id)).collect(),
             quote: self.conversation.as_ref().map(offered),
             mail: MailText {
                 // Of what a form sent, the person who filled it in.
@@ -193,11 +193,12 @@ fn label(at: usize) -> String {
     format!("m{}", at + 1)
 }
 
-fn summary((at, mail): (usize, &InboundMail)) -> Earlier<'_> {
+fn summary((at, mail): (usize, &InboundMail), thread: ThreadId) -> Earlier<'_> {
     let text = split(&mail.text, mail.in_reply_to.is_some()).new;
     Earlier {
         id: label(at),
         from: &mail.from_address,
+        elsewhere: mail.thread_id != thread,
         subject: &mail.subject,
         sent_at: mail.sent_at,
         summary: text.chars().take(SUMMARY_CHARS).collect(),

@@ -96,6 +96,8 @@ pub struct Earlier<'a> {
     /// By which the answer names it.
     pub id: String,
     pub from: &'a str,
+    /// It is of another thread.
+    pub elsewhere: bool,
     pub subject: &'a str,
     pub sent_at: Option<DateTime<Utc>>,
     pub summary: String,

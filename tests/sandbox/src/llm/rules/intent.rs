@@ -32,7 +32,7 @@ pub(super) fn intent(
     if amends {
         return Intent::Amends;
     }
-    let open = mail.is_reply || !request.earlier.is_empty();
+    let open = mail.is_reply || request.earlier.iter().any(|earlier| !earlier.elsewhere);
     let says_something = items.iter().any(|item| item.quantity.is_some() || !item.dimensions.is_empty());
     let asks = reader.cut.tokens.iter().any(|token| token.is_one_of(REQUESTS))
         || REQUESTS.iter().any(|word| says(&subject, word));
