@@ -165,7 +165,8 @@ pub const VARIABLES: &[Variable] = &[
         "OPENAI_MODEL_SEES",
         Default::Is("no"),
         WORKER,
-        "Whether that model sees: yes shows it the pictures that come with a mail, no sends such a request to a person.",
+        "Whether that model sees: yes shows it the pictures that come with a mail (five at most, of 5 MiB each), and a person \
+         compares what it read; no sends such a request to a person.",
     ),
     variable(
         "LLM_TIMEOUT_SECONDS",
