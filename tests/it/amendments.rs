@@ -1,6 +1,6 @@
 //! Customers who change their minds: a follow-up becomes the next revision of the quote, once, in order, and only theirs.
 
-use postrider_tests::platform::{Office, Reply};
+use postrider_tests::platform::Reply;
 use postrider_tests::{DatabaseKind, Platform, eventually};
 use serde_json::{Value, json};
 
@@ -8,16 +8,6 @@ const NEVER: u32 = 86_400;
 const JO: &str = "jo@kunden.example";
 /// The Message-ID of what Jo asks first: two roll-ups.
 const FIRST: &str = "jo@kunden.example";
-
-/// An office whose quote for Jo's two roll-ups is sent, and the Message-ID of the reply.
-async fn quoted(platform: &Platform) -> (Office, String) {
-    let office = platform.workshop(NEVER).await;
-    platform.deliver_request(&office, "jo").await;
-    office.poll().await;
-    office.sent_revision(1).await;
-    let reply = platform.sandbox().accepted_at_least(1).await.remove(0);
-    (office, reply.message_id.expect("our Message-ID"))
-}
 
 fn from_jo<'a>(message_id: &'a str, thread: &'a [&'a str], text: &'a str) -> Reply<'a> {
     Reply { from: JO, message_id, thread, date: None, text }
@@ -35,7 +25,7 @@ on_both_databases!(a_follow_up_amends_the_quote_and_is_answered_in_the_thread);
 
 async fn a_follow_up_amends_the_quote_and_is_answered_in_the_thread(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
-    let (office, first) = quoted(&platform).await;
+    let (office, first) = platform.quoted("jo").await;
 
     let thread = [FIRST, first.as_str()];
     platform.deliver_reply(&office, from_jo("more@kunden.example", &thread, "Bitte doch 5 statt 2.")).await;
@@ -74,7 +64,7 @@ on_both_databases!(follow_ups_that_come_together_are_taken_in_order);
 
 async fn follow_ups_that_come_together_are_taken_in_order(database: DatabaseKind) {
     let platform = Platform::with(database).workers(2).start().await;
-    let (office, first) = quoted(&platform).await;
+    let (office, first) = platform.quoted("jo").await;
     // The first one takes a while to read.
     let slow =
         json!({ "target": "llm", "kind": "latency", "stage": "request", "match": "Doch 5", "times": 1, "ms": 1_500 });
@@ -94,7 +84,7 @@ async fn follow_ups_that_come_together_are_taken_in_order(database: DatabaseKind
 #[tokio::test]
 async fn a_follow_up_that_was_overtaken_on_its_way_goes_to_a_person() {
     let platform = Platform::start().await;
-    let (office, first) = quoted(&platform).await;
+    let (office, first) = platform.quoted("jo").await;
     let thread = [first.as_str()];
     let newer =
         Reply { date: Some("Sat, 21 Nov 2026 10:05:00 +0000"), ..from_jo("newer@kunden.example", &thread, "Bitte 7.") };
@@ -137,7 +127,7 @@ async fn a_follow_up_waits_for_the_reply_that_is_on_its_way() {
 #[tokio::test]
 async fn nobody_but_the_customer_amends_and_nobody_what_is_agreed() {
     let platform = Platform::start().await;
-    let (office, first) = quoted(&platform).await;
+    let (office, first) = platform.quoted("jo").await;
     let thread = [first.as_str()];
     let colleague =
         Reply { from: "ann@kunden.example", ..from_jo("ann-1@kunden.example", &thread, "Bitte 50 statt 2.") };
@@ -168,7 +158,7 @@ async fn nobody_but_the_customer_amends_and_nobody_what_is_agreed() {
 #[tokio::test]
 async fn a_follow_up_in_doubt_waits_for_a_person_under_the_next_revision() {
     let platform = Platform::start().await;
-    let (office, first) = quoted(&platform).await;
+    let (office, first) = platform.quoted("jo").await;
     platform.deliver_reply(&office, from_jo("many@kunden.example", &[&first], "Bitte doch 5000 Roll-ups.")).await;
     office.poll().await;
     let mail = office.read_mail("many@kunden.example").await;
@@ -185,7 +175,7 @@ on_both_databases!(a_worker_killed_while_it_amends_makes_one_revision);
 
 async fn a_worker_killed_while_it_amends_makes_one_revision(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
-    let (office, first) = quoted(&platform).await;
+    let (office, first) = platform.quoted("jo").await;
     let held =
         json!({ "target": "llm", "kind": "latency", "stage": "request", "match": "5 statt", "times": 1, "ms": 5_000 });
     platform.sandbox().fault(held).await;

@@ -4,18 +4,8 @@ use postrider_tests::platform::{Office, Reply};
 use postrider_tests::{DatabaseKind, Platform};
 use serde_json::{Value, json};
 
-const NEVER: u32 = 86_400;
 const JO: &str = "jo@kunden.example";
 const FIRST: &str = "jo@kunden.example";
-
-async fn quoted(platform: &Platform) -> (Office, String) {
-    let office = platform.workshop(NEVER).await;
-    platform.deliver_request(&office, "jo").await;
-    office.poll().await;
-    office.sent_revision(1).await;
-    let reply = platform.sandbox().accepted_at_least(1).await.remove(0);
-    (office, reply.message_id.expect("our Message-ID"))
-}
 
 /// Says something in answer to the last of these mails, and returns the mail as it was read and the quote.
 async fn said(platform: &Platform, office: &Office, from: &str, thread: &[&str], text: &str) -> (Value, Value) {
@@ -35,7 +25,7 @@ on_both_databases!(a_customer_accepts_by_reply);
 
 async fn a_customer_accepts_by_reply(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
-    let (office, ours) = quoted(&platform).await;
+    let (office, ours) = platform.quoted("jo").await;
     let (mail, quote) =
         said(&platform, &office, "Jo <JO@Kunden.Example>", &[FIRST, &ours], "Danke, wir sind einverstanden.").await;
     assert_eq!((&mail["state"], &mail["intent"]), (&json!("extracted"), &json!("accepts")), "{mail:#}");
@@ -62,7 +52,7 @@ async fn a_customer_accepts_by_reply(database: DatabaseKind) {
 #[tokio::test]
 async fn a_customer_declines_by_reply() {
     let platform = Platform::start().await;
-    let (office, ours) = quoted(&platform).await;
+    let (office, ours) = platform.quoted("jo").await;
     let (mail, quote) = said(&platform, &office, JO, &[&ours], "Sorry, that is too expensive for us.").await;
     assert_eq!((&mail["intent"], &quote["state"]), (&json!("declines"), &json!("declined")), "{mail:#}");
     platform.finish().await;
@@ -71,7 +61,7 @@ async fn a_customer_declines_by_reply() {
 #[tokio::test]
 async fn only_the_customers_plain_yes_to_the_newest_revision_binds() {
     let platform = Platform::start().await;
-    let (office, ours) = quoted(&platform).await;
+    let (office, ours) = platform.quoted("jo").await;
     let yes = "We accept.";
     let (mail, _) = said(&platform, &office, "ann@kunden.example", &[FIRST, &ours], yes).await;
     assert!(reason(&mail).contains(JO), "{mail:#}");

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use postrider_tests::corpus::right_lines;
 use postrider_tests::documents::{self, CommittedDocument};
 use postrider_tests::platform::Office;
 use postrider_tests::{DatabaseKind, Platform, pdf};
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 /// Polls are asked for; none comes by itself.
@@ -90,7 +90,11 @@ async fn thirty_documents_are_read() {
         figure[0] += 1;
         figure[1] += usize::from(checked.is_ok());
         figure[2] += expected;
-        figure[3] += if checked.is_ok() { expected } else { quote.map_or(0, |quote| right_lines(document, quote)) };
+        figure[3] += if checked.is_ok() {
+            expected
+        } else {
+            quote.map_or(0, |quote| right_lines(&document.expected.items, quote))
+        };
         wrong.extend(checked.err().map(|reason| format!("{}: {reason}", document.name)));
     }
     let mut table = String::from("kind   documents right   items right\n");
@@ -126,45 +130,10 @@ fn check_lines(document: &CommittedDocument, quote: &Value) -> Result<(), String
         return Err(format!("state {}, reason {}", quote["state"], quote["reason"]));
     }
     let lines = quote["lines"].as_array().map_or(0, Vec::len);
-    let (right, expected) = (right_lines(document, quote), document.expected.items.len());
+    let (right, expected) = (right_lines(&document.expected.items, quote), document.expected.items.len());
     if right == expected && lines == expected {
         Ok(())
     } else {
         Err(format!("{right} of {expected} items are right: {:#}", quote["lines"]))
     }
-}
-
-/// Expected items that are the quote's lines, in their order.
-fn right_lines(document: &CommittedDocument, quote: &Value) -> usize {
-    let lines = quote["lines"].as_array().cloned().unwrap_or_default();
-    let right = document.expected.items.iter().zip(&lines).filter(|(item, line)| {
-        let number = |value: &Value| value.as_str().and_then(|text| text.parse::<Decimal>().ok());
-        let sizes = line["dimensions"].as_array().cloned().unwrap_or_default();
-        line["sku"] == item.sku.as_str()
-            && line["material"] == json!(item.material)
-            && number(&line["quantity"]) == item.quantity.parse().ok()
-            && sizes.len() == item.dimensions.len()
-            && item.dimensions.iter().all(|wanted| {
-                sizes.iter().any(|size| {
-                    size["name"] == wanted.name.as_str()
-                        && millimetres(
-                            size["value"].as_str().unwrap_or_default(),
-                            size["unit"].as_str().unwrap_or_default(),
-                        ) == millimetres(&wanted.value, &wanted.unit)
-                })
-            })
-    });
-    right.count()
-}
-
-fn millimetres(value: &str, unit: &str) -> Option<Decimal> {
-    let factor = match unit {
-        "mm" => "1",
-        "cm" => "10",
-        "m" => "1000",
-        "in" => "25.4",
-        "ft" => "304.8",
-        _ => return None,
-    };
-    Some((value.parse::<Decimal>().ok()? * factor.parse::<Decimal>().ok()?).normalize())
 }

@@ -2,6 +2,7 @@
 
 use mail_parser::{MessageParser, MimeHeaders as _};
 use postrider_sandbox::ledger::Accepted;
+use postrider_tests::corpus::millimetres;
 use postrider_tests::mails::{self, Expectation, Mail, Outcome};
 use postrider_tests::platform::Office;
 use postrider_tests::{DatabaseKind, Platform, pdf};
@@ -93,8 +94,9 @@ async fn check_quoted(
             let dimensions = line["dimensions"].as_array().unwrap();
             let dimension = dimensions.iter().find(|one| one["name"] == wanted.name.as_str());
             let dimension = dimension.ok_or_else(|| format!("{} has no {}", item.sku, wanted.name))?;
-            let found = millimetres(dimension["value"].as_str().unwrap_or_default(), &dimension["unit"]);
-            same(&wanted.name, &json!(found), json!(millimetres(&wanted.value, &json!(wanted.unit))))?;
+            let text = |field: &str| dimension[field].as_str().unwrap_or_default();
+            let found = millimetres(text("value"), text("unit"));
+            same(&wanted.name, &json!(found), json!(millimetres(&wanted.value, &wanted.unit)))?;
         }
     }
     let amounts = [("subtotal", &expected.subtotal), ("tax", &expected.tax), ("total", &expected.total)];
@@ -157,19 +159,6 @@ fn check_pdf(file: &[u8], expected: &Expectation) -> Result<(), String> {
 fn same(what: &str, found: &Value, wanted: impl Into<Value>) -> Result<(), String> {
     let wanted = wanted.into();
     if *found == wanted { Ok(()) } else { Err(format!("{what} is {found}, expected {wanted}")) }
-}
-
-/// A quote keeps a measure as the customer gave it; the expectation has it in the product's unit.
-fn millimetres(value: &str, unit: &Value) -> Option<Decimal> {
-    let factor = match unit.as_str()? {
-        "mm" => "1",
-        "cm" => "10",
-        "m" => "1000",
-        "in" => "25.4",
-        "ft" => "304.8",
-        _ => return None,
-    };
-    Some((value.parse::<Decimal>().ok()? * factor.parse::<Decimal>().ok()?).normalize())
 }
 
 /// As numbers: 4 is 4.00.

@@ -63,7 +63,8 @@ pub fn right_lines<'a, I: Into<Wanted<'a>>>(items: impl IntoIterator<Item = I>, 
     items.into_iter().map(Into::into).zip(lines).filter(|(item, line)| item.is(line)).count()
 }
 
-fn millimetres(value: &str, unit: &str) -> Option<Decimal> {
+/// A quote keeps a measure as the customer gave it; an expectation may have another unit. `None` for what is no length.
+pub fn millimetres(value: &str, unit: &str) -> Option<Decimal> {
     let factor = match unit {
         "mm" => "1",
         "cm" => "10",

@@ -145,6 +145,20 @@ impl Platform {
         self.sandbox().deliver(&office.address, raw.into_bytes()).await;
     }
 
+    /// A workshop whose quote for a request that was [delivered](Self::deliver_request) under this name is sent, and the Message-ID of
+    /// its reply.
+    ///
+    /// # Panics
+    /// After a minute.
+    pub async fn quoted(&self, name: &str) -> (Office, String) {
+        let office = self.workshop(86_400).await;
+        self.deliver_request(&office, name).await;
+        office.poll().await;
+        office.sent_revision(1).await;
+        let reply = self.sandbox().accepted_at_least(1).await.remove(0);
+        (office, reply.message_id.expect("our Message-ID"))
+    }
+
     /// Delivers a mail that continues a conversation.
     pub async fn deliver_reply(&self, office: &Office, reply: Reply<'_>) {
         self.sandbox().deliver(&office.address, reply.raw(&office.address)).await;
