@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::problem::ProblemDocument;
 
-/// Name of the security scheme; operations name the role they need under it.
+/// Name of the security scheme; operations name the permission they need under it.
 pub const SCHEME: &str = "api_key";
 
 /// What does not belong to a single operation.
@@ -37,7 +37,7 @@ impl Modify for Security {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("pr_<prefix>_<secret>")
-            .description(Some("An API key. Operations name the role the key must have at least."))
+            .description(Some("An API key. Operations name the permission the key must have; `x-postrider-roles` says which roles have it."))
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));

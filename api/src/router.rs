@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
-use crate::auth::roles::{Roles, RolesError};
+use crate::auth::access::{self, AccessError, Needs};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
 use crate::{
@@ -21,9 +21,9 @@ use crate::{
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
 pub enum RouterError {
-    /// An operation lacks its role.
+    /// Nobody decided who may do an operation.
     #[error(transparent)]
-    Roles(#[from] RolesError),
+    Access(#[from] AccessError),
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Document(#[from] serde_json::Error),
@@ -36,11 +36,10 @@ pub fn document() -> Result<Document, RouterError> {
 
 /// The whole API.
 pub fn router(app: App) -> Result<Router, RouterError> {
-    let Routes { open, private, document } = routes()?;
-    let roles = Roles::of(&document)?;
+    let Routes { open, private, needs, document } = routes()?;
     let private = private
         .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
-        .route_layer(middleware::from_fn_with_state((app.clone(), roles), auth::layer));
+        .route_layer(middleware::from_fn_with_state((app.clone(), needs), auth::layer));
     let text = serde_json::to_string(document.as_value())?;
     Ok(open
         .merge(private)
@@ -65,17 +64,21 @@ pub fn router(app: App) -> Result<Router, RouterError> {
 struct Routes {
     /// For everybody.
     open: Router<App>,
-    /// For those with a key.
+    /// For those who may, behind the layer that asks.
     private: Router<App>,
+    needs: Needs,
     document: Document,
 }
 
 fn routes() -> Result<Routes, RouterError> {
     let (private, mut collected) =
         OpenApiRouter::with_openapi(Base::openapi()).nest("/v1", v1::router()).split_for_parts();
-    let (open, described) = health::router().merge(problem::pages()).merge(callback::router()).split_for_parts();
+    let needs = Needs::of(&Document::of(&collected)?)?;
+    let beside = health::router().merge(problem::pages()).merge(callback::router());
+    let (open, described) = beside.nest("/v1", v1::open()).split_for_parts();
+    access::check_open(&Document::of(&described)?)?;
     collected.merge(described);
-    Ok(Routes { open, private, document: Document::of(&collected)? })
+    Ok(Routes { open, private, needs, document: Document::of(&collected)? })
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

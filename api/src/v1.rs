@@ -19,7 +19,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
-/// All operations under `/v1`.
+/// Operations for strangers, such as signing in: each says so by `security(())`.
+pub fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}
+
+/// All other operations under `/v1`: each names the permission it needs.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(kinds::router())

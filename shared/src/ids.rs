@@ -69,6 +69,10 @@ ids! {
     TenantId = "tenant",
     /// A key that opens the API.
     ApiKeyId = "api key",
+    /// A person who can sign in.
+    UserId = "user",
+    /// One sign-in of a user: what it handed out ends with it.
+    SessionId = "session",
     /// A connected mailbox.
     AccountId = "account",
     /// Something that happened to an account.

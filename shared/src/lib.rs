@@ -2,6 +2,7 @@
 //! of secrets, telemetry. No I/O to third parties.
 
 pub mod accounts;
+pub mod actor;
 pub mod api_keys;
 pub mod attachments;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod pricing;
 pub mod products;
 pub mod quotes;
 pub mod requests;
+pub mod roles;
 pub mod scopes;
 pub mod seal;
 mod stop;

@@ -78,7 +78,7 @@ pub(crate) use words;
 mod tests {
     use utoipa::PartialSchema as _;
 
-    use crate::{accounts::Security, api_keys::Role};
+    use crate::{accounts::Security, roles::Role};
 
     #[test]
     fn the_documented_words_are_the_ones_on_the_wire() {

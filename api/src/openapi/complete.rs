@@ -1,7 +1,9 @@
 //! What every operation shares, written into the document once instead of at each handler.
 
+use postrider_shared::roles::Permission;
 use serde_json::{Map, Value, json};
 
+use crate::auth::access::Access;
 use crate::problem::{MEDIA_TYPE, ProblemType};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -31,6 +33,7 @@ pub fn complete(document: &mut Value) {
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    let access = Access::of(operation);
     let Some(operation) = operation.as_object_mut() else {
         return;
     };
@@ -44,12 +47,28 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         }
     }
     if path.starts_with("/v1/") {
-        refer(operation, "Tenant");
+        if let Some(Access::Permission(permission)) = access {
+            say_who_may(operation, permission);
+            refer(operation, "Tenant");
+        }
         refer(operation, "RequestId");
         if method == "post" {
             refer(operation, "IdempotencyKey");
         }
     }
+}
+
+/// The document's readers see roles; the annotation names the permission only.
+fn say_who_may(operation: &mut Map<String, Value>, permission: Permission) {
+    operation.insert("x-postrider-permission".to_owned(), json!(permission));
+    operation.insert("x-postrider-roles".to_owned(), json!(permission.roles()));
+    let roles: Vec<String> = permission.roles().iter().map(|role| format!("`{role}`")).collect();
+    let sentence = format!("Needs `{permission}`, which {} may.", roles.join(", "));
+    let description = match operation.get("description").and_then(Value::as_str) {
+        Some(text) if !text.is_empty() => format!("{text}\n\n{sentence}"),
+        _ => sentence,
+    };
+    operation.insert("description".to_owned(), json!(description));
 }
 
 fn refer(operation: &mut Map<String, Value>, parameter: &str) {

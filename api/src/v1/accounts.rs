@@ -133,7 +133,7 @@ impl From<accounts::Account> for Account {
     post, path = "/accounts", tag = "accounts", operation_id = "create_account",
     request_body = NewAccount,
     responses((status = 201, description = "The account, active at once.", body = Account)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn create(
     State(app): State<App>,
@@ -154,7 +154,7 @@ async fn create(
     get, path = "/accounts", tag = "accounts", operation_id = "list_accounts",
     params(PageQuery),
     responses((status = 200, description = "Accounts, newest first.", body = Page<Account>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["accounts:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -170,7 +170,7 @@ async fn list(
     get, path = "/accounts/{id}", tag = "accounts", operation_id = "get_account",
     params(("id" = AccountId, Path, description = "The account's id.")),
     responses((status = 200, description = "The account.", body = Account)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["accounts:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<Json<Account>> {
     let account = app.stores().accounts.get(tenant, id).await?;
@@ -184,7 +184,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Acco
     params(("id" = AccountId, Path, description = "The account's id.")),
     request_body = AccountChange,
     responses((status = 200, description = "The account, changed.", body = Account)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn change(
     State(app): State<App>,
@@ -210,7 +210,7 @@ async fn change(
     delete, path = "/accounts/{id}", tag = "accounts", operation_id = "disconnect_account",
     params(("id" = AccountId, Path, description = "The account's id.")),
     responses((status = 204, description = "The mailbox is disconnected.")),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn disconnect(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<StatusCode> {
     let (account, entry) = app.stores().accounts.disconnect(tenant, id).await?;
@@ -237,7 +237,7 @@ pub struct Pause {
     params(("id" = AccountId, Path, description = "The account's id.")),
     request_body = Option<Pause>,
     responses((status = 200, description = "The account, paused.", body = Account)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn pause(
     State(app): State<App>,
@@ -257,7 +257,7 @@ async fn pause(
     post, path = "/accounts/{id}/resume", tag = "accounts", operation_id = "resume_account",
     params(("id" = AccountId, Path, description = "The account's id.")),
     responses((status = 200, description = "The account, active.", body = Account)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn resume(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<Json<Account>> {
     let account = app.stores().accounts.resume(tenant, id).await?;

@@ -4,8 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
-use postrider_shared::api_keys::{self, Role};
+use postrider_shared::api_keys;
 use postrider_shared::ids::{ApiKeyId, TenantId};
+use postrider_shared::roles::Role;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -86,7 +87,7 @@ pub struct IssuedApiKey {
     post, path = "/api-keys", tag = "api keys", operation_id = "create_api_key",
     request_body = NewApiKey,
     responses((status = 201, description = "The key and its text.", body = IssuedApiKey)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["keys:write"]))
 )]
 async fn create(
     State(app): State<App>,
@@ -95,7 +96,7 @@ async fn create(
     once: Once,
     Json(new): Json<NewApiKey>,
 ) -> Answer<Response> {
-    caller.must_be(new.role)?;
+    caller.must_have_all(new.role.permissions())?;
     let id = once.id(ApiKeyId::derived, ApiKeyId::random);
     let issued = app.stores().api_keys.issue_as(tenant, id, &new.name, new.role).await?;
     let mut answer = IssuedApiKey { description: issued.key.into(), key: None };
@@ -111,7 +112,7 @@ async fn create(
     get, path = "/api-keys", tag = "api keys", operation_id = "list_api_keys",
     params(PageQuery),
     responses((status = 200, description = "Keys, newest first.", body = Page<ApiKey>)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["keys:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -127,7 +128,7 @@ async fn list(
     delete, path = "/api-keys/{id}", tag = "api keys", operation_id = "revoke_api_key",
     params(("id" = ApiKeyId, Path, description = "The key's id.")),
     responses((status = 200, description = "The key, revoked.", body = ApiKey)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["keys:write"]))
 )]
 async fn revoke(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<ApiKeyId>) -> Answer<Json<ApiKey>> {
     Ok(Json(app.stores().api_keys.revoke(tenant, id).await?.into()))

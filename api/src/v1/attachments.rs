@@ -88,7 +88,7 @@ pub struct AttachmentList {
     get, path = "/mails/{id}/attachments", tag = "attachments", operation_id = "list_mail_attachments",
     params(("id" = MailId, Path, description = "The mail's id.")),
     responses((status = 200, description = "Its attachments, as far as they were dealt with.", body = AttachmentList)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn of_mail(
     State(app): State<App>,
@@ -105,7 +105,7 @@ async fn of_mail(
     get, path = "/quotes/{id}/attachments", tag = "attachments", operation_id = "list_quote_attachments",
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     responses((status = 200, description = "Its attachments.", body = AttachmentList)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn of_quote(
     State(app): State<App>,
@@ -124,7 +124,7 @@ async fn of_quote(
     get, path = "/attachments/{id}/content", tag = "attachments", operation_id = "get_attachment_content",
     params(("id" = AttachmentId, Path, description = "The attachment's id.")),
     responses((status = 200, description = "Its content.", body = Vec<u8>, content_type = "application/octet-stream")),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn content(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AttachmentId>) -> Answer<Response> {
     let attachment = app.stores().attachments.get(tenant, id).await?;

@@ -77,7 +77,7 @@ impl From<postrider_queue::Batch> for JobBatch {
     post, path = "/batches", tag = "jobs", operation_id = "open_batch",
     request_body = Option<NewBatch>,
     responses((status = 201, description = "The batch.", body = JobBatch)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["jobs:write"]))
 )]
 async fn open(
     State(app): State<App>,
@@ -110,7 +110,7 @@ fn at_end(submission: Submission, app: &App, caller: Caller, tenant: TenantId) -
     get, path = "/batches/{id}", tag = "jobs", operation_id = "get_batch",
     params(("id" = String, Path, description = "The batch's id.")),
     responses((status = 200, description = "The batch.", body = JobBatch)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<BatchId>) -> Answer<Json<JobBatch>> {
     own(&app, tenant, id).await.map(Json)
@@ -121,7 +121,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Batc
     post, path = "/batches/{id}/seal", tag = "jobs", operation_id = "seal_batch",
     params(("id" = String, Path, description = "The batch's id.")),
     responses((status = 200, description = "The batch, sealed.", body = JobBatch)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["jobs:write"]))
 )]
 async fn seal(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<BatchId>) -> Answer<Json<JobBatch>> {
     own(&app, tenant, id).await?;

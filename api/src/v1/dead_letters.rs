@@ -126,7 +126,7 @@ struct DeadLettersQuery {
     get, path = "/dead-letters", tag = "dead letters", operation_id = "list_dead_letters",
     params(DeadLettersQuery),
     responses((status = 200, description = "Dead letters, the latest death first.", body = Page<DeadLetter>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["dead_letters:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -151,7 +151,7 @@ async fn list(
     get, path = "/dead-letters/{id}", tag = "dead letters", operation_id = "get_dead_letter",
     params(("id" = DeadLetterId, Path, description = "The letter's id.")),
     responses((status = 200, description = "The letter.", body = DeadLetter)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["dead_letters:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<DeadLetterId>) -> Answer<Json<DeadLetter>> {
     Ok(Json(app.stores().dead_letters.get(tenant, id).await?.into()))
@@ -172,7 +172,7 @@ pub struct Redrive {
     params(("id" = DeadLetterId, Path, description = "The letter's id.")),
     request_body = Option<Redrive>,
     responses((status = 200, description = "The letter, with the job in its place.", body = DeadLetter)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["dead_letters:write"]))
 )]
 async fn redrive(
     State(app): State<App>,
@@ -205,7 +205,7 @@ async fn redrive(
     post, path = "/dead-letters/{id}/discard", tag = "dead letters", operation_id = "discard_dead_letter",
     params(("id" = DeadLetterId, Path, description = "The letter's id.")),
     responses((status = 200, description = "The letter, discarded.", body = DeadLetter)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["dead_letters:write"]))
 )]
 async fn discard(
     State(app): State<App>,

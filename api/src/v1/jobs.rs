@@ -68,7 +68,7 @@ pub struct Accepted {
         status = 202, description = "The job is in the queue.", body = Accepted,
         headers(("Location" = String, description = "Where the job can be followed."))
     )),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["jobs:write"]))
 )]
 async fn submit(
     State(app): State<App>,
@@ -111,7 +111,7 @@ struct JobQuery {
     get, path = "/jobs/{id}", tag = "jobs", operation_id = "get_job",
     params(("id" = String, Path, description = "The job's id."), JobQuery),
     responses((status = 200, description = "The job.", body = Job)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn get(
     State(app): State<App>,
@@ -155,7 +155,7 @@ struct JobsQuery {
     get, path = "/jobs", tag = "jobs", operation_id = "list_jobs",
     params(JobsQuery),
     responses((status = 200, description = "Jobs, newest first.", body = Page<Job>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -184,7 +184,7 @@ async fn list(
     post, path = "/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
     params(("id" = String, Path, description = "The job's id.")),
     responses((status = 200, description = "The job, cancelled or asked to stop.", body = Job)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["jobs:write"]))
 )]
 async fn cancel(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<JobId>) -> Answer<Json<Job>> {
     own(&app, tenant, id).await?;
@@ -207,7 +207,7 @@ async fn cancel(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<J
     post, path = "/jobs/{id}/retry", tag = "jobs", operation_id = "retry_job",
     params(("id" = String, Path, description = "The job's id.")),
     responses((status = 202, description = "The job may run now.", body = Job)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["jobs:write"]))
 )]
 async fn retry(
     State(app): State<App>,

@@ -1,7 +1,7 @@
 //! The catalogue of job kinds.
 
-use postrider_shared::api_keys::Role;
 use postrider_shared::jobs::{self, KindInfo, Submit};
+use postrider_shared::roles::Permission;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -28,8 +28,8 @@ pub struct Kind {
     summary: String,
     /// The queue its jobs stand in.
     queue: String,
-    /// The role a key needs to submit it; null when only Postrider itself starts such jobs.
-    submit_role: Option<Role>,
+    /// What a caller must be permitted to submit it; null when only Postrider itself starts such jobs.
+    submit_permission: Option<Permission>,
     /// Whether a submission may name a queue and a lane.
     chooses_lane: bool,
     /// After so many failed attempts a job is dead, unless it says otherwise.
@@ -50,9 +50,9 @@ impl From<&KindInfo> for Kind {
             aliases: info.aliases.iter().map(ToString::to_string).collect(),
             summary: info.summary.to_owned(),
             queue: info.queue.to_string(),
-            submit_role: match info.submit {
+            submit_permission: match info.submit {
                 Submit::Never => None,
-                Submit::By(role) => Some(role),
+                Submit::By(permission) => Some(permission),
             },
             chooses_lane: info.chooses_lane,
             max_attempts: info.max_attempts,
@@ -74,7 +74,7 @@ pub struct Kinds {
 #[utoipa::path(
     get, path = "/kinds", tag = "kinds", operation_id = "list_kinds",
     responses((status = 200, description = "All kinds.", body = Kinds)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn list() -> Json<Kinds> {
     Json(Kinds { items: jobs::catalogue().iter().map(Kind::from).collect() })

@@ -123,7 +123,7 @@ struct MailsQuery {
     get, path = "/mails", tag = "mails", operation_id = "list_mails",
     params(MailsQuery),
     responses((status = 200, description = "Mails, newest first.", body = Page<Mail>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -140,7 +140,7 @@ async fn list(
     get, path = "/mails/{id}", tag = "mails", operation_id = "get_mail",
     params(("id" = MailId, Path, description = "The mail's id.")),
     responses((status = 200, description = "The mail.", body = Mail)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<MailId>) -> Answer<Json<Mail>> {
     Ok(Json(app.stores().mail.get(tenant, id).await?.into()))
@@ -153,7 +153,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Mail
     get, path = "/mails/{id}/raw", tag = "mails", operation_id = "get_raw_mail",
     params(("id" = MailId, Path, description = "The mail's id.")),
     responses((status = 200, description = "The raw mail.", body = Vec<u8>, content_type = "message/rfc822")),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn raw(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<MailId>) -> Answer<Response> {
     let mail = app.stores().mail.get(tenant, id).await?;

@@ -116,7 +116,7 @@ struct MessagesQuery {
     get, path = "/messages", tag = "messages", operation_id = "list_messages",
     params(MessagesQuery),
     responses((status = 200, description = "Messages, newest first.", body = Page<Message>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["messages:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -139,7 +139,7 @@ async fn list(
     get, path = "/messages/{id}", tag = "messages", operation_id = "get_message",
     params(("id" = MessageId, Path, description = "The message's id.")),
     responses((status = 200, description = "The message.", body = Message)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["messages:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<MessageId>) -> Answer<Json<Message>> {
     Ok(Json(app.stores().messages.get(tenant, id).await?.into()))
@@ -177,7 +177,7 @@ pub enum Outcome {
     params(("id" = MessageId, Path, description = "The message's id.")),
     request_body = Settlement,
     responses((status = 200, description = "The message, settled.", body = Message)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["messages:write"]))
 )]
 async fn settle(
     State(app): State<App>,

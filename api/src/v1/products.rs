@@ -90,7 +90,7 @@ impl From<products::Product> for Product {
     post, path = "/products", tag = "products", operation_id = "create_product",
     request_body = NewProduct,
     responses((status = 201, description = "The product.", body = Product)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["products:write"]))
 )]
 async fn create(
     State(app): State<App>,
@@ -108,7 +108,7 @@ async fn create(
     get, path = "/products", tag = "products", operation_id = "list_products",
     params(PageQuery),
     responses((status = 200, description = "Products, newest first.", body = Page<Product>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["products:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -124,7 +124,7 @@ async fn list(
     get, path = "/products/{id}", tag = "products", operation_id = "get_product",
     params(("id" = ProductId, Path, description = "The product's id.")),
     responses((status = 200, description = "The product.", body = Product)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["products:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<ProductId>) -> Answer<Json<Product>> {
     Ok(Json(app.stores().products.get(tenant, id).await?.into()))
@@ -136,7 +136,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Prod
     params(("id" = ProductId, Path, description = "The product's id.")),
     request_body = ProductChange,
     responses((status = 200, description = "The product, changed.", body = Product)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["products:write"]))
 )]
 async fn change(
     State(app): State<App>,
@@ -154,7 +154,7 @@ async fn change(
     delete, path = "/products/{id}", tag = "products", operation_id = "archive_product",
     params(("id" = ProductId, Path, description = "The product's id.")),
     responses((status = 200, description = "The product, archived.", body = Product)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["products:write"]))
 )]
 async fn archive(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<ProductId>) -> Answer<Json<Product>> {
     let mut settings = app.stores().products.get(tenant, id).await?.settings();

@@ -77,7 +77,7 @@ pub struct Queues {
 #[utoipa::path(
     get, path = "/queues", tag = "queues", operation_id = "list_queues",
     responses((status = 200, description = "All queues.", body = Queues)),
-    security(("api_key" = ["platform_admin"]))
+    security(("api_key" = ["queues:read"]))
 )]
 async fn list(State(app): State<App>) -> Answer<Json<Queues>> {
     let mut stats = app.queue().queues().await?;
@@ -96,7 +96,7 @@ async fn list(State(app): State<App>) -> Answer<Json<Queues>> {
     get, path = "/queues/{queue}", tag = "queues", operation_id = "get_queue",
     params(("queue" = String, Path, description = "The queue's name.")),
     responses((status = 200, description = "The queue.", body = Queue)),
-    security(("api_key" = ["platform_admin"]))
+    security(("api_key" = ["queues:read"]))
 )]
 async fn get(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Queue>> {
     let name = existing(&app, name).await?;
@@ -108,7 +108,7 @@ async fn get(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Qu
     post, path = "/queues/{queue}/pause", tag = "queues", operation_id = "pause_queue",
     params(("queue" = String, Path, description = "The queue's name.")),
     responses((status = 200, description = "The queue, paused.", body = Queue)),
-    security(("api_key" = ["platform_admin"]))
+    security(("api_key" = ["queues:write"]))
 )]
 async fn pause(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Queue>> {
     let name = existing(&app, name).await?;
@@ -121,7 +121,7 @@ async fn pause(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<
     post, path = "/queues/{queue}/resume", tag = "queues", operation_id = "resume_queue",
     params(("queue" = String, Path, description = "The queue's name.")),
     responses((status = 200, description = "The queue, no longer paused.", body = Queue)),
-    security(("api_key" = ["platform_admin"]))
+    security(("api_key" = ["queues:write"]))
 )]
 async fn resume(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Queue>> {
     let name = existing(&app, name).await?;

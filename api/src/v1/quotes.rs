@@ -61,7 +61,7 @@ struct QuotesQuery {
     get, path = "/quotes", tag = "quotes", operation_id = "list_quotes",
     params(QuotesQuery),
     responses((status = 200, description = "Quotes, newest first.", body = Page<Quote>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["quotes:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -79,7 +79,7 @@ async fn list(
     get, path = "/quotes/{id}", tag = "quotes", operation_id = "get_quote",
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     responses((status = 200, description = "The quote.", body = QuoteWithLines)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["quotes:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<QuoteId>) -> Answer<Json<QuoteWithLines>> {
     let quote = app.stores().quotes.get(tenant, id).await?;
@@ -92,7 +92,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Quot
     get, path = "/quotes/{id}/pdf", tag = "quotes", operation_id = "get_quote_pdf",
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     responses((status = 200, description = "The PDF.", body = Vec<u8>, content_type = "application/pdf")),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["quotes:read"]))
 )]
 async fn pdf(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<QuoteId>) -> Answer<Response> {
     let quote = app.stores().quotes.get(tenant, id).await?;
@@ -123,7 +123,7 @@ async fn pdf_of(app: &App, key: &str, number: Option<&str>) -> Answer<Response> 
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     request_body = Option<Approval>,
     responses((status = 202, description = "The quote, on its way to being priced.", body = QuoteWithLines)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["quotes:write"]))
 )]
 async fn approve(
     State(app): State<App>,
@@ -162,7 +162,7 @@ async fn whole(app: &App, tenant: TenantId, quote: quotes::Quote) -> Answer<Quot
 
 /// Who a caller is in the quote's history.
 fn by(caller: Caller) -> By {
-    By::agent(format!("key {}", caller.key))
+    By::agent(caller.actor.to_string())
 }
 
 /// A quote number as part of a file name.

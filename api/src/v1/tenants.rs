@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use postrider_shared::api_keys::Role;
 use postrider_shared::database::AllTenants;
 use postrider_shared::ids::TenantId;
+use postrider_shared::roles::Permission;
 use postrider_shared::tenants::{self, TenantSettings, TenantState};
 use postrider_shared::time_zone::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -195,7 +195,7 @@ impl From<NewTenant> for TenantSettings {
     post, path = "/tenants", tag = "tenants", operation_id = "create_tenant",
     request_body = NewTenant,
     responses((status = 201, description = "The tenant, active at once.", body = Tenant)),
-    security(("api_key" = ["platform_admin"]))
+    security(("api_key" = ["tenants:manage"]))
 )]
 async fn create(State(app): State<App>, once: Once, Json(new): Json<NewTenant>) -> Answer<(StatusCode, Json<Tenant>)> {
     let id = once.id(TenantId::derived, TenantId::random);
@@ -208,7 +208,7 @@ async fn create(State(app): State<App>, once: Once, Json(new): Json<NewTenant>) 
     get, path = "/tenants", tag = "tenants", operation_id = "list_tenants",
     params(PageQuery),
     responses((status = 200, description = "Tenants, newest first.", body = Page<Tenant>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["tenants:read"]))
 )]
 async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Json<Page<Tenant>>> {
     let cursor = query.place()?;
@@ -216,7 +216,7 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQu
         let tenant = app.stores().tenants.get(own).await?;
         return Ok(Json(Page { items: vec![tenant.into()], next_cursor: None }));
     }
-    caller.must_be(Role::PlatformAdmin)?;
+    caller.must(Permission::TenantsManage)?;
     let page = app.stores().tenants.list(AllTenants, cursor, query.limit.into()).await?;
     Ok(Json(Page::of(page)))
 }
@@ -226,7 +226,7 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQu
     get, path = "/tenants/{id}", tag = "tenants", operation_id = "get_tenant",
     params(("id" = TenantId, Path, description = "The tenant's id.")),
     responses((status = 200, description = "The tenant.", body = Tenant)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["tenants:read"]))
 )]
 async fn get(State(app): State<App>, caller: Caller, Path(id): Path<TenantId>) -> Answer<Json<Tenant>> {
     visible(caller, id)?;
@@ -239,7 +239,7 @@ async fn get(State(app): State<App>, caller: Caller, Path(id): Path<TenantId>) -
     params(("id" = TenantId, Path, description = "The tenant's id.")),
     request_body = TenantChange,
     responses((status = 200, description = "The tenant, changed.", body = Tenant)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["tenants:write"]))
 )]
 async fn change(
     State(app): State<App>,
@@ -250,7 +250,7 @@ async fn change(
     visible(caller, id)?;
     let state = change.state;
     if state.is_some() {
-        caller.must_be(Role::PlatformAdmin)?;
+        caller.must(Permission::TenantsManage)?;
     }
     let old = app.stores().tenants.get(id).await?;
     let mut tenant = app.stores().tenants.change(id, change.applied(old.settings())).await?;

@@ -59,7 +59,7 @@ pub struct ThreadContent {
     get, path = "/threads", tag = "threads", operation_id = "list_threads",
     params(PageQuery),
     responses((status = 200, description = "Threads, newest first.", body = Page<Thread>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn list(
     State(app): State<App>,
@@ -75,7 +75,7 @@ async fn list(
     get, path = "/threads/{id}", tag = "threads", operation_id = "get_thread",
     params(("id" = ThreadId, Path, description = "The thread's id.")),
     responses((status = 200, description = "The thread.", body = ThreadContent)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["mails:read"]))
 )]
 async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<ThreadId>) -> Answer<Json<ThreadContent>> {
     let thread = app.stores().mail.thread(tenant, id).await?;

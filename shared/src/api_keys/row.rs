@@ -3,8 +3,8 @@ use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
 
-use super::Role;
 use crate::ids::{ApiKeyId, TenantId};
+use crate::roles::Role;
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]

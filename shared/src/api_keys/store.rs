@@ -4,11 +4,12 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict,
 };
 
-use super::{ActiveModel, ApiKey, Column, Entity, IssuedKey, Role, text::KeyText};
+use super::{ActiveModel, ApiKey, Column, Entity, IssuedKey, text::KeyText};
 use crate::{
     clock::Clock,
     database::{Cursor, Database, Page, StoreError, check, page::newest_first},
     ids::{ApiKeyId, TenantId},
+    roles::Role,
 };
 
 /// A key in steady use is written to this often, not with every request.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Declared, KindInfo, Queue, Submit};
-use crate::api_keys::Role;
+use crate::roles::Permission;
 
 pub(super) fn kinds() -> Vec<KindInfo> {
     vec![
@@ -41,7 +41,7 @@ impl Job for DiagnosticEcho {
 
 impl Declared for DiagnosticEcho {
     const SUMMARY: &'static str = "Gives its data back as output.";
-    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const SUBMIT: Submit = Submit::By(Permission::JobsWrite);
     const CHOOSES_LANE: bool = true;
 }
 
@@ -72,7 +72,7 @@ impl Job for DiagnosticSleep {
 
 impl Declared for DiagnosticSleep {
     const SUMMARY: &'static str = "Waits for the given time.";
-    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const SUBMIT: Submit = Submit::By(Permission::JobsWrite);
     const CHOOSES_LANE: bool = true;
 
     fn check(&self) -> Result<(), String> {
@@ -114,7 +114,7 @@ impl Job for DiagnosticFail {
 
 impl Declared for DiagnosticFail {
     const SUMMARY: &'static str = "Fails the given number of times, or for good.";
-    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const SUBMIT: Submit = Submit::By(Permission::JobsWrite);
     const CHOOSES_LANE: bool = true;
 
     fn check(&self) -> Result<(), String> {
@@ -144,7 +144,7 @@ impl Job for DiagnosticCrash {
 
 impl Declared for DiagnosticCrash {
     const SUMMARY: &'static str = "Kills the worker process that runs it. For drills.";
-    const SUBMIT: Submit = Submit::By(Role::PlatformAdmin);
+    const SUBMIT: Submit = Submit::By(Permission::DrillsRun);
     const CHOOSES_LANE: bool = true;
 }
 

@@ -6,15 +6,15 @@ use postrider_queue::{Job, JobKind, NewJob, QueueName, Tenant};
 use serde_json::Value;
 use utoipa::PartialSchema;
 
-use crate::api_keys::Role;
+use crate::roles::Permission;
 
 /// Who may submit a kind through the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submit {
     /// Only the platform itself.
     Never,
-    /// API clients with at least this role.
-    By(Role),
+    /// API clients with this permission.
+    By(Permission),
 }
 
 /// What a payload type declares for the catalogue, next to its [`Job`] policy.

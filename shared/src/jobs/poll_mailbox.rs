@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Declared, Queue, Submit};
-use crate::{api_keys::Role, ids::AccountId};
+use crate::{ids::AccountId, roles::Permission};
 
 /// Fetches the mail that came into one mailbox since the last time. Enqueued by the scheduler at the mailbox's interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,5 +35,5 @@ impl Job for PollMailbox {
 
 impl Declared for PollMailbox {
     const SUMMARY: &'static str = "Fetches new mail from one connected mailbox now.";
-    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const SUBMIT: Submit = Submit::By(Permission::JobsWrite);
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Declared, Queue, Submit};
-use crate::{api_keys::Role, ids::AccountId};
+use crate::{ids::AccountId, roles::Permission};
 
 /// Looks after the drafts of a Gmail account that sends through the API. Enqueued by the scheduler at intervals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,5 +30,5 @@ impl Job for TendDrafts {
 impl Declared for TendDrafts {
     const SUMMARY: &'static str =
         "Finds out what became of messages in doubt of a Gmail account, and deletes drafts of ours that nobody sends.";
-    const SUBMIT: Submit = Submit::By(Role::Agent);
+    const SUBMIT: Submit = Submit::By(Permission::JobsWrite);
 }

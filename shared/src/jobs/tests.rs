@@ -53,7 +53,7 @@ fn the_catalogue_as_clients_see_it() {
         .map(|kind| {
             let by = match kind.submit {
                 Submit::Never => "nobody",
-                Submit::By(role) => role.as_str(),
+                Submit::By(permission) => permission.as_str(),
             };
             json!({ "kind": kind.kind, "queue": kind.queue, "submit": by, "lane": kind.chooses_lane, "schema": kind.schema })
         })

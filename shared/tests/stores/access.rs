@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use postrider_shared::{
     accounts::{AccountState, NewAccount},
-    api_keys::Role,
     database::{AllTenants, StoreError},
+    roles::Role,
     seal::KeyRing,
     stores::Stores,
     tenants::{TenantSettings, TenantState},

@@ -45,7 +45,7 @@ impl From<accounts::AccountEvent> for AccountEvent {
     get, path = "/accounts/{id}/events", tag = "accounts", operation_id = "list_account_events",
     params(("id" = AccountId, Path, description = "The account's id."), PageQuery),
     responses((status = 200, description = "Events, newest first.", body = Page<AccountEvent>)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["accounts:read"]))
 )]
 async fn list(
     State(app): State<App>,

@@ -89,7 +89,7 @@ pub struct GoogleConnection {
     post, path = "/accounts/google", tag = "accounts", operation_id = "create_google_account",
     request_body = NewGoogleAccount,
     responses((status = 201, description = "The account, and where its owner consents.", body = GoogleConnection)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn create(
     State(app): State<App>,
@@ -111,7 +111,7 @@ async fn create(
     post, path = "/accounts/{id}/consent", tag = "accounts", operation_id = "ask_consent",
     params(("id" = AccountId, Path, description = "The account's id.")),
     responses((status = 200, description = "Where the owner consents.", body = Consent)),
-    security(("api_key" = ["tenant_admin"]))
+    security(("api_key" = ["accounts:write"]))
 )]
 async fn ask(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<Json<Consent>> {
     let account = app.stores().accounts.get(tenant, id).await?;

@@ -92,7 +92,7 @@ impl DeadLetterSelection {
         status = 202, description = "The job that does it.", body = Accepted,
         headers(("Location" = String, description = "Where the job can be followed."))
     )),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["dead_letters:write"]))
 )]
 async fn redrive_many(app: State<App>, tenant: Tenant, selection: Json<DeadLetterSelection>) -> Answer<Response> {
     begin(app, tenant, selection, DeadLetterAction::Redrive).await
@@ -106,7 +106,7 @@ async fn redrive_many(app: State<App>, tenant: Tenant, selection: Json<DeadLette
         status = 202, description = "The job that does it.", body = Accepted,
         headers(("Location" = String, description = "Where the job can be followed."))
     )),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["dead_letters:write"]))
 )]
 async fn discard_many(app: State<App>, tenant: Tenant, selection: Json<DeadLetterSelection>) -> Answer<Response> {
     begin(app, tenant, selection, DeadLetterAction::Discard).await

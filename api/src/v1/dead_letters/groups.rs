@@ -80,7 +80,7 @@ struct GroupsQuery {
     get, path = "/dead-letters/groups", tag = "dead letters", operation_id = "list_dead_letter_groups",
     params(GroupsQuery),
     responses((status = 200, description = "Groups, the largest first.", body = DeadLetterGroups)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["dead_letters:read"]))
 )]
 async fn list(
     State(app): State<App>,

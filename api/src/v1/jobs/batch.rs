@@ -64,7 +64,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
             (Batch = "application/json"), (BatchItem = "application/x-ndjson")
         ))
     ),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["jobs:write"]))
 )]
 async fn submit(
     State(app): State<App>,

@@ -39,7 +39,7 @@ struct JobEvent {
     get, path = "/jobs/{id}/events", tag = "jobs", operation_id = "follow_job",
     params(("id" = String, Path, description = "The job's id.")),
     responses((status = 200, description = "The job's life.", body = JobEvent, content_type = "text/event-stream")),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn events(
     State(app): State<App>,

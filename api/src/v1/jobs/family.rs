@@ -31,7 +31,7 @@ pub struct Children {
     get, path = "/jobs/{id}/children", tag = "jobs", operation_id = "list_children",
     params(("id" = String, Path, description = "The job's id.")),
     responses((status = 200, description = "Its children, newest first.", body = Children)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn children(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<JobId>) -> Answer<Json<Children>> {
     own(&app, tenant, id).await?;
@@ -62,7 +62,7 @@ pub struct LogLine {
     get, path = "/jobs/{id}/log", tag = "jobs", operation_id = "get_job_log",
     params(("id" = String, Path, description = "The job's id.")),
     responses((status = 200, description = "Its newest lines.", body = JobLog)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["jobs:read"]))
 )]
 async fn log(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<JobId>) -> Answer<Json<JobLog>> {
     let record = own(&app, tenant, id).await?;

@@ -141,7 +141,7 @@ impl Submission {
                 ProblemType::KindNotSubmittable,
                 format!("Jobs of kind {} are started by Postrider itself.", kind.kind),
             )),
-            Submit::By(role) => caller.must_be(role).map(|()| kind),
+            Submit::By(permission) => caller.must(permission).map(|()| kind),
         }
     }
 

@@ -48,7 +48,7 @@ pub struct DecisionOn {
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     request_body = Option<DecisionOn>,
     responses((status = 200, description = "The accepted quote.", body = QuoteWithLines)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["quotes:write"]))
 )]
 async fn accept(
     State(app): State<App>,
@@ -66,7 +66,7 @@ async fn accept(
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     request_body = Option<DecisionOn>,
     responses((status = 200, description = "The declined quote.", body = QuoteWithLines)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["quotes:write"]))
 )]
 async fn decline(
     State(app): State<App>,
@@ -109,7 +109,7 @@ async fn decide(
     post, path = "/quotes/{id}/renew", tag = "quotes", operation_id = "renew_quote",
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     responses((status = 202, description = "The quote, on its way to being priced.", body = QuoteWithLines)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["quotes:write"]))
 )]
 async fn renew(
     State(app): State<App>,
@@ -130,7 +130,7 @@ async fn renew(
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     request_body = Option<Approval>,
     responses((status = 202, description = "The quote, on its way to being priced.", body = QuoteWithLines)),
-    security(("api_key" = ["agent"]))
+    security(("api_key" = ["quotes:write"]))
 )]
 async fn revise(
     State(app): State<App>,
@@ -193,7 +193,7 @@ impl From<QuoteEvent> for Event {
     get, path = "/quotes/{id}/events", tag = "quotes", operation_id = "list_quote_events",
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     responses((status = 200, description = "Its changes, oldest first.", body = Events)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["quotes:read"]))
 )]
 async fn events(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<QuoteId>) -> Answer<Json<Events>> {
     app.stores().quotes.get(tenant, id).await?;
@@ -256,7 +256,7 @@ impl From<IssuedQuote> for Issued {
     get, path = "/quotes/{id}/revisions", tag = "quotes", operation_id = "list_quote_revisions",
     params(("id" = QuoteId, Path, description = "The quote's id.")),
     responses((status = 200, description = "Replaced revisions, oldest first.", body = Revisions)),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["quotes:read"]))
 )]
 async fn revisions(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<QuoteId>) -> Answer<Json<Revisions>> {
     app.stores().quotes.get(tenant, id).await?;
@@ -272,7 +272,7 @@ async fn revisions(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Pat
         ("revision" = i32, Path, description = "The revision.")
     ),
     responses((status = 200, description = "The PDF.", body = Vec<u8>, content_type = "application/pdf")),
-    security(("api_key" = ["viewer"]))
+    security(("api_key" = ["quotes:read"]))
 )]
 async fn revision_pdf(
     State(app): State<App>,
