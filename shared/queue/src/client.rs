@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 
-use crate::{config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, settings};
+use crate::{
+    config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, rates::Desks, settings,
+};
 
 mod admission;
 mod batches;
@@ -46,6 +48,7 @@ struct Shared {
     shards: u16,
     memory_percent: u8,
     enqueuers: Arc<enqueue::Enqueuers>,
+    desks: Arc<Desks>,
     tasks: TaskTracker,
 }
 
@@ -66,8 +69,9 @@ impl QueueClient {
         link.follow_masters(&tasks);
         let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
+        let desks = Desks::open(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
-        Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, tasks })))
+        Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, desks, tasks })))
     }
 
     /// The same, and as long as Redis says that it is loading its data, this waits: a large log takes minutes.
@@ -113,6 +117,10 @@ impl QueueClient {
 
     pub(crate) fn link(&self) -> &Link {
         &self.0.link
+    }
+
+    pub(crate) fn desks(&self) -> &Arc<Desks> {
+        &self.0.desks
     }
 
     pub(crate) fn hub(&self) -> &Hub {

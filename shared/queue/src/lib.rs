@@ -94,6 +94,7 @@ mod name;
 mod outcome;
 mod policy;
 mod priority;
+mod rates;
 mod recipient;
 mod record;
 mod scope;
@@ -117,6 +118,7 @@ pub use name::{JobKind, LaneName, QueueName, ScopeKey, Tenant};
 pub use outcome::{CapUse, Done, Outcome, Stop};
 pub use policy::{Backoff, Policies, Policy, RetryPolicy};
 pub use priority::Priority;
+pub use rates::{Allowance, Draw, LimitState, RateSubject};
 pub use recipient::RecipientKey;
 pub use record::{Attempt, Cancelled, DeadLetter, JobRecord, JobState, ListFilter, LogLine, Page, Promoted};
 pub use scope::{

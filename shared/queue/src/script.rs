@@ -277,3 +277,5 @@ script!(RESTORE_SCOPE, "restore_scope", Settles, SCOPING);
 script!(OPEN_SCOPE, "open_scope", Settles, SCOPING);
 script!(DEAD, "dead", Reads, READING);
 script!(ARCHIVE_DEAD, "archive_dead", Settles, READING);
+// Its keys are few and small, and go by themselves: a full memory is no reason to let everybody in.
+script!(ALLOW, "allow", Settles, KEYS);

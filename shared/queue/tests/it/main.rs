@@ -29,6 +29,7 @@ mod picture;
 mod ports;
 mod process;
 mod proxy;
+mod rates;
 mod reading;
 mod recipients;
 mod restoring;
