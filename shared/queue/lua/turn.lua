@@ -3,9 +3,9 @@
 -- ARGV  1 session, 2 sequence number, 3 jobs wanted, 4 worker to be told of work if a queue has none now, or empty; number
 --       of queues, then the queues; number of lanes, the lanes; number of kinds, the kinds (both for follow-ups); the
 --       plain outcomes, in one (settling.rs); then the other ones, each followed by its follow-ups (wire.rs)
--- result  {0} if the session is unknown; else {1, letters per outcome (D applied, S stale, N no time: to be sent again), claimed
---       (ids and records in turn, as they were before or are now, see claims.lua), lane numbers and lanes, kind numbers and
---       kinds, 1 if it should ask again, now}
+-- result  {0} if the session is unknown, or was heard with a higher number; else {1, letters per outcome (D applied, S stale,
+--       N no time: to be sent again), claimed (ids and records in turn, as they were before or are now, see claims.lua), lane
+--       numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
 -- bounds  n <= 256 outcomes, of those that are applied one by one (singly.lua) the first 16 once 2 ms are used; n <= 256 claims,
 --         or 64 once the outcomes used 2 ms; 256 visits of lanes and ids of jobs that ended there. Repeated with the same number
 --         it answers the same. One that comes late, after a higher number, changes nothing: nobody would hear of what it claims.

@@ -120,3 +120,32 @@ async fn what_a_turn_has_no_time_for_is_left_alone_and_a_repeat_says_the_same() 
     let left = client.link().at(0).unwrap().command(&held).await.unwrap();
     assert_eq!(wire::integer(&left).unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_session_is_known_until_the_last_step_of_its_end() {
+    const HELD: usize = 40; // more than a step takes back
+    let server = Server::start();
+    let client = server.client().await;
+    let jobs = client.enqueue_many((0..HELD).map(|_| job()).collect()).await.unwrap();
+    open(&client).await;
+    for sequence in 1..=HELD as u64 {
+        assert_eq!(take(&client, sequence, 1, Vec::new()).await.1.claimed(), 1);
+    }
+    let close = || async {
+        let left = client.link().call(&script::without_time(&script::CLOSE), 0, &vec![NAME.to_vec()]).await.unwrap();
+        wire::integer(&left).unwrap()
+    };
+    assert_eq!(close().await, 1, "it holds more");
+    let running = client.queue(&WORK).await.unwrap().running;
+    assert!(running > 0 && running < HELD as u64, "{running} of {HELD}");
+
+    // It still hears what became of the jobs that it gave back, and the others are its own.
+    let outcomes = jobs.iter().map(|job| Settling::release(job.id(), 1, NAME)).collect();
+    let told = take(&client, HELD as u64 + 1, 0, outcomes).await.1.verdicts;
+    assert!(told.contains(&Verdict::Stale) && told.contains(&Verdict::Applied), "{told:?}");
+
+    while close().await == 1 {}
+    assert_eq!(client.queue(&WORK).await.unwrap().available, HELD as u64);
+    open(&client).await;
+    assert_eq!(take(&client, 1, HELD, Vec::new()).await.1.claimed(), HELD, "whoever comes under its name begins anew");
+}

@@ -58,7 +58,13 @@ impl Carried<'_> {
 
     pub(super) async fn close(&mut self, number: usize) -> Result<(), String> {
         let Some(token) = self.workers[number].token else { return Ok(()) };
-        self.client.link().call(&script::CLOSE, 0, &vec![token_bytes(token)]).await.map_err(failed)?;
+        let args = vec![token_bytes(token)];
+        loop {
+            let more = self.client.link().call(&script::CLOSE, 0, &args).await.and_then(|more| wire::integer(&more));
+            if more.map_err(failed)? == 0 {
+                break;
+            }
+        }
         self.model.close(token, Broken::Nothing);
         self.begin_anew(number);
         Ok(())
