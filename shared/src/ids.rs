@@ -69,10 +69,14 @@ ids! {
     TenantId = "tenant",
     /// A key that opens the API.
     ApiKeyId = "api key",
-    /// A person who can sign in.
+    /// A person who signs in.
     UserId = "user",
-    /// One sign-in of a user: what it handed out ends with it.
+    /// A person's being signed in, with one browser or client; a family of tokens.
     SessionId = "session",
+    /// A code that was mailed to somebody, to be given back once.
+    CodeId = "code",
+    /// An invitation to work for a tenant.
+    InvitationId = "invitation",
     /// A connected mailbox.
     AccountId = "account",
     /// Something that happened to an account.
@@ -99,6 +103,14 @@ ids! {
     PayloadId = "payload",
     /// A worker process that watches mailboxes; new at each start.
     WatcherId = "watcher",
+}
+
+impl TenantId {
+    /// The installation itself, in whose name jobs run that are no business's: mail about signing in. No such tenant is in the
+    /// table.
+    pub fn platform() -> Self {
+        Self::derived(&["platform"])
+    }
 }
 
 impl From<TenantId> for Tenant {

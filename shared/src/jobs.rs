@@ -10,6 +10,8 @@ mod connect_google;
 pub mod diagnostic;
 mod extract_request;
 mod kind;
+mod mail_code;
+mod mail_invitation;
 mod poll_mailbox;
 mod price_quote;
 mod queue;
@@ -24,6 +26,8 @@ use std::sync::LazyLock;
 pub use connect_google::ConnectGoogle;
 pub use extract_request::ExtractRequest;
 pub use kind::{Declared, KindInfo, PayloadError, Submit};
+pub use mail_code::MailCode;
+pub use mail_invitation::MailInvitation;
 pub use poll_mailbox::PollMailbox;
 pub use price_quote::PriceQuote;
 pub use queue::Queue;
@@ -44,6 +48,8 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<RevokeGoogle>(),
         KindInfo::of::<SettleDeadLetters>(),
         KindInfo::of::<TendDrafts>(),
+        KindInfo::of::<MailCode>(),
+        KindInfo::of::<MailInvitation>(),
     ];
     kinds.extend(diagnostic::kinds());
     kinds

@@ -6,15 +6,19 @@ use crate::{
     database::Database,
     dead_letters::DeadLetters,
     google::{Consents, Grants},
+    invitations::Invitations,
     mail::Mail,
     messages::Messages,
     occurrences::Occurrences,
+    one_time_codes::OneTimeCodes,
     outbox::Outbox,
     products::Products,
     quotes::Quotes,
     requests::Requests,
     seal::KeyRing,
+    sessions::Sessions,
     tenants::Tenants,
+    users::{Members, Users},
     watches::Watches,
 };
 
@@ -37,6 +41,11 @@ pub struct Stores {
     pub dead_letters: DeadLetters,
     pub requests: Requests,
     pub watches: Watches,
+    pub users: Users,
+    pub members: Members,
+    pub sessions: Sessions,
+    pub one_time_codes: OneTimeCodes,
+    pub invitations: Invitations,
 }
 
 impl Stores {
@@ -49,7 +58,7 @@ impl Stores {
             accounts: Accounts::new(database(), clock(), keys.clone()),
             account_events: AccountEvents::new(database()),
             grants: Grants::new(database(), clock(), keys.clone()),
-            consents: Consents::new(database(), clock(), keys),
+            consents: Consents::new(database(), clock(), keys.clone()),
             mail: Mail::new(database(), clock()),
             attachments: Attachments::new(database(), clock()),
             products: Products::new(database(), clock()),
@@ -60,6 +69,11 @@ impl Stores {
             dead_letters: DeadLetters::new(database(), clock()),
             requests: Requests::new(database(), clock()),
             watches: Watches::new(database(), clock()),
+            users: Users::new(database(), clock()),
+            members: Members::new(database(), clock()),
+            sessions: Sessions::new(database(), clock()),
+            one_time_codes: OneTimeCodes::new(database(), clock(), keys.clone()),
+            invitations: Invitations::new(database(), clock(), keys),
         }
     }
 }

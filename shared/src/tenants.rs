@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 pub use row::Model as Tenant;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use store::Tenants;
-pub(crate) use store::{find, take_quote_number};
+pub(crate) use store::{find, insert, take_quote_number};
 
 use crate::{
     database::{StoreError, check},

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
     sea_query::Expr,
@@ -29,31 +30,11 @@ impl Tenants {
 
     /// [`create`](Self::create) under this id. One that has it already was made by the same request and is returned.
     pub async fn create_as(&self, id: TenantId, settings: TenantSettings) -> Result<Tenant, StoreError> {
-        let settings = settings.checked()?;
-        let now = self.clock.now();
-        let tenant = Tenant {
-            id,
-            name: settings.name,
-            currency: settings.currency,
-            tax_rate: Exact(settings.tax_rate),
-            tax_label: settings.tax_label,
-            time_zone: settings.time_zone,
-            language: settings.language,
-            brand_color: settings.brand_color,
-            logo_key: None,
-            sender_details: settings.sender_details,
-            quote_prefix: settings.quote_prefix,
-            quote_next_number: 1,
-            quote_validity_days: check::number("quote_validity_days", settings.quote_validity_days, 1, 3_650)?,
-            state: TenantState::Active,
-            created_at: now,
-            updated_at: now,
-        };
         let tx = self.database.write().await?;
         if let Some(made) = Entity::find_by_id(id).one(tx.connection()).await? {
             return Ok(made);
         }
-        Entity::insert(tenant.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
+        let tenant = insert(&tx, self.clock.now(), id, settings, TenantState::Active).await?;
         tx.commit().await?;
         Ok(tenant)
     }
@@ -108,6 +89,37 @@ impl Tenants {
         tx.commit().await?;
         Ok(tenant)
     }
+}
+
+/// Adds a tenant whose quotes count from 1.
+pub(crate) async fn insert(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    id: TenantId,
+    settings: TenantSettings,
+    state: TenantState,
+) -> Result<Tenant, StoreError> {
+    let settings = settings.checked()?;
+    let tenant = Tenant {
+        id,
+        name: settings.name,
+        currency: settings.currency,
+        tax_rate: Exact(settings.tax_rate),
+        tax_label: settings.tax_label,
+        time_zone: settings.time_zone,
+        language: settings.language,
+        brand_color: settings.brand_color,
+        logo_key: None,
+        sender_details: settings.sender_details,
+        quote_prefix: settings.quote_prefix,
+        quote_next_number: 1,
+        quote_validity_days: check::number("quote_validity_days", settings.quote_validity_days, 1, 3_650)?,
+        state,
+        created_at: now,
+        updated_at: now,
+    };
+    Entity::insert(tenant.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(tenant)
 }
 
 /// Takes the tenant's next quote number. The counter's row stays locked until the caller's transaction ends: a number is used by the

@@ -1,0 +1,16 @@
+use crate::words::words;
+
+words! {
+    /// What a code is given back for.
+    "code purpose"
+    enum CodePurpose {
+        /// Signing in without a password.
+        SignIn = "sign_in",
+        /// Proving the address of a registration.
+        Register = "register",
+        /// None: the address of a registration has a user already, which is told to its mailbox only.
+        AddressTaken = "address_taken",
+        /// Choosing a new password.
+        ResetPassword = "reset_password",
+    }
+}

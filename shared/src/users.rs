@@ -1,0 +1,21 @@
+//! People who sign in, and for which tenants they work. A person has one row, however many businesses; the role is the membership's.
+//!
+//! An address is proven before there is a user: by the code of a registration, the token of an invitation, or a verified identity.
+
+mod email;
+mod member;
+mod members;
+mod password;
+mod row;
+mod store;
+
+pub use email::Email;
+pub use member::Model as Membership;
+pub use members::{Member, Members};
+pub use password::{MAX_PASSWORD, MIN_PASSWORD, PasswordError, Passwords, Verdict};
+pub use row::Model as User;
+pub use store::{NewUser, Users};
+pub(crate) use {
+    members::join,
+    store::{insert, run_the_platform},
+};

@@ -1,0 +1,109 @@
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
+
+use super::{
+    Email, Membership, User,
+    member::{Column as MemberColumn, Entity as MemberEntity},
+    row::{ActiveModel, Column, Entity},
+};
+use crate::{
+    clock::Clock,
+    database::{AllTenants, Database, StoreError, Transaction, check},
+    ids::UserId,
+};
+
+/// A person whose address was just proven.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub email: Email,
+    pub name: String,
+    pub password_hash: Option<String>,
+}
+
+/// The table of people. It is the same for all tenants; what a tenant may see of it, [`Members`](super::Members) shows.
+#[derive(Clone)]
+pub struct Users {
+    database: Database,
+    clock: Clock,
+}
+
+impl Users {
+    pub fn new(database: Database, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    pub async fn by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        Ok(Entity::find().filter(Column::Email.eq(email.as_str())).one(self.database.reader()).await?)
+    }
+
+    pub async fn get(&self, user: UserId) -> Result<Option<User>, StoreError> {
+        Ok(Entity::find_by_id(user).one(self.database.reader()).await?)
+    }
+
+    /// For which tenants a person works, oldest first.
+    pub async fn memberships(&self, _: AllTenants, user: UserId) -> Result<Vec<Membership>, StoreError> {
+        let mut found = MemberEntity::find().filter(MemberColumn::UserId.eq(user)).all(self.database.reader()).await?;
+        found.sort_by_key(|membership| (membership.created_at, membership.tenant_id));
+        Ok(found)
+    }
+
+    pub async fn rename(&self, user: UserId, name: &str) -> Result<User, StoreError> {
+        self.set(user, ActiveModel { name: Set(check::line("name", name, 200)?), ..ActiveModel::default() }).await
+    }
+
+    pub async fn set_password(&self, user: UserId, hash: String) -> Result<User, StoreError> {
+        self.set(user, ActiveModel { password_hash: Set(Some(hash)), ..ActiveModel::default() }).await
+    }
+
+    /// Hashes a password with today's parameters instead of older ones, unless it was changed meanwhile.
+    pub async fn rehash(&self, user: &User, hash: String) -> Result<(), StoreError> {
+        let changes = ActiveModel { password_hash: Set(Some(hash)), ..ActiveModel::default() };
+        let tx = self.database.write().await?;
+        Entity::update_many()
+            .set(changes)
+            .filter(Column::Id.eq(user.id))
+            .filter(Column::PasswordHash.eq(user.password_hash.clone()))
+            .exec(tx.connection())
+            .await?;
+        tx.commit().await
+    }
+
+    async fn set(&self, user: UserId, changes: ActiveModel) -> Result<User, StoreError> {
+        let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
+        let tx = self.database.write().await?;
+        Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
+        let found = Entity::find_by_id(user).one(tx.connection()).await?;
+        tx.commit().await?;
+        found.ok_or(StoreError::NotFound { what: "user" })
+    }
+}
+
+/// Adds a person, or finds the one who has this address already: then nothing of it changes, and the second value is false.
+pub(crate) async fn insert(tx: &Transaction, now: DateTime<Utc>, new: NewUser) -> Result<(User, bool), StoreError> {
+    let user = User {
+        id: UserId::random(),
+        email: new.email.into(),
+        name: check::line("name", &new.name, 200)?,
+        password_hash: new.password_hash,
+        platform_admin: false,
+        verified_at: now,
+        created_at: now,
+        updated_at: now,
+    };
+    let inserted = Entity::insert(user.clone().into_active_model())
+        .on_conflict(OnConflict::column(Column::Email).do_nothing().to_owned())
+        .exec_without_returning(tx.connection())
+        .await?;
+    if inserted == 1 {
+        return Ok((user, true));
+    }
+    let found = Entity::find().filter(Column::Email.eq(user.email)).one(tx.connection()).await?;
+    Ok((found.ok_or(StoreError::NotFound { what: "user" })?, false))
+}
+
+/// The person does from now on what a platform key does.
+pub(crate) async fn run_the_platform(tx: &Transaction, now: DateTime<Utc>, user: UserId) -> Result<(), StoreError> {
+    let changes = ActiveModel { platform_admin: Set(true), updated_at: Set(now), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
+    Ok(())
+}
