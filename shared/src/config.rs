@@ -13,6 +13,7 @@ mod outgoing;
 mod processes;
 mod section;
 mod settings;
+mod system_mail;
 mod variables;
 
 pub use connections::{ConnectionUrl, DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, RedisConfig};
@@ -24,6 +25,7 @@ pub use outgoing::OutgoingConfig;
 pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};
 pub use section::{ConfigErrors, Reader, Section};
 pub use settings::Settings;
+pub use system_mail::SystemMailConfig;
 pub use variables::{Default, VARIABLES, Variable};
 
 #[cfg(test)]

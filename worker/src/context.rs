@@ -12,9 +12,11 @@ use postrider_shared::clock::Clock;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
 use postrider_shared::google::{Consents, Grants};
 use postrider_shared::ids::TenantId;
+use postrider_shared::invitations::Invitations;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
 use postrider_shared::objects::Objects;
+use postrider_shared::one_time_codes::OneTimeCodes;
 use postrider_shared::outbox::Relay;
 use postrider_shared::products::Products;
 use postrider_shared::quotes::Quotes;
@@ -33,6 +35,7 @@ use crate::providers::google::Google;
 use crate::providers::llm::Llm;
 use crate::providers::transport::Dialer;
 use crate::run_ledger::RunLedger;
+use crate::system_mail::SystemMail;
 
 /// Memory that large mails may take up together, in megabytes.
 const MAIL_MEMORY: u32 = 256;
@@ -57,6 +60,10 @@ pub struct Services {
     pub dead_letters: DeadLetters,
     pub redriver: Redriver,
     pub watches: Watches,
+    pub one_time_codes: OneTimeCodes,
+    pub invitations: Invitations,
+    /// Absent where nobody is mailed about signing in.
+    pub system_mail: Option<SystemMail>,
     pub objects: Objects,
     pub mail_memory: Memory,
     pub documents: Documents,
@@ -105,6 +112,9 @@ impl Services {
             redriver: Redriver::new(stores.dead_letters.clone(), queue.clone()),
             dead_letters: stores.dead_letters,
             watches: stores.watches,
+            one_time_codes: stores.one_time_codes,
+            invitations: stores.invitations,
+            system_mail: None,
             mail_memory: Memory::new(MAIL_MEMORY),
             documents: Documents::default(),
             scanner: Scanner::default(),
@@ -170,6 +180,13 @@ impl Services {
     #[must_use]
     pub fn with_links(mut self, links: Option<Links>) -> Self {
         self.links = links;
+        self
+    }
+
+    /// Mails people about signing in.
+    #[must_use]
+    pub fn with_system_mail(mut self, mail: Option<SystemMail>) -> Self {
+        self.system_mail = mail;
         self
     }
 
@@ -276,6 +293,17 @@ impl Context {
     pub fn google(&self) -> Result<&Google, Stop> {
         let until = self.clock.now() + OPERATOR_PAUSE;
         self.google.as_deref().ok_or_else(|| Stop::snooze(until, "GOOGLE_CLIENT_ID is not set at this worker"))
+    }
+
+    /// The server for mail about signing in, where it is configured.
+    pub(crate) fn system_mail(&self) -> Result<&SystemMail, Stop> {
+        let missing = || self.until_an_operator_looks("SYSTEM_SMTP_SERVER is not set at this worker");
+        self.system_mail.as_ref().ok_or_else(missing)
+    }
+
+    /// Puts the job off until an operator may have mended the settings.
+    pub(crate) fn until_an_operator_looks(&self, why: impl std::fmt::Display) -> Stop {
+        Stop::snooze(self.clock.now() + OPERATOR_PAUSE, why)
     }
 
     /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning

@@ -3,6 +3,8 @@
 mod connect_google;
 mod diagnostic;
 mod extract_request;
+mod mail_code;
+mod mail_invitation;
 pub(crate) mod poll_mailbox;
 mod price_quote;
 mod render_quote;
@@ -12,8 +14,8 @@ mod settle_dead_letters;
 mod tend_drafts;
 
 use postrider_shared::jobs::{
-    ConnectGoogle, ExtractRequest, PollMailbox, PriceQuote, RenderQuote, RevokeGoogle, SendEmail, SettleDeadLetters,
-    TendDrafts,
+    ConnectGoogle, ExtractRequest, MailCode, MailInvitation, PollMailbox, PriceQuote, RenderQuote, RevokeGoogle,
+    SendEmail, SettleDeadLetters, TendDrafts,
 };
 
 use crate::registry::{RegisteredTwice, Registry};
@@ -30,6 +32,8 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<RevokeGoogle>()?;
     registry.add::<SettleDeadLetters>()?;
     registry.add::<TendDrafts>()?;
+    registry.add::<MailCode>()?;
+    registry.add::<MailInvitation>()?;
     diagnostic::register(&mut registry)?;
     Ok(registry)
 }

@@ -21,4 +21,5 @@ pub mod render;
 pub mod reply;
 pub mod run_ledger;
 pub mod runtime;
+pub mod system_mail;
 pub mod watching;

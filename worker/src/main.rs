@@ -24,6 +24,7 @@ use postrider_worker::providers::transport::{Dialer, Limits, Trust};
 use postrider_worker::quarantine;
 use postrider_worker::run_ledger::RunLedger;
 use postrider_worker::runtime::{self, RuntimeConfig};
+use postrider_worker::system_mail::SystemMail;
 use postrider_worker::watching::WatchConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -87,9 +88,12 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         None => services,
     };
     let links = config.public_url.clone().map(|url| Links::new(config.keys.keys.clone(), url));
+    let dialer = Dialer { trust, limits };
+    let system_mail = config.system_mail.clone().map(|mail| SystemMail::new(mail, dialer.clone()));
     let services = Arc::new(
         services
-            .with_dialer(Dialer { trust, limits })
+            .with_dialer(dialer)
+            .with_system_mail(system_mail)
             .with_run_ledger(run_ledger)
             .with_links(links)
             .with_files(scanner, config.documents.sees_pictures),

@@ -104,7 +104,7 @@ fn url(reader: &mut Reader<'_>, name: &str) -> Option<String> {
 }
 
 /// `tls://imap.gmail.com:993`; the scheme is how the connection is protected.
-fn server(reader: &mut Reader<'_>, name: &str) -> Option<MailServer> {
+pub(super) fn server(reader: &mut Reader<'_>, name: &str) -> Option<MailServer> {
     let text = reader.text(name)?;
     let parsed = text.split_once("://").and_then(|(scheme, rest)| {
         let (host, port) = rest.rsplit_once(':')?;

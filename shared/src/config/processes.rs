@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     ConsentConfig, DatabaseConfig, DepthConfig, DocumentsConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig,
-    OutgoingConfig, Reader, RedisConfig, Section, TelemetryConfig,
+    OutgoingConfig, Reader, RedisConfig, Section, SystemMailConfig, TelemetryConfig,
 };
 use crate::jobs::Queue;
 
@@ -72,6 +72,8 @@ pub struct WorkerConfig {
     pub public_url: Option<String>,
     /// Absent where there are no Google accounts.
     pub google: Option<GoogleConfig>,
+    /// Absent where nobody is mailed about signing in.
+    pub system_mail: Option<SystemMailConfig>,
     /// Where diagnostic jobs note their runs.
     pub run_ledger: Option<PathBuf>,
     pub limits: LimitsConfig,
@@ -92,6 +94,7 @@ impl Section for WorkerConfig {
         let outgoing = OutgoingConfig::read(reader);
         let public_url = public_url(reader);
         let google = GoogleConfig::read_if_set(reader);
+        let system_mail = SystemMailConfig::read_if_set(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
         let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
@@ -108,6 +111,7 @@ impl Section for WorkerConfig {
             outgoing: outgoing?,
             public_url,
             google,
+            system_mail,
             run_ledger,
             limits: limits?,
             database: database?,

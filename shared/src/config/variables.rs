@@ -284,6 +284,20 @@ pub const VARIABLES: &[Variable] = &[
         "How long an IDLE goes on before it is begun anew on the same connection (1 to 1680). Servers end one after 30 minutes, routers forget a silent connection sooner, and a dead one is noticed only then.",
     ),
     variable(
+        "SYSTEM_SMTP_SERVER",
+        Default::Off,
+        WORKER,
+        "The mail server for mail about signing in (codes, invitations): tls, starttls or plain, then host and port, such as tls://smtp.example.com:465. Without it such mail waits.",
+    ),
+    variable("SYSTEM_SMTP_USERNAME", Default::Off, WORKER, "Who logs in there; nobody if not set."),
+    variable("SYSTEM_SMTP_PASSWORD", Default::Off, WORKER, "The password for that."),
+    variable(
+        "SYSTEM_MAIL_FROM",
+        Default::Off,
+        WORKER,
+        "The address that such mail comes from. Needed with SYSTEM_SMTP_SERVER.",
+    ),
+    variable(
         "SCHEDULER_TICK_MS",
         Default::Is("200"),
         &["scheduler"],

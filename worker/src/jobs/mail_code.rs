@@ -1,0 +1,61 @@
+//! Mails a one-time code, while it is good.
+
+use postrider_queue::Outcome;
+use postrider_shared::database::{AllTenants, StoreError};
+use postrider_shared::ids::CodeId;
+use postrider_shared::jobs::MailCode;
+use postrider_shared::one_time_codes::{CodePurpose, OneTimeCode, OneTimeCodes};
+use secrecy::ExposeSecret;
+
+use crate::context::Context;
+use crate::registry::Handler;
+use crate::system_mail::{self, Letter, Mailed, skipped};
+
+impl Handler for MailCode {
+    async fn run(self, ctx: &Context) -> Outcome {
+        let Some(code) = ctx.one_time_codes.get(AllTenants, self.code_id).await? else { return Ok(skipped()) };
+        if code.mailed_at.is_some() || code.used_at.is_some() || code.expires_at <= ctx.clock.now() {
+            return Ok(skipped());
+        }
+        let digits = ctx.one_time_codes.open(&code)?;
+        let letter = letter(&code, digits.expose_secret());
+        system_mail::send(ctx, letter, &Row { codes: &ctx.one_time_codes, id: code.id }).await
+    }
+}
+
+/// In English, whoever reads it: nobody has said yet which language they speak.
+fn letter(code: &OneTimeCode, digits: &str) -> Letter {
+    let once = "It is good for ten minutes, and once. If you did not ask for it, you need not do anything.";
+    // Not in the subject: those are shown on locked screens.
+    let (subject, text) = match code.purpose {
+        CodePurpose::SignIn => ("Your code for signing in", format!("Sign in with this code: {digits}\n\n{once}\n")),
+        CodePurpose::Register => {
+            ("Your code for registering", format!("Finish your registration with this code: {digits}\n\n{once}\n"))
+        }
+        CodePurpose::ResetPassword => {
+            ("Your code for a new password", format!("Choose a new password with this code: {digits}\n\n{once}\n"))
+        }
+        CodePurpose::AddressTaken => (
+            "You are registered already",
+            "Somebody wanted to register with this address, which is registered already. If it was you, sign in, or \
+             choose a new password if you forgot yours. If it was not, you need not do anything.\n"
+                .to_owned(),
+        ),
+    };
+    Letter { to: code.email.clone(), subject: subject.to_owned(), text, id: code.id.to_string() }
+}
+
+struct Row<'a> {
+    codes: &'a OneTimeCodes,
+    id: CodeId,
+}
+
+impl Mailed for Row<'_> {
+    async fn claim(&self) -> Result<bool, StoreError> {
+        self.codes.mailing(AllTenants, self.id).await
+    }
+
+    async fn give_back(&self) -> Result<(), StoreError> {
+        self.codes.not_mailed(AllTenants, self.id).await
+    }
+}
