@@ -4,6 +4,7 @@
 //! the key it was sealed with; the ring's first key seals, every key opens. Rotation is: put a new key first, seal every row again
 //! where [`KeyRing::is_current`] says no, remove the old key.
 
+mod derived;
 mod signature;
 
 use std::fmt;

@@ -45,8 +45,8 @@ impl Invitations {
             ActiveModel { accepted_at: Set(Some(now)), token_sealed: Set(String::new()), ..ActiveModel::default() };
         let tx = self.database.write().await?;
         let open = open_at(now).add(of_token.clone());
-        let taken = Entity::update_many().set(changes).filter(open).exec(tx.connection()).await?;
-        if taken.rows_affected == 0 {
+        let done = Entity::update_many().set(changes).filter(open).exec(tx.connection()).await?;
+        if done.rows_affected == 0 {
             return Ok(None);
         }
         let found = Entity::find().filter(of_token).one(tx.connection()).await?;
@@ -55,12 +55,11 @@ impl Invitations {
         let name = who.name.unwrap_or_else(|| email.to_string());
         let new = NewUser { email, name, password_hash: who.password_hash };
         let (mut user, _) = users::insert(&tx, now, new).await?;
-        match invitation.tenant_id {
-            Some(tenant) => users::join(&tx, now, tenant, user.id, invitation.role).await?,
-            None => {
-                users::run_the_platform(&tx, now, user.id).await?;
-                user.platform_admin = true;
-            }
+        if let Some(tenant) = invitation.tenant_id {
+            users::join(&tx, now, tenant, user.id, invitation.role).await?;
+        } else {
+            users::run_the_platform(&tx, now, user.id).await?;
+            user.platform_admin = true;
         }
         tx.commit().await?;
         Ok(Some(Accepted { invitation, user }))

@@ -20,6 +20,14 @@ impl Signer {
         keyed(&derivation.finalize().into_bytes()).map(Self)
     }
 
+    /// The one block of HKDF-Expand (RFC 5869) for a purpose.
+    pub(super) fn expanded(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(purpose.as_bytes());
+        mac.update(&[1]);
+        mac.finalize().into_bytes().into()
+    }
+
     fn over(&self, purpose: &str, data: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         mac.update(&(purpose.len() as u64).to_be_bytes());

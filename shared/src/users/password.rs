@@ -124,6 +124,7 @@ fn ours() -> Result<Argon2<'static>, PasswordError> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature map_err asks for")]
 fn failed(error: impl ToString) -> PasswordError {
     PasswordError(error.to_string())
 }
