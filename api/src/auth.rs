@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use postrider_shared::actor::Actor;
 use postrider_shared::ids::TenantId;
+use postrider_shared::tenants::TenantState;
 
 pub use caller::{Caller, Tenant};
 
@@ -38,24 +39,37 @@ pub async fn layer(State((app, needs)): State<(App, Needs)>, mut request: Reques
 
 async fn identify(app: &App, headers: &HeaderMap, uri: &Uri) -> Answer<Caller> {
     let text = bearer(headers)?;
-    let key =
-        app.stores().api_keys.verify(text).await?.ok_or_else(|| refused("The key is unknown or has been revoked."))?;
+    let keys = &app.stores().api_keys;
+    let key = keys.verify(text).await?;
+    let key = key.ok_or_else(|| refused("The key is unknown, has expired or has been revoked."))?;
     let named = named_tenant(headers, uri)?;
     let tenant = match (key.tenant_id, named) {
         (Some(own), Some(named)) if own != named => return Err(Problem::not_found("tenant")),
-        (None, None) => None,
-        (Some(own), _) => Some(app.stores().tenants.get(own).await?),
-        (None, Some(named)) => Some(app.stores().tenants.get(named).await?),
+        (own, named) => own.or(named),
     };
-    if key.tenant_id.is_some() && tenant.as_ref().is_some_and(|tenant| !tenant.is_active()) {
-        return Err(refused("The key's tenant is suspended."));
+    if let Some(tenant) = tenant {
+        let state = app.stores().tenants.state(tenant).await?;
+        if key.tenant_id.is_some() {
+            must_be_active(state)?;
+        }
     }
-    Ok(Caller {
-        actor: Actor::Key(key.id),
-        role: key.role,
-        permissions: key.role.permissions(),
-        tenant: tenant.map(|tenant| tenant.id),
-    })
+    if keys.is_use_to_be_noted(&key) {
+        let (keys, id) = (keys.clone(), key.id);
+        app.tasks().spawn(async move {
+            if let Err(error) = keys.note_use(id).await {
+                tracing::warn!(error = %error, key.id = %id, "the use of a key was not noted");
+            }
+        });
+    }
+    Ok(Caller { actor: Actor::Key(key.id), role: key.role, permissions: key.permissions(), tenant })
+}
+
+/// Refuses whoever belongs to a tenant that does not take part. Those who run the platform may look at it.
+fn must_be_active(state: TenantState) -> Answer<()> {
+    match state {
+        TenantState::Active => Ok(()),
+        TenantState::Suspended => Err(Problem::new(ProblemType::TenantInactive, "The tenant is suspended.")),
+    }
 }
 
 fn refused(detail: &str) -> Problem {

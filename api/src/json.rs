@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::problem::{Answer, Problem, ProblemType};
 
@@ -66,6 +66,11 @@ pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> 
 pub async fn up_to<T: DeserializeOwned>(limit: usize, mut request: Request) -> Answer<T> {
     DefaultBodyLimit::max(limit).apply(&mut request);
     <Json<T> as FromRequest<()>>::from_request(request, &()).await.map(|Json(value)| value)
+}
+
+/// A field that is there, be it null.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// Whether the Content-Type is `application/json` or ends in `+json`.

@@ -31,6 +31,7 @@ mod m20261121_000021_conversations;
 mod m20261121_000022_mailbox_snapshots;
 mod m20261121_000023_automatic_replies;
 mod m20261121_000024_mailbox_connections;
+mod m20261121_000025_key_lives;
 mod m20261121_000026_people;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000022_mailbox_snapshots::Migration),
             Box::new(m20261121_000023_automatic_replies::Migration),
             Box::new(m20261121_000024_mailbox_connections::Migration),
+            Box::new(m20261121_000025_key_lives::Migration),
             Box::new(m20261121_000026_people::Migration),
         ]
     }

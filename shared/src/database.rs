@@ -6,6 +6,7 @@
 //! each other by the busy time-out. A transaction is never held across a call to a provider.
 
 mod all_tenants;
+pub(crate) mod brief;
 pub(crate) mod check;
 mod error;
 mod exact;

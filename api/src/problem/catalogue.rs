@@ -25,6 +25,8 @@ pub enum ProblemType {
     Unauthenticated,
     /// The key is valid, but its role may not do this.
     Forbidden,
+    /// The key is valid, but its tenant is suspended or not yet approved.
+    TenantInactive,
     /// A platform key did not say which tenant it acts for.
     TenantRequired,
     /// The resource does not exist, or belongs to another tenant.
@@ -94,7 +96,7 @@ const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next
 
 impl ProblemType {
     /// Every problem there is, in the order of the catalogue.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::MalformedJson,
         Self::TooDeep,
         Self::InvalidBody,
@@ -104,6 +106,7 @@ impl ProblemType {
         Self::UnsupportedMediaType,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::TenantInactive,
         Self::TenantRequired,
         Self::NotFound,
         Self::NoSuchPath,
@@ -186,13 +189,19 @@ impl ProblemType {
                 "unauthenticated",
                 S::UNAUTHORIZED,
                 "This call needs a valid API key.",
-                "Send `Authorization: Bearer pr_…` with a key that has not been revoked.",
+                "Send `Authorization: Bearer pr_…` with a key that has neither expired nor been revoked.",
             ),
             Self::Forbidden => entry(
                 "forbidden",
                 S::FORBIDDEN,
-                "The key's role may not do this.",
-                "Use a key with the role the detail names, or ask an administrator for one.",
+                "This caller may not do this.",
+                "Use a key with the permission the detail names, or ask an administrator for one.",
+            ),
+            Self::TenantInactive => entry(
+                "tenant-inactive",
+                S::FORBIDDEN,
+                "The tenant does not take part at the moment.",
+                "Ask those who run the platform. Nothing is lost: jobs wait until the tenant is active again.",
             ),
             Self::TenantRequired => entry(
                 "tenant-required",

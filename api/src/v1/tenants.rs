@@ -20,7 +20,7 @@ use crate::idempotency::Once;
 use crate::json::Json;
 use crate::page::{Page, PageQuery};
 use crate::parameters::{Path, Query};
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Problem, ProblemType};
 
 /// The operations on tenants.
 pub fn router() -> OpenApiRouter<App> {
@@ -212,11 +212,11 @@ async fn create(State(app): State<App>, once: Once, Json(new): Json<NewTenant>) 
 )]
 async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Json<Page<Tenant>>> {
     let cursor = query.place()?;
-    if let (false, Some(own)) = (caller.is_platform(), caller.tenant) {
+    if !caller.is_platform() {
+        let own = caller.tenant.ok_or_else(|| Problem::new(ProblemType::TenantRequired, ""))?;
         let tenant = app.stores().tenants.get(own).await?;
         return Ok(Json(Page { items: vec![tenant.into()], next_cursor: None }));
     }
-    caller.must(Permission::TenantsManage)?;
     let page = app.stores().tenants.list(AllTenants, cursor, query.limit.into()).await?;
     Ok(Json(Page::of(page)))
 }

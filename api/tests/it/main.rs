@@ -3,6 +3,7 @@
 
 mod admission;
 mod api;
+mod api_keys;
 mod bounds;
 mod documents;
 mod doors;

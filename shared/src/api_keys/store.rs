@@ -1,36 +1,43 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict,
 };
 
-use super::{ActiveModel, ApiKey, Column, Entity, IssuedKey, text::KeyText};
+use super::{ActiveModel, ApiKey, Column, Entity, IssuedKey, KeyOwner, NewKey, text::KeyText};
 use crate::{
     clock::Clock,
-    database::{Cursor, Database, Page, StoreError, check, page::newest_first},
-    ids::{ApiKeyId, TenantId},
-    roles::Role,
+    database::{Cursor, Database, Page, StoreError, Texts, brief::Brief, check, page::newest_first},
+    ids::ApiKeyId,
+    roles::{Permission, Role},
 };
 
+/// A key that was just looked up is believed for so long: what another process revokes opens here no longer than that.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
 /// A key in steady use is written to this often, not with every request.
 const LAST_USED_EVERY: Duration = Duration::from_mins(1);
 
 /// The table of keys.
 #[derive(Clone)]
 pub struct ApiKeys {
-    database: Database,
-    clock: Clock,
+    pub(super) database: Database,
+    pub(super) clock: Clock,
+    /// By the prefix of the text; only keys that opened.
+    opened: Brief<String, Arc<ApiKey>>,
+    /// Keys of which this process wrote lately that they are in use.
+    noted: Brief<ApiKeyId, ()>,
 }
 
 impl ApiKeys {
     pub fn new(database: Database, clock: Clock) -> Self {
-        Self { database, clock }
+        Self { database, clock, opened: Brief::new(BELIEVED_FOR), noted: Brief::new(LAST_USED_EVERY) }
     }
 
     /// Makes the platform's first key unless it was made before, by this or another replica: its id is fixed. `None` if it was.
     pub async fn ensure_platform_key(&self) -> Result<Option<IssuedKey>, StoreError> {
         let id = ApiKeyId::derived(&["platform"]);
-        let issued = self.new_key(id, None, "platform", Role::PlatformAdmin)?;
+        let issued = self.new_key(KeyOwner::Platform, id, NewKey::named("platform", Role::PlatformAdmin))?;
         let tx = self.database.write().await?;
         let inserted = Entity::insert(issued.key.clone().into_active_model())
             .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
@@ -40,92 +47,121 @@ impl ApiKeys {
         Ok((inserted == 1).then_some(issued))
     }
 
-    /// Makes a key for a tenant. Its role is below the platform's.
-    pub async fn issue(&self, tenant: TenantId, name: &str, role: Role) -> Result<IssuedKey, StoreError> {
-        self.issue_as(tenant, ApiKeyId::random(), name, role).await
-    }
-
-    /// [`issue`](Self::issue) under this id. One that has it already was made by the same request, whose answer was never given: nobody
-    /// knows its text, so it gets a new one.
-    pub async fn issue_as(
-        &self,
-        tenant: TenantId,
-        id: ApiKeyId,
-        name: &str,
-        role: Role,
-    ) -> Result<IssuedKey, StoreError> {
-        if role == Role::PlatformAdmin {
-            return Err(StoreError::invalid("role", "a tenant's key cannot run the platform"));
-        }
-        let issued = self.new_key(id, Some(tenant), name, role)?;
+    /// Makes a key. One that has the id already was made by the same request, whose answer was never given: nobody knows its text,
+    /// so it gets a new one.
+    pub async fn issue(&self, owner: KeyOwner, id: ApiKeyId, new: NewKey) -> Result<IssuedKey, StoreError> {
+        let issued = self.new_key(owner, id, new)?;
         let tx = self.database.write().await?;
-        let own = Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant));
-        Entity::delete_many().filter(own).exec(tx.connection()).await?;
+        Entity::delete_many().filter(owner.key(id)).exec(tx.connection()).await?;
         Entity::insert(issued.key.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         tx.commit().await?;
+        self.forget(id);
         Ok(issued)
     }
 
-    /// The key whose text this is, if it is one that opens.
-    pub async fn verify(&self, text: &str) -> Result<Option<ApiKey>, StoreError> {
+    /// The key whose text this is, if it is one that opens. It may be read from this process's memory, as it was a second ago; what
+    /// this process changed counts at once.
+    pub async fn verify(&self, text: &str) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let Some(text) = KeyText::parse(text) else { return Ok(None) };
-        let found = Entity::find().filter(Column::Prefix.eq(text.prefix.as_str())).one(self.database.reader()).await?;
-        let Some(key) = found.filter(|key| text.matches(&key.hash) && key.revoked_at.is_none()) else {
+        if let Some(key) = self.opened.get(text.prefix.as_str()) {
+            return Ok(key.opens_with(&text, self.clock.now()).then_some(key));
+        }
+        let reading = self.opened.begin();
+        let named = Condition::any()
+            .add(Column::Prefix.eq(text.prefix.as_str()))
+            .add(Column::PreviousPrefix.eq(text.prefix.as_str()));
+        let found = Entity::find().filter(named).one(self.database.reader()).await?;
+        let Some(key) = found.filter(|key| key.opens_with(&text, self.clock.now())).map(Arc::new) else {
             return Ok(None);
         };
-        self.note_use(&key).await?;
+        self.opened.keep(reading, text.prefix, Arc::clone(&key));
         Ok(Some(key))
     }
 
-    /// A tenant's keys, newest first, the revoked ones too.
-    pub async fn list(&self, tenant: TenantId, cursor: Option<Cursor>, limit: u64) -> Result<Page<ApiKey>, StoreError> {
-        let select = Entity::find().filter(Column::TenantId.eq(tenant));
+    /// What changed about a key counts in this process from now on.
+    pub(super) fn forget(&self, id: ApiKeyId) {
+        self.opened.forget(|_, key| key.id == id);
+    }
+
+    /// Whether it is time to [note](Self::note_use) that the key is in use. Of several callers, one is told so.
+    pub fn is_use_to_be_noted(&self, key: &ApiKey) -> bool {
+        key.last_used_at.is_none_or(|last| last + LAST_USED_EVERY <= self.clock.now()) && self.noted.claim(key.id, ())
+    }
+
+    /// Notes that the key was used, unless another process did within the last minute.
+    pub async fn note_use(&self, id: ApiKeyId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let stale =
+            Condition::any().add(Column::LastUsedAt.is_null()).add(Column::LastUsedAt.lte(now - LAST_USED_EVERY));
+        let tx = self.database.write().await?;
+        Entity::update_many()
+            .set(ActiveModel { last_used_at: Set(Some(now)), ..ActiveModel::default() })
+            .filter(Condition::all().add(Column::Id.eq(id)).add(stale))
+            .exec(tx.connection())
+            .await?;
+        tx.commit().await
+    }
+
+    /// Its keys, newest first, the revoked ones too.
+    pub async fn list(&self, owner: KeyOwner, cursor: Option<Cursor>, limit: u64) -> Result<Page<ApiKey>, StoreError> {
+        let select = Entity::find().filter(owner.keys());
         let key = |row: &ApiKey| Cursor::after(row.created_at, row.id.0);
         let order = (Column::CreatedAt, Column::Id);
         Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
     }
 
-    /// The key opens nothing from now on. Revoking it again changes nothing.
-    pub async fn revoke(&self, tenant: TenantId, id: ApiKeyId) -> Result<ApiKey, StoreError> {
-        let tx = self.database.write().await?;
-        let own = Condition::all().add(Column::Id.eq(id)).add(Column::TenantId.eq(tenant));
-        Entity::update_many()
-            .set(ActiveModel { revoked_at: Set(Some(self.clock.now())), ..ActiveModel::default() })
-            .filter(own.clone().add(Column::RevokedAt.is_null()))
-            .exec(tx.connection())
-            .await?;
-        let key = Entity::find().filter(own).one(tx.connection()).await?;
-        tx.commit().await?;
-        key.ok_or(StoreError::NotFound { what: "key" })
+    /// One of its keys.
+    pub async fn get(&self, owner: KeyOwner, id: ApiKeyId) -> Result<ApiKey, StoreError> {
+        let found = Entity::find().filter(owner.key(id)).one(self.database.reader()).await?;
+        found.ok_or(StoreError::NotFound { what: "key" })
     }
 
-    fn new_key(&self, id: ApiKeyId, tenant: Option<TenantId>, name: &str, role: Role) -> Result<IssuedKey, StoreError> {
+    fn new_key(&self, owner: KeyOwner, id: ApiKeyId, new: NewKey) -> Result<IssuedKey, StoreError> {
+        if (new.role == Role::PlatformAdmin) != (owner == KeyOwner::Platform) {
+            return Err(StoreError::invalid("role", "a tenant's key cannot run the platform, and a platform key does"));
+        }
         let text = KeyText::generate();
         let key = ApiKey {
             id,
-            tenant_id: tenant,
-            name: check::line("name", name, 200)?,
-            role,
+            tenant_id: owner.tenant(),
+            name: check::line("name", &new.name, 200)?,
+            role: new.role,
             prefix: text.prefix.clone(),
             hash: text.hash(),
             created_at: self.clock.now(),
             last_used_at: None,
             revoked_at: None,
+            scopes: new.scopes.map(|scopes| narrowed(new.role, &scopes)).transpose()?,
+            expires_at: self.expiry(new.expires_at)?,
+            previous_prefix: None,
+            previous_hash: None,
+            previous_until: None,
         };
         Ok(IssuedKey { key, text: text.text() })
     }
 
-    async fn note_use(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        if key.last_used_at.is_some_and(|last| now < last + LAST_USED_EVERY) {
-            return Ok(());
+    pub(super) fn expiry(&self, at: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        match at {
+            Some(at) if at <= self.clock.now() => Err(StoreError::invalid("expires_at", "must be in the future")),
+            Some(at) if at.timestamp() > LAST_SECOND => Err(StoreError::invalid("expires_at", "is too far away")),
+            at => Ok(at),
         }
-        let tx = self.database.write().await?;
-        Entity::update_many()
-            .set(ActiveModel { last_used_at: Set(Some(now)), ..ActiveModel::default() })
-            .filter(Column::Id.eq(key.id))
-            .exec(tx.connection())
-            .await?;
-        tx.commit().await
+    }
+}
+
+/// The end of the year 9998.
+const LAST_SECOND: i64 = 253_370_764_799;
+
+/// Scopes as they are kept: sorted, each once, at least one, and none the role does not have.
+fn narrowed(role: Role, scopes: &[Permission]) -> Result<Texts, StoreError> {
+    let mut scopes = scopes.to_vec();
+    scopes.sort_unstable();
+    scopes.dedup();
+    if scopes.is_empty() {
+        return Err(StoreError::invalid("scopes", "must not be empty; leave it out for all the role may do"));
+    }
+    match scopes.iter().find(|scope| !scope.roles().contains(&role)) {
+        Some(scope) => Err(StoreError::invalid("scopes", format!("the role {role} does not have {scope}"))),
+        None => Ok(Texts(scopes.into_iter().map(|scope| scope.as_str().to_owned()).collect())),
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
@@ -7,7 +9,9 @@ use sea_orm::{
 use super::{ActiveModel, Column, Entity, Tenant, TenantSettings, TenantState};
 use crate::{
     clock::Clock,
-    database::{AllTenants, Cursor, Database, Exact, Page, StoreError, Transaction, check, page::newest_first},
+    database::{
+        AllTenants, Cursor, Database, Exact, Page, StoreError, Transaction, brief::Brief, check, page::newest_first,
+    },
     ids::TenantId,
 };
 
@@ -16,11 +20,15 @@ use crate::{
 pub struct Tenants {
     database: Database,
     clock: Clock,
+    states: Brief<TenantId, TenantState>,
 }
+
+/// A tenant's state that was just looked up is believed for so long.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
 
 impl Tenants {
     pub fn new(database: Database, clock: Clock) -> Self {
-        Self { database, clock }
+        Self { database, clock, states: Brief::new(BELIEVED_FOR) }
     }
 
     /// Adds a tenant, active at once, whose quotes count from 1.
@@ -41,6 +49,18 @@ impl Tenants {
 
     pub async fn get(&self, tenant: TenantId) -> Result<Tenant, StoreError> {
         find(self.database.reader(), tenant).await
+    }
+
+    /// Where it is in its life. It may be read from this process's memory, as it was a second ago; what this process changed counts
+    /// at once.
+    pub async fn state(&self, tenant: TenantId) -> Result<TenantState, StoreError> {
+        if let Some(state) = self.states.get(&tenant) {
+            return Ok(state);
+        }
+        let reading = self.states.begin();
+        let state = self.get(tenant).await?.state;
+        self.states.keep(reading, tenant, state);
+        Ok(state)
     }
 
     /// All tenants, newest first. For platform keys only.
@@ -85,9 +105,10 @@ impl Tenants {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         let tx = self.database.write().await?;
         Entity::update_many().set(changes).filter(Column::Id.eq(tenant)).exec(tx.connection()).await?;
-        let tenant = find(tx.connection(), tenant).await?;
+        let tenant_now = find(tx.connection(), tenant).await?;
         tx.commit().await?;
-        Ok(tenant)
+        self.states.forget(|id, _| *id == tenant);
+        Ok(tenant_now)
     }
 }
 

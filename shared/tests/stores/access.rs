@@ -1,11 +1,13 @@
 //! Tenants, keys and accounts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postrider_shared::{
     accounts::{AccountState, NewAccount},
+    api_keys::{KeyChange, KeyOwner, NewKey},
     database::{AllTenants, StoreError},
-    roles::Role,
+    ids::ApiKeyId,
+    roles::{Permission, Role},
     seal::KeyRing,
     stores::Stores,
     tenants::{TenantSettings, TenantState},
@@ -19,6 +21,8 @@ on_both!(
     a_tenant_keeps_exact_rates_and_refuses_nonsense,
     two_replicas_make_one_platform_key,
     a_tenants_key_opens_until_it_is_revoked,
+    a_rotated_key_has_two_texts_for_a_while,
+    the_last_platform_key_stays,
     an_account_keeps_its_password_sealed,
     accounts_are_paged_and_seen_by_their_tenant_only,
 );
@@ -58,27 +62,103 @@ async fn two_replicas_make_one_platform_key(scene: Scene) {
 
 async fn a_tenants_key_opens_until_it_is_revoked(scene: Scene) {
     let keys = &scene.stores.api_keys;
-    let issued = keys.issue(scene.tenant, "Shop", Role::Agent).await.unwrap();
+    let (own, strange) = (KeyOwner::Tenant(scene.tenant), KeyOwner::Tenant(scene.stranger));
+    let issued = keys.issue(own, ApiKeyId::random(), NewKey::named("Shop", Role::Agent)).await.unwrap();
     let text = issued.text.expose_secret();
     let seen = keys.verify(text).await.unwrap().unwrap();
     assert_eq!((seen.id, seen.role, seen.tenant_id), (issued.key.id, Role::Agent, Some(scene.tenant)));
     let forged = format!("{}{}", &text[..text.len() - 1], if text.ends_with('0') { '1' } else { '0' });
     assert!(keys.verify(&forged).await.unwrap().is_none());
 
+    assert!(keys.is_use_to_be_noted(&seen) && !keys.is_use_to_be_noted(&seen), "one of many is told");
+    let last_used = async || keys.get(own, issued.key.id).await.unwrap().last_used_at;
     let first_use = scene.now();
+    keys.note_use(issued.key.id).await.unwrap();
     scene.clock.advance(Duration::from_secs(30));
-    assert_eq!(keys.verify(text).await.unwrap().unwrap().last_used_at, Some(first_use));
+    keys.note_use(issued.key.id).await.unwrap();
+    assert_eq!(last_used().await, Some(first_use));
     scene.clock.advance(Duration::from_secs(40));
-    keys.verify(text).await.unwrap();
-    let listed = keys.list(scene.tenant, None, 10).await.unwrap().items;
-    assert_eq!(listed[0].last_used_at, Some(scene.now()), "written again after a minute");
+    keys.note_use(issued.key.id).await.unwrap();
+    assert_eq!(last_used().await, Some(scene.now()), "written again after a minute");
 
-    let error = keys.revoke(scene.stranger, issued.key.id).await.unwrap_err();
+    let error = keys.revoke(strange, issued.key.id).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }));
+    assert!(keys.revoke(KeyOwner::Platform, issued.key.id).await.is_err());
     assert!(keys.verify(text).await.unwrap().is_some());
-    keys.revoke(scene.tenant, issued.key.id).await.unwrap();
+    // Another process has seen it and believes it for a second; this one knows better at once.
+    let elsewhere = Stores::new(&scene.database, &scene.clock, None).api_keys;
+    assert!(elsewhere.verify(text).await.unwrap().is_some());
+    keys.revoke(own, issued.key.id).await.unwrap();
     assert!(keys.verify(text).await.unwrap().is_none());
-    assert!(keys.issue(scene.tenant, "Shop", Role::PlatformAdmin).await.is_err());
+    let began = Instant::now();
+    while elsewhere.verify(text).await.unwrap().is_some() {
+        assert!(began.elapsed() < Duration::from_secs(5), "a revoked key must not open for ever elsewhere");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let key = |role| keys.issue(own, ApiKeyId::random(), NewKey::named("Shop", role));
+    assert!(key(Role::PlatformAdmin).await.is_err());
+    assert!(keys.change(own, issued.key.id, KeyChange::default()).await.is_err(), "a revoked key stays as it is");
+
+    let expires_at = Some(scene.now() + Duration::from_secs(60));
+    let new = NewKey { expires_at, ..NewKey::named("Trial", Role::Viewer) };
+    let issued = keys.issue(own, ApiKeyId::random(), new).await.unwrap();
+    assert!(keys.verify(issued.text.expose_secret()).await.unwrap().is_some());
+    scene.clock.advance(Duration::from_secs(60));
+    assert!(keys.verify(issued.text.expose_secret()).await.unwrap().is_none(), "expired, also from memory");
+
+    let narrowed = |scopes| NewKey { scopes: Some(scopes), ..NewKey::named("Narrow", Role::Agent) };
+    let reads = vec![Permission::JobsRead, Permission::JobsRead];
+    let issued = keys.issue(own, ApiKeyId::random(), narrowed(reads)).await.unwrap();
+    assert_eq!(issued.key.permissions().iter().collect::<Vec<_>>(), [Permission::JobsRead]);
+    for wrong in [vec![], vec![Permission::KeysWrite]] {
+        assert!(keys.issue(own, ApiKeyId::random(), narrowed(wrong)).await.is_err());
+    }
+}
+
+async fn a_rotated_key_has_two_texts_for_a_while(scene: Scene) {
+    let keys = &scene.stores.api_keys;
+    let own = KeyOwner::Tenant(scene.tenant);
+    let first = keys.issue(own, ApiKeyId::random(), NewKey::named("Shop", Role::Agent)).await.unwrap();
+    let id = first.key.id;
+    let opens = async |text: &secrecy::SecretString| {
+        let opened = keys.verify(text.expose_secret()).await.unwrap();
+        opened.map(|key| assert_eq!(key.id, id)).is_some()
+    };
+    assert!(opens(&first.text).await);
+    let second = keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    assert!(opens(&first.text).await && opens(&second.text).await);
+    scene.clock.advance(Duration::from_secs(59));
+    assert!(opens(&first.text).await);
+    scene.clock.advance(Duration::from_secs(1));
+    assert!(!opens(&first.text).await && opens(&second.text).await);
+    let third = keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    let fourth = keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    assert!(!opens(&second.text).await && opens(&third.text).await && opens(&fourth.text).await);
+    let last = keys.rotate(own, id, Duration::ZERO).await.unwrap();
+    assert!(!opens(&fourth.text).await && opens(&last.text).await);
+    assert!(keys.rotate(KeyOwner::Tenant(scene.stranger), id, Duration::ZERO).await.is_err());
+    keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    keys.revoke(own, id).await.unwrap();
+    assert!(!opens(&last.text).await, "revoking ends the replaced text, too");
+    assert!(keys.rotate(own, id, Duration::ZERO).await.is_err());
+}
+
+async fn the_last_platform_key_stays(scene: Scene) {
+    let keys = &scene.stores.api_keys;
+    let first = keys.ensure_platform_key().await.unwrap().unwrap().key.id;
+    let tomorrow = Some(scene.now() + Duration::from_hours(24));
+    let new = |scopes, expires_at| NewKey { scopes, expires_at, ..NewKey::named("more", Role::PlatformAdmin) };
+    for lesser in [new(Some(vec![Permission::JobsRead]), None), new(None, tomorrow)] {
+        keys.issue(KeyOwner::Platform, ApiKeyId::random(), lesser).await.unwrap();
+        assert!(matches!(keys.revoke(KeyOwner::Platform, first).await, Err(StoreError::Conflict { .. })));
+    }
+    let expiring = KeyChange { expires_at: Some(tomorrow), ..KeyChange::default() };
+    assert!(keys.change(KeyOwner::Platform, first, expiring.clone()).await.is_err());
+    keys.issue(KeyOwner::Platform, ApiKeyId::random(), new(None, None)).await.unwrap();
+    keys.change(KeyOwner::Platform, first, expiring).await.unwrap();
+    keys.revoke(KeyOwner::Platform, first).await.unwrap();
+    assert!(keys.list(KeyOwner::Tenant(scene.tenant), None, 10).await.unwrap().items.is_empty());
+    assert_eq!(keys.list(KeyOwner::Platform, None, 10).await.unwrap().items.len(), 4);
 }
 
 async fn an_account_keeps_its_password_sealed(scene: Scene) {

@@ -2,7 +2,7 @@
 
 use postrider_shared::products::{self, ProductSettings, ProductState};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::decimal::DecimalText;
@@ -149,17 +149,11 @@ pub struct ProductChange {
     min_quantity: Option<DecimalText>,
     /// Most that is sold at once; null for no limit.
     #[expect(clippy::option_option, reason = "left out, null and a value are three things")]
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<DecimalText>)]
     max_quantity: Option<Option<DecimalText>>,
     /// Whether it is offered.
     state: Option<ProductState>,
-}
-
-/// A field that is there, be it null.
-#[expect(clippy::option_option, reason = "left out, null and a value are three things")]
-fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<DecimalText>>, D::Error> {
-    Option::deserialize(field).map(Some)
 }
 
 impl ProductChange {
