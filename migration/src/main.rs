@@ -1,6 +1,6 @@
 //! `postrider-migrate up|down|status`: brings the database named by `DATABASE_URL` to the newest schema, or back.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use postrider_migration::{Migrator, MigratorTrait};
@@ -16,9 +16,13 @@ struct Arguments {
         long,
         help = "sqlite://path/to/file.db?mode=rwc or postgres://user:password@host/database",
         env = "DATABASE_URL",
-        hide_env_values = true
+        hide_env_values = true,
+        required_unless_present = "database_url_file",
+        conflicts_with = "database_url_file"
     )]
-    database_url: String,
+    database_url: Option<String>,
+    #[arg(long, help = "A file that holds that URL", env = "DATABASE_URL_FILE")]
+    database_url_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -54,8 +58,18 @@ async fn main() -> ExitCode {
     }
 }
 
+fn database_url(arguments: &Arguments) -> Result<String, DbErr> {
+    let Some(path) = &arguments.database_url_file else {
+        return Ok(arguments.database_url.clone().unwrap_or_default());
+    };
+    let text = std::fs::read_to_string(path);
+    let text = text
+        .map_err(|error| DbErr::Custom(format!("DATABASE_URL_FILE: `{}` cannot be read: {error}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 async fn run(arguments: &Arguments) -> Result<String, DbErr> {
-    let mut options = ConnectOptions::new(&arguments.database_url);
+    let mut options = ConnectOptions::new(database_url(arguments)?);
     options.max_connections(1).sqlx_logging(false);
     let database = Database::connect(options).await?;
     match arguments.command {

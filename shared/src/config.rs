@@ -6,6 +6,7 @@
 
 mod connections;
 mod documents;
+mod files;
 mod google;
 mod limits;
 mod observability;

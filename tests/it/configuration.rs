@@ -21,6 +21,10 @@ fn expected() -> String {
             Default::Off => write!(text, " Off if not set.\n#{}=\n", variable.name),
         }
         .expect("a String takes everything");
+        if variable.secret {
+            write!(text, "# Or the path of a file that holds it:\n#{}_FILE=\n", variable.name)
+                .expect("a String takes everything");
+        }
     }
     text
 }

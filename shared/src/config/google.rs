@@ -1,7 +1,5 @@
 //! Google accounts: whose client we are, and where Google is. Without `GOOGLE_CLIENT_ID` there are none.
 
-use std::fs;
-
 use secrecy::SecretString;
 
 use super::Reader;
@@ -69,21 +67,10 @@ fn client_secret(reader: &mut Reader<'_>) -> Option<SecretString> {
     if let Some(secret) = reader.text("GOOGLE_CLIENT_SECRET") {
         return Some(secret.into());
     }
-    let Some(path) = reader.text("GOOGLE_CLIENT_SECRET_FILE") else {
-        reader.problem("GOOGLE_CLIENT_SECRET", "must be set with GOOGLE_CLIENT_ID, or GOOGLE_CLIENT_SECRET_FILE");
-        return None;
-    };
-    match fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => Some(text.trim().to_owned().into()),
-        Ok(_) => {
-            reader.problem("GOOGLE_CLIENT_SECRET_FILE", "the file is empty");
-            None
-        }
-        Err(error) => {
-            reader.problem("GOOGLE_CLIENT_SECRET_FILE", format!("the file cannot be read: {error}"));
-            None
-        }
+    if !reader.is_wrong("GOOGLE_CLIENT_SECRET") {
+        reader.problem("GOOGLE_CLIENT_SECRET", "must be set with GOOGLE_CLIENT_ID");
     }
+    None
 }
 
 fn redirect(reader: &mut Reader<'_>) -> Option<String> {

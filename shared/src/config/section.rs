@@ -52,8 +52,20 @@ impl<'a> Reader<'a> {
         self.problems.push(format!("{name}: {text}"));
     }
 
+    /// Whether a problem with this variable, or with its file, was noted already.
+    pub fn is_wrong(&self, name: &str) -> bool {
+        let names = [format!("{name}:"), format!("{name}_FILE:"), format!("{name} and ")];
+        self.problems.iter().any(|problem| names.iter().any(|name| problem.starts_with(name)))
+    }
+
     /// The variable's text or its default; `None` if it is off, or required and missing (a problem).
     pub fn text(&mut self, name: &str) -> Option<String> {
+        if let Some(problem) = self.settings.unreadable(name) {
+            if !self.is_wrong(name) {
+                self.problems.push(problem.to_owned());
+            }
+            return None;
+        }
         if let Some(text) = self.settings.text(name) {
             return Some(text.to_owned());
         }

@@ -8,12 +8,14 @@ use figment::{
     value::Value,
 };
 
-use super::{ConfigErrors, Reader, Section, VARIABLES};
+use super::{ConfigErrors, Reader, Section, VARIABLES, files};
 
 /// What was set, by variable name.
 #[derive(Clone, Default)]
 pub struct Settings {
     texts: BTreeMap<&'static str, String>,
+    /// Why a variable's text is not there although it was set.
+    unreadable: BTreeMap<&'static str, String>,
     problems: Vec<String>,
 }
 
@@ -43,6 +45,10 @@ impl Settings {
         self.texts.get(name).map(String::as_str)
     }
 
+    pub(super) fn unreadable(&self, name: &str) -> Option<&str> {
+        self.unreadable.get(name).map(String::as_str)
+    }
+
     fn from_texts(environment: &BTreeMap<String, String>) -> Self {
         let mut settings = Self::default();
         let mut figment = Figment::new();
@@ -55,8 +61,11 @@ impl Settings {
             }
         }
         let known = |name: &str| VARIABLES.iter().find(|variable| variable.name.eq_ignore_ascii_case(name));
-        let ours: BTreeMap<&String, &String> =
-            environment.iter().filter(|(name, text)| known(name).is_some() && !text.is_empty()).collect();
+        let ours: BTreeMap<&String, &String> = environment
+            .iter()
+            .filter(|(name, text)| !text.is_empty() && (known(name).is_some() || files::secret(name).is_some()))
+            .collect();
+        let mut named = BTreeMap::new();
         figment = figment.merge(Serialized::defaults(ours));
         match figment.extract::<BTreeMap<String, Value>>() {
             Err(errors) => {
@@ -65,6 +74,10 @@ impl Settings {
             }
             Ok(values) => {
                 for (name, value) in values {
+                    if let (Some(variable), Value::String(_, path)) = (files::secret(&name), &value) {
+                        named.insert(variable.name, path.clone());
+                        continue;
+                    }
                     match (known(&name), text_of(&value)) {
                         (Some(variable), Some(text)) => {
                             settings.texts.insert(variable.name, text);
@@ -76,6 +89,19 @@ impl Settings {
                             .problems
                             .push(format!("the settings file has `{name}`, which is not a setting of this version")),
                     }
+                }
+            }
+        }
+        for (name, path) in named {
+            match files::read(&path) {
+                _ if settings.texts.contains_key(name) => {
+                    settings.unreadable.insert(name, format!("{name} and {name}_FILE are both set: which one counts?"));
+                }
+                Ok(text) => {
+                    settings.texts.insert(name, text);
+                }
+                Err(problem) => {
+                    settings.unreadable.insert(name, format!("{name}_FILE: {problem}"));
                 }
             }
         }

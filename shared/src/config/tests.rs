@@ -109,6 +109,53 @@ fn a_file_is_read_below_the_environment_and_checked() {
 }
 
 #[test]
+fn every_secret_may_stand_in_a_file() {
+    use secrecy::ExposeSecret;
+    let folder = tempfile::tempdir().unwrap();
+    let mut variables: Vec<(String, String)> = vec![("OBJECT_STORE_URL".to_owned(), "file:///tmp/objects".to_owned())];
+    let secrets: Vec<&Variable> = VARIABLES.iter().filter(|variable| variable.secret).collect();
+    assert!(secrets.len() >= 6, "{secrets:?}");
+    for (name, text) in complete().into_iter().chain([("GOOGLE_CLIENT_SECRET", "shh"), ("SENTRY_DSN", "")]) {
+        if secrets.iter().any(|secret| secret.name == name) && !text.is_empty() {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("{text}\r\n")).unwrap();
+            variables.push((format!("{name}_FILE"), path.display().to_string()));
+        }
+    }
+    variables.push(("GOOGLE_CLIENT_ID".to_owned(), "client".to_owned()));
+    variables.push(("GOOGLE_REDIRECT_URL".to_owned(), "https://api.example.com/google/callback".to_owned()));
+    let read = |variables: &[(String, String)]| {
+        Settings::of(variables.iter().map(|(name, text)| (name.as_str(), text.as_str()))).read::<WorkerConfig>()
+    };
+    let worker = read(&variables).unwrap();
+    assert_eq!(worker.llm.api_key.expose_secret(), "007");
+    assert_eq!(worker.database.url.as_str(), "sqlite://test.db?mode=rwc");
+    assert_eq!(worker.google.unwrap().client_secret.expose_secret(), "shh");
+
+    // All at once: a file that is not there, an empty one, one beside its variable.
+    std::fs::remove_file(folder.path().join("SECRET_KEYS")).unwrap();
+    std::fs::write(folder.path().join("GOOGLE_CLIENT_SECRET"), "\n").unwrap();
+    variables.push(("OPENAI_API_KEY".to_owned(), "006".to_owned()));
+    let errors = read(&variables).unwrap_err();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    assert_eq!(
+        errors.problems(),
+        [
+            "OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set: which one counts?".to_owned(),
+            format!("GOOGLE_CLIENT_SECRET_FILE: `{}` is empty", path("GOOGLE_CLIENT_SECRET")),
+            format!(
+                "SECRET_KEYS_FILE: `{}` cannot be read: No such file or directory (os error 2)",
+                path("SECRET_KEYS")
+            ),
+        ]
+    );
+    // Who does not read a secret does not mind its file.
+    variables.push(("SCHEDULER_TICK_MS".to_owned(), "100".to_owned()));
+    let settings = Settings::of(variables.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    settings.read::<SchedulerConfig>().unwrap();
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     let mut variables = complete();
     variables[0].1 = "postgres://user:hunter2@db/postrider";

@@ -20,6 +20,8 @@ pub struct Variable {
     pub used_by: &'static [&'static str],
     /// One or two sentences for the operator.
     pub help: &'static str,
+    /// Whether it may stand in a file of its own, which NAME_FILE names.
+    pub secret: bool,
 }
 
 const ALL: &[&str] = &["api", "worker", "scheduler"];
@@ -32,7 +34,16 @@ const fn variable(
     used_by: &'static [&'static str],
     help: &'static str,
 ) -> Variable {
-    Variable { name, default, used_by, help }
+    Variable { name, default, used_by, help, secret: false }
+}
+
+const fn secret(
+    name: &'static str,
+    default: Default,
+    used_by: &'static [&'static str],
+    help: &'static str,
+) -> Variable {
+    Variable { secret: true, ..variable(name, default, used_by, help) }
 }
 
 /// All variables, in the order in which an operator meets them.
@@ -43,7 +54,7 @@ pub const VARIABLES: &[Variable] = &[
         ALL,
         "Path of a TOML file with settings; its keys are these names in lower case. Environment variables win over it.",
     ),
-    variable(
+    secret(
         "DATABASE_URL",
         Default::Required,
         &["api", "worker", "scheduler", "migrate"],
@@ -55,7 +66,7 @@ pub const VARIABLES: &[Variable] = &[
         ALL,
         "The most database connections one process opens (1 to 1000).",
     ),
-    variable(
+    secret(
         "REDIS_URL",
         Default::Required,
         ALL,
@@ -85,11 +96,11 @@ pub const VARIABLES: &[Variable] = &[
         API,
         "How many jobs may wait in a queue before the API answers 503 to new ones, such as email=100000,*=1000000, where * means every queue not named. Counted per shard, so no tenant ever has more waiting in a queue.",
     ),
-    variable(
+    secret(
         "SECRET_KEYS",
         Default::Required,
         &["api", "worker"],
-        "Keys that seal mailbox passwords: id:base64-of-32-bytes, several separated by commas. The first seals, all open. Make one with: openssl rand -base64 32",
+        "Keys that seal mailbox passwords: id:base64-of-32-bytes, several separated by commas. The first seals, all open. Make one with: openssl rand -base64 32. To replace one, put the new key last everywhere and restart all, then first everywhere and restart all, then POST /v1/secrets/rotate, then remove the old one.",
     ),
     variable(
         "OBJECT_STORE_URL",
@@ -105,12 +116,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("RUST_LOG", Default::Is("info"), ALL, "What is logged, for example: info,postrider_worker=debug."),
     variable("LOG_FORMAT", Default::Is("text"), ALL, "How log lines look: text for people, json for machines."),
-    variable(
-        "SENTRY_DSN",
-        Default::Off,
-        ALL,
-        "Where errors are reported, for example https://key@sentry.example.com/1.",
-    ),
+    secret("SENTRY_DSN", Default::Off, ALL, "Where errors are reported, for example https://key@sentry.example.com/1."),
     variable(
         "BIND",
         Default::Is("127.0.0.1:8080"),
@@ -159,7 +165,7 @@ pub const VARIABLES: &[Variable] = &[
         WORKER,
         "The OpenAI-compatible endpoint that reads quote requests.",
     ),
-    variable("OPENAI_API_KEY", Default::Required, WORKER, "The key for that endpoint."),
+    secret("OPENAI_API_KEY", Default::Required, WORKER, "The key for that endpoint."),
     variable("OPENAI_MODEL", Default::Is("gpt-4.1-mini"), WORKER, "The model that reads quote requests."),
     variable(
         "OPENAI_MODEL_SEES",
@@ -210,13 +216,7 @@ pub const VARIABLES: &[Variable] = &[
         &["api", "worker"],
         "The OAuth client that mailboxes of Google accounts are connected with; without it there are none.",
     ),
-    variable(
-        "GOOGLE_CLIENT_SECRET",
-        Default::Off,
-        WORKER,
-        "That client's secret. It, or a file that holds it, is needed with GOOGLE_CLIENT_ID.",
-    ),
-    variable("GOOGLE_CLIENT_SECRET_FILE", Default::Off, WORKER, "File that holds that client's secret."),
+    secret("GOOGLE_CLIENT_SECRET", Default::Off, WORKER, "That client's secret. Needed with GOOGLE_CLIENT_ID."),
     variable(
         "GOOGLE_REDIRECT_URL",
         Default::Off,
