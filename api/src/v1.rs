@@ -12,6 +12,7 @@ pub mod messages;
 pub mod products;
 pub mod queues;
 pub mod quotes;
+pub mod secrets;
 pub mod tenants;
 pub mod threads;
 
@@ -41,4 +42,5 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(attachments::router())
         .merge(threads::router())
         .merge(messages::router())
+        .merge(secrets::router())
 }

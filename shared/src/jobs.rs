@@ -17,6 +17,7 @@ mod price_quote;
 mod queue;
 mod render_quote;
 mod revoke_google;
+mod rotate_secrets;
 mod send_email;
 mod settle_dead_letters;
 mod tend_drafts;
@@ -33,6 +34,7 @@ pub use price_quote::PriceQuote;
 pub use queue::Queue;
 pub use render_quote::RenderQuote;
 pub use revoke_google::RevokeGoogle;
+pub use rotate_secrets::RotateSecrets;
 pub use send_email::SendEmail;
 pub use settle_dead_letters::{DeadLetterAction, SettleDeadLetters};
 pub use tend_drafts::TendDrafts;
@@ -50,6 +52,7 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<TendDrafts>(),
         KindInfo::of::<MailCode>(),
         KindInfo::of::<MailInvitation>(),
+        KindInfo::of::<RotateSecrets>(),
     ];
     kinds.extend(diagnostic::kinds());
     kinds

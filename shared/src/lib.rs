@@ -28,6 +28,7 @@ pub mod requests;
 pub mod roles;
 pub mod scopes;
 pub mod seal;
+pub mod secrets;
 pub mod sessions;
 mod stop;
 pub mod stores;

@@ -1,9 +1,10 @@
 //! Sealing provider secrets: XChaCha20-Poly1305 under a ring of keys.
 //!
 //! A sealed text is bound to its place (table, column, row), so that it cannot be copied into another row and opened there. It names
-//! the key it was sealed with; the ring's first key seals, every key opens. Rotation is: put a new key first, seal every row again
-//! where [`KeyRing::is_current`] says no, remove the old key.
+//! the key it was sealed with; the ring's first key seals, every key opens. A rotation ([`Secrets`](crate::secrets::Secrets)) seals
+//! with the first key again whatever another one sealed, in all [`SEALED_COLUMNS`].
 
+mod columns;
 mod derived;
 mod signature;
 
@@ -18,6 +19,7 @@ use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::signature::Signer;
+pub use columns::{SEALED_COLUMNS, SealedColumn};
 
 const NONCE_BYTES: usize = 24;
 const FORMAT: &str = "s1";
@@ -37,6 +39,8 @@ pub enum SealError {
     NoKeys,
     #[error("a sealed value has an unknown form")]
     Malformed,
+    #[error("{0} is not in the list of sealed columns (a defect of this version)")]
+    Unlisted(String),
     #[error("a value is sealed with key `{0}`, which is not in SECRET_KEYS")]
     UnknownKey(String),
     #[error(
@@ -95,6 +99,9 @@ impl KeyRing {
 
     /// Seals a secret for its place.
     pub fn seal(&self, place: Place<'_>, secret: &SecretString) -> Result<String, SealError> {
+        if !place.is_listed() {
+            return Err(SealError::Unlisted(format!("{}.{}", place.table, place.column)));
+        }
         let key = self.0.first().ok_or(SealError::Malformed)?;
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
@@ -116,9 +123,24 @@ impl KeyRing {
         String::from_utf8(secret).map(SecretString::from).map_err(|_| SealError::Malformed)
     }
 
-    /// Whether a value is sealed with the key that seals now; otherwise a rotation should seal it again.
+    /// The id of the key that seals.
+    pub fn sealing_key(&self) -> &str {
+        self.0.first().map_or("", |key| &key.id)
+    }
+
+    /// The ids of all keys, in the ring's order.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.id.as_str())
+    }
+
+    /// Whether a value is sealed with the key that seals now; otherwise a rotation seals it again.
     pub fn is_current(&self, sealed: &str) -> bool {
-        split(sealed).is_ok_and(|(id, _)| self.0.first().is_some_and(|key| key.id == id))
+        split(sealed).is_ok_and(|(id, _)| id == self.sealing_key())
+    }
+
+    /// What every value that is sealed with the key that seals now begins with.
+    pub(crate) fn current_prefix(&self) -> String {
+        format!("{FORMAT}:{}:", self.sealing_key())
     }
 }
 
@@ -167,6 +189,13 @@ mod tests {
         assert_eq!(ring.open(PLACE, &sealed).unwrap().expose_secret(), "hunter2");
         assert_eq!(ring.open(Place { row: "2", ..PLACE }, &sealed).unwrap_err(), SealError::Refused);
         assert_ne!(sealed, ring.seal(PLACE, &secret()).unwrap(), "every sealing has its own nonce");
+    }
+
+    #[test]
+    fn nothing_is_sealed_that_a_rotation_would_not_find() {
+        let ring = KeyRing::parse(OLD).unwrap();
+        let elsewhere = Place { column: "pin", ..PLACE };
+        assert_eq!(ring.seal(elsewhere, &secret()), Err(SealError::Unlisted("accounts.pin".to_owned())));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod product;
 mod profile;
 mod redrive;
 mod render;
+mod rotate;
 mod shards;
 mod table;
 
@@ -139,6 +140,13 @@ enum Scenario {
         #[arg(long, default_value = "both")]
         database: redrive::Databases,
     },
+    /// All secrets sealed with a new key, while their passwords are changed through the API.
+    Rotate {
+        #[arg(long, default_value_t = 100_000)]
+        values: usize,
+        #[arg(long, default_value = "both")]
+        database: redrive::Databases,
+    },
     /// Quotes as PDF on one core, in each language of India's customers; needs no server.
     Render {
         /// Quotes of each language.
@@ -204,6 +212,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Idle { mails } => idle::run(mails).await,
         Scenario::Mailboxes(options) => mailboxes::run(options).await,
         Scenario::Redrive { letters, database } => redrive::run(letters, database, sync).await,
+        Scenario::Rotate { values, database } => rotate::run(values, database).await,
         Scenario::Render { times, lines, core } => render::run(times, lines, core),
         Scenario::Drive { contestant, order } => {
             drive::run(contestant, order).await;

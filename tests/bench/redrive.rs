@@ -39,7 +39,7 @@ pub enum Databases {
 }
 
 impl Databases {
-    fn kinds(self) -> Vec<(&'static str, DatabaseKind)> {
+    pub fn kinds(self) -> Vec<(&'static str, DatabaseKind)> {
         let [sqlite, postgres] = [("sqlite", DatabaseKind::Sqlite), ("postgres", DatabaseKind::Postgres)];
         match self {
             Self::Both => vec![sqlite, postgres],

@@ -55,6 +55,7 @@ mod provider_limits;
 mod quote_life;
 mod quotes;
 mod restored_mailboxes;
+mod rotate_secrets;
 mod send_email;
 mod silent_servers;
 mod start_up;

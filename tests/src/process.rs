@@ -40,12 +40,19 @@ pub struct Process {
     /// What the next start runs; at first the recipe's.
     program: Mutex<PathBuf>,
     running: Mutex<Option<Running>>,
+    /// Settings of later starts, over the recipe's.
+    settings: Mutex<Vec<(String, String)>>,
 }
 
 impl Process {
     /// Starts it and returns at once; see [`Self::ready`].
     pub fn spawn(recipe: Recipe) -> Self {
-        let process = Self { running: Mutex::new(None), program: Mutex::new(recipe.program.clone()), recipe };
+        let process = Self {
+            running: Mutex::new(None),
+            program: Mutex::new(recipe.program.clone()),
+            settings: Mutex::new(Vec::new()),
+            recipe,
+        };
         process.start();
         process
     }
@@ -76,12 +83,19 @@ impl Process {
             .env_clear()
             .envs(settings::inherited())
             .envs(recipe.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("share the log"))
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", recipe.name));
         *running = Some(Running { child, log_start });
+    }
+
+    /// Has the next start see another value of this setting.
+    pub fn set(&self, name: &str, value: &str) {
+        let mut settings = self.settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts another build of the program with the same settings, once this one has ended.

@@ -21,6 +21,7 @@ use postrider_shared::outbox::Relay;
 use postrider_shared::products::Products;
 use postrider_shared::quotes::Quotes;
 use postrider_shared::scopes::{ScopeError, Scopes};
+use postrider_shared::secrets::Secrets;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::Tenants;
 use postrider_shared::watches::Watches;
@@ -64,6 +65,7 @@ pub struct Services {
     pub invitations: Invitations,
     /// Absent where nobody is mailed about signing in.
     pub system_mail: Option<SystemMail>,
+    pub secrets: Secrets,
     pub objects: Objects,
     pub mail_memory: Memory,
     pub documents: Documents,
@@ -115,6 +117,7 @@ impl Services {
             one_time_codes: stores.one_time_codes,
             invitations: stores.invitations,
             system_mail: None,
+            secrets: stores.secrets,
             mail_memory: Memory::new(MAIL_MEMORY),
             documents: Documents::default(),
             scanner: Scanner::default(),

@@ -9,13 +9,14 @@ pub(crate) mod poll_mailbox;
 mod price_quote;
 mod render_quote;
 mod revoke_google;
+mod rotate_secrets;
 mod send_email;
 mod settle_dead_letters;
 mod tend_drafts;
 
 use postrider_shared::jobs::{
     ConnectGoogle, ExtractRequest, MailCode, MailInvitation, PollMailbox, PriceQuote, RenderQuote, RevokeGoogle,
-    SendEmail, SettleDeadLetters, TendDrafts,
+    RotateSecrets, SendEmail, SettleDeadLetters, TendDrafts,
 };
 
 use crate::registry::{RegisteredTwice, Registry};
@@ -34,6 +35,7 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<TendDrafts>()?;
     registry.add::<MailCode>()?;
     registry.add::<MailInvitation>()?;
+    registry.add::<RotateSecrets>()?;
     diagnostic::register(&mut registry)?;
     Ok(registry)
 }

@@ -28,6 +28,7 @@ use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
 
 pub use priority::Priority;
+pub(super) use submission::accepted;
 pub use submission::{Submission, UniqueHold};
 pub(super) use view::shown_payload;
 pub use view::{Attempt, Job, JobState};

@@ -1,10 +1,10 @@
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use secrecy::SecretString;
 
-use super::{Account, AccountSettings, AccountState, ActiveModel, Column, Entity, LoginMethod, Transport, identity_of};
+use super::{Account, AccountSettings, AccountState, Column, Entity, LoginMethod, Transport, identity_of};
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError, check, page::newest_first},
@@ -166,22 +166,6 @@ impl Accounts {
             .add(Column::State.ne(AccountState::Disconnected));
         let select = Entity::find().filter(same);
         Ok(select.count(self.database.reader()).await?)
-    }
-
-    /// Seals the password again if it is not sealed with the key that seals now. True if it was done.
-    pub async fn reseal(&self, tenant: TenantId, id: AccountId) -> Result<bool, StoreError> {
-        let account = self.get(tenant, id).await?;
-        if account.login == LoginMethod::Google || self.keys()?.is_current(&account.password_sealed) {
-            return Ok(false);
-        }
-        let sealed = self.seal(id, &self.password(&account)?)?;
-        let tx = self.database.write().await?;
-        // Only over the value that was opened: a password that changed meanwhile is not put back.
-        let unchanged = own(tenant, id).add(Column::PasswordSealed.eq(account.password_sealed.as_str()));
-        let changes = ActiveModel { password_sealed: Set(sealed), ..ActiveModel::default() };
-        let done = Entity::update_many().set(changes).filter(unchanged).exec(tx.connection()).await?;
-        tx.commit().await?;
-        Ok(done.rows_affected == 1)
     }
 
     pub(super) fn seal(&self, id: AccountId, password: &SecretString) -> Result<String, StoreError> {

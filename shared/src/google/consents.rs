@@ -61,7 +61,9 @@ pub fn proven(keys: &KeyRing, state: &str) -> Result<ConsentId, ConsentError> {
     match keys.open(place("state", &id.to_string()), &sealed) {
         Ok(_) => Ok(id),
         Err(SealError::NoKeys) => Err(StoreError::Seal(SealError::NoKeys).into()),
-        Err(SealError::Malformed | SealError::UnknownKey(_) | SealError::Refused) => Err(ConsentError::Forged),
+        Err(SealError::Malformed | SealError::UnknownKey(_) | SealError::Refused | SealError::Unlisted(_)) => {
+            Err(ConsentError::Forged)
+        }
     }
 }
 

@@ -38,6 +38,7 @@ fn payloads_on_the_wire() {
             limit: 1000,
             payload: None,
         }),
+        payload(&RotateSecrets { to: "k2".to_owned() }),
         payload(&TendDrafts { account_id: AccountId(id(1)) }),
         payload(&MailCode { code_id: CodeId(id(6)) }),
         payload(&MailInvitation { invitation_id: InvitationId(id(7)) }),

@@ -24,6 +24,7 @@ mod quote_life;
 mod quotes;
 mod requests;
 mod scene;
+mod secrets;
 mod sessions;
 mod snapshots;
 mod users;

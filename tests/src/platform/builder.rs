@@ -28,6 +28,7 @@ pub struct Builder {
     bad_network: Option<u64>,
     slow_disk: Option<Duration>,
     programs: Option<PathBuf>,
+    durable: bool,
 }
 
 impl Builder {
@@ -43,6 +44,7 @@ impl Builder {
             bad_network: None,
             slow_disk: None,
             programs: None,
+            durable: false,
         }
     }
 
@@ -107,6 +109,13 @@ impl Builder {
         self
     }
 
+    /// Every commit of the database is on disk, as in production: for measurements.
+    #[must_use]
+    pub const fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+
     /// Starts everything and waits until it is ready.
     pub async fn start(self) -> Platform {
         let folder = tempfile::Builder::new().prefix("postrider-test-").tempdir().expect("make the test's folder");
@@ -116,7 +125,12 @@ impl Builder {
         let (redis, sandbox, database) = tokio::join!(
             RedisServer::start_on(path, time.as_ref(), self.slow_disk, &redis_settings),
             Sandbox::start(path, time.as_ref()),
-            TestDatabase::create(self.database, path),
+            async {
+                match self.durable {
+                    true => TestDatabase::durable(self.database, path).await,
+                    false => TestDatabase::create(self.database, path).await,
+                }
+            },
         );
         let environment = self.environment(path, &redis, &sandbox, &database, time.as_ref());
         let networks = match self.bad_network {

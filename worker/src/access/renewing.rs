@@ -50,7 +50,7 @@ impl AccessTokens {
                 self.end(account, grant.version, &reason).await?;
                 return Err(self.needs_consent(&reason));
             }
-            Err(error @ (SealError::UnknownKey(_) | SealError::NoKeys)) => {
+            Err(error @ (SealError::UnknownKey(_) | SealError::NoKeys | SealError::Unlisted(_))) => {
                 tracing::error!(account.id = %grant.account_id, %error, "the stored refresh token does not open");
                 return Err(TokenError::Waiting { until: now + OPERATOR_PAUSE, reason: error.to_string() });
             }
