@@ -20,7 +20,7 @@ pub struct Variable {
     pub used_by: &'static [&'static str],
     /// One or two sentences for the operator.
     pub help: &'static str,
-    /// Whether it may stand in a file of its own, which NAME_FILE names.
+    /// Whether it may stand in a file of its own, which `NAME_FILE` names.
     pub secret: bool,
 }
 
