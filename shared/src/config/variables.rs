@@ -290,7 +290,7 @@ pub const VARIABLES: &[Variable] = &[
         "The mail server for mail about signing in (codes, invitations): tls, starttls or plain, then host and port, such as tls://smtp.example.com:465. Without it such mail waits.",
     ),
     variable("SYSTEM_SMTP_USERNAME", Default::Off, WORKER, "Who logs in there; nobody if not set."),
-    variable("SYSTEM_SMTP_PASSWORD", Default::Off, WORKER, "The password for that."),
+    secret("SYSTEM_SMTP_PASSWORD", Default::Off, WORKER, "The password for that."),
     variable(
         "SYSTEM_MAIL_FROM",
         Default::Off,
