@@ -8,6 +8,7 @@ use postrider_shared::{
     database::{AllTenants, StoreError},
     ids::ApiKeyId,
     roles::{Permission, Role},
+    stores::Stores,
     tenants::{TenantSettings, TenantState},
 };
 use rust_decimal::Decimal;
