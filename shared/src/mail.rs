@@ -39,6 +39,8 @@ words! {
         Extracted = "extracted",
         /// A person must answer it; the reason says why.
         NeedsReview = "needs_review",
+        /// A person has dealt with it.
+        Resolved = "resolved",
         /// It asks for nothing, or was answered already.
         Ignored = "ignored",
         /// It could not be read.

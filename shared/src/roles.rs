@@ -38,6 +38,8 @@ words! {
         DeadLettersWrite = "dead_letters:write",
         /// Sees mails, their attachments and threads.
         MailsRead = "mails:read",
+        /// Marks mails that waited for a person as dealt with.
+        MailsWrite = "mails:write",
         /// Sees quotes and their PDFs.
         QuotesRead = "quotes:read",
         /// Approves, answers, revises and renews quotes.
@@ -108,7 +110,9 @@ impl Permission {
             | Self::ProfileRead
             | Self::ProfileWrite
             | Self::TenantsRead => EVERYBODY,
-            Self::JobsWrite | Self::DeadLettersWrite | Self::QuotesWrite | Self::MessagesWrite => AGENTS,
+            Self::JobsWrite | Self::DeadLettersWrite | Self::MailsWrite | Self::QuotesWrite | Self::MessagesWrite => {
+                AGENTS
+            }
             Self::AccountsWrite
             | Self::ProductsWrite
             | Self::TenantsWrite

@@ -20,7 +20,7 @@ use crate::problem::Answer;
 
 /// The operations on mails.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(raw))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(raw)).routes(routes!(resolve))
 }
 
 /// A mail that came in.
@@ -163,4 +163,17 @@ async fn raw(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Mail
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("message/rfc822"));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"mail.eml\""));
     Ok(response)
+}
+
+/// Note that a person has dealt with a mail that waited for one, or that could not be read.
+///
+/// It changes nothing else: a reply is written with a quote, or outside of Postrider. Resolving a mail again changes nothing.
+#[utoipa::path(
+    post, path = "/mails/{id}/resolve", tag = "mails", operation_id = "resolve_mail",
+    params(("id" = MailId, Path, description = "The mail's id.")),
+    responses((status = 200, description = "The mail, resolved.", body = Mail)),
+    security(("api_key" = ["mails:write"]))
+)]
+async fn resolve(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<MailId>) -> Answer<Json<Mail>> {
+    Ok(Json(app.stores().mail.resolve(tenant, id).await?.into()))
 }

@@ -274,6 +274,9 @@ async fn mails_and_threads_are_read() {
         let page = answer(api.get(&keys.viewer, &format!("/v1/{list}")), StatusCode::OK).await;
         assert_eq!(page["items"].as_array().unwrap().len(), count, "{list}");
     }
+    let resolve = api.post(&keys.agent, &format!("/v1/mails/{}/resolve", ids["mails"]), &json!({}));
+    let refused = problem(resolve, "state-conflict").await;
+    assert_eq!(refused["detail"], "The mail is extracted: only one that waits for a person can be resolved.");
 }
 
 #[tokio::test]

@@ -61,3 +61,15 @@ pub(crate) async fn settle(
     let done = Entity::update_many().set(changes).filter(waiting).exec(tx.connection()).await?;
     Ok(done.rows_affected == 1)
 }
+
+/// Notes that a person dealt with a mail that waited for one; false if it was resolved before.
+pub(super) async fn resolve(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MailId),
+) -> Result<bool, StoreError> {
+    let changes = ActiveModel { state: Set(MailState::Resolved), updated_at: Set(now), ..ActiveModel::default() };
+    let waiting = own(tenant, id).add(Column::State.is_in([MailState::NeedsReview, MailState::Failed]));
+    let done = Entity::update_many().set(changes).filter(waiting).exec(tx.connection()).await?;
+    Ok(done.rows_affected == 1)
+}

@@ -290,6 +290,19 @@ impl Mail {
         self.settle(tenant, id, Settlement::because(MailState::Failed, reason)).await
     }
 
+    /// A person has dealt with a mail that waited for one, or that could not be read. Doing so again changes nothing.
+    pub async fn resolve(&self, tenant: TenantId, id: MailId) -> Result<InboundMail, StoreError> {
+        let tx = self.database.write().await?;
+        let changed = settling::resolve(&tx, self.clock.now(), (tenant, id)).await?;
+        let mail = find(tx.connection(), tenant, id).await?;
+        if !changed && mail.state != MailState::Resolved {
+            let reason = format!("is {}: only one that waits for a person can be resolved", mail.state);
+            return Err(StoreError::conflict("mail", reason));
+        }
+        tx.commit().await?;
+        Ok(mail)
+    }
+
     async fn settle(
         &self,
         tenant: TenantId,

@@ -5,9 +5,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use postrider_shared::{
+    database::StoreError,
     ids::QuoteId,
     mail::{InboundMail, Intent, MailState, NewMail, Reading},
     quotes::{Amended, Amendment, By, CreatedQuote, Decision, NewLine, NewQuote, Quote, QuoteFilter, QuoteState},
+    tenants::TenantSettings,
 };
 use rust_decimal::Decimal;
 
@@ -133,6 +135,17 @@ async fn a_mail_in_doubt_is_left_to_a_person(scene: Scene) {
     let noted: Vec<_> = events.iter().filter(|event| event.reason.as_deref() == Some("it asks")).collect();
     assert_eq!(noted.len(), 1);
     assert_eq!((noted[0].from_state, noted[0].to_state), (Some(QuoteState::Sent), QuoteState::Sent));
+
+    let elsewhere = scene.stores.tenants.create(TenantSettings::named("Stranger")).await.unwrap().id;
+    let foreign = scene.stores.mail.resolve(elsewhere, mail.id).await;
+    assert!(matches!(foreign, Err(StoreError::NotFound { .. })), "{foreign:?}");
+    for _ in 0..2 {
+        let resolved = scene.stores.mail.resolve(scene.tenant, mail.id).await.unwrap();
+        assert_eq!((resolved.state, resolved.reason.as_deref()), (MailState::Resolved, Some("it asks")));
+    }
+    let unread = follow_up(&scene, quote, 3, TimeDelta::zero()).await;
+    let early = scene.stores.mail.resolve(scene.tenant, unread.id).await;
+    assert!(matches!(early, Err(StoreError::Conflict { .. })), "{early:?}");
 }
 
 async fn mails_of_a_thread_wait_for_those_before(scene: Scene) {

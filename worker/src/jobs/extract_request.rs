@@ -36,7 +36,7 @@ impl Handler for ExtractRequest {
                 let quote = record.quote_id.unwrap_or_else(|| QuoteId::of(record.id));
                 return follow(ctx, &ctx.quotes.get(tenant, quote).await?);
             }
-            MailState::NeedsReview | MailState::Ignored | MailState::Failed => {
+            MailState::NeedsReview | MailState::Resolved | MailState::Ignored | MailState::Failed => {
                 return Ok(Done::with(json!({ "mail": record.state })));
             }
         }
