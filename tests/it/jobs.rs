@@ -95,7 +95,7 @@ async fn an_idempotency_key_makes_one_job_of_many_requests() {
     assert_eq!(answers.iter().filter(|answer| answer.body["existed"] == false).count(), 1);
 
     let different = json!({ "kind": "diagnostic.echo", "payload": { "data": 2 } });
-    send(&api, &different).await.problem(422, "idempotency-key-reused");
+    send(&api, &different).await.problem(409, "idempotency-key-reused");
 
     // The same key of another tenant is another key.
     let stranger = platform.tenant("Others").await;

@@ -144,6 +144,14 @@ impl Platform {
         self.finished = true;
     }
 
+    /// Ends what went wrong without a panic: logs and data are kept, and it says where.
+    pub fn keep(mut self) {
+        self.finished = true;
+        if let Some(folder) = self.folder.take() {
+            eprintln_lines(&format!("logs and data are kept in {}", folder.keep().display()));
+        }
+    }
+
     fn show_logs(&self) {
         let servers = [self.redis.process(), self.sandbox.process()];
         for process in self.processes().chain(servers) {

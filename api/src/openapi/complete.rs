@@ -8,6 +8,12 @@ use crate::problem::{MEDIA_TYPE, ProblemType};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
+/// What any operation under `/v1` may answer instead of doing what was asked. There is no `default`: an answer with a status that
+/// stands neither here nor at the operation is a fault, and Schemathesis finds it.
+const REFUSALS: [&str; 8] = ["400", "401", "403", "404", "409", "429", "500", "503"];
+/// What one that reads a body may answer, besides.
+const REFUSALS_OF_BODIES: [&str; 3] = ["413", "415", "422"];
+
 /// Adds error answers, and the headers by which a caller names its tenant and its repeats.
 pub fn complete(document: &mut Value) {
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
@@ -37,13 +43,14 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let Some(operation) = operation.as_object_mut() else {
         return;
     };
+    let mut refusals: Vec<&str> = if path.starts_with("/v1/") { REFUSALS.to_vec() } else { vec!["default"] };
+    if path.starts_with("/v1/") && operation.contains_key("requestBody") {
+        refusals.extend(REFUSALS_OF_BODIES);
+    }
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if let Some(responses) = responses.as_object_mut() {
-        let problem = json!({ "$ref": "#/components/responses/Problem" });
-        responses.entry("default").or_insert_with(|| problem.clone());
-        if path.starts_with("/v1/") {
-            responses.entry("401").or_insert_with(|| problem.clone());
-            responses.entry("403").or_insert(problem);
+        for status in refusals {
+            responses.entry(status).or_insert_with(|| json!({ "$ref": "#/components/responses/Problem" }));
         }
     }
     if path.starts_with("/v1/") {

@@ -295,7 +295,7 @@ impl ProblemType {
             ),
             Self::IdempotencyKeyReused => entry(
                 "idempotency-key-reused",
-                S::UNPROCESSABLE_ENTITY,
+                S::CONFLICT,
                 "This idempotency key was used for a different request.",
                 "Use a new key for a new request; send the very same request to repeat the first one.",
             ),

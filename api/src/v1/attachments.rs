@@ -123,7 +123,7 @@ async fn of_quote(
 #[utoipa::path(
     get, path = "/attachments/{id}/content", tag = "attachments", operation_id = "get_attachment_content",
     params(("id" = AttachmentId, Path, description = "The attachment's id.")),
-    responses((status = 200, description = "Its content.", body = Vec<u8>, content_type = "application/octet-stream")),
+    responses((status = 200, description = "Its content.", body = Vec<u8>, content_type = "*/*")),
     security(("api_key" = ["mails:read"]))
 )]
 async fn content(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AttachmentId>) -> Answer<Response> {

@@ -18,7 +18,7 @@ use crate::auth::Tenant;
 use crate::idempotency::Once;
 use crate::json::Json;
 use crate::parameters::Path;
-use crate::problem::{Answer, Problem, ProblemType};
+use crate::problem::{Answer, MEDIA_TYPE, Problem, ProblemDocument, ProblemType};
 
 /// What lets us read mail over IMAP, send it over SMTP, and do both over the Gmail API.
 const SCOPE: &str = "https://mail.google.com/";
@@ -88,7 +88,10 @@ pub struct GoogleConnection {
 #[utoipa::path(
     post, path = "/accounts/google", tag = "accounts", operation_id = "create_google_account",
     request_body = NewGoogleAccount,
-    responses((status = 201, description = "The account, and where its owner consents.", body = GoogleConnection)),
+    responses(
+        (status = 201, description = "The account, and where its owner consents.", body = GoogleConnection),
+        (status = 501, description = "There is no OAuth client.", body = ProblemDocument, content_type = MEDIA_TYPE)
+    ),
     security(("api_key" = ["accounts:write"]))
 )]
 async fn create(
@@ -110,7 +113,10 @@ async fn create(
 #[utoipa::path(
     post, path = "/accounts/{id}/consent", tag = "accounts", operation_id = "ask_consent",
     params(("id" = AccountId, Path, description = "The account's id.")),
-    responses((status = 200, description = "Where the owner consents.", body = Consent)),
+    responses(
+        (status = 200, description = "Where the owner consents.", body = Consent),
+        (status = 501, description = "There is no OAuth client.", body = ProblemDocument, content_type = MEDIA_TYPE)
+    ),
     security(("api_key" = ["accounts:write"]))
 )]
 async fn ask(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<AccountId>) -> Answer<Json<Consent>> {

@@ -1,0 +1,146 @@
+"""The installation under test, and its things. Each is made or found when an operation needs one."""
+
+import itertools
+import json
+import os
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+
+
+class World:
+    def __init__(self):
+        with open(os.environ["POSTRIDER_WORLD"], encoding="utf-8") as told:
+            for name, value in json.load(told).items():
+                setattr(self, name, value)
+        self.session = requests.Session()
+        self.numbers = itertools.count(1)
+        self.lists = {}
+        # Nobody may revoke these: every other call comes with them.
+        self.own_keys = {key["id"] for key in self.get("/v1/api-keys")["items"]}
+        self.own_keys |= {key["id"] for key in self.call("GET", "/v1/platform/api-keys", platform=True)["items"]}
+
+    # Calls
+
+    def call(self, method, path, body=None, platform=False, key=None):
+        headers = {"Authorization": f"Bearer {key or (self.platform_key if platform else self.admin_key)}"}
+        if platform:
+            headers["Postrider-Tenant"] = self.tenant_id
+        answer = self.session.request(method, self.base + path, json=body, headers=headers, timeout=60)
+        if answer.status_code >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None
+
+    def get(self, path):
+        return self.call("GET", path)
+
+    def post(self, path, body, **more):
+        return self.call("POST", path, body, **more)
+
+    def refused(self, operation):
+        """Whether the administrator's key may not call this operation at all; the path leads nowhere."""
+        path = operation.path.replace("{", "").replace("}", "")
+        headers = {"Authorization": f"Bearer {self.admin_key}"}
+        return self.session.request(operation.method, self.base + path, headers=headers, timeout=60).status_code == 403
+
+    def next(self):
+        return next(self.numbers)
+
+    def found(self, path):
+        """The next item of a list; an item that an operation uses up is not given twice, unless there is no other."""
+        if path not in self.lists:
+            items = self.get(path)["items"]
+            if not items:
+                raise RuntimeError(f"there is nothing in {path}")
+            self.lists[path] = itertools.cycle(items)
+        return next(self.lists[path])
+
+    # Things
+
+    def job(self, **more):
+        return self.post("/v1/jobs", {"kind": "diagnostic.echo", **more})["id"]
+
+    def scheduled_job(self):
+        return self.job(run_at="2099-01-01T00:00:00Z")
+
+    def ended_job(self):
+        job = self.job()
+        self.get(f"/v1/jobs/{job}?wait=20s")
+        return job
+
+    def batch(self):
+        return self.post("/v1/batches", {})["id"]
+
+    def api_key(self):
+        return self.post("/v1/api-keys", {"name": f"key {self.next()}", "role": "viewer"})["id"]
+
+    def platform_api_key(self):
+        return self.post("/v1/platform/api-keys", {"name": f"key {self.next()}"}, platform=True)["id"]
+
+    def rotation(self):
+        return self.post("/v1/secrets/rotate", None, platform=True)["id"]
+
+    def tenant(self):
+        return self.post("/v1/tenants", {"name": f"Tenant {self.next()}"}, platform=True)["id"]
+
+    def product_body(self):
+        return {
+            "sku": f"SIGN-{self.next()}", "name": "Sign", "formula": "width * height * 0.01",
+            "dimensions": [{"name": name, "unit": "cm", "min": "1", "max": "500"} for name in ("width", "height")],
+        }
+
+    def product(self):
+        return self.post("/v1/products", self.product_body())["id"]
+
+    def mailbox(self):
+        (imap, imap_port), (smtp, smtp_port) = (at.rsplit(":", 1) for at in (self.imap, self.smtp))
+        address = f"office-{self.next()}@schemathesis.example"
+        return {
+            "address": address, "display_name": "Office", "time_zone": "Europe/Berlin", "password": "sandbox",
+            "imap_host": imap, "imap_port": int(imap_port), "imap_security": "plain", "imap_username": address,
+            "smtp_host": smtp, "smtp_port": int(smtp_port), "smtp_security": "plain", "smtp_username": address,
+            "poll_interval_seconds": 86400,
+        }
+
+    def account(self):
+        return self.post("/v1/accounts", self.mailbox())["id"]
+
+    def google_mailbox(self):
+        address = f"office-{self.next()}@gmail.example"
+        self.session.post(f"{self.control}/mailboxes", json={"address": address, "password": "-"}, timeout=60)
+        return {
+            "address": address, "display_name": "Office", "time_zone": "Europe/Berlin", "poll_interval_seconds": 86400,
+        }
+
+    def google_account(self):
+        return self.post("/v1/accounts/google", self.google_mailbox())["account"]["id"]
+
+    def consent(self):
+        """What Google sends the owner's browser back with."""
+        url = self.post("/v1/accounts/google", self.google_mailbox())["consent"]["url"]
+        location = self.session.get(url, allow_redirects=False, timeout=60).headers["Location"]
+        return dict(parse_qsl(urlsplit(location).query))
+
+    def quote(self, state):
+        return self.found(f"/v1/quotes?limit=200&state={state}")["id"]
+
+    def sent_quote(self):
+        return self.quote("sent")
+
+    def letter(self):
+        return self.found("/v1/dead-letters?limit=200&state=dead")["id"]
+
+    def message(self, state):
+        return self.found(f"/v1/messages?limit=200&state={state}")["id"]
+
+    def mail(self):
+        return self.found("/v1/mails")["id"]
+
+    def thread(self):
+        return self.found("/v1/threads")["id"]
+
+    def attachment(self):
+        for mail in self.get("/v1/mails?limit=200")["items"]:
+            for attachment in self.get(f"/v1/mails/{mail['id']}/attachments")["items"]:
+                return attachment["id"]
+        raise RuntimeError("no mail has an attachment")
