@@ -87,9 +87,11 @@ impl Declared for DiagnosticSleep {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DiagnosticFail {
     /// How many attempts fail before one succeeds.
+    #[schema(maximum = 1_000_000)]
     pub times: u32,
     /// What the failure says.
     #[serde(default = "default_error")]
+    #[schema(max_length = 2_000)]
     pub error: String,
     /// Whether the failure is one that no retry mends: the job dies at once.
     #[serde(default)]
@@ -97,6 +99,10 @@ pub struct DiagnosticFail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub lane: Option<Lane>,
+}
+
+impl DiagnosticFail {
+    const MOST_TIMES: u32 = 1_000_000;
 }
 
 fn default_error() -> String {
@@ -118,6 +124,9 @@ impl Declared for DiagnosticFail {
     const CHOOSES_LANE: bool = true;
 
     fn check(&self) -> Result<(), String> {
+        if self.times > Self::MOST_TIMES {
+            return Err(format!("times is {}, at most {} is allowed", self.times, Self::MOST_TIMES));
+        }
         if self.error.len() > 2_000 {
             return Err("error is longer than 2,000 bytes".to_owned());
         }
