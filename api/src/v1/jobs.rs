@@ -12,7 +12,8 @@ mod wait;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use postrider_queue::{Cancelled, JobId, JobRecord, ListFilter, Promoted};
+use chrono::{DateTime, Utc};
+use postrider_queue::{BatchId, Cancelled, JobId, JobRecord, ListFilter, Promoted};
 use postrider_shared::ids::TenantId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -141,6 +142,19 @@ struct JobsQuery {
     kind: Option<String>,
     /// Only jobs of this queue.
     queue: Option<String>,
+    /// Only jobs of this lane.
+    lane: Option<String>,
+    /// Only jobs counted in this batch.
+    #[param(value_type = Option<String>)]
+    batch_id: Option<BatchId>,
+    /// Only jobs enqueued at this time or later.
+    created_after: Option<DateTime<Utc>>,
+    /// Only jobs enqueued before this time.
+    created_before: Option<DateTime<Utc>>,
+    /// Which come first.
+    #[serde(default)]
+    #[param(default = "newest")]
+    sort: JobOrder,
     /// `next_cursor` of the page before; absent for the first page.
     cursor: Option<String>,
     /// Most items in the answer.
@@ -149,13 +163,26 @@ struct JobsQuery {
     limit: Limit,
 }
 
-/// List the newest jobs.
+/// Which jobs of a list come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum JobOrder {
+    /// Those enqueued last.
+    #[default]
+    Newest,
+    /// Those enqueued first.
+    Oldest,
+}
+
+/// List jobs.
 ///
-/// The list reaches back a bounded number of jobs per kind; a job's own id finds it for as long as it is kept.
+/// The list reaches back to the newest 1,000 jobs of each kind and the newest 10,000 of all kinds at least; a job's own id finds it for
+/// as long as it is kept. A cursor keeps its place while jobs come and go: newest first, what comes later is on no later page. A
+/// page looks at a bounded number of jobs, so with a narrow filter it may have fewer than `limit`, even none, and a successor.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", operation_id = "list_jobs",
     params(JobsQuery),
-    responses((status = 200, description = "Jobs, newest first.", body = Page<Job>)),
+    responses((status = 200, description = "Jobs, newest first unless asked otherwise.", body = Page<Job>)),
     security(("api_key" = ["jobs:read"]))
 )]
 async fn list(
@@ -168,6 +195,11 @@ async fn list(
         kind: query.kind.map(|kind| kind.parse()).transpose().map_err(invalid)?,
         state: query.state.map(Into::into),
         queue: query.queue.map(|queue| queue.parse()).transpose().map_err(invalid)?,
+        lane: query.lane.map(|lane| lane.parse()).transpose().map_err(invalid)?,
+        batch: query.batch_id,
+        created_after: query.created_after,
+        created_before: query.created_before,
+        oldest_first: query.sort == JobOrder::Oldest,
     };
     let listed = app.queue().list(&tenant.into(), &filter, query.cursor, query.limit.into()).await;
     let page = listed.map_err(|error| match error {

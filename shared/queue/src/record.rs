@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    batch::BatchId,
     error::QueueError,
     id::JobId,
     job::{Links, UniqueFor, UniqueKey},
     lane::Lane,
-    name::{JobKind, QueueName, Tenant},
+    name::{JobKind, LaneName, QueueName, Tenant},
     priority::Priority,
     recipient::RecipientKey,
 };
@@ -211,6 +212,16 @@ pub struct ListFilter {
     pub state: Option<JobState>,
     /// Only of this queue.
     pub queue: Option<QueueName>,
+    /// Only of the lane of this name.
+    pub lane: Option<LaneName>,
+    /// Only those counted in this batch.
+    pub batch: Option<BatchId>,
+    /// Only those enqueued at this time or later.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Only those enqueued before this time.
+    pub created_before: Option<DateTime<Utc>>,
+    /// The oldest first, instead of the newest.
+    pub oldest_first: bool,
 }
 
 /// Part of a list.

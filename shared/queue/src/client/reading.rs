@@ -81,8 +81,8 @@ impl QueueClient {
         Ok(records(id.shard(), entries, lanes, kinds)?.pop().and_then(|(_, record)| record))
     }
 
-    /// A tenant's newest jobs, newest first. The index is bounded: at least the newest 1,000 of each
-    /// kind and 10,000 of all kinds together.
+    /// A tenant's newest jobs, newest first unless the filter says otherwise. The index is bounded: at least the newest 1,000 of
+    /// each kind and 10,000 of all kinds together. A cursor keeps its place while jobs come and go.
     /// A page may have fewer items than asked for, even none, and still have a successor: a call looks at a bounded number.
     pub async fn list(
         &self,
@@ -103,6 +103,7 @@ impl QueueClient {
                 last.map_or_else(Vec::new, |cursor| cursor.id.tail().to_vec()),
                 LIST_STEP.to_string().into_bytes(),
                 last.map_or(0, |cursor| cursor.from_end).to_string().into_bytes(),
+                if filter.oldest_first { b"oldest".to_vec() } else { Vec::new() },
             ];
             let answer = self.link().call(&script::LIST, shard, &args).await?;
             let [entries, lanes, kinds, more, from_end] = wire::fields(answer)?;
@@ -113,7 +114,10 @@ impl QueueClient {
                     return Ok(Page { items, next: last.map(|cursor| cursor.to_string()) });
                 }
                 last = Some(Cursor { id, from_end });
-                from_end -= 1;
+                from_end += if filter.oldest_first { 1 } else { -1 };
+                if record.as_ref().is_some_and(|record| is_beyond(record, filter)) {
+                    return Ok(Page { items, next: None });
+                }
                 items.extend(record.filter(|record| matches(record, filter)));
             }
             if !more {
@@ -222,4 +226,17 @@ fn matches(record: &JobRecord, filter: &ListFilter) -> bool {
     filter.state.is_none_or(|state| state == record.state)
         && filter.queue.as_ref().is_none_or(|queue| *queue == record.queue)
         && filter.kind.as_ref().is_none_or(|kind| *kind == record.kind)
+        && filter.lane.as_ref().is_none_or(|lane| *lane == record.lane.name)
+        && filter.batch.is_none_or(|batch| record.links.batch == Some(batch))
+        && filter.created_after.is_none_or(|after| record.enqueued_at >= after)
+        && filter.created_before.is_none_or(|before| record.enqueued_at < before)
+}
+
+/// Whether the index, which stands in the order of creation, has nothing more of the filter's time.
+fn is_beyond(record: &JobRecord, filter: &ListFilter) -> bool {
+    if filter.oldest_first {
+        filter.created_before.is_some_and(|before| record.enqueued_at >= before)
+    } else {
+        filter.created_after.is_some_and(|after| record.enqueued_at < after)
+    }
 }
