@@ -12,8 +12,8 @@ use crate::problem::{Problem, ProblemType};
 const ORDINARY: Duration = Duration::from_secs(30);
 /// `GET /v1/jobs/{id}` may wait for the job itself, for at most [`LONGEST_WAIT`].
 const WAITING: Duration = Duration::from_secs(75);
-/// A batch is read from the network while it is enqueued.
-const BATCH: Duration = Duration::from_mins(10);
+/// A batch is read from the network while it is enqueued, and looks itself that it goes on.
+const BATCH: Duration = Duration::from_hours(6);
 
 /// Longest `?wait=` a caller may ask for.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);

@@ -1,6 +1,7 @@
 //! JSON bodies: read within bounds, refused with the place and the reason.
 
 mod text;
+mod unique;
 
 use axum::extract::{DefaultBodyLimit, FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::problem::{Answer, Problem, ProblemType};
 
 pub use text::MAX_DEPTH;
+pub use unique::{unique, unique_or_none};
 
 /// Largest body of an ordinary operation: one job's payload (256 KiB) and what is around it.
 pub const MAX_BODY_BYTES: usize = 320 * 1024;
@@ -27,7 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Problem::new(ProblemType::UnsupportedMediaType, "Send the body as application/json."));
         }
-        read(&body(request, state).await?).map(Json)
+        object(&body(request, state).await?).map(Json)
     }
 }
 
@@ -41,7 +43,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
             return Err(Problem::new(ProblemType::UnsupportedMediaType, "Send the body as application/json."));
         }
         let bytes = body(request, state).await?;
-        if bytes.is_empty() { Ok(None) } else { read(&bytes).map(|value| Some(Self(value))) }
+        if bytes.is_empty() { Ok(None) } else { object(&bytes).map(|value| Some(Self(value))) }
     }
 }
 
@@ -82,6 +84,16 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// Reads one JSON object. serde would take an array for one, with its members in the order of their declaration.
+pub fn object<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Answer<T> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        // What is no JSON at all is told first.
+        read::<serde::de::IgnoredAny>(bytes)?;
+        return Err(Problem::new(ProblemType::InvalidBody, "invalid type: sequence, expected an object"));
+    }
+    read(bytes)
 }
 
 /// Reads one JSON document.

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Tenant;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
@@ -162,6 +162,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Dead
 #[serde(deny_unknown_fields)]
 pub struct Redrive {
     /// A corrected payload, instead of the one the job died with; at most 256 KiB.
+    #[serde(default, deserialize_with = "json::unique_or_none")]
     #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
 }

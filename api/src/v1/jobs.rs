@@ -153,7 +153,7 @@ struct JobsQuery {
     created_before: Option<DateTime<Utc>>,
     /// Which come first.
     #[serde(default)]
-    #[param(default = "newest")]
+    #[param(inline, default = "newest")]
     sort: JobOrder,
     /// `next_cursor` of the page before; absent for the first page.
     cursor: Option<String>,

@@ -35,6 +35,20 @@ async fn whatever_is_wrong_is_answered_with_a_problem() {
     problem(raw("application/json", r#"{"kind": "diagnostic.echo", "kind": "diagnostic.sleep"}"#), "invalid-body")
         .await;
 
+    // A member that comes twice is refused wherever it stands, and an array is no object.
+    for (body, slug) in [
+        (r#"{"kind": "diagnostic.echo", "payload": {"data": 1, "data": 2}}"#, "invalid-body"),
+        (r#"{"kind": "diagnostic.echo", "payload": {"data": [{"a": 1, "b": 2, "a": 3}]}}"#, "invalid-body"),
+        (r#"{"kind": "diagnostic.echo", "payload": [1, null]}"#, "invalid-payload"),
+        (r#"["diagnostic.echo", {}]"#, "invalid-body"),
+        ("[1, ", "malformed-json"),
+    ] {
+        problem(raw("application/json", body), slug).await;
+    }
+    let twice = r#"{"kind": "diagnostic.echo", "payload": {"data": 1, "data": 2}}"#;
+    let twice = problem(raw("application/json", twice), "invalid-body").await;
+    assert_eq!(twice["errors"][0]["pointer"], "/payload", "{twice}");
+
     for query in
         ["/v1/jobs?colour=1", "/v1/jobs?limit=0", "/v1/jobs?limit=201", "/v1/jobs?limit=x", "/v1/jobs?state=lost"]
     {

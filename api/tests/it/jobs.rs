@@ -102,7 +102,8 @@ async fn events_follow_a_job_to_its_end() {
     while !text.contains("\n\n") {
         text.push_str(std::str::from_utf8(&events.next().await.unwrap().unwrap()).unwrap());
     }
-    assert!(text.starts_with("event: job\ndata: {") && text.contains("\"scheduled\""), "{text}");
+    assert!(text.starts_with("event: job\nid: ") && text.contains("\ndata: {"), "{text}");
+    assert!(text.contains("\"scheduled\""), "{text}");
     let path = format!("/v1/jobs/{id}/cancel");
     answer(api.request(Method::POST, &path).bearer_auth(&keys.agent), StatusCode::OK).await;
     let rest = tokio::time::timeout(Duration::from_secs(10), events.collect::<Vec<_>>()).await;
@@ -129,7 +130,8 @@ async fn a_stop_ends_waits_and_streams() {
     let all = async { tokio::join!(waiting, response.text(), stop) };
     let (job, events, ()) = tokio::time::timeout(Duration::from_secs(10), all).await.expect("nobody waits on");
     assert_eq!(job["state"], "available");
-    assert!(events.unwrap().contains("\"available\""));
+    let events = events.unwrap();
+    assert!(events.contains("\"available\"") && events.contains("event: stopping\n"), "{events}");
     let ready = api.request(Method::GET, "/readyz").send().await.unwrap();
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -165,6 +167,136 @@ async fn lists_are_filtered_and_paged() {
         let page = answer(api.get(&keys.viewer, &format!("/v1/jobs?limit=100&{filter}")), StatusCode::OK).await;
         assert_eq!(page["items"].as_array().unwrap().len(), count, "{filter}");
     }
+}
+
+#[tokio::test]
+async fn lists_are_sorted_and_narrowed() {
+    let api = Api::start().await;
+    let keys = api.tenant("Sorted").await;
+    let batch = answer(api.post(&keys.agent, "/v1/batches", &json!({})), StatusCode::CREATED).await;
+    let batch = batch["id"].as_str().unwrap();
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        let mut body = json!({ "kind": "diagnostic.echo", "lane": if number % 2 == 0 { "even" } else { "odd" } });
+        if number > 3 {
+            body["batch_id"] = json!(batch);
+        }
+        ids.push(submit(&api, &keys, &body).await);
+        tokio::time::sleep(Duration::from_millis(2)).await; // each has a time of its own
+    }
+    let third = answer(api.get(&keys.viewer, &format!("/v1/jobs/{}", ids[2])), StatusCode::OK).await;
+    let third = third["enqueued_at"].as_str().unwrap();
+    let narrowed = [
+        ("sort=oldest".to_owned(), vec![0, 1, 2, 3, 4, 5]),
+        ("sort=newest".to_owned(), vec![5, 4, 3, 2, 1, 0]),
+        ("lane=odd".to_owned(), vec![5, 3, 1]),
+        (format!("batch_id={batch}&sort=oldest"), vec![4, 5]),
+        (format!("created_before={third}"), vec![1, 0]),
+        (format!("created_after={third}&sort=oldest"), vec![2, 3, 4, 5]),
+        (format!("created_after={third}&lane=even&limit=1"), vec![4]),
+    ];
+    for (query, expected) in narrowed {
+        let page = answer(api.get(&keys.viewer, &format!("/v1/jobs?{query}")), StatusCode::OK).await;
+        let found: Vec<&str> =
+            page["items"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
+        assert_eq!(found, expected.iter().map(|&number: &usize| ids[number].as_str()).collect::<Vec<_>>(), "{query}");
+    }
+    for wrong in ["sort=random", "batch_id=batch_x", "created_after=yesterday", "lane=with%20space"] {
+        problem(api.get(&keys.viewer, &format!("/v1/jobs?{wrong}")), "invalid-query").await;
+    }
+}
+
+/// The events of a stream until it ends, as (event, id).
+async fn events_of(response: reqwest::Response) -> Vec<(String, String)> {
+    let text = tokio::time::timeout(Duration::from_secs(10), response.text()).await.expect("the stream ends").unwrap();
+    let field = |event: &str, name: &str| {
+        event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+    };
+    text.split_terminator("\n\n").map(|event| (field(event, "event:"), field(event, "id:"))).collect()
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_after_the_event_it_saw_last() {
+    let api = Api::start().await;
+    let keys = api.tenant("Resumed").await;
+    let id = submit(&api, &keys, &json!({ "kind": "diagnostic.echo" })).await;
+    let path = format!("/v1/jobs/{id}/events");
+    let follow = |last: &str| api.get(&keys.viewer, &path).header("Last-Event-ID", last).send();
+    let mut first = api.get(&keys.viewer, &path).send().await.unwrap().bytes_stream();
+    let mut text = String::new();
+    while !text.contains("\n\n") {
+        text.push_str(std::str::from_utf8(&first.next().await.unwrap().unwrap()).unwrap());
+    }
+    drop(first);
+    let seen = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+
+    // One reader knows the job as it is, one knows something else; then the job ends.
+    let (knows, knows_not) = (follow(seen).await.unwrap(), follow("something else").await.unwrap());
+    let cancel = format!("/v1/jobs/{id}/cancel");
+    answer(api.request(Method::POST, &cancel).bearer_auth(&keys.agent), StatusCode::OK).await;
+    let (knows, knows_not) = (events_of(knows).await, events_of(knows_not).await);
+    assert_eq!((knows.len(), knows_not.len()), (1, 2), "{knows:?} {knows_not:?}");
+    assert_eq!(knows_not[0], ("job".to_owned(), seen.to_owned()));
+    assert_eq!(knows[0], knows_not[1]);
+    // Whoever saw the end is told that nothing follows; whoever did not sees it.
+    assert_eq!(follow(&knows[0].1).await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(events_of(follow(seen).await.unwrap()).await, knows);
+}
+
+#[tokio::test]
+async fn a_broken_line_harms_no_other_and_results_keep_their_order() {
+    let api = Api::start().await;
+    let keys = api.tenant("Lines").await;
+    let lines: Vec<&str> = (0..5_003)
+        .map(|number| if number % 3 == 0 { "{\"kind\": broken" } else { "{\"kind\":\"diagnostic.echo\"}" })
+        .collect();
+    let request = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent);
+    let response = request.header("content-type", "application/x-ndjson").body(lines.join("\n")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::MULTI_STATUS);
+    let text = response.text().await.unwrap();
+    let results: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.len(), lines.len());
+    for (number, result) in results.iter().enumerate() {
+        let status = if number % 3 == 0 { 400 } else { 202 };
+        assert_eq!((&result["index"], &result["status"]), (&json!(number), &json!(status)));
+    }
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_in_the_middle_of_a_stream_may_send_it_again() {
+    const LINES: usize = 2_000;
+    let api = Api::start().await;
+    let keys = api.tenant("Cut").await;
+    let line = |number: usize| format!("{{\"kind\":\"diagnostic.echo\",\"payload\":{{\"data\":{number}}}}}\n");
+    let request = || {
+        let request = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent);
+        request.header("content-type", "application/x-ndjson").header("Idempotency-Key", "import 7")
+    };
+    let waiting = async || {
+        let queue = answer(api.get(&api.platform_key, "/v1/queues/diagnostics"), StatusCode::OK).await;
+        queue["available"].as_u64().unwrap()
+    };
+    // Twelve hundred lines come, half of one more, and then nothing, until the client goes away.
+    let mut sent: String = (0..1_200).map(line).collect();
+    sent.push_str("{\"kind\":\"diag");
+    let body = futures::stream::iter([Ok::<_, std::io::Error>(sent)]).chain(futures::stream::pending());
+    let cut = tokio::spawn(request().body(reqwest::Body::wrap_stream(body)).send());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while waiting().await < 1_000 {
+        assert!(Instant::now() < deadline, "whole chunks are enqueued while the stream is read");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    cut.abort();
+    let _ = cut.await;
+
+    let whole: String = (0..LINES).map(line).collect();
+    let response = request().body(whole).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let text = response.text().await.unwrap();
+    let results: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let existed = results.iter().filter(|result| result["existed"] == true).count();
+    assert!((1_000..=1_200).contains(&existed), "{existed}");
+    assert_eq!((results.len(), waiting().await), (LINES, LINES as u64), "each job is there once");
 }
 
 #[tokio::test]
@@ -215,4 +347,6 @@ async fn a_long_stream_is_taken_and_a_senseless_one_is_not_read_to_its_end() {
     let senseless = lines("nonsense\n".repeat(5_000)).send().await.unwrap();
     assert_eq!(senseless.status(), StatusCode::MULTI_STATUS);
     assert_eq!(senseless.text().await.unwrap().lines().count(), 1_000);
+    let late = format!("{{\"kind\":\"diagnostic.echo\"}}\n{}", "nonsense\n".repeat(2_000));
+    assert_eq!(lines(late).send().await.unwrap().text().await.unwrap().lines().count(), 2_001);
 }

@@ -82,9 +82,11 @@ impl KindInfo {
     /// newer process may have put them there during an upgrade.
     pub fn new_job(&'static self, tenant: Tenant, payload: Value) -> Result<NewJob, PayloadError> {
         let unknown = |field: &&String| self.schema["properties"].get(field.as_str()).is_none();
-        let result = match payload.as_object().and_then(|fields| fields.keys().find(unknown)) {
-            Some(field) => Err(format!("it has no field `{}`", field.chars().take(80).collect::<String>())),
-            None => (self.new_job)(tenant, payload),
+        let result = match payload.as_object().map(|fields| fields.keys().find(unknown)) {
+            // serde would take an array for an object, with its fields in the order of their declaration.
+            None => Err("it is not an object".to_owned()),
+            Some(Some(field)) => Err(format!("it has no field `{}`", field.chars().take(80).collect::<String>())),
+            Some(None) => (self.new_job)(tenant, payload),
         };
         result.map_err(|reason| PayloadError { kind: self.kind.as_str(), reason })
     }

@@ -31,10 +31,11 @@ impl Events {
     async fn read(&mut self) -> Option<Job> {
         loop {
             while let Some((event, rest)) = self.buffer.split_once("\n\n") {
+                let is_job = event.lines().any(|line| line == "event: job");
                 let data: Vec<&str> =
                     event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).collect();
-                let job =
-                    (!data.is_empty()).then(|| serde_json::from_str(&data.join("\n")).expect("the event is a job"));
+                let job = (is_job && !data.is_empty())
+                    .then(|| serde_json::from_str(&data.join("\n")).expect("the event is a job"));
                 let rest = rest.to_owned();
                 self.buffer = rest;
                 if job.is_some() {

@@ -17,7 +17,7 @@ use super::super::jobs::{self, Accepted};
 use super::fitting;
 use crate::app::App;
 use crate::auth::Tenant;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::problem::{Answer, Problem, ProblemType};
 
 /// Most letters of one request.
@@ -45,6 +45,7 @@ pub struct DeadLetterSelection {
     #[schema(minimum = 1, maximum = 1_000_000)]
     limit: Option<u64>,
     /// For a redrive of one kind: this payload for all of them, instead of those they died with.
+    #[serde(default, deserialize_with = "json::unique_or_none")]
     #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
 }

@@ -1,11 +1,14 @@
 //! Many jobs in one request, each with its own answer.
 //!
-//! A JSON array is read as a whole, up to 16 MiB. NDJSON is read line by line and enqueued on the way, so its length is
-//! bounded by the number of lines only. The answer comes after the last line: a client that sends everything before it
-//! reads anything must not be able to block itself.
+//! A JSON array is read as a whole, up to 16 MiB. NDJSON is read line by line and enqueued on the way, in chunks, so a request of
+//! any length needs the same memory. The answer comes after the last line, out of a file if it is long: a client that sends
+//! everything before it reads anything must not be able to block itself.
 
 mod lines;
 mod results;
+mod spool;
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -33,12 +36,18 @@ pub use results::{Batch, BatchItem};
 
 /// Largest body that is read as a whole.
 const MAX_ARRAY_BYTES: usize = 16 * 1024 * 1024;
-/// Most jobs of one request.
+/// Most jobs of an array.
 const MAX_JOBS: usize = 100_000;
+/// Most jobs of a stream, whose results must fit into the temporary folder: about 100 bytes each.
+const MAX_LINES: usize = 10_000_000;
 /// Jobs that go to the queue together.
 const CHUNK: usize = 500;
-/// After so many refused jobs the rest is not read: the client sends something else than it thinks.
+/// If the first so many are all refused, the rest is not read: the client sends something else than it thinks.
 const MAX_REFUSED: usize = 1_000;
+/// How long a stream may pause.
+const PAUSE: Duration = Duration::from_secs(60);
+/// How long a client may take to send an array.
+const ARRAY_TIME: Duration = Duration::from_mins(10);
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(submit))
@@ -46,10 +55,14 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 /// Submit many jobs.
 ///
-/// As a JSON array (at most 16 MiB), or as NDJSON, one job per line, which is enqueued while it is read. Each job has its
-/// own result, in the order sent; with NDJSON the results are lines, too. 202 when all were accepted, 207 when some
-/// were refused. With the header `Idempotency-Key: k`, the job at index *n* has the key `k:n` unless it names its own,
-/// so that a repeat of the whole request enqueues what is missing.
+/// As a JSON array (at most 16 MiB and 100,000 jobs), or as NDJSON, one job per line, which is enqueued while it is read: a stream may
+/// have ten million lines and pause for a minute. Each job has its own result, in the order sent; with NDJSON the results are lines,
+/// too. They come after the last job. 202 when all were accepted, 207 when some were refused, which harms no other; if the first
+/// 1,000 are all refused, the rest is not read.
+///
+/// With the header `Idempotency-Key: k`, the job at index *n* has the key `k:n` unless it names its own. Whoever was cut off, or got an
+/// error instead of results, does not know how many jobs are in the queue: a repeat of the whole request with the same key enqueues
+/// what is missing and answers for all.
 #[utoipa::path(
     post, path = "/jobs/batch", tag = "jobs", operation_id = "submit_jobs",
     request_body(content(
@@ -74,17 +87,21 @@ async fn submit(
     mut request: Request,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
-    let mut intake = Intake { app, caller, tenant, key, waiting: Vec::new(), results: Results::default() };
+    let begin = |results| Intake { app, caller, tenant, key, waiting: Vec::new(), results };
     match json::media_type(&headers).as_deref() {
         Some("application/json") => {
+            let mut intake = begin(Results::default());
             DefaultBodyLimit::max(MAX_ARRAY_BYTES.max(apart::body_limit(&intake.app))).apply(&mut request);
-            let body = json::body(request, &()).await?;
+            let body = tokio::time::timeout(ARRAY_TIME, json::body(request, &()))
+                .await
+                .map_err(|_| too_slow(ARRAY_TIME))??;
             intake.take_array(&body).await?;
-            Ok(intake.results.into_document())
+            intake.results.into_response().await
         }
         Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => {
+            let mut intake = begin(Results::of_lines());
             intake.take_lines(request.into_body()).await?;
-            intake.results.into_lines()
+            intake.results.into_response().await
         }
         _ => Err(Problem::new(
             ProblemType::UnsupportedMediaType,
@@ -108,7 +125,7 @@ impl Intake {
     async fn take_array(&mut self, body: &Bytes) -> Answer<()> {
         let items: Vec<&RawValue> = json::read(body)?;
         if items.len() > MAX_JOBS {
-            return Err(too_many());
+            return Err(too_many(MAX_JOBS));
         }
         for (index, item) in items.iter().enumerate() {
             self.take(index, item.get().as_bytes()).await?;
@@ -120,16 +137,19 @@ impl Intake {
         let longest = apart::body_limit(&self.app);
         let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other), longest);
         let mut index = 0;
-        while let Some(line) = lines.next().await? {
+        while let Some(line) = tokio::time::timeout(PAUSE, lines.next()).await.map_err(|_| too_slow(PAUSE))?? {
             match line {
-                _ if index >= MAX_JOBS => {
-                    self.results.refuse(index, &too_many());
+                _ if index >= MAX_LINES => {
+                    self.results.refuse(index, &too_many(MAX_LINES));
                     break;
                 }
                 Ok(text) => self.take(index, text.as_bytes()).await?,
-                Err(problem) => self.results.refuse(index, &problem),
+                Err(problem) => {
+                    self.results.refuse(index, &problem);
+                    self.end_chunk_if_full().await?;
+                }
             }
-            if self.results.refused() >= MAX_REFUSED {
+            if self.results.refused() == MAX_REFUSED && index + 1 == MAX_REFUSED {
                 break;
             }
             index += 1;
@@ -142,11 +162,16 @@ impl Intake {
             Ok((job, apart)) => self.waiting.push((index, job, apart)),
             Err(problem) => self.results.refuse(index, &problem),
         }
-        if self.waiting.len() >= CHUNK { self.enqueue().await } else { Ok(()) }
+        self.end_chunk_if_full().await
+    }
+
+    /// Refused jobs count, too: their results wait until their place in the answer has come.
+    async fn end_chunk_if_full(&mut self) -> Answer<()> {
+        if self.waiting.len() + self.results.waiting() >= CHUNK { self.enqueue().await } else { Ok(()) }
     }
 
     async fn read(&self, index: usize, text: &[u8]) -> Answer<(NewJob, Option<Apart>)> {
-        let submission: Submission = json::read(text)?;
+        let submission: Submission = json::object(text)?;
         let key = self.key.as_ref().map(|key| format!("{key}:{index}"));
         let mut job = submission.into_job(&self.app, self.caller, self.tenant, key, self.app.payload_limit())?;
         let apart = apart::store(&self.app, self.tenant, &mut job).await?;
@@ -157,7 +182,7 @@ impl Intake {
     /// that were not.
     async fn enqueue(&mut self) -> Answer<()> {
         if self.waiting.is_empty() {
-            return Ok(());
+            return self.results.end_chunk().await;
         }
         let (mut places, mut jobs) = (Vec::new(), Vec::new());
         for (index, job, apart) in self.waiting.drain(..) {
@@ -178,10 +203,15 @@ impl Intake {
                 Err(problem) => self.results.refuse(index, &problem),
             }
         }
-        Ok(())
+        self.results.end_chunk().await
     }
 }
 
-fn too_many() -> Problem {
-    Problem::new(ProblemType::PayloadTooLarge, format!("A batch may have {MAX_JOBS} jobs."))
+fn too_many(most: usize) -> Problem {
+    Problem::new(ProblemType::PayloadTooLarge, format!("A batch may have {most} jobs."))
+}
+
+fn too_slow(time: Duration) -> Problem {
+    let detail = format!("Nothing came for {} seconds; jobs before that may be in the queue.", time.as_secs());
+    Problem::new(ProblemType::TimedOut, detail)
 }

@@ -15,6 +15,7 @@ use super::{Accepted, Priority};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency;
+use crate::json;
 use crate::problem::{Answer, Problem, ProblemType};
 
 /// Longest a unique key may be held by the clock, in seconds: 366 days.
@@ -35,7 +36,7 @@ pub struct Submission {
     pub kind: String,
     /// What it is given, at most `PAYLOAD_LIMIT_BYTES` (10 MiB unless the operator says otherwise); 256 KiB for the job of
     /// a batch's end and with `unique_for: replace`. Its schema is in `GET /v1/kinds`.
-    #[serde(default = "nothing")]
+    #[serde(default = "nothing", deserialize_with = "json::unique")]
     #[schema(value_type = Object)]
     pub payload: Value,
     /// Which of the tenant's jobs go first; `normal` if absent.

@@ -44,7 +44,8 @@ async fn a_list_pages_through_a_tenant_newest_first() {
     assert_eq!(pages, 301);
     assert!(client.list(&tenant("acme"), &ListFilter::default(), Some("x.1".into()), 1).await.is_err());
     let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
-    let filter = |kind: &'static str, state| ListFilter { kind: Some(JobKind::new(kind)), state, ..ListFilter::default() };
+    let filter =
+        |kind: &'static str, state| ListFilter { kind: Some(JobKind::new(kind)), state, ..ListFilter::default() };
     let cancelled = client.list(&tenant("acme"), &filter("echo", Some(JobState::Cancelled)), None, 5).await.unwrap();
     assert_eq!(cancelled.items.iter().map(|record| record.id).collect::<Vec<_>>(), [all[7]]);
     let none = client.list(&tenant("acme"), &filter("nobody", None), None, 5).await.unwrap();
