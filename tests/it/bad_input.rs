@@ -1,7 +1,7 @@
 //! What clients send by mistake or on purpose: each ends in a problem that says what is wrong, and harms nothing.
 
 use postrider_tests::client::Answer;
-use postrider_tests::{Api, Platform, mails};
+use postrider_tests::{Api, DatabaseKind, Platform, mails};
 use serde_json::{Value, json};
 
 async fn send(api: &Api, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -92,6 +92,48 @@ async fn strange_paths_queries_and_headers_are_answered() {
     Answer::of(request).await.problem(400, "invalid-header");
     api.for_tenant("not-a-tenant").get("/v1/jobs").await.problem(404, "not-found");
     api.for_tenant("00000000-0000-7000-8000-000000000000").get("/v1/jobs").await.problem(404, "not-found");
+    platform.finish().await;
+}
+
+/// Whatever a caller sends, it makes no line of its own in a log and no header of its own in an answer.
+#[tokio::test]
+async fn nobody_writes_into_logs_or_headers() {
+    const FORGED: &str = "x\r\nFORGED: 2026-01-01T00:00:00Z INFO all is well";
+    let platform = Platform::with(DatabaseKind::Sqlite)
+        .setting("LOG_FORMAT", &"text")
+        .setting("RUST_LOG", &"debug,hyper=info,sqlx=info,h2=info")
+        .start()
+        .await;
+    let api = platform.tenant("Forgers").await;
+    let echo = |member: &str| json!({ "kind": "diagnostic.echo", "payload": { "data": FORGED }, member: FORGED });
+    let mut sent = Vec::new();
+    for member in ["kind", "queue", "lane", "unique_key", "idempotency_key", "batch_id", "run_at", "priority", FORGED] {
+        sent.push(api.post("/v1/jobs", &echo(member)).await);
+    }
+    let fail = json!({ "kind": "diagnostic.fail", "payload": { "times": 1, "permanent": true, "error": FORGED } });
+    let dead = api.submit_body(&fail).await;
+    api.finished(&dead.id).await;
+    sent.push(api.post("/v1/api-keys", &json!({ "name": FORGED, "role": "viewer" })).await);
+    sent.push(platform.api().post("/v1/tenants", &json!({ "name": FORGED })).await);
+    sent.push(api.post("/v1/products", &json!({ "sku": FORGED, "name": FORGED, "formula": FORGED })).await);
+    sent.push(api.post("/v1/accounts", &json!({ "address": FORGED, "imap_host": FORGED })).await);
+    sent.push(send(&api, "/v1/jobs/batch", "application/x-ndjson", format!("{{\"kind\": \"{FORGED}\"}}\n")).await);
+    for path in
+        ["/v1/jobs/FORGED", "/v1/queues/FORGED", "/v1/FORGED", "/FORGED", "/v1/jobs?cursor=FORGED", "/problems/FORGED"]
+    {
+        let raw = path.replace("FORGED", "x%0D%0AFORGED:%20yes%0D%0A..%2F..%2Fetc%2Fpasswd");
+        sent.push(api.get(&raw).await);
+    }
+    for answer in &sent {
+        assert!(answer.status < 500, "{answer:#?}");
+        assert!(answer.header("forged").is_none(), "{answer:#?}");
+    }
+    for process in platform.processes() {
+        let log = process.log();
+        let forged = log.lines().find(|line| line.trim_start().starts_with("FORGED"));
+        assert!(forged.is_none(), "{} has this line: {forged:?}", process.name());
+        assert!(log.lines().count() > 1, "{} says something", process.name());
+    }
     platform.finish().await;
 }
 
