@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
-use postrider_shared::config::ConsentConfig;
+use postrider_shared::config::{ConsentConfig, TrafficConfig};
 use postrider_shared::database::Database;
 use postrider_shared::dead_letters::Redriver;
 use postrider_shared::ids::{OutboxId, TenantId};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::gauges::Gauges;
+use crate::limits::Limits;
 
 /// Longest a request waits for the queue after its own work is safe in the database.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,6 +38,7 @@ struct Built {
     scopes: Scopes,
     tasks: TaskTracker,
     gauges: Gauges,
+    limits: Limits,
 }
 
 /// What an [`App`] is made of.
@@ -49,6 +51,8 @@ pub struct Parts {
     pub objects: Objects,
     /// Largest payload of a job, in bytes.
     pub payload_limit: usize,
+    /// How often and how much may be called.
+    pub traffic: TrafficConfig,
     /// The time.
     pub clock: Clock,
     /// What seals passwords.
@@ -80,9 +84,15 @@ impl App {
             .with_gmail_units(parts.gmail_units_per_minute),
             tasks: TaskTracker::new(),
             gauges: Gauges::default(),
+            limits: Limits::new(parts.traffic.clone(), parts.queue.clone()),
             stores,
             parts,
         }))
+    }
+
+    /// How often and how much may be called.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// The tables.

@@ -1,17 +1,38 @@
 //! Response headers that cost nothing and close whole classes of browser attacks.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use postrider_shared::config::TrafficConfig;
 
 /// Answers are data: a browser that is made to open one must not run, frame or guess anything.
 const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The documentation pages load their own scripts and styles, and call this API.
 const DOCS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
+/// No page of ours uses a sensor, a camera or a payment.
+const PERMISSIONS: &str =
+    "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()";
+
+/// What the settings say of them.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    transport_security: Option<Arc<HeaderValue>>,
+}
+
+impl Fixed {
+    /// What the settings say.
+    pub fn of(traffic: &TrafficConfig) -> Self {
+        let text = traffic.transport_security.map(|time| format!("max-age={}; includeSubDomains", time.as_secs()));
+        Self { transport_security: text.and_then(|text| HeaderValue::from_str(&text).ok()).map(Arc::new) }
+    }
+}
+
 /// Layer that adds them to each answer.
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn layer(State(fixed): State<Fixed>, request: Request, next: Next) -> Response {
     let is_docs = request.uri().path().starts_with("/docs");
     let is_private = request.uri().path().starts_with("/v1");
     let mut response = next.run(request).await;
@@ -23,8 +44,14 @@ pub async fn layer(request: Request, next: Next) -> Response {
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::CONTENT_SECURITY_POLICY, if is_docs { DOCS } else { DATA });
+    set(HeaderName::from_static("permissions-policy"), PERMISSIONS);
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     if is_private {
         set(header::CACHE_CONTROL, "no-store");
+    }
+    if let Some(value) = &fixed.transport_security {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::clone(value));
     }
     response
 }

@@ -3,6 +3,8 @@
 mod text;
 mod unique;
 
+use std::time::Duration;
+
 use axum::extract::{DefaultBodyLimit, FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +19,9 @@ pub use unique::{unique, unique_or_none};
 
 /// Largest body of an ordinary operation: one job's payload (256 KiB) and what is around it.
 pub const MAX_BODY_BYTES: usize = 320 * 1024;
+
+/// How long a body may take to come: less than the request may, so that its sender hears what was wrong.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A JSON body in or out.
 #[derive(Debug, Clone)]
@@ -55,7 +60,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// The whole body, bounded by the route's `DefaultBodyLimit`.
 pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
+    let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
+    let told = format!("The body did not end within {} seconds.", BODY_TIME.as_secs());
+    let read = read.map_err(|_| Problem::new(ProblemType::RequestTimeout, told))?;
+    read.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(ProblemType::PayloadTooLarge, "")
         } else {

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod auth;
 pub mod callback;
+pub mod cors;
 pub mod deadline;
 pub mod decimal;
 pub mod decision;
@@ -14,6 +15,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod leftover;
+pub mod limits;
 pub mod observe;
 pub mod openapi;
 pub mod page;

@@ -46,6 +46,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // The API serves its figures at its own address.
     config.telemetry.metrics_bind = None;
     let (telemetry, _) = telemetry::start(&config.telemetry, "api")?;
+    if let Err(error) = serve::raise_handles() {
+        tracing::warn!(%error, "the limit of file handles stays as it is");
+    }
     let stopping = CancellationToken::new();
     let app = App::new(Parts {
         gmail_units_per_minute: config.limits.gmail_units_per_minute,
@@ -53,6 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         queue: QueueClient::connect_when_loaded(config.redis.queue()).await?,
         objects: Objects::open(&config.objects)?,
         payload_limit: config.payload_limit,
+        traffic: config.traffic,
         clock: Clock::system(),
         keys: config.keys.keys,
         consent: config.consent,
@@ -75,7 +79,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     });
     beside.spawn(serve::stop_signal(stopping.clone()));
     tracing::info!(address = %listener.local_addr()?, "ready");
-    serve::until_stopped(listener, routes, stopping).await;
+    serve::until_stopped(listener, routes, app.limits().config().connections, stopping).await;
     // What a client that hung up had begun.
     app.tasks().close();
     if tokio::time::timeout(LAST_WORK, app.tasks().wait()).await.is_err() {

@@ -15,7 +15,8 @@ use crate::auth::access::{self, AccessError, Needs};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
 use crate::{
-    auth, callback, deadline, decision, headers, health, idempotency, json, leftover, observe, problem, request_id, v1,
+    auth, callback, cors, deadline, decision, headers, health, idempotency, json, leftover, limits, observe, problem,
+    request_id, v1,
 };
 
 /// Why there is no router.
@@ -37,8 +38,10 @@ pub fn document() -> Result<Document, RouterError> {
 /// The whole API.
 pub fn router(app: App) -> Result<Router, RouterError> {
     let Routes { open, private, needs, document } = routes()?;
+    let traffic = app.limits().config();
     let private = private
         .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
+        .route_layer(middleware::from_fn_with_state(app.clone(), limits::inner))
         .route_layer(middleware::from_fn_with_state((app.clone(), needs), auth::layer));
     let text = serde_json::to_string(document.as_value())?;
     Ok(open
@@ -48,13 +51,15 @@ pub fn router(app: App) -> Result<Router, RouterError> {
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
         .fallback(no_such_path)
         .method_not_allowed_fallback(async || Problem::new(ProblemType::MethodNotAllowed, ""))
-        .with_state(app)
+        .with_state(app.clone())
         .layer(DefaultBodyLimit::max(json::MAX_BODY_BYTES))
         // The last layer is the outermost.
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(deadline::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), limits::outer))
         .layer(middleware::from_fn(observe::layer))
-        .layer(middleware::from_fn(headers::layer))
+        .layer(cors::layer(&traffic.origins))
+        .layer(middleware::from_fn_with_state(headers::Fixed::of(traffic), headers::layer))
         .layer(middleware::from_fn(problem::report))
         .layer(middleware::from_fn(request_id::layer))
         .layer(middleware::from_fn(leftover::layer)))

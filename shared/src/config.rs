@@ -15,6 +15,7 @@ mod processes;
 mod section;
 mod settings;
 mod system_mail;
+mod traffic;
 mod variables;
 
 pub use connections::{ConnectionUrl, DatabaseConfig, DepthConfig, KeysConfig, ObjectsConfig, RedisConfig};
@@ -27,6 +28,7 @@ pub use processes::{ApiConfig, LlmConfig, SchedulerConfig, WorkerConfig};
 pub use section::{ConfigErrors, Reader, Section};
 pub use settings::Settings;
 pub use system_mail::SystemMailConfig;
+pub use traffic::{Network, Networks, Origins, RouteClass, TenantRate, TrafficConfig, TrafficRates};
 pub use variables::{Default, VARIABLES, Variable};
 
 #[cfg(test)]

@@ -61,6 +61,12 @@ pub enum ProblemType {
     IdempotencyKeyReused,
     /// The first request with this idempotency key has not ended yet.
     RequestInProgress,
+    /// Somebody calls more often than allowed.
+    TooManyRequests,
+    /// The process has more to do than it takes on.
+    Overloaded,
+    /// The client did not send its body in time.
+    RequestTimeout,
     /// The queue cannot be reached.
     QueueUnavailable,
     /// The queue is reachable, but its memory is nearly used up.
@@ -96,7 +102,7 @@ const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next
 
 impl ProblemType {
     /// Every problem there is, in the order of the catalogue.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::MalformedJson,
         Self::TooDeep,
         Self::InvalidBody,
@@ -124,6 +130,9 @@ impl ProblemType {
         Self::UniqueKeyTaken,
         Self::IdempotencyKeyReused,
         Self::RequestInProgress,
+        Self::TooManyRequests,
+        Self::Overloaded,
+        Self::RequestTimeout,
         Self::QueueUnavailable,
         Self::QueueFull,
         Self::QueueTooDeep,
@@ -304,6 +313,24 @@ impl ProblemType {
                 S::CONFLICT,
                 "The first request with this idempotency key has not ended yet.",
                 "Wait for the time in Retry-After, then send the very same request again.",
+            ),
+            Self::TooManyRequests => entry(
+                "too-many-requests",
+                S::TOO_MANY_REQUESTS,
+                "This is more often than may be called.",
+                "Wait for the time in Retry-After; RateLimit-Policy says how often calls may come. Batches carry many jobs in one call.",
+            ),
+            Self::Overloaded => entry(
+                "overloaded",
+                S::SERVICE_UNAVAILABLE,
+                "This process has more to do than it can.",
+                "Wait for the time in Retry-After, then send the same request again; operators: add API processes.",
+            ),
+            Self::RequestTimeout => entry(
+                "request-timeout",
+                S::REQUEST_TIMEOUT,
+                "The body did not arrive in time.",
+                "Send the request again, over a faster connection or in smaller parts.",
             ),
             Self::QueueUnavailable => entry(
                 "queue-unavailable",

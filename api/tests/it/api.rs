@@ -10,7 +10,7 @@ use postrider_api::router::router;
 use postrider_migration::{Migrator, MigratorTrait as _};
 use postrider_queue::{QueueClient, QueueConfig};
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
+use postrider_shared::config::{DatabaseConfig, ObjectsConfig, Settings};
 use postrider_shared::database::Database;
 use postrider_shared::objects::Objects;
 use postrider_shared::seal::KeyRing;
@@ -29,7 +29,7 @@ pub struct Api {
     pub app: App,
     pub redis: Redis,
     pub platform_key: String,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
     _folder: TempDir,
 }
 
@@ -43,6 +43,11 @@ pub struct TenantKeys {
 
 impl Api {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these settings of what stands between the outside and the handlers.
+    pub async fn start_with(traffic: &[(&str, &str)]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let redis = Redis::start(folder.path()).await;
@@ -54,6 +59,7 @@ impl Api {
             queue: QueueClient::connect(QueueConfig::new(redis.url()).shards(4)).await.unwrap(),
             objects,
             payload_limit: 1024 * 1024,
+            traffic: Settings::of(traffic.iter().copied()).read().unwrap(),
             clock: Clock::system(),
             consent: None,
             keys: KeyRing::parse(&format!("test:{}", "A".repeat(43) + "=")).unwrap(),
@@ -62,13 +68,29 @@ impl Api {
         });
         let key = postrider_api::first_key::create(&app).await.unwrap().unwrap();
         let platform_key = key.expose_secret().to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let routes = router(app.clone()).unwrap();
         let mut serving = JoinSet::new();
-        serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let address = serve(&app, &mut serving).await;
         let client = Client::new();
-        Self { address, client, app, redis, platform_key, _serving: serving, _folder: folder }
+        Self { address, client, app, redis, platform_key, serving, _folder: folder }
+    }
+
+    /// Another API on the same Redis and database, as another process would be; its address.
+    pub async fn replica(&mut self) -> SocketAddr {
+        let queue = QueueClient::connect(QueueConfig::new(self.redis.url()).shards(4)).await.unwrap();
+        let app = App::new(Parts {
+            gmail_units_per_minute: 6_000,
+            database: self.app.database().clone(),
+            queue,
+            objects: self.app.objects().clone(),
+            payload_limit: self.app.payload_limit(),
+            traffic: self.app.limits().config().clone(),
+            clock: Clock::system(),
+            consent: None,
+            keys: self.app.keys().clone(),
+            metrics: None,
+            stopping: CancellationToken::new(),
+        });
+        serve(&app, &mut self.serving).await
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -97,6 +119,16 @@ impl Api {
         let [admin, agent, viewer] = keys.try_into().unwrap();
         TenantKeys { id, admin, agent, viewer }
     }
+}
+
+/// Serves as the process does; the address.
+async fn serve(app: &App, serving: &mut JoinSet<()>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = router(app.clone()).unwrap();
+    let connections = app.limits().config().connections;
+    serving.spawn(postrider_api::serve::until_stopped(listener, routes, connections, CancellationToken::new()));
+    address
 }
 
 /// Sends the request, checks the status, gives the body.
@@ -128,7 +160,8 @@ pub async fn shaped(response: Response, slug: &str) -> Value {
     for member in ["title", "detail", "next"] {
         assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {body}");
     }
-    assert_eq!(retry_after.is_some(), status == 503 || slug == "request-in-progress", "{body}");
+    let waits = status == 503 || status == 429 || slug == "request-in-progress";
+    assert_eq!(retry_after.is_some(), waits, "{body}");
     body
 }
 
@@ -150,7 +183,7 @@ impl Redis {
     async fn start(folder: &Path) -> Self {
         let socket = folder.join("redis.sock").display().to_string();
         let folder = folder.display().to_string();
-        let redis = Self { server: serve(&folder, &socket), socket, folder };
+        let redis = Self { server: run_redis(&folder, &socket), socket, folder };
         redis.answers().await;
         redis
     }
@@ -171,7 +204,7 @@ impl Redis {
     }
 
     pub async fn restart(&mut self) {
-        self.server = serve(&self.folder, &self.socket);
+        self.server = run_redis(&self.folder, &self.socket);
         self.answers().await;
     }
 
@@ -180,7 +213,7 @@ impl Redis {
     }
 }
 
-fn serve(folder: &str, socket: &str) -> Child {
+fn run_redis(folder: &str, socket: &str) -> Child {
     Command::new("redis-server")
         .args(["--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""])
         .args(["--appendonly", "yes", "--maxmemory", "256mb", "--maxmemory-policy", "noeviction"])

@@ -10,6 +10,7 @@ mod doors;
 mod idempotency;
 mod jobs;
 mod large_payloads;
+mod limits;
 mod outages;
 mod resources;
 mod slow;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use postrider_api::{router::router, serve};
+use postrider_api::{router::router, serve, serve::Bounds};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,12 @@ async fn a_connection_whose_header_does_not_end_is_closed_and_a_stop_cuts_nobody
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stopping = CancellationToken::new();
-    let serving = serve::within(HEADER_TIME, listener, router(api.app.clone()).unwrap(), stopping.clone());
+    let serving = serve::within(
+        Bounds { header_time: HEADER_TIME, connections: 100 },
+        listener,
+        router(api.app.clone()).unwrap(),
+        stopping.clone(),
+    );
 
     let client = async {
         let began = Instant::now();

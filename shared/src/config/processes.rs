@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     ConsentConfig, DatabaseConfig, DepthConfig, DocumentsConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig,
-    OutgoingConfig, Reader, RedisConfig, Section, SystemMailConfig, TelemetryConfig,
+    OutgoingConfig, Reader, RedisConfig, Section, SystemMailConfig, TelemetryConfig, TrafficConfig,
 };
 use crate::jobs::Queue;
 
@@ -20,6 +20,7 @@ pub struct ApiConfig {
     /// Largest payload of a job, in bytes.
     pub payload_limit: usize,
     pub depth: DepthConfig,
+    pub traffic: TrafficConfig,
     /// Absent where there are no Google accounts.
     pub consent: Option<ConsentConfig>,
     pub limits: LimitsConfig,
@@ -36,6 +37,7 @@ impl Section for ApiConfig {
         let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
         let payload_limit = reader.number("PAYLOAD_LIMIT_BYTES", MAX_PAYLOAD_BYTES..=100 * 1024 * 1024);
         let depth = DepthConfig::read(reader);
+        let traffic = TrafficConfig::read(reader);
         let consent = ConsentConfig::read_if_set(reader);
         let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
@@ -48,6 +50,7 @@ impl Section for ApiConfig {
             platform_key_file,
             payload_limit: payload_limit?,
             depth: depth?,
+            traffic: traffic?,
             consent,
             limits: limits?,
             database: database?,

@@ -1,0 +1,73 @@
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::address::{self, ClientAddress, Peer};
+use super::{Counted, Limits, class, fields};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::problem::{Answer, Problem, ProblemType};
+
+/// Layer around everything: what the process takes on, and how often an address may call.
+pub async fn outer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let limits = app.limits();
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    if class::is_probe(path) {
+        return next.run(request).await;
+    }
+    if let Err(problem) = limits.take_on() {
+        return refused(problem, "process");
+    }
+    // Who only waits has no part in the work; its connection counts.
+    let flight = match limits.flights.try_acquire() {
+        Ok(_) if class::waits(path, request.uri().query()) => None,
+        Ok(flight) => Some(flight),
+        Err(_) => return refused(Problem::new(ProblemType::Overloaded, ""), "flights"),
+    };
+    let signs_in = class::is_sign_in(request.method(), path);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let client = peer.map(|peer| address::client(peer, request.headers(), &limits.config().proxies));
+    request.extensions_mut().insert(ClientAddress(client));
+    if let Some(client) = client {
+        if let Some(counted) = limits.count_address(client).await
+            && let Some(problem) = counted.refused()
+        {
+            return told(refused(problem, "address"), &counted);
+        }
+        if signs_in && let Err(problem) = limits.count_sign_in(client).await {
+            return refused(problem, "sign-in");
+        }
+    }
+    let response = next.run(request).await;
+    drop(flight);
+    response
+}
+
+/// Layer behind the one that identifies: how often a caller, and its tenant, may call.
+pub async fn inner(State(app): State<App>, caller: Caller, request: Request, next: Next) -> Answer<Response> {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let class = class::class_of(request.method(), path);
+    let Some(counted) = app.limits().count_caller(&caller, class).await else { return Ok(next.run(request).await) };
+    let response = match counted.refused() {
+        Some(problem) => refused(problem, class.name()),
+        None => next.run(request).await,
+    };
+    Ok(told(response, &counted))
+}
+
+fn refused(problem: Problem, limit: &'static str) -> Response {
+    metrics::counter!("http_refused_total", "limit" => limit).increment(1);
+    problem.into_response()
+}
+
+fn told(mut response: Response, counted: &Counted) -> Response {
+    fields::add(response.headers_mut(), counted);
+    response
+}
+
+impl Limits {
+    /// How many requests are under way now, beside those that wait.
+    pub fn in_flight(&self) -> usize {
+        self.config().requests_in_flight.saturating_sub(self.flights.available_permits())
+    }
+}
