@@ -115,7 +115,7 @@ impl Limits {
     async fn count_caller(&self, caller: &Caller, class: RouteClass) -> Option<Counted> {
         let who = match caller.actor {
             Actor::Key(key) => format!("key:{key}"),
-            ref other => format!("{other:?}"),
+            Actor::User { user, .. } => format!("user:{user}"),
         };
         let tenant = caller.tenant.filter(|_| !caller.is_platform());
         // All limits of a check are of one subject, so a caller in two tenants has a limit in each.

@@ -39,6 +39,9 @@ pub fn document() -> Result<Document, RouterError> {
 pub fn router(app: App) -> Result<Router, RouterError> {
     let Routes { open, private, needs, document } = routes()?;
     let traffic = app.limits().config();
+    let fixed_headers = headers::Fixed::of(traffic);
+    let other_sites = cors::layer(&traffic.origins);
+    let limited = middleware::from_fn_with_state(app.clone(), limits::outer);
     let private = private
         .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
         .route_layer(middleware::from_fn_with_state(app.clone(), limits::inner))
@@ -51,15 +54,15 @@ pub fn router(app: App) -> Result<Router, RouterError> {
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
         .fallback(no_such_path)
         .method_not_allowed_fallback(async || Problem::new(ProblemType::MethodNotAllowed, ""))
-        .with_state(app.clone())
+        .with_state(app)
         .layer(DefaultBodyLimit::max(json::MAX_BODY_BYTES))
         // The last layer is the outermost.
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(deadline::layer))
-        .layer(middleware::from_fn_with_state(app.clone(), limits::outer))
+        .layer(limited)
         .layer(middleware::from_fn(observe::layer))
-        .layer(cors::layer(&traffic.origins))
-        .layer(middleware::from_fn_with_state(headers::Fixed::of(traffic), headers::layer))
+        .layer(other_sites)
+        .layer(middleware::from_fn_with_state(fixed_headers, headers::layer))
         .layer(middleware::from_fn(problem::report))
         .layer(middleware::from_fn(request_id::layer))
         .layer(middleware::from_fn(leftover::layer)))

@@ -1,6 +1,7 @@
 //! `bench SCENARIO [--json] [options]`: how fast the product is, on servers of its own; `bench table` is all of it at once,
 //! next to what Redis can do at most and to what one would use instead.
 
+mod api;
 mod backlog;
 mod bed;
 mod contestant;
@@ -126,6 +127,9 @@ enum Scenario {
         #[arg(long, default_value = "engine")]
         contestant: Contestant,
     },
+    /// The API in a process of its own: `POST /v1/jobs` against the engine's own enqueue, thousands of clients that wait for a
+    /// job each, pages of a long list.
+    Api(api::Options),
     /// From the delivered mail to the accepted reply, through all processes.
     Pipeline {
         #[arg(long, default_value_t = 50)]
@@ -207,6 +211,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         Scenario::Fairness { jobs, tenants } => fairness::run(jobs, tenants, sync).await,
         Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
         Scenario::Latency { jobs, contestant } => latency::run(contestant, jobs, sync).await,
+        Scenario::Api(options) => api::run(options, sync).await,
         Scenario::Pipeline { mails } => pipeline::run(mails).await,
         Scenario::Corpus(options) => corpus::run(options).await,
         Scenario::Idle { mails } => idle::run(mails).await,

@@ -1,6 +1,8 @@
 //! What answers say of limits: `RateLimit` and `RateLimit-Policy` as in the IETF's draft 10 of "`RateLimit` header fields for
 //! HTTP", for all limits that were counted, and the three older fields, which clients know, for the tightest.
 
+use std::fmt::Write as _;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use postrider_queue::{LimitState, RateLimit};
 
@@ -38,8 +40,8 @@ pub(super) fn add(headers: &mut HeaderMap, counted: &Counted) {
     for (policy, state) in counted.policies.iter().zip(&counted.allowance.limits) {
         let comma = if policies.is_empty() { "" } else { ", " };
         let Policy { name, window } = policy;
-        policies.push_str(&format!("{comma}\"{name}\";q={};w={window}", state.burst));
-        limits.push_str(&format!("{comma}\"{name}\";r={};t={}", state.remaining, seconds(state)));
+        let _ = write!(policies, "{comma}\"{name}\";q={};w={window}", state.burst);
+        let _ = write!(limits, "{comma}\"{name}\";r={};t={}", state.remaining, seconds(state));
     }
     let share = |state: &&LimitState| u64::from(state.remaining) * 1_000_000 / u64::from(state.burst.max(1));
     let Some(tightest) = counted.allowance.limits.iter().min_by_key(share) else { return };

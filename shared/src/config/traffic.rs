@@ -51,7 +51,7 @@ impl Section for TrafficConfig {
         let seconds: Option<u64> = reader.number("HSTS_SECONDS", 0..=63_072_000);
         Some(Self {
             rates: rates?,
-            process: process?,
+            process: process?.0,
             requests_in_flight: requests_in_flight?,
             connections: connections?,
             proxies: proxies?,

@@ -85,20 +85,24 @@ impl Section for TrafficRates {
         let sign_in_account = read(reader, "RATE_LIMIT_SIGN_IN_ACCOUNT");
         let [reads, writes, enqueues, exports] = classes;
         Some(Self {
-            address: address?,
-            caller: caller?,
-            classes: [reads?, writes?, enqueues?, exports?],
+            address: address?.0,
+            caller: caller?.0,
+            classes: [reads?.0, writes?.0, enqueues?.0, exports?.0],
             tenants: tenants?,
-            sign_in_address: sign_in_address?,
-            sign_in_account: sign_in_account?,
+            sign_in_address: sign_in_address?.0,
+            sign_in_account: sign_in_account?.0,
         })
     }
 }
 
 const EXPECTED: &str = "must be like 100/s or 600/min burst 50, or off";
 
-/// A rate, or `off`; none after a problem was noted.
-pub(super) fn read(reader: &mut Reader<'_>, name: &str) -> Option<Option<RateLimit>> {
+/// A rate as it stands in the settings; none in it is `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written(pub(super) Option<RateLimit>);
+
+/// Reads a rate; none after a problem was noted.
+pub(super) fn read(reader: &mut Reader<'_>, name: &str) -> Option<Written> {
     let text = reader.text(name)?;
     let rate = parse(&text);
     if rate.is_none() {
@@ -124,13 +128,13 @@ fn of_tenant(entry: &str) -> Option<TenantRate> {
     let (whose, rate) = entry.split_once('=')?;
     let (tenant, class) = whose.trim().split_once('.')?;
     let class = RouteClass::ALL.into_iter().find(|known| known.name() == class)?;
-    Some(TenantRate { tenant: tenant.parse().ok()?, class, rate: parse(rate)? })
+    Some(TenantRate { tenant: tenant.parse().ok()?, class, rate: parse(rate)?.0 })
 }
 
 /// `100/s`, `600/min burst 50`, `20/h`, `off`. Without a burst it is one second's worth, and at least one.
-fn parse(text: &str) -> Option<Option<RateLimit>> {
+fn parse(text: &str) -> Option<Written> {
     if text.trim() == "off" {
-        return Some(None);
+        return Some(Written(None));
     }
     let mut words = text.split_whitespace();
     let (units, per) = words.next()?.split_once('/')?;
@@ -146,7 +150,7 @@ fn parse(text: &str) -> Option<Option<RateLimit>> {
         (Some("burst"), Some(burst), None) => burst.parse().ok()?,
         _ => return None,
     };
-    (1..=1_000_000).contains(&burst).then_some(Some(RateLimit { units, per, burst }))
+    (1..=1_000_000).contains(&burst).then_some(Written(Some(RateLimit { units, per, burst })))
 }
 
 #[cfg(test)]
@@ -155,11 +159,11 @@ mod tests {
 
     #[test]
     fn rates_are_written_as_people_say_them() {
-        let of = |units, per, burst| Some(Some(RateLimit { units, per: Duration::from_secs(per), burst }));
+        let of = |units, per, burst| Some(Written(Some(RateLimit { units, per: Duration::from_secs(per), burst })));
         assert_eq!(parse("100/s"), of(100, 1, 100));
         assert_eq!(parse("600/min burst 50"), of(600, 60, 50));
         assert_eq!(parse(" 20/h "), of(20, 3_600, 1));
-        assert_eq!(parse("off"), Some(None));
+        assert_eq!(parse("off"), Some(Written(None)));
         for wrong in ["", "100", "0/s", "100/d", "100/s 50", "100/s burst", "100/s burst 0", "1/s burst 5 6", "-1/s"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }

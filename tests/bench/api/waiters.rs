@@ -1,0 +1,145 @@
+//! Thousands of clients that wait for a job each, half by long-poll and half by server-sent events, on one API process. The jobs
+//! are ended by cancelling them, at a steady pace, so that no worker's time is in the figures.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use postrider_queue::{Cancelled, Enqueued, JobId, NewJob, QueueClient, QueueConfig, Tenant};
+use postrider_shared::clock::Clock;
+use postrider_shared::jobs::diagnostic::DiagnosticEcho;
+use postrider_tests::wait::within;
+use postrider_tests::{Platform, Report};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::load::{Connection, quantile};
+use super::submit::address;
+use super::{Options, platform, process};
+
+const ASKED_MS: f64 = 50.0;
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// How an answer says that the job has ended.
+const CANCELLED: &[u8] = br#""state":"cancelled""#;
+
+pub async fn measure(options: &Options, appendfsync: Option<&str>, report: &mut Report) {
+    let platform = platform(appendfsync).await;
+    let tenant = platform.tenant("bench").await;
+    let key = platform.key(&tenant, "viewer").await.key().expect("a key").to_owned();
+    let queue = QueueClient::connect(QueueConfig::new(platform.redis().url())).await.expect("connect to the queue");
+    let ids = enqueue(&platform, &queue, options.waiters).await;
+    let at = address(&platform);
+    let pid = platform.api_process(0).pid().expect("the API runs");
+    let before = process::resident_mib(pid);
+
+    let connected = Arc::new(AtomicUsize::new(0));
+    let (mut polls, mut streams, mut ends) = (JoinSet::new(), JoinSet::new(), Vec::new());
+    let opening = Instant::now();
+    for (place, id) in ids.iter().enumerate() {
+        let (end, ended) = oneshot::channel();
+        ends.push((*id, end));
+        let polls_it = place % 2 == 0;
+        let what = if polls_it { format!("{id}?wait=60s") } else { format!("{id}/events") };
+        let request = format!("GET /v1/jobs/{what} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n");
+        let waiter = waiter(at, request, polls_it, Arc::clone(&connected), ended);
+        let waiters = if polls_it { &mut polls } else { &mut streams };
+        waiters.spawn(waiter);
+        // No more at a time than a listener's queue holds.
+        within(DEADLINE, "the last connections", || async {
+            (place < connected.load(Ordering::Relaxed) + 200).then_some(())
+        })
+        .await;
+    }
+    within(DEADLINE, "all connections", || async {
+        (connected.load(Ordering::Relaxed) == options.waiters).then_some(())
+    })
+    .await;
+    idle(pid).await;
+    let opened = opening.elapsed();
+    let waiting = process::resident_mib(pid);
+
+    let ending = Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / options.ends_per_second);
+    let mut cancelling = JoinSet::new();
+    for (id, end) in ends {
+        ticks.tick().await;
+        let queue = queue.clone();
+        cancelling.spawn(async move {
+            let _ = end.send(Instant::now());
+            assert_eq!(queue.cancel(id).await.expect("cancel"), Cancelled::Now);
+        });
+    }
+    cancelling.join_all().await;
+    let (polls, streams) = tokio::join!(polls.join_all(), streams.join_all());
+    let took = ending.elapsed();
+    platform.abandon("its jobs were cancelled");
+    let all: Vec<Duration> = polls.iter().chain(&streams).copied().collect();
+    let waiters = f64::from(u32::try_from(options.waiters).expect("few"));
+    report
+        .figure("waiters", options.waiters)
+        .decimal("waiters_connect_s", opened.as_secs_f64())
+        .decimal("api_rss_before_mib", before)
+        .decimal("api_rss_waiting_mib", waiting)
+        .decimal("api_kib_per_waiter", (waiting - before) * 1024.0 / waiters)
+        .decimal("ends_per_s", waiters / took.as_secs_f64())
+        .decimal("end_to_long_poll_p50_ms", quantile(&polls, 50))
+        .decimal("end_to_long_poll_p99_ms", quantile(&polls, 99))
+        .decimal("end_to_event_p50_ms", quantile(&streams, 50))
+        .decimal("end_to_event_p99_ms", quantile(&streams, 99))
+        .decimal("end_to_client_max_ms", quantile(&all, 100))
+        .must("waiters hear of an end within 50 ms (p99)", quantile(&all, 99) <= ASKED_MS);
+}
+
+/// Jobs whose time comes in an hour.
+pub async fn enqueue(platform: &Platform, queue: &QueueClient, many: usize) -> Vec<JobId> {
+    let listed = platform.api().get("/v1/tenants").await.expect_status(200).body;
+    let id = listed["items"].as_array().and_then(|all| all.iter().find(|tenant| tenant["name"] == "bench"));
+    let id = id.and_then(|tenant| tenant["id"].as_str()).expect("the tenant");
+    let later = Clock::system().now() + chrono::TimeDelta::hours(1);
+    let job = |number: usize| {
+        let echo = DiagnosticEcho { data: serde_json::json!(number), lane: None };
+        NewJob::of(Tenant::parse(id).expect("a tenant's name"), &echo).expect("a job").run_at(later)
+    };
+    let answers = queue.enqueue_many((0..many).map(job).collect()).await.expect("enqueue");
+    answers.iter().map(Enqueued::id).collect()
+}
+
+/// Waits on a connection of its own; how long after its end began the client knew.
+async fn waiter(
+    address: SocketAddr,
+    request: String,
+    polls: bool,
+    connected: Arc<AtomicUsize>,
+    ends: oneshot::Receiver<Instant>,
+) -> Duration {
+    let mut connection = Connection::open(address).await;
+    connection.send(request.as_bytes()).await;
+    if polls {
+        connected.fetch_add(1, Ordering::Relaxed);
+        let (status, body) = connection.answer().await;
+        assert!(status == 200 && find(&body, CANCELLED), "{status} {}", String::from_utf8_lossy(&body));
+    } else {
+        // The first event is the job as it is.
+        connection.until(b"event: job").await;
+        connected.fetch_add(1, Ordering::Relaxed);
+        connection.until(CANCELLED).await;
+    }
+    let heard = Instant::now();
+    heard.saturating_duration_since(ends.await.expect("its job was ended"))
+}
+
+fn find(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Waits until the process has nothing to do: all waiters stand where they wait.
+async fn idle(pid: u32) {
+    within(DEADLINE, "the API to be idle", || async {
+        let before = process::cpu_seconds(pid);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (process::cpu_seconds(pid) - before < 0.02).then_some(())
+    })
+    .await;
+}
