@@ -26,14 +26,13 @@ async fn submit(api: &Api, addresses: &[SocketAddr], key: &str, ends: Instant) -
         while Instant::now() < ends {
             let request = api.client.post(&url).bearer_auth(key).json(&json!({ "kind": "diagnostic.echo" }));
             let response = request.send().await.unwrap();
-            match response.status() {
-                StatusCode::ACCEPTED => accepted += 1,
-                _ => {
-                    shaped(response, "too-many-requests").await;
-                    refused += 1;
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+            if response.status() == StatusCode::ACCEPTED {
+                accepted += 1;
+                continue;
             }
+            shaped(response, "too-many-requests").await;
+            refused += 1;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         (accepted, refused)
     };
