@@ -11,6 +11,7 @@ use crate::{
 
 mod admission;
 mod batches;
+mod bulk;
 mod control;
 mod enqueue;
 mod lanes;

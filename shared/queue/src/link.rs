@@ -27,6 +27,7 @@ mod homes;
 mod line;
 mod sentinels;
 mod server;
+mod together;
 
 pub(crate) use server::Server;
 

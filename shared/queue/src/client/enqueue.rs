@@ -1,15 +1,14 @@
-//! Enqueueing: single calls made at the same time share a script call per shard, bulk goes in bounded chunks.
+//! Enqueueing: single calls made at the same time share a script call per shard; for many at a time see `bulk.rs`.
 //!
 //! Every job has its id before it is sent, so an unanswered call is simply repeated.
 
 use std::{
     borrow::Borrow,
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
 use redis::Value;
 use tokio::{
     sync::oneshot,
@@ -29,14 +28,11 @@ use crate::{
 
 /// How long an unanswered enqueue is repeated before the caller is told. The last try may take a second more, and an API's
 /// caller should not wait longer than two seconds for a refusal.
-const REPEAT_FOR: Duration = Duration::from_millis(700);
+pub(super) const REPEAT_FOR: Duration = Duration::from_millis(700);
 const REPEAT_EVERY: Duration = Duration::from_millis(100);
 /// However long others were waited for that called before: whoever enqueues one job is told by then that Redis does not
 /// answer.
 const TOLD_WITHIN: Duration = Duration::from_secs(4);
-/// Bulk calls on their way at the same time: one is executed, the others travel.
-const BULK_CALLS: usize = 4;
-
 /// A job with its id, checked.
 #[derive(Debug)]
 pub(super) struct Ready {
@@ -208,27 +204,52 @@ pub(super) fn weight(job: &NewJob) -> usize {
 }
 
 /// What a job adds to the time of a call: with a date, a key or a link about twice as much as without.
-fn effort(job: &NewJob) -> usize {
+pub(super) fn effort(job: &NewJob) -> usize {
     if wire::is_plain(job) { 1 } else { 2 }
 }
 
-/// Cuts jobs of one shard into calls of bounded size.
-fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
-    let mut chunks: Vec<Vec<Ready>> = Vec::with_capacity(jobs.len() / MAX_ITEMS + 1);
-    let (mut bytes, mut items) = (0, 0);
-    for job in jobs {
-        bytes += weight(&job.job);
-        items += effort(&job.job);
-        match chunks.last_mut() {
-            Some(chunk) if items <= MAX_ITEMS && bytes <= MAX_BATCH_BYTES => chunk.push(job),
-            _ => {
-                bytes = weight(&job.job);
-                items = effort(&job.job);
-                chunks.push(vec![job]);
-            }
+/// A call that is ready to be sent.
+pub(super) struct Packed<'a> {
+    pub(super) script: &'static Script,
+    pub(super) args: Args,
+    jobs: Vec<&'a Ready>,
+    /// Of plain jobs, the place of each in the order of the answer.
+    places: Option<Vec<usize>>,
+}
+
+impl<'a> Packed<'a> {
+    pub(super) fn of<R: Borrow<Ready>>(jobs: &'a [R]) -> Self {
+        let jobs: Vec<&Ready> = jobs.iter().map(Borrow::borrow).collect();
+        if let Some(Plain { args, places }) = wire::plain(jobs.iter().map(|ready| (&ready.job, ready.id))) {
+            return Self { script: &script::ENQUEUE_PLAIN, args, jobs, places: Some(places) };
         }
+        let mut tables = Tables::default();
+        let items: Vec<_> = jobs.iter().map(|ready| wire::item(&ready.job, ready.id, &mut tables)).collect();
+        let mut args = Vec::with_capacity(items.len() + 8);
+        tables.append_to(&mut args);
+        args.extend(items);
+        Self { script: &script::ENQUEUE, args, jobs, places: None }
     }
-    chunks
+
+    pub(super) fn read(self, shard: u16, answer: Value) -> Result<Vec<Enqueued>, QueueError> {
+        let (letters, jobs) = (wire::bytes(answer)?, self.jobs);
+        let each = if self.places.is_some() { 1 } else { 15 };
+        if letters.len() != each * jobs.len() {
+            return Err(QueueError::Corrupt(format!("{} bytes for {} jobs", letters.len(), jobs.len())));
+        }
+        if let Some(places) = self.places {
+            let mut in_order = vec![0; jobs.len()];
+            for (place, letter) in places.into_iter().zip(letters) {
+                in_order[place] = letter;
+            }
+            return in_order.into_iter().zip(jobs).map(|(letter, ready)| read(letter, ready.id, ready)).collect();
+        }
+        letters
+            .chunks_exact(15)
+            .zip(jobs)
+            .map(|(answer, ready)| read(answer[0], JobId::from_tail(shard, &answer[1..])?, ready))
+            .collect()
+    }
 }
 
 /// Sends one call, again if the answer was lost.
@@ -238,44 +259,9 @@ pub(super) async fn send<R: Borrow<Ready>>(
     shard: u16,
     jobs: &[R],
 ) -> Result<Vec<Enqueued>, QueueError> {
-    let jobs: Vec<&Ready> = jobs.iter().map(Borrow::borrow).collect();
-    if let Some(plain) = wire::plain(jobs.iter().map(|ready| (&ready.job, ready.id))) {
-        return send_plain(link, via, shard, &jobs, plain).await;
-    }
-    let mut tables = Tables::default();
-    let items: Vec<_> = jobs.iter().map(|ready| wire::item(&ready.job, ready.id, &mut tables)).collect();
-    let mut args = Vec::with_capacity(items.len() + 8);
-    tables.append_to(&mut args);
-    args.extend(items);
-    let answer = call(link, via, &script::ENQUEUE, shard, &args).await?;
-    let letters = wire::bytes(answer)?;
-    if letters.len() != 15 * jobs.len() {
-        return Err(QueueError::Corrupt(format!("{} bytes for {} jobs", letters.len(), jobs.len())));
-    }
-    letters
-        .chunks_exact(15)
-        .zip(jobs)
-        .map(|(answer, ready)| read(answer[0], JobId::from_tail(shard, &answer[1..])?, ready))
-        .collect()
-}
-
-async fn send_plain(
-    link: &Link,
-    via: Via,
-    shard: u16,
-    jobs: &[&Ready],
-    plain: Plain,
-) -> Result<Vec<Enqueued>, QueueError> {
-    let answer = call(link, via, &script::ENQUEUE_PLAIN, shard, &plain.args).await?;
-    let letters = wire::bytes(answer)?;
-    if letters.len() != jobs.len() {
-        return Err(QueueError::Corrupt(format!("{} answers for {} jobs", letters.len(), jobs.len())));
-    }
-    let mut in_order = vec![0; jobs.len()];
-    for (place, letter) in plain.places.into_iter().zip(letters) {
-        in_order[place] = letter;
-    }
-    in_order.into_iter().zip(jobs).map(|(letter, ready)| read(letter, ready.id, ready)).collect()
+    let ready = Packed::of(jobs);
+    let answer = call(link, via, ready.script, shard, &ready.args).await?;
+    ready.read(shard, answer)
 }
 
 fn read(letter: u8, id: JobId, ready: &Ready) -> Result<Enqueued, QueueError> {
@@ -293,7 +279,17 @@ fn read(letter: u8, id: JobId, ready: &Ready) -> Result<Enqueued, QueueError> {
 
 /// Calls until it is answered or the time is over.
 pub(super) async fn call(link: &Link, via: Via, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
-    let deadline = Instant::now() + REPEAT_FOR;
+    call_until(Instant::now() + REPEAT_FOR, link, via, script, shard, args).await
+}
+
+pub(super) async fn call_until(
+    deadline: Instant,
+    link: &Link,
+    via: Via,
+    script: &Script,
+    shard: u16,
+    args: &Args,
+) -> Result<Value, QueueError> {
     loop {
         match link.commit(via, script, shard, args).await {
             Ok(answer) => return Ok(answer),
@@ -314,68 +310,7 @@ impl QueueClient {
         timeout(TOLD_WITHIN, enqueued).await.unwrap_or_else(|_| Err(timed_out().into()))
     }
 
-    /// Enqueues any number of jobs, in bounded chunks; answers in the same order. Nothing is sent if one of them is malformed.
-    /// On an error some may have been enqueued; repeat with ids given, or use [`enqueue_each`](Self::enqueue_each).
-    pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
-        self.enqueue_each(jobs).await?.into_iter().collect()
-    }
-
-    /// The same, but says of each job whether it was taken. A chunk is taken or refused as a whole, and after the first that
-    /// is refused no other is sent. The outer error means that one is malformed and nothing was sent.
-    pub async fn enqueue_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued, QueueError>>, QueueError> {
-        let mut places: Vec<Vec<usize>> = vec![Vec::new(); usize::from(self.shards())];
-        let mut by_shard: Vec<Vec<Ready>> = places.iter().map(|_| Vec::new()).collect();
-        let total = jobs.len();
-        for (place, job) in jobs.into_iter().enumerate() {
-            let ready = self.ready(job)?;
-            let shard = usize::from(ready.id.shard());
-            places[shard].push(place);
-            by_shard[shard].push(ready);
-        }
-        let mut calls = Vec::new();
-        for (shard, (jobs, places)) in (0..self.shards()).zip(by_shard.into_iter().zip(places)) {
-            let mut places = places.into_iter();
-            for chunk in chunks(jobs) {
-                let places: Vec<usize> = places.by_ref().take(chunk.len()).collect();
-                calls.push((shard, chunk, places));
-            }
-        }
-        let mut answers: Vec<Option<Enqueued>> = vec![None; total];
-        let failed: OnceLock<QueueError> = OnceLock::new();
-        let mut sent = stream::iter(calls)
-            .map(|(shard, chunk, places)| {
-                let failed = &failed;
-                async move {
-                    if failed.get().is_some() {
-                        return (places, Vec::new());
-                    }
-                    match send(self.link(), Via::Shared, shard, &chunk).await {
-                        Ok(answers) => {
-                            self.0.enqueuers.recent().keep(chunk, &answers);
-                            (places, answers)
-                        }
-                        Err(error) => {
-                            let _ = failed.set(error); // the first is told
-                            (places, Vec::new())
-                        }
-                    }
-                }
-            })
-            .buffered(BULK_CALLS);
-        while let Some((places, chunk)) = sent.next().await {
-            for (place, answer) in places.into_iter().zip(chunk) {
-                answers[place] = Some(answer);
-            }
-        }
-        drop(sent);
-        let refusal = || {
-            let unanswered = || QueueError::Corrupt("a job without an answer".to_owned());
-            failed.get().map_or_else(unanswered, QueueError::copy)
-        };
-        Ok(answers.into_iter().map(|answer| answer.ok_or_else(refusal)).collect())
-    }
-
-    fn ready(&self, job: NewJob) -> Result<Ready, QueueError> {
+    pub(super) fn ready(&self, job: NewJob) -> Result<Ready, QueueError> {
         let shard = self.shard_of(&job.tenant);
         wire::check(&job, shard)?;
         let own_id = job.id.is_none();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, future};
-use postrider_queue::{Enqueued, JobKind, ListFilter, QueueClient, QueueConfig};
+use postrider_queue::{DepthLimits, Enqueued, JobKind, ListFilter, QueueClient, QueueConfig, QueueError};
 
 use crate::{
     proxy::Proxy,
@@ -63,6 +63,67 @@ async fn concurrent_calls_share_round_trips() {
     let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
     let calls: u32 = calls.split(',').next().unwrap().parse().unwrap();
     assert!(calls < 20, "{calls} calls for 1,000 jobs");
+}
+
+async fn calls(redis: &mut redis::aio::MultiplexedConnection, command: &str) -> u32 {
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(redis).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls="))).unwrap_or("0,");
+    calls.split(',').next().unwrap().parse().unwrap()
+}
+
+/// What stands in the only lane, in its order.
+async fn standing(redis: &mut redis::aio::MultiplexedConnection) -> Vec<Vec<u8>> {
+    redis::cmd("LRANGE").arg("{pr:0}:1:lane:1").arg(0).arg(-1).query_async(redis).await.unwrap()
+}
+
+#[tokio::test]
+async fn bulk_calls_are_carried_out_two_at_a_time_in_their_order() {
+    const JOBS: usize = 5 * 256;
+    let server = Server::start().await;
+    let client = QueueClient::connect(QueueConfig::new(server.url()).shards(1)).await.unwrap();
+    let mut redis = server.redis().await;
+    let mut expected = 0;
+    for flushed in [false, true] {
+        if flushed {
+            let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
+        }
+        let _: () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(&mut redis).await.unwrap();
+        let answers = client.enqueue_many((0..JOBS).map(|_| job("acme")).collect()).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Enqueued::Created(_))));
+        if !flushed {
+            assert_eq!((calls(&mut redis, "evalsha").await, calls(&mut redis, "exec").await), (5, 2));
+        }
+        let ids: Vec<_> = answers.iter().map(Enqueued::id).collect();
+        let order = standing(&mut redis).await.split_off(expected);
+        assert!(order.len() == JOBS && order.iter().zip(&ids).all(|(tail, id)| id.as_bytes().ends_with(tail)));
+        expected += JOBS;
+    }
+}
+
+#[tokio::test]
+async fn bulk_calls_whose_answers_are_lost_are_made_once() {
+    const JOBS: usize = 1_500;
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let client = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    for round in 1..=5 {
+        proxy.lose_answers(1); // carried out all the same
+        let answers = client.enqueue_many((0..JOBS).map(|_| job("acme")).collect()).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Enqueued::Created(_))), "{round}");
+        assert_eq!((proxy.lost(), client.queue(&WORK).await.unwrap().available), (round, (round * JOBS) as u64));
+    }
+}
+
+#[tokio::test]
+async fn a_bulk_call_that_is_refused_does_not_spoil_the_one_beside_it() {
+    let server = Server::start().await;
+    let client = QueueClient::connect(QueueConfig::new(server.url()).shards(1)).await.unwrap();
+    client.limit_depth(&DepthLimits { every: None, queues: vec![(WORK, 300)] }).await.unwrap();
+    let answers = client.enqueue_each((0..512).map(|_| job("acme")).collect()).await.unwrap();
+    let (taken, refused) = answers.split_at(256);
+    assert!(taken.iter().all(|answer| matches!(answer, Ok(Enqueued::Created(_)))));
+    assert!(refused.iter().all(|answer| matches!(answer, Err(QueueError::TooDeep { waiting: 256, limit: 300, .. }))));
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 256);
 }
 
 #[tokio::test]
