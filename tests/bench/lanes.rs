@@ -11,6 +11,10 @@ use crate::contestant::Contestant;
 use crate::drive::engine::scope;
 use crate::lifecycle::{Life, Plan};
 
+/// Jobs of a lane in the table, in its short form, too: a visit of a lane costs as much as several jobs, so fewer of them make
+/// another measurement. What a sending account may have waiting is more, up to a day of its cap.
+pub const DEPTH: usize = 10;
+
 /// A life of the engine over so many lanes; 0 is the default lane, without a scope.
 pub async fn measure(lanes: usize, jobs: usize, appendfsync: Option<&str>) -> (Life, Plan) {
     let bed = Bed::start(appendfsync).await;

@@ -89,8 +89,8 @@ impl Page<'_> {
              bulk; payload 200 bytes of JSON; a status record is kept of every job; the clock stops at the acknowledgement"
                 .to_owned(),
             format!(
-                "jobs: {} one by one, {} concurrently, {} in bulk and drained (peers {}), {} waiting, {} lanes, {} at 20 ms",
-                sizes.one, sizes.concurrent, sizes.life, sizes.peer_life, sizes.backlog, sizes.lanes, sizes.latency
+                "jobs: {} one by one, {} concurrently, {} in bulk and drained (peers {}), {} waiting, {} lanes of {} jobs, {} at 20 ms",
+                sizes.one, sizes.concurrent, sizes.life, sizes.peer_life, sizes.backlog, sizes.lanes, crate::lanes::DEPTH, sizes.latency
             ),
             format!(
                 "best settings found: BullMQ {} enqueues in flight, concurrency {}; apalis-redis batches of {}, no events; \

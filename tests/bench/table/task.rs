@@ -202,7 +202,7 @@ impl Task {
             }
             Self::Lanes { many } => {
                 let (who, count) = if many { ("many, limited", sizes.lanes) } else { ("one, free", 0) };
-                let (life, _) = lanes::measure(count, sizes.life / 2, name).await;
+                let (life, _) = lanes::measure(count, sizes.lanes * lanes::DEPTH, name).await;
                 let found = Found::one("lanes", who, life.drain_per_s);
                 Found { lost: life.lost, repeated: life.repeated, ..found }
             }
