@@ -121,7 +121,8 @@ async fn many_processes_never_allow_more_together_than_the_limit_says() {
         eprintln!("{limit:?}: {found:?} of {most:.0}");
         for allowed in [found.0, found.1] {
             assert!(f64::from(allowed) <= most + 1.0, "{allowed} of {most}: {limit:?}");
-            assert!(f64::from(allowed) >= 0.7 * most, "{allowed} of {most}: {limit:?}");
+            // More than a busy machine may so much as ask for is not to be expected.
+            assert!(f64::from(allowed) >= (0.7 * most).min(1_000.0), "{allowed} of {most}: {limit:?}");
         }
     }
 }
