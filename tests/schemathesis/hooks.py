@@ -11,7 +11,7 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation import GenerationMode
 
-from recipes import RECIPES
+from recipes import PERSONAL, RECIPES
 from world import World
 
 WORLD = World()
@@ -35,13 +35,15 @@ def successes(statuses):
 
 
 def is_private(operation):
-    return operation.path.startswith("/v1/") and bool(operation.definition.raw.get("security"))
+    return operation.path.startswith("/v1/") and any(operation.definition.raw.get("security", []))
 
 
 def keys(operation):
     """The headers by which an operation knows its caller."""
     if not is_private(operation):
         return {}
+    if name(operation) in PERSONAL:
+        return {"Authorization": f"Bearer {WORLD.person(name(operation))['access_token']}"}
     if name(operation) in PLATFORM:
         return {"Authorization": f"Bearer {WORLD.platform_key}", TENANT: WORLD.tenant_id}
     return {"Authorization": f"Bearer {WORLD.admin_key}"}
@@ -77,7 +79,7 @@ def before_add_examples(context, examples):
     operation = context.operation
     recipe = RECIPES.get(name(operation), lambda world: {"path_parameters": {}, "body": None, "query": None})
     with LOCK:
-        if is_private(operation) and name(operation) not in PLATFORM and WORLD.refused(operation):
+        if is_private(operation) and name(operation) not in PLATFORM | PERSONAL and WORLD.refused(operation):
             PLATFORM.add(name(operation))
         made = recipe(WORLD)
     more = {"path_parameters": made["path_parameters"], "query": made["query"] or {}, "headers": keys(operation)}

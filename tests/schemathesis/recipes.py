@@ -3,6 +3,11 @@
 An operation without ids and without a body of its own needs no recipe.
 """
 
+from world import PASSWORD
+
+# Operations that only a person may call, who is signed in.
+PERSONAL = {"change_me", "change_my_password", "end_my_session", "logout"}
+
 ITEM = {
     "sku": "STICKER", "quantity": "500", "material": "VINYL-W",
     "dimensions": [{"name": "width", "value": "80", "unit": "mm"}, {"name": "height", "value": "8", "unit": "cm"}],
@@ -97,6 +102,24 @@ RECIPES = {
     "get_message": at(lambda w: w.message("accepted")),
     "settle_message": at(lambda w: w.message("unknown"), {"outcome": "failed"}),
     "google_callback": send(query=lambda w: w.consent()),
+    # people
+    "register": send(lambda w: {"email": w.address(), "name": "Jo", "password": PASSWORD, "tenant_name": "Jo's"}),
+    "confirm_registration": send(lambda w: w.registration()[1]),
+    "login": send(lambda w: {"email": w.person("login")["email"], "password": PASSWORD}),
+    "ask_for_code": send(lambda w: {"email": w.person("login")["email"]}),
+    "verify_code": send(lambda w: w.code("/v1/auth/otp")),
+    "ask_for_password_reset": send(lambda w: {"email": w.person("login")["email"]}),
+    "reset_password": send(lambda w: {**w.code("/v1/auth/password-reset"), "password": "another horse battery"}),
+    "refresh": send(lambda w: {"refresh_token": w.person("refresh")["refresh_token"]}),
+    "accept_invitation": send(lambda w: w.invited()),
+    "create_invitation": send(lambda w: {"email": w.address(), "role": "agent"}),
+    "revoke_invitation": at(lambda w: w.invitation()[1]),
+    "get_user": at(lambda w: w.member("get_user")),
+    "change_user": at(lambda w: w.member("change_user"), {"role": "viewer"}),
+    "remove_user": at(lambda w: w.member("remove_user")),
+    "change_me": send({"name": "Jo"}),
+    "change_my_password": send({"current_password": PASSWORD, "new_password": "another horse battery"}),
+    "end_my_session": at(lambda w: w.person("end_my_session")["session_id"]),
     # others
     "get_problem": send(slug="not-found"),
 }

@@ -1,11 +1,16 @@
 """The installation under test, and its things. Each is made or found when an operation needs one."""
 
+import email
 import itertools
 import json
 import os
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+
+PASSWORD = "correct horse battery"
+CODE = r"\b([0-9]{6})\b"
 
 
 class World:
@@ -16,6 +21,7 @@ class World:
         self.session = requests.Session()
         self.numbers = itertools.count(1)
         self.lists = {}
+        self.people = {}
         # Nobody may revoke these: every other call comes with them.
         self.own_keys = {key["id"] for key in self.get("/v1/api-keys")["items"]}
         self.own_keys |= {key["id"] for key in self.call("GET", "/v1/platform/api-keys", platform=True)["items"]}
@@ -144,3 +150,56 @@ class World:
             for attachment in self.get(f"/v1/mails/{mail['id']}/attachments")["items"]:
                 return attachment["id"]
         raise RuntimeError("no mail has an attachment")
+
+    # People
+
+    def mailed(self, address, pattern):
+        """What the newest mail to this address says, once there is one."""
+        query = {"to": address, "wait_for": 1, "timeout_ms": 20_000}
+        accepted = self.session.get(f"{self.control}/accepted", params=query, timeout=60).json()
+        raw = self.session.get(f"{self.control}/accepted/{accepted[-1]['seq']}/raw", timeout=60).content
+        return re.search(pattern, email.message_from_bytes(raw).get_payload(decode=True).decode()).group(1)
+
+    def address(self):
+        return f"person-{self.next()}@schemathesis.example"
+
+    def registration(self):
+        """A registration whose code was mailed."""
+        address = self.address()
+        body = {"email": address, "name": "Jo", "password": PASSWORD, "tenant_name": f"Business {self.next()}"}
+        asked = self.post("/v1/auth/register", body)
+        return address, {"challenge": asked["challenge"], "code": self.mailed(address, CODE)}
+
+    def person(self, purpose):
+        """Somebody with a business of their own, who is signed in; the same one for the same purpose."""
+        if purpose not in self.people:
+            address, confirmation = self.registration()
+            self.post("/v1/auth/register/confirm", confirmation)
+            signed_in = self.post("/v1/auth/login", {"email": address, "password": PASSWORD})
+            self.people[purpose] = {"email": address, **signed_in}
+        return self.people[purpose]
+
+    def code(self, path):
+        """A code for somebody who asked for it there; their first mail was about the registration."""
+        address = self.person(path)["email"]
+        seen = len(self.session.get(f"{self.control}/accepted", params={"to": address, "wait_for": 1, "timeout_ms": 0}, timeout=60).json())
+        asked = self.post(path, {"email": address})
+        query = {"to": address, "wait_for": seen + 1, "timeout_ms": 20_000}
+        self.session.get(f"{self.control}/accepted", params=query, timeout=60)
+        return {"challenge": asked["challenge"], "code": self.mailed(address, CODE)}
+
+    def invitation(self):
+        """An invitation to the business, and who got it."""
+        address = self.address()
+        return address, self.post("/v1/invitations", {"email": address, "role": "agent"})["id"]
+
+    def invited(self):
+        """What somebody who was invited accepts with."""
+        address, _ = self.invitation()
+        return {"token": self.mailed(address, "token:\\s+(\\S+)"), "name": "Jo", "password": PASSWORD}
+
+    def member(self, purpose):
+        """Somebody who works for the business; the same one for the same purpose."""
+        if f"member {purpose}" not in self.people:
+            self.people[f"member {purpose}"] = self.post("/v1/auth/invitations/accept", self.invited())["user_id"]
+        return self.people[f"member {purpose}"]

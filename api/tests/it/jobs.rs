@@ -280,14 +280,14 @@ async fn whoever_hangs_up_in_the_middle_of_a_stream_may_send_it_again() {
     let mut sent: String = (0..1_200).map(line).collect();
     sent.push_str("{\"kind\":\"diag");
     let body = futures::stream::iter([Ok::<_, std::io::Error>(sent)]).chain(futures::stream::pending());
-    let cut = tokio::spawn(request().body(reqwest::Body::wrap_stream(body)).send());
+    let mut cut = tokio::task::JoinSet::new();
+    cut.spawn(request().body(reqwest::Body::wrap_stream(body)).send());
     let deadline = Instant::now() + Duration::from_secs(20);
     while waiting().await < 1_000 {
         assert!(Instant::now() < deadline, "whole chunks are enqueued while the stream is read");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    cut.abort();
-    let _ = cut.await;
+    cut.shutdown().await;
 
     let whole: String = (0..LINES).map(line).collect();
     let response = request().body(whole).send().await.unwrap();
