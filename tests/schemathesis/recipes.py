@@ -96,6 +96,7 @@ RECIPES = {
     # mails
     "get_mail": at(lambda w: w.mail()),
     "get_raw_mail": at(lambda w: w.mail()),
+    "resolve_mail": at(lambda w: w.waiting_mail()),
     "list_mail_attachments": at(lambda w: w.mail()),
     "get_attachment_content": at(lambda w: w.attachment()),
     "get_thread": at(lambda w: w.thread()),

@@ -139,6 +139,9 @@ class World:
     def message(self, state):
         return self.found(f"/v1/messages?limit=200&state={state}")["id"]
 
+    def waiting_mail(self):
+        return self.found("/v1/mails?limit=200&state=needs_review")["id"]
+
     def mail(self):
         return self.found("/v1/mails")["id"]
 

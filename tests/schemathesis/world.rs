@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use postrider_tests::platform::Reply;
 use postrider_tests::{DatabaseKind, Platform, documents, eventually, mails};
 use serde_json::json;
 
@@ -54,6 +55,22 @@ impl World {
             let payload = json!({ "times": 9, "error": format!("no answer after {number} s"), "permanent": true });
             office.api.submit("diagnostic.fail", &payload).await;
         }
+        platform.no_jobs_left().await;
+        // A customer who asks back, which a person has to answer.
+        let asked = platform.sandbox().accepted().await.into_iter().find_map(|reply| {
+            let customer = reply.rcpt_to.iter().any(|to| to.contains("customer-1@"));
+            customer.then_some(reply.message_id).flatten()
+        });
+        let thread = ["request-1@drills.example", &asked.expect("the reply to the first customer")];
+        let question = Reply {
+            from: "customer-1@drills.example",
+            message_id: "question-1@drills.example",
+            thread: &thread,
+            date: None,
+            text: "Wie lange dauert die Lieferung?",
+        };
+        platform.deliver_reply(&office, question).await;
+        office.poll().await;
         platform.no_jobs_left().await;
         let admin = platform.key(&office.api, "tenant_admin").await;
         let at = platform.sandbox().addresses();

@@ -126,9 +126,10 @@ impl Builder {
             RedisServer::start_on(path, time.as_ref(), self.slow_disk, &redis_settings),
             Sandbox::start(path, time.as_ref()),
             async {
-                match self.durable {
-                    true => TestDatabase::durable(self.database, path).await,
-                    false => TestDatabase::create(self.database, path).await,
+                if self.durable {
+                    TestDatabase::durable(self.database, path).await
+                } else {
+                    TestDatabase::create(self.database, path).await
                 }
             },
         );
