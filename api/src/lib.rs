@@ -1,6 +1,7 @@
 //! The HTTP API: it checks, stores and enqueues; it never does a job's work and never calls a provider.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod callback;
 pub mod cors;

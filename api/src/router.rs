@@ -11,12 +11,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
+use crate::audit::operations::Operations;
 use crate::auth::access::{self, AccessError, Needs};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
 use crate::{
-    auth, callback, cors, deadline, decision, headers, health, idempotency, json, leftover, limits, observe, problem,
-    request_id, v1,
+    audit, auth, callback, cors, deadline, decision, headers, health, idempotency, json, leftover, limits, observe,
+    problem, request_id, v1,
 };
 
 /// Why there is no router.
@@ -37,12 +38,14 @@ pub fn document() -> Result<Document, RouterError> {
 
 /// The whole API.
 pub fn router(app: App) -> Result<Router, RouterError> {
-    let Routes { open, private, needs, document } = routes()?;
+    let Routes { open, private, needs, operations, document } = routes()?;
     let traffic = app.limits().config();
     let fixed_headers = headers::Fixed::of(traffic);
     let other_sites = cors::layer(&traffic.origins);
     let limited = middleware::from_fn_with_state(app.clone(), limits::outer);
     let private = private
+        // Within the layer that replays requests, so that a replay leaves no second event.
+        .route_layer(middleware::from_fn_with_state((app.clone(), operations), audit::layer))
         .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
         .route_layer(middleware::from_fn_with_state(app.clone(), limits::inner))
         .route_layer(middleware::from_fn_with_state((app.clone(), needs), auth::layer));
@@ -75,18 +78,20 @@ struct Routes {
     /// For those who may, behind the layer that asks.
     private: Router<App>,
     needs: Needs,
+    operations: Operations,
     document: Document,
 }
 
 fn routes() -> Result<Routes, RouterError> {
     let (private, mut collected) =
         OpenApiRouter::with_openapi(Base::openapi()).nest("/v1", v1::router()).split_for_parts();
-    let needs = Needs::of(&Document::of(&collected)?)?;
+    let described = Document::of(&collected)?;
+    let (needs, operations) = (Needs::of(&described)?, Operations::of_document(&described));
     let beside = health::router().merge(problem::pages()).merge(callback::router());
     let (open, described) = beside.nest("/v1", v1::open()).split_for_parts();
     access::check_open(&Document::of(&described)?)?;
     collected.merge(described);
-    Ok(Routes { open, private, needs, document: Document::of(&collected)? })
+    Ok(Routes { open, private, needs, operations, document: Document::of(&collected)? })
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod attachments;
+pub mod audit_events;
 pub mod batches;
 pub mod dead_letters;
 pub mod jobs;
@@ -43,4 +44,5 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(threads::router())
         .merge(messages::router())
         .merge(secrets::router())
+        .merge(audit_events::router())
 }

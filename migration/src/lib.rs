@@ -33,6 +33,7 @@ mod m20261121_000023_automatic_replies;
 mod m20261121_000024_mailbox_connections;
 mod m20261121_000025_key_lives;
 mod m20261121_000026_people;
+mod m20261121_000028_audit_events;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -70,6 +71,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000024_mailbox_connections::Migration),
             Box::new(m20261121_000025_key_lives::Migration),
             Box::new(m20261121_000026_people::Migration),
+            Box::new(m20261121_000028_audit_events::Migration),
         ]
     }
 }

@@ -13,7 +13,10 @@ mod exact;
 pub(crate) mod page;
 mod texts;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 pub use all_tenants::AllTenants;
 pub use error::StoreError;
@@ -22,8 +25,8 @@ pub use page::{Cursor, CursorError, MAX_PAGE, Page};
 pub use texts::Texts;
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, Select, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tokio::{
@@ -31,7 +34,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::config::DatabaseConfig;
+use crate::{
+    audit::{self, Watch, Watched},
+    config::DatabaseConfig,
+};
 
 /// How long a SQLite writer waits for one in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -49,6 +55,8 @@ pub struct Database {
 /// An open write. Dropping it without [`commit`](Self::commit) undoes it.
 pub struct Transaction {
     inner: DatabaseTransaction,
+    /// Rows whose change is to be recorded with it.
+    watched: std::sync::Mutex<Vec<Box<dyn Watched>>>,
     // Released after the transaction ended: fields drop in this order.
     _writer: Option<OwnedMutexGuard<()>>,
 }
@@ -98,7 +106,7 @@ impl Database {
             ..TransactionOptions::default()
         };
         let inner = self.connection.begin_with_options(options).await?;
-        Ok(Transaction { inner, _writer: writer })
+        Ok(Transaction { inner, watched: std::sync::Mutex::default(), _writer: writer })
     }
 
     /// Whether the database answers (`/readyz`).
@@ -117,9 +125,29 @@ impl Database {
 }
 
 impl Transaction {
-    /// Makes the write last.
+    /// Makes the write last, together with the audit events of the request that it belongs to.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        let watched = self.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let recorded = audit::record(&self.inner, &watched).await?;
+        self.inner.commit().await?;
+        if let Some(recorder) = recorded {
+            recorder.committed();
+        }
+        Ok(())
+    }
+
+    /// Says that the row which this query finds is about to be changed, made or removed: what is different at the commit is kept in
+    /// the audit log, if this is done for a request that is recorded.
+    pub(crate) async fn watch<E: EntityTrait>(&self, row: Select<E>) -> Result<(), StoreError>
+    where
+        E::Model: Sync,
+    {
+        if audit::current().is_none() {
+            return Ok(());
+        }
+        let watch = Watch::begin(row, &self.inner).await?;
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(watch));
+        Ok(())
     }
 
     /// Undoes the write. Dropping does so too, but only when the connection is used next.

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod actor;
 pub mod api_keys;
 pub mod attachments;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod database;

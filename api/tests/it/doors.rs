@@ -44,6 +44,7 @@ fn nowhere() -> HashMap<&'static str, String> {
         "accounts",
         "api-keys",
         "attachments",
+        "audit-events",
         "dead-letters",
         "kinds",
         "mails",

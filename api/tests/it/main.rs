@@ -4,6 +4,7 @@
 mod admission;
 mod api;
 mod api_keys;
+mod audit;
 mod bounds;
 mod documents;
 mod doors;

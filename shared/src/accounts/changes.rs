@@ -61,6 +61,7 @@ impl Accounts {
         }
         let (identity, username) = (changes.identity.clone(), changes.imap_username.clone());
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let before = find(tx.connection(), tenant, id).await?;
         if identity != Set(before.identity) || username != Set(before.imap_username) {
             snapshot::forget(tx.connection(), id).await?;
@@ -124,6 +125,7 @@ impl Accounts {
             ..ActiveModel::default()
         };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let done = Entity::update_many().set(changes).filter(connected(tenant, id)).exec(tx.connection()).await?;
         if done.rows_affected == 0 {
             return Err(StoreError::NotFound { what: "account" });
@@ -150,6 +152,7 @@ impl Accounts {
         states: &[AccountState],
     ) -> Result<Account, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let account = set(&tx, self.clock.now(), (tenant, id), changes, states).await?;
         tx.commit().await?;
         Ok(account)

@@ -93,6 +93,7 @@ impl Accounts {
             updated_at: now,
         };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         if let Some(made) = Entity::find().filter(own(tenant, id)).one(tx.connection()).await? {
             return Ok(made);
         }

@@ -31,6 +31,7 @@ impl ApiKeys {
             set.expires_at = Set(self.expiry(expires_at)?);
         }
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(owner.key(id))).await?;
         let key = self.opening(&tx, owner, id).await?;
         if change.expires_at.is_some_and(|at| at.is_some()) && key.expires_at.is_none() {
             self.another_opens(&tx, &key).await?;
@@ -50,6 +51,7 @@ impl ApiKeys {
         }
         let text = KeyText::generate();
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(owner.key(id))).await?;
         let old = self.opening(&tx, owner, id).await?;
         let (prefix, hash, until) = if overlap.is_zero() {
             (None, None, None)
@@ -73,6 +75,7 @@ impl ApiKeys {
     /// stays, or nobody could ever make another.
     pub async fn revoke(&self, owner: KeyOwner, id: ApiKeyId) -> Result<ApiKey, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(owner.key(id))).await?;
         let key = find(&tx, owner, id).await?;
         if key.revoked_at.is_none() {
             self.another_opens(&tx, &key).await?;

@@ -52,6 +52,7 @@ impl ApiKeys {
     pub async fn issue(&self, owner: KeyOwner, id: ApiKeyId, new: NewKey) -> Result<IssuedKey, StoreError> {
         let issued = self.new_key(owner, id, new)?;
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(owner.key(id))).await?;
         Entity::delete_many().filter(owner.key(id)).exec(tx.connection()).await?;
         Entity::insert(issued.key.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         tx.commit().await?;

@@ -206,6 +206,7 @@ impl DeadLetters {
     ) -> Result<(bool, DeadLetter), StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let current = own(tenant, id).add(Column::State.eq(from));
         let done = Entity::update_many().set(changes).filter(current).exec(tx.connection()).await?;
         let letter = find(tx.connection(), tenant, id).await?;

@@ -78,6 +78,7 @@ impl Invitations {
         let job = NewJob::of(Tenant::from(platform), &MailInvitation { invitation_id: invitation.id });
         let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, new.id))).await?;
         // One that has this id was made by the same request, whose answer was lost; its mail has another token.
         Entity::delete_many().filter(own(tenant, new.id)).exec(tx.connection()).await?;
         Entity::insert(invitation.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
@@ -108,6 +109,7 @@ impl Invitations {
         };
         let open = own(tenant, id).add(Column::RevokedAt.is_null()).add(Column::AcceptedAt.is_null());
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         Entity::update_many().set(changes).filter(open).exec(tx.connection()).await?;
         let found = Entity::find().filter(own(tenant, id)).one(tx.connection()).await?;
         tx.commit().await?;

@@ -144,6 +144,7 @@ impl Messages {
         verdict: Verdict,
     ) -> Result<Settled<Message>, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let settled = settle::settle(&tx, self.clock.now(), (tenant, id), attempt, verdict).await?;
         tx.commit().await?;
         Ok(settled)

@@ -57,6 +57,7 @@ impl Products {
             updated_at: now,
         };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         if let Some(made) = Entity::find().filter(own(tenant, id)).one(tx.connection()).await? {
             return Ok(made);
         }
@@ -115,6 +116,7 @@ impl Products {
             ..ActiveModel::default()
         };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let taken = StoreError::taken("product with this sku");
         Entity::update_many().set(changes).filter(own(tenant, id)).exec(tx.connection()).await.map_err(taken)?;
         let product = find(tx.connection(), tenant, id).await?;

@@ -5,7 +5,7 @@ use postrider_queue::NewJob;
 use rust_decimal::Decimal;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    sea_query::OnConflict,
+    Select, sea_query::OnConflict,
 };
 
 use super::{
@@ -302,6 +302,11 @@ pub(super) async fn take(
         event::append(tx, now, Some(before.state), &quote, by).await?;
     }
     Ok(Step::Taken(quote))
+}
+
+/// The quote's row.
+pub(super) fn row(tenant: TenantId, id: QuoteId) -> Select<Entity> {
+    Entity::find().filter(own(tenant, id))
 }
 
 pub(super) async fn locked(tx: &Transaction, tenant: TenantId, id: QuoteId) -> Result<Quote, StoreError> {

@@ -126,6 +126,7 @@ impl Quotes {
         job: &NewJob,
     ) -> Result<Approved, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(steps::row(tenant, id)).await?;
         let approved = steps::approve(&tx, self.clock.now(), (tenant, id), lines, by, job).await?;
         tx.commit().await?;
         Ok(approved)
@@ -173,6 +174,7 @@ impl Quotes {
         by: &By,
     ) -> Result<Step, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(steps::row(tenant, id)).await?;
         let step = life::decide(&tx, self.clock.now(), (tenant, id), revision, decision, by).await?;
         tx.commit().await?;
         Ok(step)
@@ -188,6 +190,7 @@ impl Quotes {
         job: &NewJob,
     ) -> Result<Revised, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(steps::row(tenant, id)).await?;
         let revised = life::revise(&tx, self.clock.now(), (tenant, id), revision, &life::REVISABLE, job).await?;
         tx.commit().await?;
         Ok(revised)
@@ -261,6 +264,7 @@ impl Quotes {
     pub async fn renew(&self, tenant: TenantId, id: QuoteId, by: By, job: &NewJob) -> Result<Revised, StoreError> {
         let revision = Revision { lines: None, review: None, by };
         let tx = self.database.write().await?;
+        tx.watch(steps::row(tenant, id)).await?;
         let revised = life::revise(&tx, self.clock.now(), (tenant, id), revision, &life::RENEWABLE, job).await?;
         tx.commit().await?;
         Ok(revised)

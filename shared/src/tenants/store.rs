@@ -39,6 +39,7 @@ impl Tenants {
     /// [`create`](Self::create) under this id. One that has it already was made by the same request and is returned.
     pub async fn create_as(&self, id: TenantId, settings: TenantSettings) -> Result<Tenant, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find_by_id(id)).await?;
         if let Some(made) = Entity::find_by_id(id).one(tx.connection()).await? {
             return Ok(made);
         }
@@ -104,6 +105,7 @@ impl Tenants {
     async fn set(&self, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find_by_id(tenant)).await?;
         Entity::update_many().set(changes).filter(Column::Id.eq(tenant)).exec(tx.connection()).await?;
         let tenant_now = find(tx.connection(), tenant).await?;
         tx.commit().await?;

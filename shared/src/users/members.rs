@@ -66,6 +66,7 @@ impl Members {
             return Err(StoreError::invalid("role", "nobody runs the platform by working for a tenant"));
         }
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, user))).await?;
         let before = locked(&tx, tenant, user).await?;
         if role != Role::TenantAdmin {
             not_the_last(&tx, &before).await?;
@@ -79,6 +80,7 @@ impl Members {
     /// The person no longer works for the tenant. The last administrator stays.
     pub async fn remove(&self, tenant: TenantId, user: UserId) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, user))).await?;
         let before = locked(&tx, tenant, user).await?;
         not_the_last(&tx, &before).await?;
         Entity::delete_many().filter(own(tenant, user)).exec(tx.connection()).await?;
@@ -88,6 +90,7 @@ impl Members {
     /// Makes a person a member; one who is a member already gets the role if it may do more.
     pub async fn add(&self, tenant: TenantId, user: UserId, role: Role) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find().filter(own(tenant, user))).await?;
         join(&tx, self.clock.now(), tenant, user, role).await?;
         tx.commit().await
     }

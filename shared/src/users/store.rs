@@ -71,6 +71,7 @@ impl Users {
     async fn set(&self, user: UserId, changes: ActiveModel) -> Result<User, StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find_by_id(user)).await?;
         Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
         let found = Entity::find_by_id(user).one(tx.connection()).await?;
         tx.commit().await?;

@@ -5,6 +5,7 @@
 
 mod access;
 mod attachments;
+mod audit;
 mod circles;
 mod conversation;
 mod dead_letters;
