@@ -35,9 +35,8 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "create_google_account"
         | "ask_consent" => Recorded::Change,
         "create_product" | "change_product" | "archive_product" => Recorded::Change,
-        "approve_quote" | "accept_quote" | "decline_quote" | "renew_quote" | "revise_quote" | "settle_message" => {
-            Recorded::Change
-        }
+        "approve_quote" | "accept_quote" | "decline_quote" | "renew_quote" | "revise_quote" | "settle_message"
+        | "resolve_mail" => Recorded::Change,
         "create_tenant" | "change_tenant" => Recorded::Change,
         "create_api_key"
         | "change_api_key"

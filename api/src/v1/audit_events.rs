@@ -123,8 +123,10 @@ struct EventsQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ExportQuery {
-    /// `ndjson` (if absent) or `csv`.
-    format: Option<String>,
+    /// `ndjson` if absent.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    format: Format,
     /// Only events of this key or user.
     actor: Option<Uuid>,
     /// Only events of this operation, such as `change_account`.
@@ -183,15 +185,14 @@ async fn list(
 #[utoipa::path(
     get, path = "/audit-events/export", tag = "audit", operation_id = "export_audit_events",
     params(ExportQuery),
-    responses((status = 200, description = "Events, newest first.", body = String, content_type = "application/x-ndjson")),
+    responses((
+        status = 200, description = "Events, newest first.",
+        content((String = "application/x-ndjson"), (String = "text/csv"))
+    )),
     security(("api_key" = ["audit:read"]))
 )]
 async fn export(State(app): State<App>, caller: Caller, Query(query): Query<ExportQuery>) -> Answer<Response> {
-    let format = match query.format.as_deref() {
-        None | Some("ndjson") => Format::Ndjson,
-        Some("csv") => Format::Csv,
-        Some(_) => return Err(Problem::new(ProblemType::InvalidQuery, "`format` must be ndjson or csv.")),
-    };
+    let format = query.format;
     let now = app.clock().now();
     let filter = AuditFilter {
         tenant: tenant_of(caller)?,
@@ -220,9 +221,14 @@ async fn export(State(app): State<App>, caller: Caller, Query(query): Query<Expo
     Ok((headers, Body::from_stream(pages)).into_response())
 }
 
-#[derive(Debug, Clone, Copy)]
+/// How events are written.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 enum Format {
+    /// A JSON object on each line.
+    #[default]
     Ndjson,
+    /// A line of names, then a line for each event.
     Csv,
 }
 

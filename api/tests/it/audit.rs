@@ -76,7 +76,9 @@ impl Calls<'_> {
                     Some(Recorded::Elsewhere) => ("change", "attempted"),
                     _ => ("change", "done"),
                 };
-                assert_eq!(found.len(), 1, "{name} leaves one event: {found:#?}");
+                // A redrive is begun in one transaction, and noted as done in another.
+                let many = if name == "redrive_dead_letter" { 2 } else { 1 };
+                assert_eq!(found.len(), many, "{name} leaves so many events: {found:#?}");
                 let event = &found[0];
                 assert_eq!(
                     (&event["operation"], &event["kind"], &event["outcome"]),
@@ -100,6 +102,13 @@ impl Calls<'_> {
     async fn quote_is(&self, state: &str) {
         let sql = format!("UPDATE quotes SET state = '{state}', valid_until = '2999-01-01'");
         self.api.app.database().reader().execute_unprepared(&sql).await.unwrap();
+    }
+}
+
+impl Calls<'_> {
+    async fn mail_waits(&self) {
+        let sql = "UPDATE inbound_mails SET state = 'needs_review'";
+        self.api.app.database().reader().execute_unprepared(sql).await.unwrap();
     }
 }
 
@@ -160,18 +169,17 @@ async fn every_operation_leaves_what_the_table_says() {
     ] {
         calls.call(name, body).await;
     }
-    let job = calls.call("submit_job", json!({ "kind": "diagnostic.echo", "run_at": "2999-01-01T00:00:00Z" })).await;
-    let _ = job;
+    calls.mail_waits().await;
+    calls.call("resolve_mail", Value::Null).await;
     for (state, name) in
         [("sent", "accept_quote"), ("sent", "decline_quote"), ("declined", "renew_quote"), ("sent", "revise_quote")]
     {
         calls.quote_is(state).await;
         calls.call(name, json!({})).await;
     }
-    for (name, (method, path)) in operations() {
+    for (name, (method, _)) in operations() {
         let needs_more = OUT_OF_REACH.contains(&name.as_str()) || calls.seen.contains(&name);
         if method == Method::GET && !needs_more && !matches!(decided(&name), Some(Recorded::Nothing(_)) | None) {
-            let _ = path;
             calls.call(&name, Value::Null).await;
         }
     }

@@ -293,6 +293,7 @@ impl Mail {
     /// A person has dealt with a mail that waited for one, or that could not be read. Doing so again changes nothing.
     pub async fn resolve(&self, tenant: TenantId, id: MailId) -> Result<InboundMail, StoreError> {
         let tx = self.database.write().await?;
+        tx.watch(Entity::find_by_id(id)).await?;
         let changed = settling::resolve(&tx, self.clock.now(), (tenant, id)).await?;
         let mail = find(tx.connection(), tenant, id).await?;
         if !changed && mail.state != MailState::Resolved {
