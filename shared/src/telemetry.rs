@@ -1,6 +1,8 @@
 //! What a process tells about itself: log lines, error reports, metrics.
 
-use std::{borrow::Cow, net::SocketAddr};
+mod one_line;
+
+use std::{borrow::Cow, io, net::SocketAddr};
 
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{BuildError, ExporterFuture, Matcher, PrometheusBuilder};
@@ -8,6 +10,8 @@ use secrecy::ExposeSecret;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, TelemetryConfig};
+
+use one_line::OneLine;
 
 /// Seconds, for histograms of durations: from a queue's millisecond to a language model's minute.
 const BUCKETS: &[f64] =
@@ -70,7 +74,7 @@ fn report_errors(
 fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
     let lines = match config.format {
-        LogFormat::Text => tracing_subscriber::fmt::layer().boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(|| OneLine(io::stdout())).boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
     };
     let reports = config.sentry_dsn.is_some().then(|| {
