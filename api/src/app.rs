@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{ConsentConfig, TrafficConfig};
+use postrider_shared::config::{ConsentConfig, Registration, TrafficConfig};
 use postrider_shared::database::Database;
 use postrider_shared::dead_letters::Redriver;
 use postrider_shared::ids::{OutboxId, TenantId};
@@ -16,9 +16,11 @@ use postrider_shared::scopes::Scopes;
 use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
 use postrider_shared::telemetry::PrometheusHandle;
+use postrider_shared::users::Passwords;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::people::People;
 use crate::gauges::Gauges;
 use crate::limits::Limits;
 
@@ -39,6 +41,8 @@ struct Built {
     tasks: TaskTracker,
     gauges: Gauges,
     limits: Limits,
+    passwords: Passwords,
+    people: People,
 }
 
 /// What an [`App`] is made of.
@@ -53,6 +57,8 @@ pub struct Parts {
     pub payload_limit: usize,
     /// How often and how much may be called.
     pub traffic: TrafficConfig,
+    /// Whether strangers may register.
+    pub registration: Registration,
     /// The time.
     pub clock: Clock,
     /// What seals passwords.
@@ -85,6 +91,8 @@ impl App {
             tasks: TaskTracker::new(),
             gauges: Gauges::default(),
             limits: Limits::new(parts.traffic.clone(), parts.queue.clone()),
+            passwords: Passwords::new(),
+            people: People::default(),
             stores,
             parts,
         }))
@@ -98,6 +106,21 @@ impl App {
     /// The tables.
     pub fn stores(&self) -> &Stores {
         &self.0.stores
+    }
+
+    /// Hashes passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Whose sessions are live.
+    pub fn people(&self) -> &People {
+        &self.0.people
+    }
+
+    /// Whether strangers may register.
+    pub fn registration(&self) -> Registration {
+        self.0.parts.registration
     }
 
     /// How owners of Google accounts are asked for consent.

@@ -5,13 +5,17 @@
 
 pub mod access;
 mod caller;
+pub mod cookie;
+pub mod jwt;
+pub mod people;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use postrider_shared::actor::Actor;
-use postrider_shared::ids::TenantId;
+use postrider_shared::ids::{SessionId, TenantId};
+use postrider_shared::sessions::Recognised;
 use postrider_shared::tenants::TenantState;
 
 pub use caller::{Caller, Tenant};
@@ -26,19 +30,80 @@ pub const TENANT_HEADER: HeaderName = HeaderName::from_static("postrider-tenant"
 
 /// The layer around the private part of `/v1`.
 pub async fn layer(State((app, needs)): State<(App, Needs)>, mut request: Request, next: Next) -> Answer<Response> {
-    let caller = identify(&app, request.headers(), request.uri()).await?;
+    let Identified { caller, lack, cookie } =
+        identify(&app, request.method(), request.headers(), request.uri()).await?;
     let path = request.extensions().get::<MatchedPath>();
     match path.map_or(Need::Undecided, |path| needs.needed(request.method(), path.as_str())) {
-        Need::Permission(permission) => caller.must(permission)?,
+        Need::Permission(permission) => match lack {
+            Some(lack) if !caller.may(permission) => return Err(lack),
+            _ => caller.must(permission)?,
+        },
         Need::NoSuchMethod => {}
         Need::Undecided => return Err(Problem::internal("a route without an operation in the document")),
     }
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if let Some(cookie) = cookie
+        && !response.headers().contains_key(header::SET_COOKIE)
+    {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
-async fn identify(app: &App, headers: &HeaderMap, uri: &Uri) -> Answer<Caller> {
-    let text = bearer(headers)?;
+/// Who calls.
+struct Identified {
+    caller: Caller,
+    /// Why somebody who is signed in may do no more than look after their own profile.
+    lack: Option<Problem>,
+    /// The next cookie, if it is time for one.
+    cookie: Option<HeaderValue>,
+}
+
+async fn identify(app: &App, method: &Method, headers: &HeaderMap, uri: &Uri) -> Answer<Identified> {
+    match cookie::of(headers) {
+        Some(text) if !headers.contains_key(header::AUTHORIZATION) => {
+            cookie::must_be_of_this_site(method, headers)?;
+            let Recognised::Live { session, next } = recognised(app, text).await? else {
+                return Err(refused("You are signed out."));
+            };
+            let cookie = next.as_ref().map(cookie::set).transpose()?;
+            let (caller, lack) = person(app, session.id, named_tenant(headers, uri)?).await?;
+            Ok(Identified { caller, lack, cookie })
+        }
+        _ => {
+            let text = bearer(headers)?;
+            if text.starts_with("pr_") {
+                let caller = of_key(app, text, headers, uri).await?;
+                return Ok(Identified { caller, lack: None, cookie: None });
+            }
+            let named = jwt::verify(app.keys(), app.clock().now(), text);
+            let named = named.ok_or_else(|| refused("The access token is not valid, or its time is over."))?;
+            let (caller, lack) = person(app, named.session, named_tenant(headers, uri)?).await?;
+            match caller.actor {
+                Actor::User { user, .. } if user == named.user => Ok(Identified { caller, lack, cookie: None }),
+                Actor::User { .. } | Actor::Key(_) => Err(refused("The access token is not valid.")),
+            }
+        }
+    }
+}
+
+async fn recognised(app: &App, cookie: &str) -> Answer<Recognised> {
+    let recognised = app.stores().sessions.recognise(cookie).await?;
+    if let Recognised::Reused(session) = &recognised {
+        app.people().forget();
+        tracing::warn!(session.id = %session, "a replaced cookie came again: its session has ended");
+    }
+    Ok(recognised)
+}
+
+async fn person(app: &App, session: SessionId, named: Option<TenantId>) -> Answer<(Caller, Option<Problem>)> {
+    let person = app.people().find(app.stores(), session).await?;
+    let person = person.ok_or_else(|| refused("The session has ended."))?;
+    people::caller(app, (&person, session), named).await
+}
+
+async fn of_key(app: &App, text: &str, headers: &HeaderMap, uri: &Uri) -> Answer<Caller> {
     let keys = &app.stores().api_keys;
     let key = keys.verify(text).await?;
     let key = key.ok_or_else(|| refused("The key is unknown, has expired or has been revoked."))?;
@@ -77,14 +142,14 @@ fn refused(detail: &str) -> Problem {
 }
 
 fn bearer(headers: &HeaderMap) -> Answer<&str> {
-    let missing = || refused("No key was sent.");
+    let missing = || refused("Neither a key nor a session was sent.");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let text = value.to_str().unwrap_or_default();
     let (scheme, key) = text.split_once(' ').unwrap_or_default();
     if scheme.eq_ignore_ascii_case("bearer") {
         Ok(key.trim())
     } else {
-        Err(refused("The Authorization header is not `Bearer pr_…`."))
+        Err(refused("The Authorization header is not `Bearer pr_…` or `Bearer <access token>`."))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A POST with an `Idempotency-Key` is done once, however often it is sent.
 //!
 //! Jobs have the queue's own idempotency keys, which live with the job. For everything else the first answer is kept in
-//! the database and given again. The fingerprint is keyed by the caller's API key text, which is nowhere at rest, so that
+//! the database and given again. The fingerprint is keyed by the caller's API key text, or for people by a key of the ring's, which are nowhere at rest in the database, so that
 //! the table cannot be used to guess a mailbox password out of a request's hash.
 
 mod once;
@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use postrider_shared::actor::Actor;
 use postrider_shared::requests::{Begun, StoredAnswer, Ticket};
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
@@ -68,7 +69,16 @@ pub async fn layer(State(app): State<App>, caller: Caller, request: Request, nex
     };
     let (parts, body) = request.into_parts();
     let body = json::body(Request::from_parts(parts.clone(), body), &()).await?;
-    let fingerprint = fingerprint(&parts, &body);
+    let secret = match caller.actor {
+        Actor::Key(_) => parts.headers.get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
+        // Tokens and cookies change while a request is repeated.
+        Actor::User { user, .. } => {
+            let keys = app.keys();
+            let kid = keys.signing_key().map_err(Problem::internal)?;
+            Some(keys.mac(kid, "idempotency of people 1", user.to_string().as_bytes()).map_err(Problem::internal)?)
+        }
+    };
+    let fingerprint = fingerprint(&parts, &secret.unwrap_or_default(), &body);
     let operation = format!("POST {path}");
     let ticket = match app.stores().requests.begin(caller.tenant, &operation, &key, &fingerprint).await? {
         Begun::Fresh(ticket) => ticket,
@@ -126,9 +136,8 @@ fn replay(answer: StoredAnswer) -> Response {
     response
 }
 
-fn fingerprint(parts: &axum::http::request::Parts, body: &[u8]) -> String {
+fn fingerprint(parts: &axum::http::request::Parts, secret: &[u8], body: &[u8]) -> String {
     let mut hash = Sha256::new();
-    let secret = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let target = parts.uri.to_string();
     for part in [secret, parts.method.as_str().as_bytes(), target.as_bytes(), body] {
         hash.update((part.len() as u64).to_be_bytes());

@@ -57,6 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         objects: Objects::open(&config.objects)?,
         payload_limit: config.payload_limit,
         traffic: config.traffic,
+        registration: config.registration,
         clock: Clock::system(),
         keys: config.keys.keys,
         consent: config.consent,

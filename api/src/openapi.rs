@@ -19,7 +19,8 @@ pub const SCHEME: &str = "api_key";
 #[openapi(
     info(
         title = "Postrider",
-        description = "Durable jobs for business messaging. Every `/v1` call needs `Authorization: Bearer pr_…`. \
+        description = "Durable jobs for business messaging. Every `/v1` call but those that sign in needs `Authorization: Bearer pr_…`, \
+            or the access token or cookie of a person who is signed in. \
             A tenant's key sees its tenant only; a platform key names one by the header `Postrider-Tenant`. \
             Errors are `application/problem+json` out of a closed catalogue. Lists are paged by cursor. \
             A POST with an `Idempotency-Key` can be repeated without being done twice.",

@@ -4,11 +4,14 @@ pub mod accounts;
 pub mod api_keys;
 pub mod attachments;
 pub mod audit_events;
+pub mod auth;
 pub mod batches;
 pub mod dead_letters;
+pub mod invitations;
 pub mod jobs;
 pub mod kinds;
 pub mod mails;
+pub mod me;
 pub mod messages;
 pub mod products;
 pub mod queues;
@@ -16,6 +19,7 @@ pub mod quotes;
 pub mod secrets;
 pub mod tenants;
 pub mod threads;
+pub mod users;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -23,7 +27,7 @@ use crate::app::App;
 
 /// Operations for strangers, such as signing in: each says so by `security(())`.
 pub fn open() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    auth::open()
 }
 
 /// All other operations under `/v1`: each names the permission it needs.
@@ -45,4 +49,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(messages::router())
         .merge(secrets::router())
         .merge(audit_events::router())
+        .merge(auth::router())
+        .merge(me::router())
+        .merge(users::router())
+        .merge(invitations::router())
 }

@@ -47,6 +47,8 @@ impl Duty for Pruner {
             ("outbox", stores.outbox.prune(AllTenants, now - KEEP_OUTBOX, BATCH).await?),
             ("occurrences", stores.occurrences.prune(AllTenants, now - KEEP_OCCURRENCES, BATCH).await?),
             ("idempotent_requests", stores.requests.prune(AllTenants, now - KEEP_REQUESTS, BATCH).await?),
+            ("sessions", stores.sessions.prune(AllTenants, BATCH).await?),
+            ("one_time_codes", stores.one_time_codes.prune(AllTenants, BATCH).await?),
             ("dead_letters", stores.dead_letters.prune(AllTenants, now - KEEP_SETTLED_LETTERS, BATCH).await?),
         ];
         let mut step = Step::Rest;

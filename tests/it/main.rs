@@ -39,6 +39,7 @@ mod gmail_api;
 mod harness;
 mod hostile_documents;
 mod hostile_mail;
+mod identity;
 mod job_batches;
 mod jobs;
 mod kill_pipeline;

@@ -23,6 +23,8 @@ pub enum ProblemType {
     UnsupportedMediaType,
     /// No key, or one that is not valid (any more).
     Unauthenticated,
+    /// A wrong address, password, code or token.
+    SignInRefused,
     /// The key is valid, but its role may not do this.
     Forbidden,
     /// The key is valid, but its tenant is suspended or not yet approved.
@@ -102,7 +104,7 @@ const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next
 
 impl ProblemType {
     /// Every problem there is, in the order of the catalogue.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::MalformedJson,
         Self::TooDeep,
         Self::InvalidBody,
@@ -111,6 +113,7 @@ impl ProblemType {
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::Unauthenticated,
+        Self::SignInRefused,
         Self::Forbidden,
         Self::TenantInactive,
         Self::TenantRequired,
@@ -199,6 +202,12 @@ impl ProblemType {
                 S::UNAUTHORIZED,
                 "This call needs a valid API key.",
                 "Send `Authorization: Bearer pr_…` with a key that has neither expired nor been revoked.",
+            ),
+            Self::SignInRefused => entry(
+                "sign-in-refused",
+                S::UNAUTHORIZED,
+                "The address, password, code or token is wrong, used or over.",
+                "Check what was typed; ask for a new code, a new password or a new invitation, or sign in again.",
             ),
             Self::Forbidden => entry(
                 "forbidden",

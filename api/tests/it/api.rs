@@ -10,7 +10,7 @@ use postrider_api::router::router;
 use postrider_migration::{Migrator, MigratorTrait as _};
 use postrider_queue::{QueueClient, QueueConfig};
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{DatabaseConfig, ObjectsConfig, Settings};
+use postrider_shared::config::{DatabaseConfig, ObjectsConfig, Registration, Settings};
 use postrider_shared::database::Database;
 use postrider_shared::objects::Objects;
 use postrider_shared::seal::KeyRing;
@@ -60,6 +60,7 @@ impl Api {
             objects,
             payload_limit: 1024 * 1024,
             traffic: Settings::of(traffic.iter().copied()).read().unwrap(),
+            registration: Registration::Open,
             clock: Clock::system(),
             consent: None,
             keys: KeyRing::parse(&format!("test:{}", "A".repeat(43) + "=")).unwrap(),

@@ -54,6 +54,10 @@ fn nowhere() -> HashMap<&'static str, String> {
         "quotes",
         "tenants",
         "threads",
+        "auth",
+        "invitations",
+        "me",
+        "users",
     ]
     .into_iter()
     .map(|resource| (resource, uuid.clone()))

@@ -9,6 +9,7 @@ mod bounds;
 mod documents;
 mod doors;
 mod idempotency;
+mod identity;
 mod jobs;
 mod large_payloads;
 mod limits;

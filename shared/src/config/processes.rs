@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     ConsentConfig, DatabaseConfig, DepthConfig, DocumentsConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig,
-    OutgoingConfig, Reader, RedisConfig, Section, SystemMailConfig, TelemetryConfig, TrafficConfig,
+    OutgoingConfig, Reader, RedisConfig, Registration, Section, SystemMailConfig, TelemetryConfig, TrafficConfig,
 };
 use crate::jobs::Queue;
 
@@ -19,6 +19,7 @@ pub struct ApiConfig {
     pub platform_key_file: Option<PathBuf>,
     /// Largest payload of a job, in bytes.
     pub payload_limit: usize,
+    pub registration: Registration,
     pub depth: DepthConfig,
     pub traffic: TrafficConfig,
     /// Absent where there are no Google accounts.
@@ -36,6 +37,7 @@ impl Section for ApiConfig {
         let bind = reader.parse("BIND", "an IP address and port such as 127.0.0.1:8080");
         let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
         let payload_limit = reader.number("PAYLOAD_LIMIT_BYTES", MAX_PAYLOAD_BYTES..=100 * 1024 * 1024);
+        let registration = reader.parse("REGISTRATION", "closed, approval or open");
         let depth = DepthConfig::read(reader);
         let traffic = TrafficConfig::read(reader);
         let consent = ConsentConfig::read_if_set(reader);
@@ -49,6 +51,7 @@ impl Section for ApiConfig {
             bind: bind?,
             platform_key_file,
             payload_limit: payload_limit?,
+            registration: registration?,
             depth: depth?,
             traffic: traffic?,
             consent,

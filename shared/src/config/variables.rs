@@ -374,6 +374,12 @@ pub const VARIABLES: &[Variable] = &[
         "How long an IDLE goes on before it is begun anew on the same connection (1 to 1680). Servers end one after 30 minutes, routers forget a silent connection sooner, and a dead one is noticed only then.",
     ),
     variable(
+        "REGISTRATION",
+        Default::Is("closed"),
+        API,
+        "Whether strangers may register a business: closed (people are invited), approval (it stays suspended until whoever runs the platform activates it) or open.",
+    ),
+    variable(
         "SYSTEM_SMTP_SERVER",
         Default::Off,
         WORKER,

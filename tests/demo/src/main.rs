@@ -25,6 +25,9 @@ use crate::{
 /// How long the mails may take altogether. They take seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// The sandbox mailbox from which people are mailed about signing in, as `deploy/up` tells the worker.
+const SYSTEM_ADDRESS: &str = "postrider@sandbox.example";
+
 /// Shows Postrider's main job.
 #[derive(Debug, Parser)]
 enum Cli {
@@ -98,6 +101,8 @@ async fn run(cli: &Show, console: Console) -> Result<bool, DemoError> {
     let ports = SandboxPorts { imap, smtp, password: "sandbox".to_owned() };
     let address = http::text(&business::read_json(&cli.folder, "mailbox.json")?, "address").to_owned();
     mails::open_mailbox(&sandbox, &address, &ports.password).await?;
+    // From which people who sign in are mailed.
+    mails::open_mailbox(&sandbox, SYSTEM_ADDRESS, &ports.password).await?;
     let business = business::settle(&platform, &cli.folder, Some(&ports), console).await?;
 
     console.title(&format!("Mail arrives for {}", business.tenant_name));

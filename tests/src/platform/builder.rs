@@ -209,6 +209,10 @@ impl Builder {
         .to_vec();
         let at = sandbox.addresses();
         environment.extend(google_settings(at.http, at.imap, at.smtp));
+        environment.extend([
+            ("SYSTEM_SMTP_SERVER".to_owned(), format!("plain://{}", at.smtp)),
+            ("SYSTEM_MAIL_FROM".to_owned(), "postrider@sandbox.example".to_owned()),
+        ]);
         environment.extend(time.map(FakedTime::environment).unwrap_or_default());
         // Later settings win, so a test's own come last.
         environment.extend(self.environment.iter().cloned());

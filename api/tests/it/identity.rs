@@ -1,0 +1,354 @@
+//! People: registering, signing in, sessions, invitations.
+
+use postrider_shared::database::AllTenants;
+use postrider_shared::ids::{CodeId, InvitationId, TenantId};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use crate::api::{Api, TenantKeys, answer, problem, shaped, until};
+
+const PASSWORD: &str = "correct horse battery";
+
+fn open(api: &Api, path: &str, body: &Value) -> RequestBuilder {
+    api.request(Method::POST, path).json(body)
+}
+
+/// The digits behind a challenge, as the mail would tell them.
+async fn digits(api: &Api, challenge: &Value) -> String {
+    let id: CodeId = challenge["challenge"].as_str().unwrap().parse().unwrap();
+    let codes = &api.app.stores().one_time_codes;
+    until_some(async || codes.get(AllTenants, id).await.unwrap()).await;
+    let row = codes.get(AllTenants, id).await.unwrap().unwrap();
+    codes.open(&row).unwrap().expose_secret().to_owned()
+}
+
+async fn until_some<T>(find: impl AsyncFn() -> Option<T>) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while find().await.is_none() {
+        assert!(std::time::Instant::now() < deadline, "not within ten seconds");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Invites somebody and accepts for them.
+async fn member(api: &Api, keys: &TenantKeys, email: &str, role: &str) -> Value {
+    let body = json!({ "email": email, "role": role });
+    let invited = answer(api.post(&keys.admin, "/v1/invitations", &body), StatusCode::CREATED).await;
+    accept(api, &keys.id, &invited).await
+}
+
+async fn accept(api: &Api, tenant: &str, invited: &Value) -> Value {
+    let token = token(api, tenant, invited).await;
+    let body = json!({ "token": token, "name": "Jo", "password": PASSWORD });
+    answer(open(api, "/v1/auth/invitations/accept", &body), StatusCode::OK).await
+}
+
+/// The token of an invitation, as the mail would tell it.
+async fn token(api: &Api, tenant: &str, invited: &Value) -> String {
+    assert!(!invited.to_string().contains("pri_"), "the token is in no answer");
+    let _: TenantId = tenant.parse().unwrap();
+    let id: InvitationId = invited["id"].as_str().unwrap().parse().unwrap();
+    let row = api.app.stores().invitations.get(AllTenants, id).await.unwrap().unwrap();
+    api.app.stores().invitations.open(&row).unwrap().expose_secret().to_owned()
+}
+
+async fn login(api: &Api, email: &str) -> Value {
+    let body = json!({ "email": email, "password": PASSWORD });
+    answer(open(api, "/v1/auth/login", &body), StatusCode::OK).await
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+#[tokio::test]
+async fn somebody_registers_proves_the_address_and_signs_in() {
+    let api = Api::start().await;
+    let body = json!({ "email": "Jo@Example.com", "name": "Jo", "password": PASSWORD, "tenant_name": "Jo's plates" });
+    let asked = answer(open(&api, "/v1/auth/register", &body), StatusCode::ACCEPTED).await;
+    problem(
+        open(&api, "/v1/auth/login", &json!({ "email": "jo@example.com", "password": PASSWORD })),
+        "sign-in-refused",
+    )
+    .await;
+    let code = digits(&api, &asked).await;
+    let wrong = if code == "111111" { "222222" } else { "111111" };
+    let confirm = |code: &str| json!({ "challenge": asked["challenge"], "code": code });
+    problem(open(&api, "/v1/auth/register/confirm", &confirm(wrong)), "sign-in-refused").await;
+    let done = answer(open(&api, "/v1/auth/register/confirm", &confirm(&code)), StatusCode::CREATED).await;
+    assert_eq!(done["tenant_state"], "active");
+    let signed_in = login(&api, "JO@example.com").await;
+    let me = answer(api.get(text(&signed_in, "access_token"), "/v1/me"), StatusCode::OK).await;
+    assert_eq!((&me["role"], &me["tenant_id"]), (&json!("tenant_admin"), &done["tenant_id"]));
+    assert_eq!(me["user"]["email"], "jo@example.com");
+    assert_eq!(me["user"]["sessions"][0]["current"], true);
+
+    // The address is taken now, which only its mailbox learns.
+    let again = answer(open(&api, "/v1/auth/register", &body), StatusCode::ACCEPTED).await;
+    let code = digits(&api, &again).await;
+    let confirm = json!({ "challenge": again["challenge"], "code": code });
+    problem(open(&api, "/v1/auth/register/confirm", &confirm), "sign-in-refused").await;
+}
+
+#[tokio::test]
+async fn a_stolen_refresh_token_leaves_no_valid_token() {
+    let api = Api::start().await;
+    let keys = api.tenant("Theft").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    let other = login(&api, "jo@example.com").await;
+    let mut tokens = vec![login(&api, "jo@example.com").await];
+    for _ in 0..3 {
+        let body = json!({ "refresh_token": text(tokens.last().unwrap(), "refresh_token") });
+        tokens.push(answer(open(&api, "/v1/auth/refresh", &body), StatusCode::OK).await);
+    }
+    for token in &tokens {
+        answer(api.get(text(token, "access_token"), "/v1/me"), StatusCode::OK).await;
+    }
+    // The thief comes with the second one.
+    let stolen = json!({ "refresh_token": text(&tokens[1], "refresh_token") });
+    problem(open(&api, "/v1/auth/refresh", &stolen), "sign-in-refused").await;
+    let mut valid = 0;
+    for token in &tokens {
+        let access = api.get(text(token, "access_token"), "/v1/me").send().await.unwrap();
+        let body = json!({ "refresh_token": text(token, "refresh_token") });
+        let refresh = open(&api, "/v1/auth/refresh", &body).send().await.unwrap();
+        valid += usize::from(access.status() != 401) + usize::from(refresh.status() != 401);
+    }
+    assert_eq!(valid, 0, "of {} tokens", tokens.len() * 2);
+    println!("tokens of the family: {}, valid after the theft was noticed: {valid}", tokens.len() * 2);
+    answer(api.get(text(&other, "access_token"), "/v1/me"), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn who_lost_the_answer_of_a_refresh_gets_it_again_with_its_own_key() {
+    let api = Api::start().await;
+    let keys = api.tenant("Lost").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    let first = login(&api, "jo@example.com").await;
+    let refresh = |key: &str| {
+        let body = json!({ "refresh_token": text(&first, "refresh_token") });
+        open(&api, "/v1/auth/refresh", &body).header("Idempotency-Key", key)
+    };
+    let second = answer(refresh("one"), StatusCode::OK).await;
+    let again = answer(refresh("one"), StatusCode::OK).await;
+    assert_eq!(again["refresh_token"], second["refresh_token"]);
+    problem(refresh("two"), "sign-in-refused").await;
+    problem(api.get(text(&again, "access_token"), "/v1/me"), "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn an_unknown_user_costs_and_reads_the_same_as_a_wrong_password() {
+    let api = Api::start().await;
+    let keys = api.tenant("Guess").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    let passwords = api.app.passwords();
+    // The hash that stands for nobody's is made once.
+    problem(open(&api, "/v1/auth/login", &json!({ "email": "x@example.com", "password": "x" })), "sign-in-refused")
+        .await;
+    let mut seen = Vec::new();
+    for email in ["jo@example.com", "nobody@example.com"] {
+        let before = passwords.computations();
+        let body = json!({ "email": email, "password": "wrong password" });
+        let mut refused = problem(open(&api, "/v1/auth/login", &body), "sign-in-refused").await;
+        refused["request_id"] = Value::Null;
+        seen.push((passwords.computations() - before, refused));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0].0, 1, "one hash each");
+    for path in ["/v1/auth/otp", "/v1/auth/password-reset"] {
+        for email in ["jo@example.com", "nobody@example.com"] {
+            let asked = answer(open(&api, path, &json!({ "email": email })), StatusCode::ACCEPTED).await;
+            let members: Vec<&String> = asked.as_object().unwrap().keys().collect();
+            assert_eq!(members, ["challenge"]);
+        }
+    }
+    // Known or not, an address is tried so often and no more.
+    for email in ["jo@example.com", "nobody@example.com"] {
+        let body = json!({ "email": email, "password": "wrong password" });
+        let mut refused = 0;
+        let response: Response = loop {
+            let response = open(&api, "/v1/auth/login", &body).send().await.unwrap();
+            if response.status() != StatusCode::UNAUTHORIZED {
+                break response;
+            }
+            refused += 1;
+        };
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(response.headers().contains_key("retry-after"));
+        assert!((8..=12).contains(&refused), "{refused} tries of {email}");
+    }
+}
+
+#[tokio::test]
+async fn fifty_guesses_of_a_code_at_once_count_as_five() {
+    let api = Api::start().await;
+    let keys = api.tenant("Codes").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    let asked = answer(open(&api, "/v1/auth/otp", &json!({ "email": "jo@example.com" })), StatusCode::ACCEPTED).await;
+    let code = digits(&api, &asked).await;
+    let wrong = if code == "111111" { "222222" } else { "111111" };
+    let body = |code: &str| json!({ "challenge": asked["challenge"], "code": code });
+    let mut guesses = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let guess = open(&api, "/v1/auth/otp/verify", &body(wrong));
+        guesses.spawn(async move { guess.send().await.unwrap().status() });
+    }
+    assert!(guesses.join_all().await.iter().all(|status| *status == StatusCode::UNAUTHORIZED));
+    let id: CodeId = text(&asked, "challenge").parse().unwrap();
+    assert_eq!(api.app.stores().one_time_codes.get(AllTenants, id).await.unwrap().unwrap().tries, 5);
+    problem(open(&api, "/v1/auth/otp/verify", &body(&code)), "sign-in-refused").await;
+    let asked = answer(open(&api, "/v1/auth/otp", &json!({ "email": "jo@example.com" })), StatusCode::ACCEPTED).await;
+    let body = json!({ "challenge": asked["challenge"], "code": digits(&api, &asked).await });
+    let signed_in = answer(open(&api, "/v1/auth/otp/verify", &body), StatusCode::OK).await;
+    answer(api.get(text(&signed_in, "access_token"), "/v1/jobs"), StatusCode::OK).await;
+    problem(open(&api, "/v1/auth/otp/verify", &body), "sign-in-refused").await;
+}
+
+#[tokio::test]
+async fn a_reset_ends_all_sessions_and_a_change_all_others() {
+    let api = Api::start().await;
+    let keys = api.tenant("Reset").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    let (one, two) = (login(&api, "jo@example.com").await, login(&api, "jo@example.com").await);
+    let change = |current: &str, new: &str| json!({ "current_password": current, "new_password": new });
+    let access = text(&one, "access_token");
+    problem(api.post(access, "/v1/me/password", &change("wrong password", "another password")), "sign-in-refused")
+        .await;
+    problem(api.post(access, "/v1/me/password", &change(PASSWORD, "short")), "invalid-body").await;
+    answer(api.post(access, "/v1/me/password", &change(PASSWORD, "another password")), StatusCode::NO_CONTENT).await;
+    answer(api.get(access, "/v1/me"), StatusCode::OK).await;
+    problem(api.get(text(&two, "access_token"), "/v1/me"), "unauthenticated").await;
+
+    let ask = json!({ "email": "jo@example.com" });
+    let asked = answer(open(&api, "/v1/auth/password-reset", &ask), StatusCode::ACCEPTED).await;
+    let body = json!({ "challenge": asked["challenge"], "code": digits(&api, &asked).await, "password": PASSWORD });
+    problem(
+        open(&api, "/v1/auth/otp/verify", &json!({ "challenge": body["challenge"], "code": body["code"] })),
+        "sign-in-refused",
+    )
+    .await;
+    answer(open(&api, "/v1/auth/password-reset/confirm", &body), StatusCode::NO_CONTENT).await;
+    problem(api.get(access, "/v1/me"), "unauthenticated").await;
+    problem(open(&api, "/v1/auth/password-reset/confirm", &body), "sign-in-refused").await;
+    let three = login(&api, "jo@example.com").await;
+    let four = login(&api, "jo@example.com").await;
+    let access = text(&three, "access_token");
+    let session = format!("/v1/me/sessions/{}", text(&four, "session_id"));
+    answer(api.request(Method::DELETE, &session).bearer_auth(access), StatusCode::NO_CONTENT).await;
+    problem(api.get(text(&four, "access_token"), "/v1/me"), "unauthenticated").await;
+    answer(api.post(access, "/v1/auth/logout", &json!({})), StatusCode::NO_CONTENT).await;
+    problem(api.get(access, "/v1/me"), "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn a_cookie_is_for_pages_of_this_site() {
+    let api = Api::start().await;
+    let keys = api.tenant("Cookie").await;
+    member(&api, &keys, "jo@example.com", "tenant_admin").await;
+    let body = json!({ "email": "jo@example.com", "password": PASSWORD, "carry": "cookie" });
+    problem(open(&api, "/v1/auth/login", &body).header("Sec-Fetch-Site", "cross-site"), "forbidden").await;
+    let signed_in = open(&api, "/v1/auth/login", &body).header("Sec-Fetch-Site", "same-origin").send().await.unwrap();
+    assert_eq!(signed_in.status(), StatusCode::OK);
+    assert_eq!(signed_in.headers()["cache-control"], "no-store");
+    let set = signed_in.headers()["set-cookie"].to_str().unwrap().to_owned();
+    for attribute in ["__Host-postrider=prs_", "; Path=/;", "; Secure;", "; HttpOnly;", "; SameSite=Lax"] {
+        assert!(set.contains(attribute), "{set}");
+    }
+    let body: Value = signed_in.json().await.unwrap();
+    assert_eq!((&body["access_token"], &body["refresh_token"]), (&Value::Null, &Value::Null));
+    let cookie = set.split(';').next().unwrap().to_owned();
+    let call = |method: Method, path: &str| api.request(method, path).header("Cookie", &cookie);
+    answer(call(Method::GET, "/v1/users"), StatusCode::OK).await;
+    let invite = json!({ "email": "ann@example.com", "role": "agent" });
+    problem(call(Method::POST, "/v1/invitations").json(&invite), "forbidden").await;
+    let elsewhere = call(Method::POST, "/v1/invitations").header("Origin", "https://evil.example").json(&invite);
+    problem(elsewhere, "forbidden").await;
+    let here = format!("http://{}", api.address);
+    answer(call(Method::POST, "/v1/invitations").header("Origin", &here).json(&invite), StatusCode::CREATED).await;
+    let out = call(Method::POST, "/v1/auth/logout").header("Sec-Fetch-Site", "same-origin").send().await.unwrap();
+    assert!(out.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0;"));
+    problem(call(Method::GET, "/v1/users"), "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn a_person_acts_for_the_tenant_they_name_in_the_role_they_have_there() {
+    let api = Api::start().await;
+    let (first, second) = (api.tenant("First").await, api.tenant("Second").await);
+    let third = api.tenant("Third").await;
+    member(&api, &first, "jo@example.com", "viewer").await;
+    let jo = member(&api, &second, "jo@example.com", "tenant_admin").await;
+    let signed_in = login(&api, "jo@example.com").await;
+    let access = text(&signed_in, "access_token");
+    problem(api.get(access, "/v1/jobs"), "tenant-required").await;
+    problem(api.get(access, "/v1/tenants"), "tenant-required").await;
+    answer(api.get(access, "/v1/me"), StatusCode::OK).await;
+    let as_of = |tenant: &TenantKeys, path: &str| api.get(access, path).header("Postrider-Tenant", &tenant.id);
+    answer(as_of(&first, "/v1/jobs"), StatusCode::OK).await;
+    problem(as_of(&first, "/v1/users"), "forbidden").await;
+    answer(as_of(&second, "/v1/users"), StatusCode::OK).await;
+    problem(as_of(&third, "/v1/jobs"), "not-found").await;
+    let path = format!("/v1/users/{}", text(&jo, "user_id"));
+    // The last administrator stays, and a change of role shows at once.
+    problem(api.request(Method::DELETE, &path).bearer_auth(&second.admin), "state-conflict").await;
+    let change = |role: &str| json!({ "role": role });
+    let patch =
+        |keys: &TenantKeys, role: &str| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&change(role));
+    problem(patch(&second, "agent"), "state-conflict").await;
+    problem(patch(&second, "platform_admin"), "forbidden").await;
+    problem(patch(&third, "agent"), "not-found").await;
+    answer(patch(&first, "tenant_admin"), StatusCode::OK).await;
+    answer(as_of(&first, "/v1/users"), StatusCode::OK).await;
+    answer(patch(&first, "tenant_admin"), StatusCode::OK).await;
+    member(&api, &first, "ann@example.com", "tenant_admin").await;
+    answer(api.request(Method::DELETE, &path).bearer_auth(&first.admin), StatusCode::NO_CONTENT).await;
+    problem(as_of(&first, "/v1/jobs"), "not-found").await;
+    answer(api.get(access, "/v1/jobs"), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn who_runs_the_platform_is_invited_by_who_does() {
+    let api = Api::start().await;
+    let keys = api.tenant("Any").await;
+    let body = json!({ "email": "root@example.com", "role": "platform_admin" });
+    problem(api.post(&keys.admin, "/v1/invitations", &body), "forbidden").await;
+    let invited = answer(api.post(&api.platform_key, "/v1/invitations", &body), StatusCode::CREATED).await;
+    accept(&api, &keys.id, &invited).await;
+    let signed_in = login(&api, "root@example.com").await;
+    let access = text(&signed_in, "access_token");
+    answer(api.get(access, "/v1/tenants"), StatusCode::OK).await;
+    problem(api.get(access, "/v1/jobs"), "tenant-required").await;
+    answer(api.get(access, "/v1/jobs").header("Postrider-Tenant", &keys.id), StatusCode::OK).await;
+    let revoked = answer(api.post(&api.platform_key, "/v1/invitations", &body), StatusCode::CREATED).await;
+    let token = token(&api, &keys.id, &revoked).await;
+    let path = format!("/v1/invitations/{}", text(&revoked, "id"));
+    problem(api.request(Method::DELETE, &path).bearer_auth(&keys.admin), "not-found").await;
+    answer(api.request(Method::DELETE, &path).bearer_auth(&api.platform_key), StatusCode::OK).await;
+    problem(open(&api, "/v1/auth/invitations/accept", &json!({ "token": token })), "sign-in-refused").await;
+}
+
+#[tokio::test]
+async fn forged_tokens_open_nothing() {
+    let api = Api::start().await;
+    let keys = api.tenant("Forged").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    let signed_in = login(&api, "jo@example.com").await;
+    let access = text(&signed_in, "access_token");
+    let parts: Vec<&str> = access.split('.').collect();
+    // {"alg":"none","typ":"JWT","kid":"test"}
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIiwia2lkIjoidGVzdCJ9";
+    let mut altered = access.to_owned();
+    altered.replace_range(access.len() - 2.., if access.ends_with("AA") { "BA" } else { "AA" });
+    for wrong in [
+        format!("{none}.{}.", parts[1]),
+        format!("{none}.{}.{}", parts[1], parts[2]),
+        format!("{}.{}.", parts[0], parts[1]),
+        altered,
+        text(&signed_in, "refresh_token").to_owned(),
+    ] {
+        let refused = api.get(&wrong, "/v1/me").send().await.unwrap();
+        assert_eq!(refused.headers()["www-authenticate"], "Bearer realm=\"postrider\"");
+        shaped(refused, "unauthenticated").await;
+    }
+    until("the tasks end", || api.app.tasks().is_empty()).await;
+}
