@@ -169,7 +169,11 @@ async fn another_tenants_things_do_not_exist() {
 
 /// A body the operation would take, so that only the id is to blame.
 fn body_for(path: &str) -> Value {
-    if path.ends_with("/settle") { json!({ "outcome": "failed" }) } else { json!({}) }
+    match path {
+        "/v1/users/{id}" => json!({ "role": "viewer" }),
+        _ if path.ends_with("/settle") => json!({ "outcome": "failed" }),
+        _ => json!({}),
+    }
 }
 
 /// One of each thing of a tenant.
@@ -184,6 +188,9 @@ async fn belongings(api: &Api, owner: &TenantKeys) -> HashMap<&'static str, Stri
     let listed = answer(api.get(&owner.admin, "/v1/api-keys"), StatusCode::OK).await;
     let rows = crate::resources::rows(api, owner, &id(&account)).await;
     let batch = answer(api.post(&owner.agent, "/v1/batches", &json!({})), StatusCode::CREATED).await;
+    let user = crate::identity::member(api, owner, "owner@example.com", "agent").await;
+    let invitation = json!({ "email": "guest@example.com", "role": "agent" });
+    let invitation = answer(api.post(&owner.admin, "/v1/invitations", &invitation), StatusCode::CREATED).await;
     let mut ids = HashMap::from([
         ("jobs", id(&job)),
         ("batches", id(&batch)),
@@ -191,6 +198,9 @@ async fn belongings(api: &Api, owner: &TenantKeys) -> HashMap<&'static str, Stri
         ("products", id(&product)),
         ("tenants", owner.id.clone()),
         ("api-keys", id(&listed["items"][0])),
+        ("users", user["user_id"].as_str().unwrap().to_owned()),
+        ("invitations", id(&invitation)),
+        ("me", "0197f3a0-5c1e-7d2a-9b1f-3c5d7e9f1a2b".to_owned()),
     ]);
     ids.extend(rows);
     ids

@@ -32,7 +32,7 @@ async fn until_some<T>(find: impl AsyncFn() -> Option<T>) {
 }
 
 /// Invites somebody and accepts for them.
-async fn member(api: &Api, keys: &TenantKeys, email: &str, role: &str) -> Value {
+pub async fn member(api: &Api, keys: &TenantKeys, email: &str, role: &str) -> Value {
     let body = json!({ "email": email, "role": role });
     let invited = answer(api.post(&keys.admin, "/v1/invitations", &body), StatusCode::CREATED).await;
     accept(api, &keys.id, &invited).await
