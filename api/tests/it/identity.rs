@@ -292,14 +292,14 @@ async fn a_person_acts_for_the_tenant_they_name_in_the_role_they_have_there() {
     // The last administrator stays, and a change of role shows at once.
     problem(api.request(Method::DELETE, &path).bearer_auth(&second.admin), "state-conflict").await;
     let change = |role: &str| json!({ "role": role });
-    let patch =
+    let give =
         |keys: &TenantKeys, role: &str| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&change(role));
-    problem(patch(&second, "agent"), "state-conflict").await;
-    problem(patch(&second, "platform_admin"), "forbidden").await;
-    problem(patch(&third, "agent"), "not-found").await;
-    answer(patch(&first, "tenant_admin"), StatusCode::OK).await;
+    problem(give(&second, "agent"), "state-conflict").await;
+    problem(give(&second, "platform_admin"), "forbidden").await;
+    problem(give(&third, "agent"), "not-found").await;
+    answer(give(&first, "tenant_admin"), StatusCode::OK).await;
     answer(as_of(&first, "/v1/users"), StatusCode::OK).await;
-    answer(patch(&first, "tenant_admin"), StatusCode::OK).await;
+    answer(give(&first, "tenant_admin"), StatusCode::OK).await;
     member(&api, &first, "ann@example.com", "tenant_admin").await;
     answer(api.request(Method::DELETE, &path).bearer_auth(&first.admin), StatusCode::NO_CONTENT).await;
     problem(as_of(&first, "/v1/jobs"), "not-found").await;
