@@ -2,7 +2,6 @@
 //!
 //! Whoever asks is a stranger, and learns nothing of who has a user: unknown addresses get the same answers, and cost the same.
 
-mod attempts;
 mod invitation;
 mod otp;
 mod password;

@@ -85,6 +85,7 @@ impl Api {
             objects: self.app.objects().clone(),
             payload_limit: self.app.payload_limit(),
             traffic: self.app.limits().config().clone(),
+            registration: self.app.registration(),
             clock: Clock::system(),
             consent: None,
             keys: self.app.keys().clone(),

@@ -11,7 +11,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::attempts;
 use super::otp::{AskForCode, Asked, mail_code};
 use super::signing_in::{Carry, SignedIn, begin, check, refused};
 use crate::app::App;
@@ -43,7 +42,7 @@ pub struct Login {
 pub(super) async fn login(State(app): State<App>, headers: HeaderMap, Json(login): Json<Login>) -> Answer<Response> {
     check(login.carry, &headers)?;
     let email = Email::parse(&login.email)?;
-    attempts::count(&app, &email).await?;
+    app.limits().sign_in_to(email.as_str()).await?;
     let user = app.stores().users.by_email(&email).await?;
     // Somebody who is not there costs a hash, too.
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());

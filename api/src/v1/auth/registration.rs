@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
 
-use super::attempts;
 use super::otp::Asked;
 use super::signing_in::refused;
 use crate::app::App;
@@ -70,7 +69,7 @@ pub(super) async fn register(State(app): State<App>, Json(new): Json<Register>) 
     state(&app)?;
     let email = Email::parse(&new.email)?;
     Passwords::check(&new.password)?;
-    attempts::count(&app, &email).await?;
+    app.limits().sign_in_to(email.as_str()).await?;
     for (pointer, text) in [("/name", &new.name), ("/tenant_name", &new.tenant_name)] {
         if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 200 {
             return Err(Problem::field(pointer, "must be one line of 1 to 200 characters"));
