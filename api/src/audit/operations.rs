@@ -47,6 +47,10 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "rotate_platform_key"
         | "revoke_platform_key" => Recorded::Change,
         "redrive_dead_letter" | "discard_dead_letter" => Recorded::Change,
+        "change_user" | "remove_user" | "create_invitation" | "revoke_invitation" => Recorded::Change,
+        "change_me" | "change_my_password" => Recorded::Change,
+        // Sessions are no rows of a tenant.
+        "logout" | "end_my_session" => Recorded::Elsewhere,
 
         // The queue lives in Redis.
         "pause_queue"
@@ -69,6 +73,8 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "list_quote_revisions"
         | "get_quote_revision_pdf" => Recorded::Access,
         "list_audit_events" | "export_audit_events" => Recorded::Access,
+        "list_users" | "get_user" | "list_invitations" => Recorded::Access,
+        "get_me" => Recorded::Nothing("shows people their own data"),
 
         "submit_job" | "submit_jobs" | "open_batch" | "seal_batch" => Recorded::Nothing(JOBS),
         "get_job"
