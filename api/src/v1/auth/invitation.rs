@@ -31,6 +31,7 @@ pub struct Accept {
 
 /// What was accepted.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AcceptedInvitation)]
 pub struct Accepted {
     /// The person, who can sign in now.
     user_id: UserId,
