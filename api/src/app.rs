@@ -16,6 +16,7 @@ use postrider_shared::scopes::Scopes;
 use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
 use postrider_shared::telemetry::PrometheusHandle;
+use postrider_shared::tenants::Pauses;
 use postrider_shared::users::Passwords;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +38,7 @@ struct Built {
     payloads: Payloads,
     redriver: Redriver,
     relay: Relay,
+    pauses: Pauses,
     scopes: Scopes,
     tasks: TaskTracker,
     gauges: Gauges,
@@ -81,6 +83,7 @@ impl App {
             payloads: Payloads::new(parts.database.clone(), parts.objects.clone(), parts.clock.clone()),
             redriver: Redriver::new(stores.dead_letters.clone(), parts.queue.clone()),
             relay: Relay::new(stores.outbox.clone(), parts.queue.clone()),
+            pauses: Pauses::new(stores.tenants.clone(), parts.queue.clone()),
             scopes: Scopes::new(
                 stores.accounts.clone(),
                 stores.messages.clone(),
@@ -168,6 +171,16 @@ impl App {
             Err(_) => format!("no answer in {} s", PATIENCE.as_secs()),
         };
         tracing::warn!(error, "jobs stay in the outbox for the scheduler's sweep");
+    }
+
+    /// Tells the queue whether to work for a tenant, now instead of when the scheduler next compares.
+    pub async fn apply_pause(&self, tenant: TenantId) {
+        let error = match tokio::time::timeout(PATIENCE, self.0.pauses.apply(tenant)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer in {} s", PATIENCE.as_secs()),
+        };
+        tracing::warn!(error, tenant.id = %tenant, "the scheduler will tell the queue whether the tenant takes part");
     }
 
     /// The database, for `/readyz`.

@@ -133,6 +133,7 @@ async fn of_key(app: &App, text: &str, headers: &HeaderMap, uri: &Uri) -> Answer
 fn must_be_active(state: TenantState) -> Answer<()> {
     match state {
         TenantState::Active => Ok(()),
+        TenantState::Pending => Err(Problem::new(ProblemType::TenantInactive, "The tenant waits to be approved.")),
         TenantState::Suspended => Err(Problem::new(ProblemType::TenantInactive, "The tenant is suspended.")),
     }
 }

@@ -9,6 +9,7 @@ pub mod drafts;
 pub mod duty;
 pub mod expirer;
 pub mod feeder;
+mod pauses;
 pub mod pruner;
 pub mod relay;
 pub mod resolver;

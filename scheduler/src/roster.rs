@@ -7,6 +7,7 @@ use postrider_shared::{
     clock::Clock,
     payloads::{PayloadSweep, Payloads},
     stores::Stores,
+    tenants::Pauses,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,7 @@ impl Roster {
         let mut duties = JoinSet::new();
         let mut start = Starter { duties: &mut duties, stop };
         start.duty(Ticker { upkeep: queue.upkeep(), every: tick });
+        start.duty(Pauses::new(stores.tenants.clone(), queue.clone()));
         start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));
         start.duty(Timetable::new(stores.clone(), queue.clone(), clock.clone()));
         let feeder = Feeder::new(stores.clone(), queue.clone(), clock.clone());

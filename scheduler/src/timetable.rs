@@ -2,7 +2,7 @@
 //!
 //! Every replica looks at the same latest planned time of each mailbox; the occurrence's row decides that it is started once.
 //! Only the latest one counts: after an outage of any length a mailbox is read once, not once for each time it was missed.
-//! A mailbox whose last run still waits or works is not started a second time (the job's unique key).
+//! Mailboxes of tenants that do not take part are left alone. A mailbox whose last run still waits or works is not started a second time (the job's unique key).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,6 +17,7 @@ use postrider_shared::{
     jobs::PollMailbox,
     occurrences::{self, Occurrence},
     stores::Stores,
+    tenants::TenantState,
 };
 
 use crate::duty::{Duty, DutyError, Step};
@@ -108,7 +109,9 @@ impl Duty for Timetable {
         let page = self.stores.accounts.every(AllTenants, self.after, PAGE).await?;
         let mut due = Vec::new();
         for account in page.iter().filter(|account| account.is_active()) {
-            if self.started.get(&account.id) != Some(&self.latest(account).0) {
+            if self.started.get(&account.id) != Some(&self.latest(account).0)
+                && self.stores.tenants.state(account.tenant_id).await? == TenantState::Active
+            {
                 due.push(account.clone());
             }
         }

@@ -1,10 +1,12 @@
 //! Businesses: who they are on a quote, and the counter of their quote numbers.
 
+mod life;
 mod row;
 mod store;
 
 use rust_decimal::Decimal;
 
+pub use life::Pauses;
 pub use row::Model as Tenant;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use store::Tenants;
@@ -20,8 +22,10 @@ words! {
     /// Where a tenant is in its life.
     "tenant state"
     enum TenantState {
+        /// It registered by itself and waits to be approved: as if suspended.
+        Pending = "pending",
         Active = "active",
-        /// Nothing is read or sent for it, and its keys do not open.
+        /// Nothing is read or sent for it, its keys do not open, and its jobs wait in the queue.
         Suspended = "suspended",
     }
 }

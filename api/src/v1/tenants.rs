@@ -1,15 +1,16 @@
 //! Tenants: the businesses on the platform.
 
+mod life;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use postrider_shared::database::AllTenants;
 use postrider_shared::ids::TenantId;
-use postrider_shared::roles::Permission;
 use postrider_shared::tenants::{self, TenantSettings, TenantState};
 use postrider_shared::time_zone::TimeZone;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,13 +19,13 @@ use crate::auth::Caller;
 use crate::decimal::DecimalText;
 use crate::idempotency::Once;
 use crate::json::Json;
-use crate::page::{Page, PageQuery};
+use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
 
 /// The operations on tenants.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, change))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, change)).merge(life::router())
 }
 
 /// A business.
@@ -150,8 +151,6 @@ pub struct TenantChange {
     /// How many days a quote holds.
     #[schema(minimum = 1, maximum = 3650)]
     quote_validity_days: Option<u32>,
-    /// Whether mail is read and sent for it, and its keys open; platform keys only.
-    state: Option<TenantState>,
 }
 
 impl TenantChange {
@@ -184,7 +183,6 @@ impl From<NewTenant> for TenantSettings {
             sender_details: new.sender_details,
             quote_prefix: new.quote_prefix,
             quote_validity_days: new.quote_validity_days,
-            state: None,
         };
         change.applied(Self::named(new.name))
     }
@@ -203,21 +201,36 @@ async fn create(State(app): State<App>, once: Once, Json(new): Json<NewTenant>) 
     Ok((StatusCode::CREATED, Json(tenant.into())))
 }
 
+/// Which tenants are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TenantsQuery {
+    /// Only those in this state; for platform keys.
+    state: Option<TenantState>,
+    /// `next_cursor` of the page before; absent for the first page.
+    cursor: Option<String>,
+    /// Most items in the answer.
+    #[serde(default)]
+    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+}
+
 /// List tenants: all of them for a platform key, its own for a tenant's key.
 #[utoipa::path(
     get, path = "/tenants", tag = "tenants", operation_id = "list_tenants",
-    params(PageQuery),
+    params(TenantsQuery),
     responses((status = 200, description = "Tenants, newest first.", body = Page<Tenant>)),
     security(("api_key" = ["tenants:read"]))
 )]
-async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Json<Page<Tenant>>> {
-    let cursor = query.place()?;
+async fn list(State(app): State<App>, caller: Caller, Query(query): Query<TenantsQuery>) -> Answer<Json<Page<Tenant>>> {
+    let cursor = place(query.cursor.as_deref())?;
     if !caller.is_platform() {
         let own = caller.tenant.ok_or_else(|| Problem::new(ProblemType::TenantRequired, ""))?;
         let tenant = app.stores().tenants.get(own).await?;
         return Ok(Json(Page { items: vec![tenant.into()], next_cursor: None }));
     }
-    let page = app.stores().tenants.list(AllTenants, cursor, query.limit.into()).await?;
+    let page = app.stores().tenants.list(AllTenants, query.state, cursor, query.limit.into()).await?;
     Ok(Json(Page::of(page)))
 }
 
@@ -248,15 +261,8 @@ async fn change(
     Json(change): Json<TenantChange>,
 ) -> Answer<Json<Tenant>> {
     visible(caller, id)?;
-    let state = change.state;
-    if state.is_some() {
-        caller.must(Permission::TenantsManage)?;
-    }
     let old = app.stores().tenants.get(id).await?;
-    let mut tenant = app.stores().tenants.change(id, change.applied(old.settings())).await?;
-    if let Some(state) = state {
-        tenant = app.stores().tenants.set_state(id, state).await?;
-    }
+    let tenant = app.stores().tenants.change(id, change.applied(old.settings())).await?;
     Ok(Json(tenant.into()))
 }
 

@@ -36,7 +36,8 @@ else
         local lane = lane_of(r.lane)
         local rule = lane and rule_of(lane.base) or { cancelled = 0 }
         -- It kept the reservation of the run that crashed, so no cap is asked, but others may run in its place meanwhile.
-        local room = r.enqueued <= rule.cancelled or not rule.paused and (not lane or select(4, lane_room(lane)) > 0)
+        local paused = rule.paused or (lane and call('SISMEMBER', P .. 'stopped', lane.tenant) == 1)
+        local room = r.enqueued <= rule.cancelled or not paused and (not lane or select(4, lane_room(lane)) > 0)
         if not room then
           back[#back + 1] = id
         elseif take_record(id, raw, run, nil, false, rule.cancelled) then

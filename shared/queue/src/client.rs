@@ -23,6 +23,7 @@ mod recent;
 mod restoring;
 mod scopes;
 mod servers;
+mod tenants;
 mod upkeep;
 
 pub use admission::DepthLimits;

@@ -265,6 +265,8 @@ script!(TICK, "tick", Settles, UPKEEP);
 script!(PAUSE, "pause", Settles, KEYS);
 script!(LIMIT_DEPTH, "limit_depth", Settles, READING);
 script!(PAUSE_LANE, "pause_lane", Settles, READING);
+script!(PAUSE_TENANT, "pause_tenant", Settles, READING);
+script!(PAUSED_TENANTS, "paused_tenants", Reads, KEYS);
 script!(CANCEL_LANE, "cancel_lane", Settles, READING);
 script!(WEIGH, "weigh", Settles, READING);
 script!(STATS, "stats", Reads, READING);

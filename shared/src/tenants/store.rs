@@ -18,9 +18,9 @@ use crate::{
 /// The table of tenants.
 #[derive(Clone)]
 pub struct Tenants {
-    database: Database,
-    clock: Clock,
-    states: Brief<TenantId, TenantState>,
+    pub(super) database: Database,
+    pub(super) clock: Clock,
+    pub(super) states: Brief<TenantId, TenantState>,
 }
 
 /// A tenant's state that was just looked up is believed for so long.
@@ -64,11 +64,18 @@ impl Tenants {
         Ok(state)
     }
 
-    /// All tenants, newest first. For platform keys only.
-    pub async fn list(&self, _: AllTenants, cursor: Option<Cursor>, limit: u64) -> Result<Page<Tenant>, StoreError> {
+    /// All tenants, or those in a state, newest first. For platform keys only.
+    pub async fn list(
+        &self,
+        _: AllTenants,
+        state: Option<TenantState>,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Page<Tenant>, StoreError> {
+        let select = state.map_or_else(Entity::find, |state| Entity::find().filter(Column::State.eq(state)));
         let key = |row: &Tenant| Cursor::after(row.created_at, row.id.0);
         let order = (Column::CreatedAt, Column::Id);
-        Ok(newest_first(self.database.reader(), Entity::find(), order, cursor, limit, key).await?)
+        Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
     }
 
     /// Replaces the settings.
@@ -96,10 +103,6 @@ impl Tenants {
     /// Names the tenant's logo in the object store, or none.
     pub async fn set_logo(&self, tenant: TenantId, key: Option<String>) -> Result<Tenant, StoreError> {
         self.set(tenant, ActiveModel { logo_key: Set(key), ..ActiveModel::default() }).await
-    }
-
-    pub async fn set_state(&self, tenant: TenantId, state: TenantState) -> Result<Tenant, StoreError> {
-        self.set(tenant, ActiveModel { state: Set(state), ..ActiveModel::default() }).await
     }
 
     async fn set(&self, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {

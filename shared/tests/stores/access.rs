@@ -45,9 +45,22 @@ async fn a_tenant_keeps_exact_rates_and_refuses_nonsense(scene: Scene) {
     scene.clock.advance(Duration::from_secs(5));
     let changed = tenants.change(tenant.id, TenantSettings { name: "New".to_owned(), ..settings }).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.updated_at), ("New", scene.now()));
-    let suspended = tenants.set_state(tenant.id, TenantState::Suspended).await.unwrap();
+    let elsewhere = Stores::new(&scene.database, &scene.clock, None).tenants;
+    assert_eq!(tenants.state(tenant.id).await.unwrap(), TenantState::Active);
+    assert_eq!(elsewhere.state(tenant.id).await.unwrap(), TenantState::Active);
+    let suspended = tenants.move_on(tenant.id, TenantState::Active, TenantState::Suspended).await.unwrap();
     assert!(!suspended.is_active());
-    assert_eq!(tenants.list(AllTenants, None, 50).await.unwrap().items.len(), 3);
+    assert_eq!(tenants.state(tenant.id).await.unwrap(), TenantState::Suspended, "at once");
+    let began = Instant::now();
+    while elsewhere.state(tenant.id).await.unwrap() == TenantState::Active {
+        assert!(began.elapsed() < Duration::from_secs(5), "another process must learn it, too");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tenants.move_on(tenant.id, TenantState::Active, TenantState::Suspended).await.unwrap();
+    let approved = tenants.move_on(tenant.id, TenantState::Pending, TenantState::Active).await;
+    assert!(matches!(approved, Err(StoreError::Conflict { .. })), "only who waits for it is approved");
+    assert_eq!(tenants.list(AllTenants, None, None, 50).await.unwrap().items.len(), 3);
+    assert_eq!(tenants.list(AllTenants, Some(TenantState::Suspended), None, 50).await.unwrap().items.len(), 1);
 }
 
 async fn two_replicas_make_one_platform_key(scene: Scene) {

@@ -25,6 +25,7 @@
 --   dead        zset   id by death number                  finished:C list   id and time, of keep class C
 --   index:T:K   list   newest ids of tenant and kind       counts     hash   queue and state -> jobs
 --   paused      set    queues                              cancelling set    running ids asked to stop
+--   stopped     set    paused tenants                      away:T     set    queues whose ring paused tenant T left
 --   later       zset   bucket by the time to open it    later:B    list   ids that become due in the time of bucket B
 --   unique_till zset   unique keys by the time they end batch:B    hash   a batch: counts and completion job
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote

@@ -20,6 +20,7 @@ do
       local tenants = call('LRANGE', prefix .. 'ring:' .. queue, 0, 1)
       if #tenants > 0 then
         if job or #tenants > 1 or call('SISMEMBER', prefix .. 'paused', queue) == 1 then return end
+        if call('SISMEMBER', prefix .. 'stopped', tenants[1]) == 1 then return end
         local of_tenant = queue .. ':' .. tenants[1]
         local numbers = call('LRANGE', prefix .. 'tenant:' .. of_tenant, 0, 1)
         if #numbers ~= 1 or call('EXISTS', prefix .. 'high:' .. of_tenant, prefix .. 'low:' .. of_tenant) > 0 then return end

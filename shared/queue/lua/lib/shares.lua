@@ -257,7 +257,15 @@ do
   local function claim_queue(queue, want)
     if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
     local function tenant_credit(tenant) return 'T' .. queue .. ':' .. tenant end
+    -- A tenant that is paused leaves the ring when it is visited, with its lanes as they stand, and comes back when it is resumed:
+    -- until then its lanes take no time. (Not a name outside, of which there are as many as may be.)
+    local stopped = P .. 'stopped'
+    local stops = call('EXISTS', stopped) == 1
     local function visit_tenant(tenant, most)
+      if stops and call('SISMEMBER', stopped, tenant) == 1 then
+        call('SADD', P .. 'away:' .. tenant, queue)
+        return 0, false
+      end
       if call('EXISTS', k_tenant(queue, tenant, HIGH), k_tenant(queue, tenant, LOW)) > 0 then
         return visit_priorities(queue, tenant, most)
       end

@@ -25,6 +25,7 @@ mod lone;
 mod maintenance;
 mod many_lanes;
 mod orphans;
+mod paused_tenants;
 mod picture;
 mod ports;
 mod process;
