@@ -1,50 +1,13 @@
 //! Every variable there is: the one list that code, `deploy/env.example` and the README agree with.
 
-/// What holds when a variable is not set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Default {
-    /// The process does not start without it.
-    Required,
-    /// This text.
-    Is(&'static str),
-    /// The feature stays off.
-    Off,
-}
+mod variable;
 
-/// One environment variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Variable {
-    pub name: &'static str,
-    pub default: Default,
-    /// The processes that read it.
-    pub used_by: &'static [&'static str],
-    /// One or two sentences for the operator.
-    pub help: &'static str,
-    /// Whether it may stand in a file of its own, which `NAME_FILE` names.
-    pub secret: bool,
-}
+pub use variable::{Default, Variable};
+use variable::{secret, variable};
 
 const ALL: &[&str] = &["api", "worker", "scheduler"];
 const API: &[&str] = &["api"];
 const WORKER: &[&str] = &["worker"];
-
-const fn variable(
-    name: &'static str,
-    default: Default,
-    used_by: &'static [&'static str],
-    help: &'static str,
-) -> Variable {
-    Variable { name, default, used_by, help, secret: false }
-}
-
-const fn secret(
-    name: &'static str,
-    default: Default,
-    used_by: &'static [&'static str],
-    help: &'static str,
-) -> Variable {
-    Variable { secret: true, ..variable(name, default, used_by, help) }
-}
 
 /// All variables, in the order in which an operator meets them.
 pub const VARIABLES: &[Variable] = &[

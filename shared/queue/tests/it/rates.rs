@@ -229,7 +229,8 @@ async fn without_redis_a_check_fails_soon_and_afterwards_it_works_again() {
     server.up().await;
     let left =
         until("it answers", || async { Some(client.allow(&subject, &draw).await.ok()?.limits[0].remaining) }).await;
-    assert_eq!(left, 3, "the log has it");
+    // The last second of the log may be gone: `appendfsync everysec`.
+    assert!((3..=4).contains(&left), "{left}");
 }
 
 #[tokio::test]
