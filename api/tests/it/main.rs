@@ -13,6 +13,7 @@ mod identity;
 mod jobs;
 mod large_payloads;
 mod limits;
+mod matrix;
 mod outages;
 mod resources;
 mod slow;
