@@ -31,7 +31,8 @@ impl<'a> Person<'a> {
         let text = String::from_utf8(raw.to_vec()).expect("ASCII").replace("\r\n", "\n");
         assert!(text.contains("Auto-Submitted:"), "{text}");
         let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no `{before}` in {text}"));
-        rest.split_whitespace().next().unwrap_or_default().to_owned()
+        // A long line goes on after an equals sign.
+        rest.split_whitespace().next().unwrap_or_default().trim_end_matches('=').to_owned()
     }
 
     async fn signs_in(&self, password: &str) -> Api {
