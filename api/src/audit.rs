@@ -5,7 +5,7 @@
 
 pub mod operations;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use postrider_shared::audit::{AuditKind, AuditOutcome, AuditedRequest, Recorder, within};
@@ -13,6 +13,7 @@ use postrider_shared::audit::{AuditKind, AuditOutcome, AuditedRequest, Recorder,
 use crate::app::App;
 use crate::audit::operations::{Operations, Recorded};
 use crate::auth::Caller;
+use crate::limits::ClientAddress;
 use crate::problem::Answer;
 use crate::request_id::RequestId;
 
@@ -57,7 +58,7 @@ fn described(request: &Request, caller: Caller, operation: &str, path: &str) -> 
     let subject = subject.map(|subject| subject.chars().take(200).collect::<String>());
     // What happens to a tenant is the tenant's, whoever does it.
     let about = subject.as_deref().filter(|_| resource == "tenants").and_then(|id| id.parse().ok());
-    let address = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let address = request.extensions().get::<ClientAddress>().and_then(|ClientAddress(address)| *address);
     AuditedRequest {
         actor: caller.actor,
         tenant: about.or(caller.tenant),

@@ -96,6 +96,7 @@ impl Calls<'_> {
                 );
                 let key = event["actor_name"].as_str().unwrap();
                 assert!(key.starts_with("platform (pr_"), "{event:#}");
+                assert_eq!(event["ip"], json!("127.0.0.1"), "{name}");
                 if kind == "change" && outcome == "done" {
                     assert!(event["before"] != event["after"] || name == "change_account", "{name} differs: {event:#}");
                 }
