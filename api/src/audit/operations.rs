@@ -37,7 +37,7 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         "create_product" | "change_product" | "archive_product" => Recorded::Change,
         "approve_quote" | "accept_quote" | "decline_quote" | "renew_quote" | "revise_quote" | "settle_message"
         | "resolve_mail" => Recorded::Change,
-        "create_tenant" | "change_tenant" => Recorded::Change,
+        "create_tenant" | "change_tenant" | "approve_tenant" | "suspend_tenant" | "activate_tenant" => Recorded::Change,
         "create_api_key"
         | "change_api_key"
         | "rotate_api_key"

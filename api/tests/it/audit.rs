@@ -109,17 +109,9 @@ impl Calls<'_> {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    /// As if workers had brought the quote there.
-    async fn quote_is(&self, state: &str) {
-        let sql = format!("UPDATE quotes SET state = '{state}', valid_until = '2999-01-01'");
-        self.api.app.database().reader().execute_unprepared(&sql).await.unwrap();
-    }
-}
-
-impl Calls<'_> {
-    async fn mail_waits(&self) {
-        let sql = "UPDATE inbound_mails SET state = 'needs_review'";
-        self.api.app.database().reader().execute_unprepared(sql).await.unwrap();
+    /// As if others had brought it there.
+    async fn update(&self, change: &str) {
+        self.api.app.database().reader().execute_unprepared(&format!("UPDATE {change}")).await.unwrap();
     }
 }
 
@@ -167,6 +159,8 @@ async fn every_operation_leaves_what_the_table_says() {
         ("change_product", json!({ "name": "Windows" })),
         ("archive_product", Value::Null),
         ("change_tenant", json!({ "name": "Renamed" })),
+        ("suspend_tenant", Value::Null),
+        ("activate_tenant", Value::Null),
         ("change_api_key", json!({ "name": "Renamed" })),
         ("rotate_api_key", json!({})),
         ("revoke_api_key", Value::Null),
@@ -185,12 +179,14 @@ async fn every_operation_leaves_what_the_table_says() {
     ] {
         calls.call(name, body).await;
     }
-    calls.mail_waits().await;
+    calls.update("tenants SET state = 'pending'").await;
+    calls.call("approve_tenant", Value::Null).await;
+    calls.update("inbound_mails SET state = 'needs_review'").await;
     calls.call("resolve_mail", Value::Null).await;
     for (state, name) in
         [("sent", "accept_quote"), ("sent", "decline_quote"), ("declined", "renew_quote"), ("sent", "revise_quote")]
     {
-        calls.quote_is(state).await;
+        calls.update(&format!("quotes SET state = '{state}', valid_until = '2999-01-01'")).await;
         calls.call(name, json!({})).await;
     }
     for (name, (method, _)) in operations() {
