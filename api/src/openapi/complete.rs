@@ -57,11 +57,12 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         if let Some(Access::Permission(permission)) = access {
             say_who_may(operation, permission);
             refer(operation, "Tenant");
+            // What strangers send twice is done twice.
+            if method == "post" {
+                refer(operation, "IdempotencyKey");
+            }
         }
         refer(operation, "RequestId");
-        if method == "post" {
-            refer(operation, "IdempotencyKey");
-        }
     }
 }
 

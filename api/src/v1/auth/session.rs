@@ -40,6 +40,10 @@ pub struct Logout {
 /// token was used, a repeat with the same key gets the same answer.
 #[utoipa::path(
     post, path = "/auth/refresh", tag = "signing in", operation_id = "refresh",
+    params((
+        "Idempotency-Key" = Option<String>, Header,
+        description = "Of this request's own: a repeat with the same key gets the same tokens for a minute."
+    )),
     request_body = Refresh,
     responses((status = 200, description = "The next tokens.", body = SignedIn)),
     security(())
