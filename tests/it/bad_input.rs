@@ -132,7 +132,7 @@ async fn nobody_writes_into_logs_or_headers() {
         let log = process.log();
         let forged = log.lines().find(|line| line.trim_start().starts_with("FORGED"));
         assert!(forged.is_none(), "{} has this line: {forged:?}", process.name());
-        assert!(log.lines().count() > 1, "{} says something", process.name());
+        assert!(!log.is_empty(), "{} says something", process.name());
     }
     platform.finish().await;
 }
