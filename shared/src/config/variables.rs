@@ -340,7 +340,7 @@ pub const VARIABLES: &[Variable] = &[
         "REGISTRATION",
         Default::Is("closed"),
         API,
-        "Whether strangers may register a business: closed (people are invited), approval (it stays suspended until whoever runs the platform activates it) or open.",
+        "Whether strangers may register a business: closed (people are invited), approval (it waits until whoever runs the platform approves it) or open.",
     ),
     variable(
         "SYSTEM_SMTP_SERVER",

@@ -114,7 +114,7 @@ pub(super) async fn confirm(
 fn state(app: &App) -> Answer<TenantState> {
     match app.registration() {
         Registration::Open => Ok(TenantState::Active),
-        Registration::Approval => Ok(TenantState::Suspended),
+        Registration::Approval => Ok(TenantState::Pending),
         Registration::Closed => Err(Problem::new(ProblemType::Forbidden, "People are invited here; nobody registers.")),
     }
 }
