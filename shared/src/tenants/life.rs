@@ -19,6 +19,7 @@ impl Tenants {
         let expected = Condition::all().add(Column::Id.eq(id)).add(Column::State.eq(from));
         let changes = ActiveModel { state: Set(to), updated_at: Set(self.clock.now()), ..ActiveModel::default() };
         let tx = self.database.write().await?;
+        tx.watch(Entity::find_by_id(id)).await?;
         Entity::update_many().set(changes).filter(expected).exec(tx.connection()).await?;
         let moved = find(tx.connection(), id).await?;
         if moved.state != to {
