@@ -31,19 +31,19 @@ pub async fn layer(
     if let Recorded::Nothing(_) = recorded {
         return Ok(next.run(request).await);
     }
-    let recorder = Recorder::new(described(&request, caller, operation, &path), app.clock().clone());
+    let ledger = Recorder::new(described(&request, caller, operation, &path), app.clock().clone());
     match recorded {
         Recorded::Nothing(_) => Ok(next.run(request).await),
-        Recorded::Change => Ok(within(recorder, next.run(request)).await),
+        Recorded::Change => Ok(within(ledger, next.run(request)).await),
         Recorded::Elsewhere => {
-            recorder.write(app.database(), AuditKind::Change, AuditOutcome::Attempted).await?;
+            ledger.write(app.database(), AuditKind::Change, AuditOutcome::Attempted).await?;
             Ok(next.run(request).await)
         }
         Recorded::Access => {
             let response = next.run(request).await;
             // What cannot be recorded is not handed out.
             if response.status().is_success() {
-                recorder.write(app.database(), AuditKind::Access, AuditOutcome::Done).await?;
+                ledger.write(app.database(), AuditKind::Access, AuditOutcome::Done).await?;
             }
             Ok(response)
         }

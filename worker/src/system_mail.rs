@@ -80,7 +80,7 @@ pub(crate) async fn send(ctx: &Context, letter: Letter, row: &impl Mailed) -> Ou
         }
         false
     };
-    let sent = smtp::submit(&mail.login, &draft.submission()?, may_start).await;
+    let sent = Box::pin(smtp::submit(&mail.login, &draft.submission()?, may_start)).await;
     if let (Some(outcome), Err(SmtpError::Overtaken)) = (refused, &sent) {
         return outcome;
     }

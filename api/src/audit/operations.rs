@@ -25,6 +25,7 @@ const JOBS: &str = "the job's own record is kept by the queue";
 const IMPERSONAL: &str = "shows no data of persons";
 
 /// The table, by `operation_id`. `None`: nobody decided yet.
+#[expect(clippy::match_same_arms, reason = "one arm for the operations on one kind of thing")]
 pub fn decided(operation: &str) -> Option<Recorded> {
     Some(match operation {
         "create_account"

@@ -265,7 +265,7 @@ impl Format {
                 for event in events {
                     table.write_record(event.fields().map(|text| harmless(&text)))?;
                 }
-                Ok(table.into_inner().map_err(|error| error.into_error())?)
+                Ok(table.into_inner().map_err(csv::IntoInnerError::into_error)?)
             }
         }
     }

@@ -87,7 +87,7 @@ impl Pauses {
             match self.apply(*tenant).await {
                 // It has gone: what it left in the queue ends by itself.
                 Err(ScopeError::Store(StoreError::NotFound { .. })) => {
-                    self.queue.resume_tenant(&(*tenant).into()).await?
+                    self.queue.resume_tenant(&(*tenant).into()).await?;
                 }
                 outcome => outcome?,
             }

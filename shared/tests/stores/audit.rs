@@ -48,7 +48,7 @@ async fn a_change_and_its_event_are_there_together_or_not_at_all(scene: Scene) {
     let connection = scene.database.reader();
     connection.execute_unprepared("ALTER TABLE audit_events RENAME TO elsewhere").await.unwrap();
     let mut dearer = plate();
-    dearer.formula = "100 * width * material_rate".to_owned();
+    "100 * width * material_rate".clone_into(&mut dearer.formula);
     let change = products.change(scene.tenant, product.id, dearer.clone());
     within(scene.recorder("change_product", "products"), change).await.unwrap_err();
     assert_eq!(products.get(scene.tenant, product.id).await.unwrap().formula, product.formula, "no event, no change");

@@ -119,7 +119,7 @@ async fn submit(
             }
         }
     };
-    let sent = smtp::submit(&submission::server(ctx, account, login), submission, may_start).await;
+    let sent = Box::pin(smtp::submit(&submission::server(ctx, account, login), submission, may_start)).await;
     (sent, broken)
 }
 

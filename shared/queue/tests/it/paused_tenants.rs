@@ -41,7 +41,9 @@ async fn what_a_paused_tenant_has_waits_and_runs_when_it_is_resumed() {
             waiting.push(enqueued(&client, job("acme").lane(lane(name)).priority(priority)).await);
         }
     }
-    let soon = chrono::Utc::now() + Duration::from_millis(200);
+    let mut redis = server.redis().await;
+    let (seconds, micros): (i64, u32) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+    let soon = chrono::DateTime::from_timestamp(seconds, micros * 1_000).unwrap() + Duration::from_millis(200);
     let due = enqueued(&client, job("acme").run_at(soon)).await;
     waiting.push(due);
     // Whatever else is done meanwhile: others run, the one that runs ends, those that become due wait.
