@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use axum::http::Method as AxumMethod;
 use postrider_api::audit::operations::{Recorded, decided};
-use postrider_api::auth::access::Access;
 use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, problem};
+use crate::operations::operations;
 use crate::resources::{mailbox, rows, window};
 
 /// Operations whose 2xx needs what only workers or Google make. Those of them that change something go through the same stores as
@@ -27,23 +26,14 @@ const OUT_OF_REACH: [&str; 9] = [
     "logout",
 ];
 
-/// Every private operation by its name.
-fn operations() -> HashMap<String, (Method, String)> {
-    let document = postrider_api::router::document().unwrap();
-    let private = document.operations().filter(|(_, path, operation)| {
-        path.starts_with("/v1/") && matches!(Access::of(operation), Some(Access::Permission(_)))
-    });
-    private
-        .map(|(method, path, operation): (AxumMethod, String, &Value)| {
-            let name = operation["operationId"].as_str().unwrap().to_owned();
-            (name, (Method::from_bytes(method.as_str().as_bytes()).unwrap(), path))
-        })
-        .collect()
+/// Method and path of every private operation, by its name.
+fn by_name() -> HashMap<String, (Method, String)> {
+    operations().into_iter().map(|operation| (operation.id, (operation.method, operation.path))).collect()
 }
 
 #[test]
 fn what_every_operation_leaves_is_decided() {
-    let mut undecided: Vec<String> = operations().into_keys().filter(|name| decided(name).is_none()).collect();
+    let mut undecided: Vec<String> = by_name().into_keys().filter(|name| decided(name).is_none()).collect();
     undecided.sort();
     assert!(
         undecided.is_empty(),
@@ -128,7 +118,7 @@ async fn every_operation_leaves_what_the_table_says() {
     let account =
         answer(api.post(&owner.admin, "/v1/accounts", &mailbox("owner@example.com")), StatusCode::CREATED).await;
     let mut calls =
-        Calls { api: &api, owner: &owner, operations: operations(), ids: HashMap::new(), seen: HashSet::new() };
+        Calls { api: &api, owner: &owner, operations: by_name(), ids: HashMap::new(), seen: HashSet::new() };
     calls.ids.extend(rows(&api, &owner, &id(&account)).await);
     calls.ids.extend([("tenants", owner.id.clone()), ("queues", "mail".to_owned())]);
 
@@ -189,7 +179,7 @@ async fn every_operation_leaves_what_the_table_says() {
         calls.update(&format!("quotes SET state = '{state}', valid_until = '2999-01-01'")).await;
         calls.call(name, json!({})).await;
     }
-    for (name, (method, _)) in operations() {
+    for (name, (method, _)) in by_name() {
         let needs_more = OUT_OF_REACH.contains(&name.as_str()) || calls.seen.contains(&name);
         if method == Method::GET && !needs_more && !matches!(decided(&name), Some(Recorded::Nothing(_)) | None) {
             calls.call(&name, Value::Null).await;
@@ -200,7 +190,7 @@ async fn every_operation_leaves_what_the_table_says() {
     calls.call("disconnect_account", Value::Null).await;
     calls.call("cancel_job", Value::Null).await;
 
-    let mut missing: Vec<String> = operations()
+    let mut missing: Vec<String> = by_name()
         .into_keys()
         .filter(|name| !calls.seen.contains(name) && !OUT_OF_REACH.contains(&name.as_str()))
         .filter(|name| matches!(decided(name), Some(Recorded::Change | Recorded::Elsewhere | Recorded::Access)))

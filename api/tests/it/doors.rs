@@ -2,34 +2,12 @@
 
 use std::collections::HashMap;
 
-use axum::http::Method as AxumMethod;
-use postrider_api::auth::access::Access;
-use postrider_shared::roles::{Permission, Role};
+use postrider_shared::roles::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, problem, shaped};
-
-/// An operation under `/v1`, with the permission it says it needs.
-struct Operation {
-    method: Method,
-    path: String,
-    permission: Permission,
-}
-
-fn operations() -> Vec<Operation> {
-    let document = postrider_api::router::document().unwrap();
-    let found: Vec<Operation> = document
-        .operations()
-        .filter(|(_, path, _)| path.starts_with("/v1/"))
-        .filter_map(|(method, path, operation): (AxumMethod, String, &Value)| {
-            let Some(Access::Permission(permission)) = Access::of(operation) else { return None };
-            Some(Operation { method: Method::from_bytes(method.as_str().as_bytes()).unwrap(), path, permission })
-        })
-        .collect();
-    assert!(found.len() > 40, "only {} operations", found.len());
-    found
-}
+use crate::operations::{Operation, operations};
 
 /// A path with these ids in it; an unknown name is a mistake of the test.
 fn filled(path: &str, ids: &HashMap<&str, String>) -> String {

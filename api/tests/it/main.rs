@@ -14,6 +14,7 @@ mod jobs;
 mod large_payloads;
 mod limits;
 mod matrix;
+mod operations;
 mod outages;
 mod resources;
 mod slow;

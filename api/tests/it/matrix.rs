@@ -9,24 +9,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use futures::{StreamExt as _, stream};
-use postrider_api::auth::access::Access;
 use postrider_shared::roles::{Permission, Role};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, shaped};
+use crate::operations::{Operation, operations};
 use recipes::{Subject, body, refusal, subject};
 
 /// Resources whose operations have no recipe yet; doors.rs tries them with ids of nothing.
 const WITHOUT_RECIPES: [&str; 5] = ["/v1/audit-events", "/v1/auth", "/v1/invitations", "/v1/me", "/v1/users"];
-
-/// An operation under `/v1`, with the permission it says it needs.
-struct Operation {
-    id: String,
-    method: Method,
-    path: String,
-    permission: Permission,
-}
 
 impl Operation {
     fn call(&self, api: &Api, subject: &Subject) -> RequestBuilder {
@@ -42,18 +34,10 @@ impl Operation {
     }
 }
 
-fn operations() -> Vec<Operation> {
-    let document = postrider_api::router::document().unwrap();
-    let found: Vec<Operation> = document
-        .operations()
-        .filter(|(_, path, _)| path.starts_with("/v1/"))
-        .filter(|(_, path, _)| !WITHOUT_RECIPES.iter().any(|resource| path.starts_with(resource)))
-        .filter_map(|(method, path, operation)| {
-            let Some(Access::Permission(permission)) = Access::of(operation) else { return None };
-            let id = operation["operationId"].as_str().unwrap().to_owned();
-            Some(Operation { id, method: Method::from_bytes(method.as_str().as_bytes()).unwrap(), path, permission })
-        })
-        .collect();
+/// The operations that have recipes.
+fn with_recipes() -> Vec<Operation> {
+    let has = |operation: &Operation| !WITHOUT_RECIPES.iter().any(|resource| operation.path.starts_with(resource));
+    let found: Vec<Operation> = operations().into_iter().filter(has).collect();
     assert!(found.len() > 70, "only {} operations", found.len());
     found
 }
@@ -80,22 +64,9 @@ fn as_role(api: &Api, keys: &TenantKeys, role: Role, call: RequestBuilder) -> Re
 async fn every_operation_opens_for_its_rightful_roles() {
     let api = Api::start().await;
     let readable = subject(&api, "Readable").await;
-    let cases: Vec<(Operation, Role)> = operations()
+    let cases: Vec<(Operation, Role)> = with_recipes()
         .into_iter()
-        .flat_map(|operation| {
-            let roles = operation.permission.roles();
-            roles.iter().map(move |role| {
-                (
-                    Operation {
-                        id: operation.id.clone(),
-                        path: operation.path.clone(),
-                        method: operation.method.clone(),
-                        ..operation
-                    },
-                    *role,
-                )
-            })
-        })
+        .flat_map(|operation| operation.permission.roles().iter().map(move |role| (operation.clone(), *role)))
         .collect();
     let (mut opened, mut refused, many, mut wrong) = (0, 0, cases.len(), Vec::new());
     let answers = stream::iter(cases).map(|(operation, role)| {
@@ -130,7 +101,7 @@ async fn no_operation_opens_for_anybody_else() {
     let suspended = api.tenant("Suspended").await;
     let suspend = api.request(Method::POST, &format!("/v1/tenants/{}/suspend", suspended.id));
     answer(suspend.bearer_auth(&api.platform_key), StatusCode::OK).await;
-    let operations = operations();
+    let operations = with_recipes();
     let before = picture(&api, &owner, &operations).await;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut count = |what| *counts.entry(what).or_default() += 1;
