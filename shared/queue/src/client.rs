@@ -19,10 +19,12 @@ mod logs;
 mod maintenance;
 mod moving;
 mod reading;
+mod reads;
 mod recent;
 mod restoring;
 mod scopes;
 mod servers;
+mod sifting;
 mod tenants;
 mod upkeep;
 
@@ -31,6 +33,8 @@ pub(crate) use maintenance::Maintenance;
 pub use maintenance::Upkeep;
 pub use moving::Moved;
 pub use servers::ServerState;
+pub use sifting::Walk;
+pub use tenants::{ForgetPlace, Forgotten};
 pub(crate) use upkeep::SESSION_TTL;
 pub use upkeep::Ticked;
 
@@ -50,6 +54,7 @@ struct Shared {
     shards: u16,
     memory_percent: u8,
     enqueuers: Arc<enqueue::Enqueuers>,
+    readers: Arc<reads::Readers>,
     desks: Arc<Desks>,
     tasks: TaskTracker,
 }
@@ -71,9 +76,10 @@ impl QueueClient {
         link.follow_masters(&tasks);
         let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
+        let readers = reads::Readers::open(&link, config.shards, &tasks);
         let desks = Desks::open(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
-        Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, desks, tasks })))
+        Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, readers, desks, tasks })))
     }
 
     /// The same, and as long as Redis says that it is loading its data, this waits: a large log takes minutes.

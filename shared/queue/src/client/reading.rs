@@ -48,7 +48,7 @@ impl FromStr for Cursor {
 }
 
 /// Records out of the answer of a reading script. Unreadable ones are logged and left out.
-fn records(
+pub(super) fn records(
     shard: u16,
     entries: Value,
     lanes: Value,
@@ -71,14 +71,12 @@ fn records(
 }
 
 impl QueueClient {
-    /// The record of a job.
+    /// The record of a job. Calls made at the same time share round trips.
     pub async fn get(&self, id: JobId) -> Result<Option<JobRecord>, QueueError> {
         if id.shard() >= self.shards() {
             return Ok(None);
         }
-        let answer = self.link().call(&script::READ, id.shard(), &vec![id.tail().to_vec()]).await?;
-        let [entries, lanes, kinds] = wire::fields(answer)?;
-        Ok(records(id.shard(), entries, lanes, kinds)?.pop().and_then(|(_, record)| record))
+        self.0.readers.read(id).await
     }
 
     /// A tenant's newest jobs, newest first unless the filter says otherwise. The index is bounded: at least the newest 1,000 of
@@ -222,7 +220,7 @@ impl QueueClient {
     }
 }
 
-fn matches(record: &JobRecord, filter: &ListFilter) -> bool {
+pub(super) fn matches(record: &JobRecord, filter: &ListFilter) -> bool {
     filter.state.is_none_or(|state| state == record.state)
         && filter.queue.as_ref().is_none_or(|queue| *queue == record.queue)
         && filter.kind.as_ref().is_none_or(|kind| *kind == record.kind)

@@ -52,6 +52,34 @@ async fn a_list_pages_through_a_tenant_newest_first() {
     assert!(none.items.is_empty() && none.next.is_none());
 }
 
+#[tokio::test]
+async fn records_that_are_asked_for_at_the_same_time_come_together() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let jobs = (0..200).map(|_| job("acme")).collect();
+    let mut ids: Vec<JobId> = client.enqueue_many(jobs).await.unwrap().iter().map(Enqueued::id).collect();
+    client.cancel(ids[7]).await.unwrap();
+    ids.insert(100, client.job_id(&tenant("acme"))); // there is no such job
+    ids.push(ids[0]); // and this one twice
+    client.get(ids[1]).await.unwrap();
+    let mut redis = server.redis().await;
+    redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut redis).await.unwrap();
+    let mut hung_up = Box::pin(client.get(ids[2]));
+    assert!(futures::poll!(&mut hung_up).is_pending());
+    drop(hung_up);
+    let answers = futures::future::join_all(ids.iter().map(|id| client.get(*id))).await;
+    for (place, (id, answer)) in ids.iter().zip(answers).enumerate() {
+        let record = answer.unwrap();
+        assert_eq!(record.as_ref().map(|record| record.id), (place != 100).then_some(*id));
+        assert_eq!(record.is_some_and(|record| record.state == JobState::Cancelled), place == 7);
+    }
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut redis).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+    let calls: u32 = calls.split(',').next().unwrap().parse().unwrap();
+    // Beside the looks of the client itself.
+    assert!(calls < 20, "{calls} calls for 202 records");
+}
+
 /// Pages of `limit` until there are no more; `between` runs before each page but the first.
 async fn pages(client: &QueueClient, filter: &ListFilter, limit: usize, between: impl AsyncFn()) -> Vec<JobId> {
     let (mut seen, mut cursor) = (Vec::new(), None);
@@ -345,4 +373,48 @@ async fn a_full_redis_refuses_new_jobs_and_finishes_old_ones() {
     let worker = work(&client, config(1), |_| async { done() });
     until_state(&client, id, JobState::Completed).await;
     worker.stop().await;
+}
+
+/// In both orders, with 9,000 others that come and end meanwhile, which is as many as a list reaches back to.
+#[tokio::test]
+async fn a_walk_sees_each_job_that_stays_once_while_thousands_come_and_end() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let enqueue = async |client: &QueueClient, many: usize| -> Vec<JobId> {
+        let jobs = (0..many).map(|_| job("acme")).collect();
+        client.enqueue_many(jobs).await.unwrap().iter().map(Enqueued::id).collect()
+    };
+    let (mut staying, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..90 {
+        staying.extend(enqueue(&client, 10).await);
+        others.extend(enqueue(&client, 33).await);
+    }
+    let mut churn = tokio::task::JoinSet::new();
+    churn.spawn({
+        let client = client.clone();
+        async move {
+            for _ in 0..60 {
+                let ended = others.drain(..others.len().min(49)).collect::<Vec<_>>();
+                for id in ended.into_iter().chain(enqueue(&client, 100).await) {
+                    client.cancel(id).await.unwrap();
+                }
+            }
+        }
+    });
+    let mut walks = 0;
+    let mut last = false;
+    // At least one walk in each order while it goes on, and one in each after it.
+    while !last || walks % 2 != 0 {
+        if let Some(ended) = churn.try_join_next() {
+            ended.unwrap();
+        }
+        last = churn.is_empty();
+        let filter = ListFilter { oldest_first: walks % 2 == 1, ..ListFilter::default() };
+        let seen = pages(&client, &filter, 40, async || ()).await;
+        let mut once = HashSet::new();
+        assert!(seen.iter().all(|id| once.insert(*id)), "a job came twice");
+        let missing = staying.iter().filter(|id| !once.contains(id)).count();
+        assert_eq!(missing, 0, "walk {walks}: {missing} of {} are missing", staying.len());
+        walks += 1;
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig};
+use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, RateLimit, RateSubject};
 
 use crate::{
     ports::free_port,
@@ -124,4 +124,51 @@ async fn a_cluster_under_a_single_servers_url_is_refused_and_the_other_way_round
     let url = format!("redis+cluster://127.0.0.1:{}", single.port);
     let refused = QueueClient::connect(QueueConfig::new(url)).await.map(drop).unwrap_err();
     assert!(refused.to_string().contains("cluster-enabled"), "{refused}");
+}
+
+#[tokio::test]
+async fn limits_hold_on_a_cluster_while_a_replica_takes_over() {
+    let mut cluster = Cluster::start().await;
+    let connect = || QueueClient::connect(QueueConfig::new(cluster.url()).shards(16));
+    let clients = [connect().await.unwrap(), connect().await.unwrap()];
+    let fresh = connect().await.unwrap();
+    let hourly = RateLimit { units: 1, per: Duration::from_hours(1), burst: 5 };
+    let subjects: Vec<RateSubject> = (0..32).map(|number| RateSubject::new(&number.to_string())).collect();
+    for subject in &subjects {
+        for turn in 0..6 {
+            let draws = [subject.draw("one", hourly, 1), subject.draw("two", hourly, 1)];
+            let allowance = clients[turn % 2].allow(subject, &draws).await.unwrap();
+            assert_eq!(allowance.allowed, turn < 5, "processes count together, turn {turn}");
+        }
+    }
+    for master in &cluster.0[..3] {
+        let mut redis = master.redis().await;
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*:rate:*").query_async(&mut redis).await.unwrap();
+        assert!(keys.len() > 4, "{} limits on one master", keys.len());
+        let confirmed: u32 = redis::cmd("WAIT").arg(1).arg(5_000).query_async(&mut redis).await.unwrap();
+        assert_eq!(confirmed, 1, "the replica has them, too");
+    }
+    cluster.0[0].kill();
+    let (mut unknown, mut known) = (0, 0);
+    let began = Instant::now();
+    for subject in &subjects {
+        match fresh.allow(subject, &[subject.draw("one", hourly, 1)]).await {
+            Ok(allowance) => {
+                assert!(!allowance.allowed, "what is used is used");
+                known += 1;
+            }
+            Err(_) => unknown += 1,
+        }
+    }
+    // Each of its shards is waited for once and asked again a second later; the shards of the others are not in the way.
+    assert!(known > 4 && unknown > 0, "{known} known, {unknown} not");
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    for subject in &subjects {
+        let allowance = until("the replica counts", || async {
+            fresh.allow(subject, &[subject.draw("one", hourly, 1)]).await.ok()
+        });
+        assert!(!allowance.await.allowed, "the replica knows what was used");
+    }
+    let other = RateSubject::new("somebody else");
+    assert!(fresh.allow(&other, &[other.draw("one", hourly, 1)]).await.unwrap().allowed);
 }
