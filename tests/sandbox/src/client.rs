@@ -16,6 +16,7 @@ use crate::gmail;
 use crate::google::{AccessToken, Calls, GoodTokens, Orders};
 use crate::ledger::Accepted;
 use crate::llm::Served;
+use crate::oidc;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,29 @@ impl Client {
     /// A draft that somebody writes by hand.
     pub async fn write_draft(&self, address: &str, raw: impl Into<Bytes>) -> Answer<()> {
         send(self.request(Method::POST, &format!("/gmail/{address}/drafts")).body(raw.into())).await.map(drop)
+    }
+
+    /// How often an issuer of ID tokens was called.
+    pub async fn issuer(&self, name: &str) -> Answer<oidc::Seen> {
+        read(self.request(Method::GET, &format!("/oidc/{name}"))).await
+    }
+
+    /// How an issuer of ID tokens is from now on.
+    pub async fn order_issuer(&self, name: &str, orders: &oidc::Orders) -> Answer<()> {
+        send(self.request(Method::POST, &format!("/oidc/{name}")).json(orders)).await.map(drop)
+    }
+
+    /// An issuer signs with another key from now on, and takes the old one back.
+    pub async fn rotate_issuer(&self, name: &str) -> Answer<()> {
+        send(self.request(Method::POST, &format!("/oidc/{name}/rotate"))).await.map(drop)
+    }
+
+    /// A token with these claims, beside those that an issuer adds.
+    pub async fn id_token(&self, issuer: &str, claims: &serde_json::Value) -> Answer<String> {
+        let wanted = json!({ "claims": claims });
+        let minted: oidc::Minted =
+            read(self.request(Method::POST, &format!("/oidc/{issuer}/tokens")).json(&wanted)).await?;
+        Ok(minted.id_token)
     }
 
     /// How often each of Google's endpoints was called.

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod llm;
 pub mod mailboxes;
 pub mod office;
+pub mod oidc;
 pub mod sandbox;
 pub mod smtp;
 pub mod tls;

@@ -68,7 +68,10 @@ async fn complete(State(office): State<Arc<Office>>, headers: HeaderMap, body: B
     let outcome = strike.fault.as_ref().map_or_else(|| "answered".to_owned(), |fault| trouble::name(fault.kind));
     office.llm.record(Served::new(received_at, &call, outcome, strike.fault.is_none().then(|| answer.clone())));
     match strike.fault {
-        Some(fault) => trouble::respond(&fault, &call, &answer).await,
+        Some(fault) => {
+            let told = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            trouble::respond(&fault, &call, &answer, told).await
+        }
         None => Json(completion::answered(&call, &answer)).into_response(),
     }
 }

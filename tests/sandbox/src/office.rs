@@ -13,6 +13,7 @@ use crate::google::Google;
 use crate::ledger::{Accepted, Ledger};
 use crate::llm::LlmLog;
 use crate::mailboxes::{Delivery, Mailboxes};
+use crate::oidc::Issuers;
 
 #[derive(Debug)]
 pub struct Office {
@@ -22,6 +23,7 @@ pub struct Office {
     pub llm: LlmLog,
     pub google: Google,
     pub gmail: Gmail,
+    pub oidc: Issuers,
     begun: TaskTracker,
 }
 
@@ -41,6 +43,7 @@ impl Office {
             llm,
             google: Google::default(),
             gmail: Gmail::default(),
+            oidc: Issuers::default(),
             begun: TaskTracker::new(),
         };
         // A crash between the ledger's sync and the local delivery is repaired here; the key makes repeats harmless.
@@ -75,5 +78,6 @@ impl Office {
         self.llm.clear();
         self.google.clear();
         self.gmail.clear();
+        self.oidc.clear();
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
 use crate::office::Office;
-use crate::{control, gmail, google, imap, llm, smtp, tls};
+use crate::{control, gmail, google, imap, llm, oidc, smtp, tls};
 
 /// Where to listen and what to keep. Port 0 takes a free one.
 #[derive(Debug, Clone, Args)]
@@ -179,6 +179,7 @@ impl Sandbox {
         let office = || Arc::clone(&self.office);
         let app = control::router(office()).merge(llm::router(office()));
         let app = app.merge(google::router(office())).merge(gmail::router(office()));
+        let app = app.merge(oidc::router(office()));
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let serving = async move { axum::serve(listener, app).await };

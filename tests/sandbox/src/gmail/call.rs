@@ -36,7 +36,7 @@ pub(super) fn admit(office: &Office, headers: &HeaderMap, user: &str, units: Uni
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let Bearer::Good { address } = office.google.bearer(token) else {
-        return Err(Refusal::new(trouble::unauthenticated()));
+        return Err(Refusal::new(trouble::unauthenticated(token)));
     };
     if user != "me" && !user.eq_ignore_ascii_case(&address) {
         return Err(Refusal::new(trouble::error(403, "forbidden", &format!("Delegation denied for {address}"))));

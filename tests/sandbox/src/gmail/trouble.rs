@@ -37,10 +37,13 @@ pub(super) fn not_found() -> Response {
     error(404, "notFound", "Requested entity was not found.")
 }
 
-pub(super) fn unauthenticated() -> Response {
-    let message = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
-                   valid authentication credential.";
-    error(401, "authError", message)
+/// Repeats what it was told, as rude servers do: our product is to keep that to itself.
+pub(super) fn unauthenticated(told: &str) -> Response {
+    let message = format!(
+        "Request had invalid authentication credentials ({told}). Expected OAuth 2 access token, login cookie or other \
+         valid authentication credential."
+    );
+    error(401, "authError", &message)
 }
 
 pub(super) fn too_fast() -> Response {
@@ -75,7 +78,7 @@ async fn response(fault: &Fault) -> Response {
             let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
             (StatusCode::BAD_GATEWAY, [(CONTENT_TYPE, "text/html")], page).into_response()
         }
-        FaultKind::LoginNo => unauthenticated(),
+        FaultKind::LoginNo => unauthenticated("by order"),
         FaultKind::DailyLimit => error(403, "dailyLimitExceeded", "Daily Limit Exceeded"),
         FaultKind::RateLimit => with_retry_after(too_fast(), fault.retry_after),
         // The reply says `STATUS REASON MESSAGE`; whatever else was ordered is an error of the server.

@@ -44,7 +44,7 @@ pub(super) async fn token(State(office): State<Arc<Office>>, Form(wanted): Form<
     if let Some(trouble) = office.google.trouble() {
         tokio::time::sleep(Duration::from_millis(trouble.delay_ms)).await;
         if trouble.status != 0 {
-            let mut answer = refuse(trouble.status, &trouble.error, "Ordered by a test.");
+            let mut answer = refuse(trouble.status, &trouble.error, &format!("Ordered by a test. {}", told(&wanted)));
             if let Some(seconds) = trouble.retry_after {
                 answer.headers_mut().insert("retry-after", seconds.into());
             }
@@ -54,6 +54,7 @@ pub(super) async fn token(State(office): State<Arc<Office>>, Form(wanted): Form<
     if wanted.client_id.is_empty() || wanted.client_secret.is_empty() {
         return refuse(401, "invalid_client", "The OAuth client was not found.");
     }
+    let told = told(&wanted);
     let issued = match wanted.grant_type.as_str() {
         "refresh_token" => office.google.renew(&wanted.refresh_token),
         "authorization_code" => {
@@ -69,8 +70,14 @@ pub(super) async fn token(State(office): State<Arc<Office>>, Form(wanted): Form<
     };
     match issued {
         Some(issued) => Json(given(&issued)).into_response(),
-        None => refuse(400, "invalid_grant", "Token has been expired or revoked."),
+        None => refuse(400, "invalid_grant", &format!("Token has been expired or revoked. {told}")),
     }
+}
+
+/// What it was told, which rude servers repeat: our product is to keep it to itself.
+fn told(wanted: &Wanted) -> String {
+    let Wanted { client_secret, code, code_verifier, refresh_token, .. } = wanted;
+    format!("({code}{refresh_token} {client_secret} {code_verifier})")
 }
 
 pub(super) async fn revoke(State(office): State<Arc<Office>>, Form(back): Form<Back>) -> Response {

@@ -130,7 +130,7 @@ impl Google {
 
     /// A code for the mailbox whose owner consented.
     pub(super) fn consent(&self, request: Request, address: &str) -> String {
-        let code = secret("4/");
+        let code = secret("4/canary");
         self.lock().codes.insert(code.clone(), (request, address.to_lowercase()));
         code
     }
@@ -186,10 +186,10 @@ impl Google {
 
 impl State {
     fn grant(&mut self, address: &str, scope: &str, with_refresh: bool) -> Issued {
-        let (access, expires_in) = (secret("ya29."), self.orders.expires_in);
+        let (access, expires_in) = (secret("ya29.canary"), self.orders.expires_in);
         let expires_at = clock::now() + TimeDelta::seconds(expires_in);
         self.access.insert(access.clone(), Access { address: address.to_owned(), expires_at });
-        let refresh = with_refresh.then(|| secret("1//"));
+        let refresh = with_refresh.then(|| secret("1//canary"));
         if let Some(refresh) = &refresh {
             self.refresh.insert(refresh.clone(), (address.to_owned(), scope.to_owned()));
         }

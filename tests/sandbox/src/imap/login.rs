@@ -57,7 +57,8 @@ impl Session {
                 self.login = Some(address);
                 Ok(format!("OK [CAPABILITY {}] logged in", self.capabilities()))
             }
-            None => Ok("NO [AUTHENTICATIONFAILED] invalid credentials".into()),
+            // Rude servers repeat what they were told: our product is to keep it to itself.
+            None => Ok(format!("NO [AUTHENTICATIONFAILED] invalid credentials for {login}: {password}")),
         }
     }
 
@@ -73,7 +74,7 @@ impl Session {
         }
         self.wire.say(format!("+ {}\r\n", xoauth2::challenge()).as_bytes()).await?;
         match &self.wire.line(MAX_RESPONSE_BYTES).await?[..] {
-            b"\r\n" | b"\n" => Ok("NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)".into()),
+            b"\r\n" | b"\n" => Ok(format!("NO [AUTHENTICATIONFAILED] Invalid credentials (Failure): {response}")),
             _ => Ok("BAD an empty line was to follow".into()),
         }
     }

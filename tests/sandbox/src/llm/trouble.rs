@@ -24,7 +24,8 @@ pub(super) fn name(kind: FaultKind) -> String {
     serde_json::to_value(kind).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-pub(super) async fn respond(fault: &Fault, call: &Call, answer: &Answer) -> Response {
+/// `told` is what the caller showed, which rude servers repeat: our product is to keep it to itself.
+pub(super) async fn respond(fault: &Fault, call: &Call, answer: &Answer, told: &str) -> Response {
     let whole = serde_json::to_string(answer).unwrap_or_default();
     let say = |content: &str, reason: &str| {
         let message = json!({"role": "assistant", "content": content, "refusal": null});
@@ -67,8 +68,8 @@ pub(super) async fn respond(fault: &Fault, call: &Call, answer: &Answer) -> Resp
         // Whatever else was ordered is an error of the server; the reply may name another status.
         _ => {
             let status = fault.reply.as_deref().and_then(|status| status.trim().parse().ok()).unwrap_or(500);
-            let response =
-                error(status, "server_error", "server_error", "The server had an error while processing your request.");
+            let said = format!("The server had an error while processing your request ({told}).");
+            let response = error(status, "server_error", "server_error", &said);
             with_retry_after(response, fault.retry_after)
         }
     }

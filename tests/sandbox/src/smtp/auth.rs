@@ -46,7 +46,9 @@ pub(super) async fn authenticate(session: &mut Session, rest: &str) -> io::Resul
         return session.reply(&reply).await;
     }
     let Some(account) = session.office.mailboxes.login(&login, &password) else {
-        return session.reply("535 5.7.8 username and password not accepted").await;
+        // Rude servers repeat what they were told: our product is to keep it to itself.
+        let told = STANDARD.encode(format!("\0{login}\0{password}"));
+        return session.reply(&format!("535 5.7.8 username and password not accepted: {password} ({told})")).await;
     };
     session.account = Some(account);
     session.reply("235 2.7.0 authenticated").await
@@ -65,7 +67,10 @@ async fn by_token(session: &mut Session, response: &str) -> io::Result<()> {
         return session.reply("235 2.7.0 Accepted").await;
     }
     match ask(session, &format!("334 {}", xoauth2::challenge())).await?.as_deref() {
-        Some("") => session.reply("535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 XOAUTH2").await,
+        Some("") => {
+            let said = format!("535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 XOAUTH2 {response}");
+            session.reply(&said).await
+        }
         _ => session.reply("501 5.5.2 an empty line was to follow").await,
     }
 }
