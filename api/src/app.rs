@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{ConsentConfig, Registration, TrafficConfig};
+use postrider_shared::config::{ConsentConfig, IssuersConfig, Registration, TrafficConfig};
 use postrider_shared::database::Database;
 use postrider_shared::dead_letters::Redriver;
 use postrider_shared::ids::{OutboxId, TenantId};
@@ -21,6 +21,7 @@ use postrider_shared::users::Passwords;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::tally::Tally;
 use crate::auth::people::People;
 use crate::gauges::Gauges;
 use crate::limits::Limits;
@@ -45,6 +46,7 @@ struct Built {
     limits: Limits,
     passwords: Passwords,
     people: People,
+    tally: Tally,
 }
 
 /// What an [`App`] is made of.
@@ -61,6 +63,8 @@ pub struct Parts {
     pub traffic: TrafficConfig,
     /// Whether strangers may register.
     pub registration: Registration,
+    /// With whose tokens people may sign in.
+    pub issuers: IssuersConfig,
     /// The time.
     pub clock: Clock,
     /// What seals passwords.
@@ -96,6 +100,7 @@ impl App {
             limits: Limits::new(parts.traffic.clone(), parts.queue.clone()),
             passwords: Passwords::new(),
             people: People::default(),
+            tally: Tally::default(),
             stores,
             parts,
         }))
@@ -116,6 +121,11 @@ impl App {
         &self.0.passwords
     }
 
+    /// Refusals, and what strangers ask for, counted.
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
     /// Whose sessions are live.
     pub fn people(&self) -> &People {
         &self.0.people
@@ -124,6 +134,11 @@ impl App {
     /// Whether strangers may register.
     pub fn registration(&self) -> Registration {
         self.0.parts.registration
+    }
+
+    /// With whose tokens people may sign in.
+    pub fn issuers(&self) -> &IssuersConfig {
+        &self.0.parts.issuers
     }
 
     /// How owners of Google accounts are asked for consent.

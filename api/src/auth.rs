@@ -6,21 +6,27 @@
 pub mod access;
 mod caller;
 pub mod cookie;
+pub mod id_token;
+pub mod issuers;
 pub mod jwt;
 pub mod people;
+mod standing;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use postrider_shared::actor::Actor;
+use postrider_shared::audit::{AuditActor, Recorder, within};
 use postrider_shared::ids::{SessionId, TenantId};
 use postrider_shared::sessions::Recognised;
 use postrider_shared::tenants::TenantState;
 
 pub use caller::{Caller, Tenant};
+pub use standing::Standing;
 
 use crate::app::App;
+use crate::audit::operations::Operations;
+use crate::audit::{self, Asked};
 use crate::auth::access::{Need, Needs};
 use crate::parameters::tenant_of;
 use crate::problem::{Answer, Problem, ProblemType};
@@ -29,9 +35,33 @@ use crate::problem::{Answer, Problem, ProblemType};
 pub const TENANT_HEADER: HeaderName = HeaderName::from_static("postrider-tenant");
 
 /// The layer around the private part of `/v1`.
-pub async fn layer(State((app, needs)): State<(App, Needs)>, mut request: Request, next: Next) -> Answer<Response> {
-    let Identified { caller, lack, cookie } =
-        identify(&app, request.method(), request.headers(), request.uri()).await?;
+pub async fn layer<R: Future<Output = Response>>(
+    (app, needs, operations): (App, Needs, Operations),
+    request: Request,
+    next: impl FnOnce(Caller, Request) -> R,
+) -> Answer<Response> {
+    let asked = Asked::of(&request);
+    let identified = identify(&app, &asked, request.headers(), request.uri()).await?;
+    let caller = identified.caller;
+    let answer = admit(&needs, identified, request, next).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(problem) => problem.kind().entry().status,
+    };
+    if status == StatusCode::FORBIDDEN {
+        audit::refused(&app, &operations, &asked, caller.actor.into(), caller.tenant);
+    }
+    answer
+}
+
+/// Serves whoever may.
+async fn admit<R: Future<Output = Response>>(
+    needs: &Needs,
+    identified: Identified,
+    mut request: Request,
+    next: impl FnOnce(Caller, Request) -> R,
+) -> Answer<Response> {
+    let Identified { caller, lack, cookie } = identified;
     let path = request.extensions().get::<MatchedPath>();
     match path.map_or(Need::Undecided, |path| needs.needed(request.method(), path.as_str())) {
         Need::Permission(permission) => match lack {
@@ -42,7 +72,7 @@ pub async fn layer(State((app, needs)): State<(App, Needs)>, mut request: Reques
         Need::Undecided => return Err(Problem::internal("a route without an operation in the document")),
     }
     request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
+    let mut response = next(caller, request).await;
     if let Some(cookie) = cookie
         && !response.headers().contains_key(header::SET_COOKIE)
     {
@@ -60,11 +90,11 @@ struct Identified {
     cookie: Option<HeaderValue>,
 }
 
-async fn identify(app: &App, method: &Method, headers: &HeaderMap, uri: &Uri) -> Answer<Identified> {
+async fn identify(app: &App, asked: &Asked, headers: &HeaderMap, uri: &Uri) -> Answer<Identified> {
     match cookie::of(headers) {
         Some(text) if !headers.contains_key(header::AUTHORIZATION) => {
-            cookie::must_be_of_this_site(method, headers)?;
-            let Recognised::Live { session, next } = recognised(app, text).await? else {
+            cookie::must_be_of_this_site(&asked.method, headers)?;
+            let Recognised::Live { session, next } = recognised(app, asked, text).await? else {
                 return Err(refused("You are signed out."));
             };
             let cookie = next.as_ref().map(cookie::set).transpose()?;
@@ -74,7 +104,7 @@ async fn identify(app: &App, method: &Method, headers: &HeaderMap, uri: &Uri) ->
         _ => {
             let text = bearer(headers)?;
             if text.starts_with("pr_") {
-                let caller = of_key(app, text, headers, uri).await?;
+                let caller = of_key(app, text, named_tenant(headers, uri)).await?;
                 return Ok(Identified { caller, lack: None, cookie: None });
             }
             let named = jwt::verify(app.keys(), app.clock().now(), text);
@@ -88,8 +118,11 @@ async fn identify(app: &App, method: &Method, headers: &HeaderMap, uri: &Uri) ->
     }
 }
 
-async fn recognised(app: &App, cookie: &str) -> Answer<Recognised> {
-    let recognised = app.stores().sessions.recognise(cookie).await?;
+async fn recognised(app: &App, asked: &Asked, cookie: &str) -> Answer<Recognised> {
+    // A session that ends here is recorded, and nothing else.
+    let about = asked.described(AuditActor::Stranger, None, "recognise_cookie");
+    let ledger = Recorder::of_what_is_said(about, app.clock().clone());
+    let recognised = within(ledger, app.stores().sessions.recognise(cookie)).await?;
     if let Recognised::Reused(session) = &recognised {
         app.people().forget();
         tracing::warn!(session.id = %session, "a replaced cookie came again: its session has ended");
@@ -103,12 +136,11 @@ async fn person(app: &App, session: SessionId, named: Option<TenantId>) -> Answe
     people::caller(app, (&person, session), named).await
 }
 
-async fn of_key(app: &App, text: &str, headers: &HeaderMap, uri: &Uri) -> Answer<Caller> {
+async fn of_key(app: &App, text: &str, named: Answer<Option<TenantId>>) -> Answer<Caller> {
     let keys = &app.stores().api_keys;
     let key = keys.verify(text).await?;
     let key = key.ok_or_else(|| refused("The key is unknown, has expired or has been revoked."))?;
-    let named = named_tenant(headers, uri)?;
-    let tenant = match (key.tenant_id, named) {
+    let tenant = match (key.tenant_id, named?) {
         (Some(own), Some(named)) if own != named => return Err(Problem::not_found("tenant")),
         (own, named) => own.or(named),
     };
@@ -117,6 +149,7 @@ async fn of_key(app: &App, text: &str, headers: &HeaderMap, uri: &Uri) -> Answer
         if key.tenant_id.is_some() {
             must_be_active(state)?;
         }
+        must_be_there(state)?;
     }
     if keys.is_use_to_be_noted(&key) {
         let (keys, id) = (keys.clone(), key.id);
@@ -135,7 +168,14 @@ fn must_be_active(state: TenantState) -> Answer<()> {
         TenantState::Active => Ok(()),
         TenantState::Pending => Err(Problem::new(ProblemType::TenantInactive, "The tenant waits to be approved.")),
         TenantState::Suspended => Err(Problem::new(ProblemType::TenantInactive, "The tenant is suspended.")),
+        TenantState::Deleting => Err(Problem::new(ProblemType::TenantInactive, "The tenant is to be deleted.")),
+        TenantState::Deleted => Err(Problem::not_found("tenant")),
     }
+}
+
+/// Of a tenant that is being removed nothing is found, whoever names it.
+fn must_be_there(state: TenantState) -> Answer<()> {
+    if state == TenantState::Deleted { Err(Problem::not_found("tenant")) } else { Ok(()) }
 }
 
 fn refused(detail: &str) -> Problem {

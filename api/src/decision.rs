@@ -10,6 +10,7 @@ use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use bytes::Bytes;
+use postrider_shared::audit::{AuditActor, Recorder, within};
 use postrider_shared::database::StoreError;
 use postrider_shared::language::Language;
 use postrider_shared::quotes::{By, Decision, DecisionLink};
@@ -17,6 +18,7 @@ use postrider_shared::quotes::{By, Decision, DecisionLink};
 use self::page::Page;
 use self::words::words;
 use crate::app::App;
+use crate::audit::Asked;
 
 /// Where the pages are.
 pub const PATH: &str = "/q/{token}";
@@ -36,6 +38,7 @@ pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response
 /// Notes what the customer said, and shows it.
 pub async fn decide(State(app): State<App>, Path(token): Path<String>, uri: Uri, request: Request) -> Response {
     let Ok(link) = DecisionLink::read(app.keys(), &token, app.clock().now()) else { return invalid() };
+    let asked = Asked::of(&request);
     let body = Bytes::from_request(request, &app).await.unwrap_or_default();
     let decision = match body.as_ref() {
         b"decision=accept" => Decision::Accept,
@@ -43,7 +46,13 @@ pub async fn decide(State(app): State<App>, Path(token): Path<String>, uri: Uri,
         _ => return show(State(app), Path(token)).await,
     };
     let by = By::customer("link");
-    let decided = app.stores().quotes.decide(link.tenant, link.quote, Some(link.revision), decision, &by).await;
+    let mut about = asked.described(AuditActor::Customer, Some(link.tenant), "decide_by_link");
+    "quotes".clone_into(&mut about.resource);
+    // Not the token, which is in the path.
+    about.subject_id = Some(link.quote.to_string());
+    let ledger = Recorder::of_what_is_said(about, app.clock().clone());
+    let deciding = app.stores().quotes.decide(link.tenant, link.quote, Some(link.revision), decision, &by);
+    let decided = within(ledger, deciding).await;
     match decided {
         // Whatever came first stands; the page says what it was.
         Ok(_) => (StatusCode::SEE_OTHER, [(header::LOCATION, uri.path().to_owned())]).into_response(),

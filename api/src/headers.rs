@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Version, header};
+use axum::response::{IntoResponse as _, Response};
 use postrider_shared::config::TrafficConfig;
+
+use crate::layers::Inner;
+use crate::problem::{Problem, ProblemType};
 
 /// Answers are data: a browser that is made to open one must not run, frame or guess anything.
 const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -31,11 +33,22 @@ impl Fixed {
     }
 }
 
+/// HTTP/1.1 asks for it (RFC 9112, 3.2): whoever stands before this API and took the other one has seen another request.
+fn has_one_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let first = hosts.next();
+    (first.is_some() || request.version() == Version::HTTP_10) && hosts.next().is_none()
+}
+
 /// Layer that adds them to each answer.
-pub async fn layer(State(fixed): State<Fixed>, request: Request, next: Next) -> Response {
+pub async fn layer(fixed: Fixed, request: Request, next: impl Inner) -> Response {
     let is_docs = request.uri().path().starts_with("/docs");
     let is_private = request.uri().path().starts_with("/v1");
-    let mut response = next.run(request).await;
+    let mut response = if has_one_host(&request) {
+        next.run(request).await
+    } else {
+        Problem::new(ProblemType::MalformedRequest, "A request has exactly one Host.").into_response()
+    };
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

@@ -5,23 +5,24 @@
 //! the table cannot be used to guess a mailbox password out of a request's hash.
 
 mod once;
+mod work;
 
-use std::time::Duration;
-
-use axum::body::{Body, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use postrider_shared::actor::Actor;
-use postrider_shared::requests::{Begun, StoredAnswer, Ticket};
+use postrider_shared::ids::TenantId;
+use postrider_shared::requests::StoredAnswer;
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Caller;
 use crate::json;
+use crate::layers::Inner;
 use crate::problem::{Answer, Problem, ProblemType};
 
 pub use once::Once;
@@ -32,12 +33,6 @@ pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const MAX_LENGTH: usize = 255;
-/// Largest answer that is kept; ours are a few KiB.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-
-/// Headers that belong to an answer.
-const KEPT_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
-
 /// What to keep instead of an answer that holds a secret shown once.
 #[derive(Clone)]
 pub struct KeptBody(pub Bytes);
@@ -61,7 +56,7 @@ pub fn is_key(text: &str) -> bool {
 }
 
 /// Layer that does a repeated POST once.
-pub async fn layer(State(app): State<App>, caller: Caller, request: Request, next: Next) -> Answer<Response> {
+pub async fn layer(app: App, caller: Caller, request: Request, next: impl Inner) -> Answer<Response> {
     let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let Some(path) = path.filter(|path| request.method() == Method::POST && !is_kept_by_the_queue(path)) else {
@@ -79,49 +74,34 @@ pub async fn layer(State(app): State<App>, caller: Caller, request: Request, nex
         }
     };
     let fingerprint = fingerprint(&parts, &secret.unwrap_or_default(), &body);
-    let operation = format!("POST {path}");
-    let ticket = match app.stores().requests.begin(caller.tenant, &operation, &key, &fingerprint).await? {
-        Begun::Fresh(ticket) => ticket,
-        Begun::Replay(answer) => return Ok(replay(answer)),
-        Begun::InProgress => {
-            return Err(Problem::new(ProblemType::RequestInProgress, "").retry_after(Duration::from_secs(1)));
-        }
-        Begun::Conflict => return Err(Problem::new(ProblemType::IdempotencyKeyReused, "")),
-    };
-    let mut request = Request::from_parts(parts, Body::from(body));
-    request.extensions_mut().insert(Once::of(ticket.seed()));
-    // A task of its own: a client that hangs up must not stop the work between its end and the note that it was done.
-    let work = app.clone().tasks().spawn(
-        async move {
-            let response = next.run(request).await;
-            keep(&app, ticket, response).await
-        }
-        .in_current_span(),
-    );
+    let claim =
+        Claim { tenant: caller.tenant, caller: id_of(caller), operation: format!("POST {path}"), key, fingerprint };
+    let request = Request::from_parts(parts, Body::from(body));
+    // A task of its own, from the first note of the key to the last: a client that hangs up stops nothing in between.
+    let work = app.clone().tasks().spawn(work::once(app, claim, request, next).in_current_span());
     work.await.map_err(Problem::internal)?
+}
+
+/// What a key is claimed for.
+struct Claim {
+    tenant: Option<TenantId>,
+    caller: Uuid,
+    operation: String,
+    key: String,
+    fingerprint: String,
+}
+
+/// Two callers may use the same key.
+fn id_of(caller: Caller) -> Uuid {
+    match caller.actor {
+        Actor::Key(key) => key.0,
+        Actor::User { user, .. } => user.0,
+    }
 }
 
 /// Jobs have idempotency keys in the queue.
 fn is_kept_by_the_queue(path: &str) -> bool {
     matches!(path, "/v1/jobs" | "/v1/jobs/batch")
-}
-
-/// Keeps a success; a refusal or a failure frees the key, so that the corrected or later request may use it.
-async fn keep(app: &App, ticket: Ticket, response: Response) -> Answer<Response> {
-    if !response.status().is_success() {
-        app.stores().requests.abandon(ticket).await?;
-        return Ok(response);
-    }
-    let (parts, body) = response.into_parts();
-    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(Problem::internal)?;
-    let kept = parts.extensions.get::<KeptBody>().map_or(&body, |kept| &kept.0);
-    let headers = KEPT_HEADERS.iter().filter_map(|name| {
-        let value = parts.headers.get(name)?.to_str().ok()?;
-        Some((name.to_string(), value.to_owned()))
-    });
-    let answer = StoredAnswer { status: parts.status.as_u16(), headers: headers.collect(), body: kept.to_vec() };
-    app.stores().requests.finish(ticket, &answer).await?;
-    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 fn replay(answer: StoredAnswer) -> Response {

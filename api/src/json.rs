@@ -3,25 +3,22 @@
 mod text;
 mod unique;
 
+use std::error::Error;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, OptionalFromRequest, Request};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::leftover::Stalled;
+use crate::limits::BodyBounds;
 use crate::problem::{Answer, Problem, ProblemType};
 
 pub use text::MAX_DEPTH;
 pub use unique::{unique, unique_or_none};
-
-/// Largest body of an ordinary operation: one job's payload (256 KiB) and what is around it.
-pub const MAX_BODY_BYTES: usize = 320 * 1024;
-
-/// How long a body may take to come: less than the request may, so that its sender hears what was wrong.
-const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A JSON body in or out.
 #[derive(Debug, Clone)]
@@ -58,24 +55,33 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// The whole body, bounded by the route's `DefaultBodyLimit`.
+/// The whole body, within the bounds of its class.
 pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
-    let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
-    let told = format!("The body did not end within {} seconds.", BODY_TIME.as_secs());
-    let read = read.map_err(|_| Problem::new(ProblemType::RequestTimeout, told))?;
-    read.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::new(ProblemType::PayloadTooLarge, "")
-        } else {
-            Problem::new(ProblemType::MalformedJson, "The body could not be read to its end.").caused_by(rejection)
-        }
+    // A request without bounds has no body.
+    let time = request.extensions().get::<BodyBounds>().map_or(Duration::ZERO, |bounds| bounds.time);
+    let read = tokio::time::timeout(time, Bytes::from_request(request, state)).await;
+    let late = |told: String| Problem::new(ProblemType::RequestTimeout, told);
+    let read = read.map_err(|_| late(format!("The body did not end within {} seconds.", time.as_secs())))?;
+    read.map_err(|rejection| match stalled(&rejection) {
+        Some(Stalled(stall)) => late(format!("Nothing came of the body for {} seconds.", stall.as_secs())),
+        None if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemType::PayloadTooLarge, ""),
+        None => Problem::new(ProblemType::MalformedJson, "The body could not be read to its end.").caused_by(rejection),
     })
 }
 
-/// A JSON body of at most so many bytes, for an operation that takes more than the ordinary ones.
-pub async fn up_to<T: DeserializeOwned>(limit: usize, mut request: Request) -> Answer<T> {
-    DefaultBodyLimit::max(limit).apply(&mut request);
+/// The JSON body of a request that was looked at before.
+pub async fn of<T: DeserializeOwned>(request: Request) -> Answer<T> {
     <Json<T> as FromRequest<()>>::from_request(request, &()).await.map(|Json(value)| value)
+}
+
+/// The pause that ended a body, if one did.
+fn stalled<'e>(mut error: &'e (dyn Error + 'static)) -> Option<&'e Stalled> {
+    loop {
+        if let Some(stalled) = error.downcast_ref() {
+            return Some(stalled);
+        }
+        error = error.source()?;
+    }
 }
 
 /// A field that is there, be it null.
@@ -115,8 +121,10 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Answer<T> {
 
 fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if error.inner().classify() == serde_json::error::Category::Data {
+        let pointer = pointer(error.path());
         let detail = without_position(error.inner());
-        Problem::field(pointer(error.path()), detail).at(error.inner().line(), error.inner().column())
+        let detail = if may_be_secret(&pointer) { without_value(&detail) } else { detail };
+        Problem::field(pointer, detail).at(error.inner().line(), error.inner().column())
     } else {
         malformed(error.inner())
     }
@@ -131,6 +139,26 @@ fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" at line ").unwrap_or(text.len());
     text[..end].to_owned()
+}
+
+/// Whether what stands there is not to be repeated, neither to its sender nor in a log: by the field's name, or because it stands where
+/// any field may have been meant.
+fn may_be_secret(pointer: &str) -> bool {
+    let secret = ["password", "secret", "token", "code", "key"];
+    pointer.is_empty() || pointer.split('/').any(|name| secret.iter().any(|part| name.contains(part)))
+}
+
+/// serde's words without the value: "invalid type: integer `5`, expected a string" as "invalid type: integer, expected a string".
+fn without_value(words: &str) -> String {
+    let Some((kind, expected)) =
+        words.split_once(": ").and_then(|(kind, rest)| Some((kind, rest.rsplit_once(", expected ")?)))
+    else {
+        // A field's name, or words of our own.
+        return words.to_owned();
+    };
+    let (value, expected) = expected;
+    let shape: String = value.chars().take_while(|c| c.is_ascii_alphabetic() || *c == ' ').collect();
+    format!("{kind}: {}, expected {expected}", shape.trim_end())
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -151,9 +179,22 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::middleware::Next;
+    use axum::response::IntoResponse as _;
+    use axum::routing::post;
+    use axum::{Router, middleware};
+    use bytes::Bytes;
+    use futures::StreamExt as _;
     use serde::Deserialize;
+    use tower::ServiceExt as _;
 
     use super::read;
+    use crate::leftover;
     use crate::problem::{Position, ProblemType};
 
     #[derive(Debug, Deserialize)]
@@ -181,6 +222,29 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_of_another_type_is_not_repeated() {
+        #[derive(Debug, Deserialize)]
+        struct Login {
+            #[expect(dead_code, reason = "never read")]
+            password: String,
+            #[expect(dead_code, reason = "never read")]
+            name: Option<u32>,
+        }
+        for (body, pointer, detail) in [
+            (r#"{"password": 12345678}"#, "/password", "invalid type: integer, expected a string"),
+            (r#"{"password": ["hunter2"]}"#, "/password", "invalid type: sequence, expected a string"),
+            (r#"{"password": 1.5e3}"#, "/password", "invalid type: floating point, expected a string"),
+            (r#""hunter2, expected""#, "", "invalid type: string, expected struct Login"),
+            (r#"{"password": "x", "name": "hunter2"}"#, "/name", "invalid type: string \"hunter2\", expected u32"),
+            (r#"{"name": 1}"#, "", "missing field `password`"),
+        ] {
+            let problem = read::<Login>(body.as_bytes()).unwrap_err();
+            let told = &problem.document().errors[0];
+            assert_eq!((told.pointer.as_str(), told.detail.as_str()), (pointer, detail), "{body}");
+        }
+    }
+
+    #[test]
     fn text_that_is_not_json_is_refused_with_its_place() {
         for (text, line, column) in [("{\"lines\": [}", 1, 12), ("{\n  lines: []}", 2, 3), ("", 1, 1), ("{} {}", 1, 4)]
         {
@@ -188,5 +252,36 @@ mod tests {
             assert_eq!(problem.kind(), ProblemType::MalformedJson, "{text}");
             assert_eq!(problem.document().position, Some(Position { line, column }), "{text}");
         }
+    }
+
+    /// What becomes of a body whose pieces come so far apart.
+    async fn sent(path: &str, pieces: u32, apart: Duration) -> String {
+        let read = async |request: Request| match super::body(request, &()).await {
+            Ok(bytes) => bytes.len().to_string().into_response(),
+            Err(problem) => problem.to_string().into_response(),
+        };
+        let routes = Router::new().route("/v1/products", post(read)).route("/v1/jobs", post(read));
+        let routes = routes.layer(middleware::from_fn(async |request: Request, next: Next| {
+            leftover::layer(1024 * 1024, request, move |request| next.run(request)).await
+        }));
+        let body = futures::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(apart).await;
+            Ok::<_, Infallible>(Bytes::from_static(b"piece"))
+        });
+        let request = axum::http::Request::post(path).body(Body::from_stream(body)).unwrap();
+        let response = routes.oneshot(request).await.unwrap();
+        let text = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_in_time_and_without_long_pauses() {
+        let second = Duration::from_secs(1);
+        assert_eq!(sent("/v1/products", 15, second).await, "75");
+        assert_eq!(sent("/v1/products", 30, second).await, "request-timeout: The body did not end within 20 seconds.");
+        // A large job may take longer, and pause no longer.
+        assert_eq!(sent("/v1/jobs", 30, second).await, "150");
+        assert_eq!(sent("/v1/jobs", 90, second).await, "request-timeout: The body did not end within 60 seconds.");
+        assert_eq!(sent("/v1/jobs", 2, second * 25).await, "request-timeout: Nothing came of the body for 20 seconds.");
     }
 }

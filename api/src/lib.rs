@@ -15,6 +15,7 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod json;
+pub mod layers;
 pub mod leftover;
 pub mod limits;
 pub mod observe;

@@ -6,6 +6,7 @@
 //! then anyway and reading must not, and attempts to sign in are counted by each process for itself.
 
 mod address;
+mod bodies;
 mod class;
 mod fields;
 mod layers;
@@ -23,7 +24,9 @@ use tokio::sync::Semaphore;
 use crate::auth::Caller;
 use crate::problem::{Answer, Problem, ProblemType};
 
+pub(crate) use address::counted_as;
 pub use address::{ClientAddress, Peer};
+pub use bodies::{BodyBounds, BodyClass};
 pub use class::class_of;
 pub use layers::{inner, outer};
 

@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod document;
+mod kind;
 mod pages;
 
 use std::error::Error;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-pub use catalogue::{Entry, ProblemType};
+pub use catalogue::Entry;
 pub use document::{FieldProblem, MEDIA_TYPE, Position, ProblemDocument, report};
+pub use kind::ProblemType;
 pub use pages::pages;
 
 /// One failure of one request.
@@ -99,6 +101,11 @@ impl Problem {
         self
     }
 
+    /// What Retry-After says.
+    pub fn retry_after_seconds(&self) -> Option<u128> {
+        self.parts.retry_after.map(|wait| wait.as_millis().div_ceil(1000).max(1))
+    }
+
     /// The inner cause, for the log only.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -137,11 +144,10 @@ impl fmt::Display for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.kind.entry().status.into_response();
-        if let Some(wait) = self.parts.retry_after {
-            let seconds = wait.as_millis().div_ceil(1000).max(1);
-            if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
-                response.headers_mut().insert(header::RETRY_AFTER, value);
-            }
+        if let Some(seconds) = self.retry_after_seconds()
+            && let Ok(value) = HeaderValue::from_str(&seconds.to_string())
+        {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
         }
         if self.kind == ProblemType::Unauthenticated {
             response

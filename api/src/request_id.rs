@@ -2,10 +2,11 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 use uuid::Uuid;
+
+use crate::layers::Inner;
 
 /// Header that carries the id in both directions.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,7 +39,7 @@ fn is_acceptable(id: &str) -> bool {
 }
 
 /// Layer that gives the request its id and the log its span.
-pub async fn layer(mut request: Request, next: Next) -> Response {
+pub async fn layer(mut request: Request, next: impl Inner) -> Response {
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", request_id = %id.0, method = %request.method());

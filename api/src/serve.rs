@@ -1,34 +1,47 @@
 //! Serving, and stopping without cutting anybody off.
 
+mod bounds;
+mod passing;
+mod places;
+mod refusal;
+mod wire;
+
+use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt as _;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service as _;
 
 use crate::limits::Peer;
-use crate::problem::{MEDIA_TYPE, Problem, ProblemType};
+use crate::problem::{Problem, ProblemType};
 
-/// How long requests may finish after the signal; what still runs then is cut.
-const GRACE: Duration = Duration::from_secs(20);
+pub use bounds::Bounds;
 
-/// How long a client may take for a request's header, and how long a connection may be idle between two. A client that sends
-/// its header byte by byte would otherwise hold a connection for ever.
-const HEADER_TIME: Duration = Duration::from_secs(30);
+use places::{NoPlace, Place, Places};
+use wire::{Turns, Wire};
 
-/// Largest head of a request; more is answered with 431. hyper does so by itself, without a body.
+/// Largest head of a request; more is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to read that there are too many connections.
-const REFUSE_WITHIN: Duration = Duration::from_millis(200);
+/// How many clients are told at a time that there is no place for them; more are just not served.
+const REFUSING: usize = 256;
+
+/// How long after the signal to stop a client may take for the rest of a head.
+const LAST_HEAD: Duration = Duration::from_secs(2);
 
 /// After this long it is tried again to accept when the process has no file handle left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
@@ -40,22 +53,10 @@ pub fn raise_handles() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?)
 }
 
-/// Serves until `stopping` is cancelled and the open requests have ended, at most [`GRACE`] later.
-pub async fn until_stopped(listener: TcpListener, routes: Router, connections: usize, stopping: CancellationToken) {
-    within(Bounds { header_time: HEADER_TIME, connections }, listener, routes, stopping).await;
-}
-
-/// What connections may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// For a request's header, and between two requests.
-    pub header_time: Duration,
-    /// Open ones.
-    pub connections: usize,
-}
-
-/// [`until_stopped`] with other bounds.
-pub async fn within(bounds: Bounds, listener: TcpListener, routes: Router, stopping: CancellationToken) {
+/// Serves until `stopping` is cancelled and the open requests have ended, at most the grace time later.
+pub async fn until_stopped(listener: TcpListener, routes: Router, bounds: Bounds, stopping: CancellationToken) {
+    let places = Places::new(&bounds);
+    let refusing = Arc::new(Semaphore::new(REFUSING));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -63,13 +64,22 @@ pub async fn within(bounds: Bounds, listener: TcpListener, routes: Router, stopp
             () = stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= bounds.connections => {
-                connections.spawn(refuse(stream));
-            }
-            Ok((stream, peer)) => {
-                let serving = connection(stream, routes.clone(), Peer(peer.ip()), bounds.header_time, stopping.clone());
-                connections.spawn(serving);
-            }
+            Ok((stream, peer)) => match places.take(peer.ip()) {
+                Ok(place) => {
+                    let client = Client { stream, peer: peer.ip(), place };
+                    // A token of its own: one that all share is locked by each of them whenever it is looked at.
+                    connections.spawn(client.serve(routes.clone(), bounds.clone(), stopping.child_token()));
+                }
+                Err(why) => {
+                    metrics::counter!("http_refused_total", "limit" => why.limit()).increment(1);
+                    if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
+                        connections.spawn(async move {
+                            wire::refuse(stream, &why.problem()).await;
+                            drop(permit);
+                        });
+                    }
+                }
+            },
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "connections cannot be accepted");
@@ -79,48 +89,82 @@ pub async fn within(bounds: Bounds, listener: TcpListener, routes: Router, stopp
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
-        tracing::warn!(grace_s = GRACE.as_secs(), "requests were still open at the end of the grace time");
+    if tokio::time::timeout(bounds.grace, connections.wait()).await.is_err() {
+        tracing::warn!(grace_s = bounds.grace.as_secs(), "requests were still open at the end of the grace time");
     }
 }
 
-/// Tells a client that there are too many, in the words of the catalogue. It may have sent nothing yet, so nobody waits for it.
-async fn refuse(mut stream: TcpStream) {
-    let document = serde_json::to_string(&Problem::new(ProblemType::Overloaded, "").document()).unwrap_or_default();
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {MEDIA_TYPE}\r\nretry-after: 1\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n",
-        document.len()
-    );
-    let told = async {
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(document.as_bytes()).await?;
-        stream.shutdown().await
-    };
-    // Whoever does not read it does without.
-    let _ = tokio::time::timeout(REFUSE_WITHIN, told).await;
+impl NoPlace {
+    fn limit(self) -> &'static str {
+        match self {
+            Self::Anybody => "connections",
+            Self::Address => "address_connections",
+        }
+    }
+
+    fn problem(self) -> Problem {
+        match self {
+            Self::Anybody => Problem::new(ProblemType::Overloaded, ""),
+            Self::Address => Problem::new(ProblemType::TooManyRequests, "This address has too many connections open.")
+                .retry_after(Duration::from_secs(1)),
+        }
+    }
 }
 
-async fn connection(stream: TcpStream, routes: Router, peer: Peer, header_time: Duration, stopping: CancellationToken) {
-    // Answers are small and awaited; a failure here costs only some milliseconds each.
-    let _ = stream.set_nodelay(true);
-    // HTTP/1 only: telling versions apart would wait for the first bytes without a limit.
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_time).max_buf_size(MAX_HEAD_BYTES);
-    let routes = tower::util::MapRequest::new(routes, move |mut request: axum::http::Request<_>| {
-        request.extensions_mut().insert(peer);
-        request
-    });
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stopping.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+/// Somebody who is connected.
+struct Client {
+    stream: TcpStream,
+    peer: IpAddr,
+    place: Place,
+}
+
+impl Client {
+    async fn serve(self, routes: Router, bounds: Bounds, stopping: CancellationToken) {
+        let Self { stream, peer, place } = self;
+        // Answers are small and awaited; a failure here costs only some milliseconds each.
+        let _ = stream.set_nodelay(true);
+        let turns = Turns::default();
+        let wire = TokioIo::new(Wire::new(stream, turns.clone(), &bounds));
+        let requests = turns.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let turn = requests.begin();
+            request.extensions_mut().insert(Peer(peer));
+            let answer = routes.clone().call(request);
+            async move {
+                match answer.await {
+                    Ok(response) => Ok::<_, Infallible>(passing::until_passed_on(response, turn)),
+                    Err(never) => match never {},
+                }
+            }
+        });
+        // HTTP/1 only: telling versions apart would wait for the first bytes without a limit.
+        let mut serving = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(wire, service);
+        let ended = tokio::select! {
+            ended = &mut serving => Some(ended),
+            () = stopping.cancelled() => None,
+        };
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            Pin::new(&mut serving).graceful_shutdown();
+            match tokio::time::timeout(LAST_HEAD, &mut serving).await {
+                Ok(ended) => ended,
+                Err(_) if turns.is_between() => Ok(()),
+                Err(_) => (&mut serving).await,
+            }
+        };
+        let Err(error) = ended else { return };
+        tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+        let wire = serving.into_parts().io.into_inner();
+        if wire.head_is_late() {
+            let told = format!("The head of the request did not end within {} seconds.", bounds.head.as_secs());
+            wire.refuse(&Problem::new(ProblemType::RequestTimeout, told)).await;
+        } else if wire.has_refused() {
+            wire.linger().await;
+        } else if error.is_parse() {
+            wire.refuse(&Problem::new(ProblemType::MalformedRequest, "")).await;
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error, "a connection ended early");
+        drop(place);
     }
 }
 

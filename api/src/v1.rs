@@ -7,6 +7,7 @@ pub mod audit_events;
 pub mod auth;
 pub mod batches;
 pub mod dead_letters;
+pub mod identities;
 pub mod invitations;
 pub mod jobs;
 pub mod kinds;
@@ -51,6 +52,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(audit_events::router())
         .merge(auth::router())
         .merge(me::router())
+        .merge(identities::router())
         .merge(users::router())
         .merge(invitations::router())
 }

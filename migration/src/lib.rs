@@ -33,7 +33,11 @@ mod m20261121_000023_automatic_replies;
 mod m20261121_000024_mailbox_connections;
 mod m20261121_000025_key_lives;
 mod m20261121_000026_people;
+mod m20261121_000027_identities;
 mod m20261121_000028_audit_events;
+mod m20261121_000029_tenant_deletion;
+mod m20261121_000030_audit_retention;
+mod m20261121_000031_repeated_requests;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -71,7 +75,11 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000024_mailbox_connections::Migration),
             Box::new(m20261121_000025_key_lives::Migration),
             Box::new(m20261121_000026_people::Migration),
+            Box::new(m20261121_000027_identities::Migration),
             Box::new(m20261121_000028_audit_events::Migration),
+            Box::new(m20261121_000029_tenant_deletion::Migration),
+            Box::new(m20261121_000030_audit_retention::Migration),
+            Box::new(m20261121_000031_repeated_requests::Migration),
         ]
     }
 }

@@ -9,6 +9,7 @@ pub mod drafts;
 pub mod duty;
 pub mod expirer;
 pub mod feeder;
+pub mod key_sets;
 mod pauses;
 pub mod pruner;
 pub mod relay;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use postrider_shared::{clock::Clock, database::AllTenants, stores::Stores};
 
 use crate::duty::{Duty, DutyError, Step};
@@ -25,11 +26,13 @@ const KEEP_SETTLED_LETTERS: Duration = DAY.saturating_mul(90);
 pub struct Pruner {
     stores: Stores,
     clock: Clock,
+    /// How long audit events are kept.
+    audit_retention: TimeDelta,
 }
 
 impl Pruner {
-    pub fn new(stores: Stores, clock: Clock) -> Self {
-        Self { stores, clock }
+    pub fn new(stores: Stores, clock: Clock, audit_retention: TimeDelta) -> Self {
+        Self { stores, clock, audit_retention }
     }
 }
 
@@ -51,6 +54,8 @@ impl Duty for Pruner {
             ("one_time_codes", stores.one_time_codes.prune(AllTenants, BATCH).await?),
             ("dead_letters", stores.dead_letters.prune(AllTenants, now - KEEP_SETTLED_LETTERS, BATCH).await?),
         ];
+        let audited = stores.audit.expire(AllTenants, now, self.audit_retention, BATCH).await?;
+        let removed = removed.into_iter().chain([("audit_events", audited)]);
         let mut step = Step::Rest;
         for (table, rows) in removed {
             metrics::counter!("postrider_scheduler_pruned_total", "table" => table).increment(rows);

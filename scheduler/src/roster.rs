@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use postrider_queue::QueueClient;
 use postrider_shared::{
     clock::Clock,
+    config::IssuersConfig,
     payloads::{PayloadSweep, Payloads},
     stores::Stores,
     tenants::Pauses,
@@ -18,6 +20,7 @@ use crate::{
     duty::{Duty, keep},
     expirer::Expirer,
     feeder::Feeder,
+    key_sets::KeySets,
     pruner::Pruner,
     relay::Relay,
     resolver::Resolver,
@@ -37,12 +40,16 @@ pub struct Roster {
     pub tick: Duration,
     /// What a Gmail account may spend on API calls in a minute.
     pub gmail_units_per_minute: u32,
+    /// Whose signing keys are kept fresh.
+    pub issuers: IssuersConfig,
+    /// How long audit events are kept.
+    pub audit_retention: TimeDelta,
 }
 
 impl Roster {
     /// Keeps every duty until `stop`, and returns when the last step in progress has ended.
     pub async fn keep(self, stop: &CancellationToken) {
-        let Self { stores, payloads, queue, clock, tick, gmail_units_per_minute } = self;
+        let Self { stores, payloads, queue, clock, tick, gmail_units_per_minute, issuers, audit_retention } = self;
         let mut duties = JoinSet::new();
         let mut start = Starter { duties: &mut duties, stop };
         start.duty(Ticker { upkeep: queue.upkeep(), every: tick });
@@ -54,10 +61,11 @@ impl Roster {
         let sweep = PayloadSweep::new(payloads, stores.dead_letters.clone(), queue.clone());
         start.duty(Sweeper::new(sweep));
         start.duty(Drafts::new(stores.accounts.clone(), queue.clone(), clock.clone()));
+        start.duty(KeySets::new(stores.key_sets.clone(), issuers, queue.clone(), clock.clone()));
         start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
         start.duty(Resolver::new(stores.messages.clone(), clock.clone()));
         start.duty(Expirer::new(stores.quotes.clone()));
-        start.duty(Pruner::new(stores, clock));
+        start.duty(Pruner::new(stores, clock, audit_retention));
         while duties.join_next().await.is_some() {}
     }
 }

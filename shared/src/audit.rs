@@ -1,4 +1,4 @@
-//! Who changed or saw what, for good: rows that are only ever added.
+//! Who changed or saw what: rows that are only ever added, and [removed](AuditEvents::expire) when they are old.
 //!
 //! What a request changes is recorded in the transaction that changes it, so that neither can be there without the other. For that a
 //! request runs [`within`] a [`Recorder`], and the first [`commit`](crate::database::Transaction::commit) of the request writes its row.
@@ -6,6 +6,8 @@
 //! differ at the commit are kept as they were and as they are, without secrets. Nothing of this happens outside a request: what workers
 //! and schedulers do of themselves is in the histories of jobs, quotes and accounts.
 
+mod event;
+mod expiry;
 mod recorder;
 mod row;
 mod store;
@@ -13,8 +15,10 @@ mod watched;
 
 use crate::words::words;
 
-pub use recorder::{AuditedRequest, Recorder, within};
-pub(crate) use recorder::{current, record};
+pub use event::{AuditActor, AuditedRequest, Happened};
+pub use expiry::SHORTEST_RETENTION;
+pub use recorder::{Recorder, claims_to_be, turns_out_to_be, within};
+pub(crate) use recorder::{Said, current, record};
 pub use row::Model as AuditEvent;
 pub use store::{AuditEvents, AuditFilter};
 pub(crate) use watched::{Watch, Watched};
@@ -27,6 +31,8 @@ words! {
         Change = "change",
         /// Somebody saw data of persons.
         Access = "access",
+        /// Somebody signed in, tried to, or asked for what leads there.
+        SignIn = "sign_in",
     }
 }
 
@@ -38,5 +44,7 @@ words! {
         Done = "done",
         /// It takes place outside the database, so the event was written before it was begun.
         Attempted = "attempted",
+        /// It was not done: whoever asked may not, or did not prove who they are.
+        Refused = "refused",
     }
 }

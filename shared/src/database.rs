@@ -35,8 +35,9 @@ use tokio::{
 };
 
 use crate::{
-    audit::{self, Watch, Watched},
+    audit::{self, Said, Watch, Watched},
     config::DatabaseConfig,
+    requests,
 };
 
 /// How long a SQLite writer waits for one in another process.
@@ -57,6 +58,8 @@ pub struct Transaction {
     inner: DatabaseTransaction,
     /// Rows whose change is to be recorded with it.
     watched: std::sync::Mutex<Vec<Box<dyn Watched>>>,
+    /// What is to be recorded with it and its rows do not show.
+    said: std::sync::Mutex<Vec<Said>>,
     // Released after the transaction ended: fields drop in this order.
     _writer: Option<OwnedMutexGuard<()>>,
 }
@@ -106,7 +109,12 @@ impl Database {
             ..TransactionOptions::default()
         };
         let inner = self.connection.begin_with_options(options).await?;
-        Ok(Transaction { inner, watched: std::sync::Mutex::default(), _writer: writer })
+        Ok(Transaction {
+            inner,
+            watched: std::sync::Mutex::default(),
+            said: std::sync::Mutex::default(),
+            _writer: writer,
+        })
     }
 
     /// Whether the database answers (`/readyz`).
@@ -125,10 +133,13 @@ impl Database {
 }
 
 impl Transaction {
-    /// Makes the write last, together with the audit events of the request that it belongs to.
+    /// Makes the write last, together with the audit events of the request that it belongs to, unless another process carries on
+    /// with that request.
     pub async fn commit(self) -> Result<(), StoreError> {
+        requests::commit(&self.inner).await?;
         let watched = self.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let recorded = audit::record(&self.inner, &watched).await?;
+        let said = self.said.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let recorded = audit::record(&self.inner, &watched, said).await?;
         self.inner.commit().await?;
         if let Some(recorder) = recorded {
             recorder.committed();
@@ -148,6 +159,13 @@ impl Transaction {
         let watch = Watch::begin(row, &self.inner).await?;
         self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(watch));
         Ok(())
+    }
+
+    /// Says what is done here, for the audit log, if this is done for a request that is recorded.
+    pub(crate) fn say(&self, said: Said) {
+        if audit::current().is_some() {
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+        }
     }
 
     /// Undoes the write. Dropping does so too, but only when the connection is used next.

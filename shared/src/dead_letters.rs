@@ -5,6 +5,7 @@
 
 mod archive;
 mod bulk;
+mod edit;
 mod filter;
 mod group;
 mod history;
@@ -14,6 +15,7 @@ mod row;
 mod store;
 
 pub use bulk::{BulkStep, Place, STEP};
+pub use edit::{Edit, patched};
 pub use filter::{DeadLetterFilter, DeadLetterGroup};
 pub use redrive::{Redriven, Redriver};
 pub use row::Model as DeadLetter;

@@ -77,6 +77,8 @@ ids! {
     CodeId = "code",
     /// An invitation to work for a tenant.
     InvitationId = "invitation",
+    /// Who somebody is elsewhere.
+    IdentityId = "identity",
     /// A connected mailbox.
     AccountId = "account",
     /// Something that happened to an account.

@@ -6,5 +6,6 @@ mod store;
 mod token;
 
 pub use accepting::{Acceptance, Accepted};
+pub(crate) use accepting::{accept_in, open_one};
 pub use row::Model as Invitation;
 pub use store::{Invitations, Invited, NewInvitation};

@@ -6,9 +6,12 @@
 //!
 //! To add a kind: a file here, one line in [`catalogue`], a handler in the worker, and its registration.
 
+mod cancel_jobs;
 mod connect_google;
+mod delete_tenant;
 pub mod diagnostic;
 mod extract_request;
+mod fetch_key_set;
 mod kind;
 mod mail_code;
 mod mail_invitation;
@@ -24,8 +27,11 @@ mod tend_drafts;
 
 use std::sync::LazyLock;
 
+pub use cancel_jobs::{CancelJobs, WaitingJobs};
 pub use connect_google::ConnectGoogle;
+pub use delete_tenant::DeleteTenant;
 pub use extract_request::ExtractRequest;
+pub use fetch_key_set::FetchKeySet;
 pub use kind::{Declared, KindInfo, PayloadError, Submit};
 pub use mail_code::MailCode;
 pub use mail_invitation::MailInvitation;
@@ -49,10 +55,13 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<ConnectGoogle>(),
         KindInfo::of::<RevokeGoogle>(),
         KindInfo::of::<SettleDeadLetters>(),
+        KindInfo::of::<CancelJobs>(),
         KindInfo::of::<TendDrafts>(),
         KindInfo::of::<MailCode>(),
         KindInfo::of::<MailInvitation>(),
         KindInfo::of::<RotateSecrets>(),
+        KindInfo::of::<DeleteTenant>(),
+        KindInfo::of::<FetchKeySet>(),
     ];
     kinds.extend(diagnostic::kinds());
     kinds

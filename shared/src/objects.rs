@@ -1,6 +1,7 @@
 //! Files: raw mail, logos, PDFs. A folder by default; other stores by URL.
 
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, memory::InMemory, path::Path};
 use std::sync::Arc;
 
@@ -73,6 +74,16 @@ impl Objects {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failure(key, error)),
         }
+    }
+
+    /// Removes up to so many files of a folder and the folders in it; how many.
+    pub async fn delete_some(&self, folder: &str, most: usize) -> Result<usize, ObjectError> {
+        let found = self.0.list(Some(&path(folder)?)).take(most).try_collect::<Vec<_>>().await;
+        let found = found.map_err(|error| failure(folder, error))?;
+        for file in &found {
+            self.delete(file.location.as_ref()).await?;
+        }
+        Ok(found.len())
     }
 
     /// Whether the store answers (`/readyz`).

@@ -7,7 +7,9 @@ use crate::{
     database::Database,
     dead_letters::DeadLetters,
     google::{Consents, Grants},
+    identities::Identities,
     invitations::Invitations,
+    key_sets::KeySets,
     mail::Mail,
     messages::Messages,
     occurrences::Occurrences,
@@ -50,6 +52,8 @@ pub struct Stores {
     pub sessions: Sessions,
     pub one_time_codes: OneTimeCodes,
     pub invitations: Invitations,
+    pub identities: Identities,
+    pub key_sets: KeySets,
 }
 
 impl Stores {
@@ -80,6 +84,8 @@ impl Stores {
             sessions: Sessions::new(database(), clock()),
             one_time_codes: OneTimeCodes::new(database(), clock(), keys.clone()),
             invitations: Invitations::new(database(), clock(), keys),
+            identities: Identities::new(database(), clock()),
+            key_sets: KeySets::new(database(), clock()),
         }
     }
 }

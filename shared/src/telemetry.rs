@@ -17,6 +17,9 @@ use one_line::OneLine;
 const BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
+/// Whatever `RUST_LOG` says: these log passwords and mail, at `trace` only.
+const QUIET: [&str; 2] = ["async_imap=info", "async_imap::imap_stream=off"];
+
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -72,10 +75,15 @@ fn report_errors(
 }
 
 fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.filter)?;
+    let mut filter = EnvFilter::try_new(&config.filter)?;
+    for quiet in QUIET {
+        filter = filter.add_directive(quiet.parse()?);
+    }
     let lines = match config.format {
         LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(|| OneLine(io::stdout())).boxed(),
-        LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
+        LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true)
+            // The innermost is in the list of all, too, and each is taken apart and put together again for every line.
+            .with_current_span(false).boxed(),
     };
     let reports = config.sentry_dsn.is_some().then(|| {
         // Logged errors become reports; what was logged before them travels along.

@@ -1,11 +1,14 @@
 //! Businesses: who they are on a quote, and the counter of their quote numbers.
 
+mod deletion;
 mod life;
 mod row;
 mod store;
 
 use rust_decimal::Decimal;
 
+pub(crate) use deletion::must_stay;
+pub use deletion::{AskedDeletion, BeginDeletion, ERASED, KEPT};
 pub use life::Pauses;
 pub use row::Model as Tenant;
 pub(crate) use row::{ActiveModel, Column, Entity};
@@ -27,6 +30,10 @@ words! {
         Active = "active",
         /// Nothing is read or sent for it, its keys do not open, and its jobs wait in the queue.
         Suspended = "suspended",
+        /// As if suspended; it is removed at a certain time, until which that can be taken back.
+        Deleting = "deleting",
+        /// It is being removed.
+        Deleted = "deleted",
     }
 }
 

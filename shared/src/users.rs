@@ -3,7 +3,8 @@
 //! An address is proven before there is a user: by the code of a registration, the token of an invitation, or a verified identity.
 
 mod email;
-mod member;
+mod erasing;
+pub(crate) mod member;
 mod members;
 mod password;
 mod row;
@@ -16,6 +17,7 @@ pub use password::{MAX_PASSWORD, MIN_PASSWORD, PasswordError, Passwords, Verdict
 pub use row::Model as User;
 pub use store::{NewUser, Users};
 pub(crate) use {
+    erasing::erase_if_idle,
     members::join,
-    store::{insert, run_the_platform},
+    store::{by_email, insert, lock, run_the_platform},
 };

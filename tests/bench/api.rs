@@ -54,6 +54,7 @@ async fn platform(appendfsync: Option<&str>) -> Platform {
         .setting("RATE_LIMIT_WRITES", &wide)
         .setting("RATE_LIMIT_ENQUEUES", &wide)
         .setting("RATE_LIMIT_PROCESS", &wide)
+        .setting("MAX_CONNECTIONS_PER_ADDRESS", &20_000)
         .redis_setting("maxmemory", "4gb");
     if let Some(sync) = appendfsync {
         builder = builder.redis_setting("appendfsync", sync);

@@ -13,7 +13,7 @@ use postrider_queue::{
 use postrider_shared::clock::Clock;
 use postrider_shared::config::DatabaseConfig;
 use postrider_shared::database::{AllTenants, Database};
-use postrider_shared::dead_letters::{DeadLetterFilter, DeadLetterState, Redriver, STEP};
+use postrider_shared::dead_letters::{DeadLetterFilter, DeadLetterState, Edit, Redriver, STEP};
 use postrider_shared::ids::TenantId;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::TenantSettings;
@@ -148,7 +148,7 @@ async fn archive(client: &QueueClient, stores: &Stores, tenant: TenantId) -> usi
 async fn redrive(redriver: &Redriver, tenant: TenantId) -> usize {
     let (mut settled, mut place) = (0, None);
     loop {
-        let step = redriver.redrive_many(tenant, &DeadLetterFilter::default(), None, place, STEP).await;
+        let step = redriver.redrive_many(tenant, &DeadLetterFilter::default(), &Edit::AsItDied, place, STEP).await;
         let step = step.expect("redrive");
         settled += step.settled;
         place = step.next;

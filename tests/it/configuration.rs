@@ -12,7 +12,7 @@ const HEAD: &str = "\
 /// The file as the list of variables wants it.
 fn expected() -> String {
     let mut text = HEAD.to_owned();
-    for variable in VARIABLES {
+    for variable in VARIABLES.iter() {
         let readers = variable.used_by.join(", ");
         write!(text, "\n# {}\n# Read by: {readers}.", variable.help).expect("a String takes everything");
         match variable.default {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use postrider_tests::Platform;
+use postrider_tests::{Platform, eventually};
+use serde_json::Value;
 use tokio::process::Command;
 
 const README: &str = include_str!("../../README.md");
@@ -43,13 +44,20 @@ async fn the_readmes_commands_do_what_it_says() {
         "\"state\":\"cancelled\"",
         "\"state\":\"dead\"",
         "no such street",
+        "\"cancelled\":2",
+        "\"settled\":2",
     ] {
         assert!(told.contains(promised), "{promised} is not in:\n{told}");
     }
     let tenants = platform.api().all("/v1/tenants").await;
     let tenant = tenants.iter().find(|tenant| tenant["name"] == "Curl and sons").expect("the tenant");
     let api = platform.api().for_tenant(tenant["id"].as_str().unwrap());
-    let jobs = api.all("/v1/jobs?sort=oldest").await;
+    // The last ones that were redriven.
+    let ended = |job: &Value| matches!(job["state"].as_str(), Some("completed" | "cancelled" | "dead"));
+    let jobs = eventually("the end of all jobs", || async {
+        Some(api.all("/v1/jobs?sort=oldest").await).filter(|jobs| jobs.len() == 16 && jobs.iter().all(ended))
+    })
+    .await;
     let lived: Vec<(&str, &str)> =
         jobs.iter().map(|job| (job["kind"].as_str().unwrap(), job["state"].as_str().unwrap())).collect();
     let (echo, sleep, fail) = ("diagnostic.echo", "diagnostic.sleep", "diagnostic.fail");
@@ -60,10 +68,18 @@ async fn the_readmes_commands_do_what_it_says() {
         (echo, "completed"),
         (echo, "completed"),
         (echo, "cancelled"),
+        (echo, "cancelled"),
+        (echo, "cancelled"),
+        ("cancel_jobs", "completed"),
         (fail, "dead"),
+        (fail, "completed"),
+        (fail, "dead"),
+        (fail, "dead"),
+        ("settle_dead_letters", "completed"),
+        (fail, "completed"),
         (fail, "completed"),
     ];
     assert_eq!(lived, expected);
-    assert_eq!(api.all("/v1/dead-letters?state=redriven").await.len(), 1);
+    assert_eq!(api.all("/v1/dead-letters?state=redriven").await.len(), 3);
     platform.finish().await;
 }

@@ -91,7 +91,7 @@ async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
     let selection = json!({ "group": group, "kind": "diagnostic.fail", "limit": 3, "payload": { "times": 0 } });
     let job = api.post("/v1/dead-letters/redrive", &selection).await.expect_status(202).body;
     let done = api.finished(job["id"].as_str().unwrap()).await;
-    assert_eq!(done.output, Some(json!({ "settled": 3, "refused": 0 })));
+    assert_eq!(done.output, Some(json!({ "total": 3, "settled": 3, "refused": 0, "gone": 0 })));
     let redriven = api.all(&format!("/v1/dead-letters?state=redriven&group={group}")).await;
     assert_eq!(redriven.len(), 3);
     for letter in redriven {
@@ -102,7 +102,16 @@ async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
     let discard = json!({ "group": other });
     let job = api.post("/v1/dead-letters/discard", &discard).await.expect_status(202).body;
     let done = api.finished(job["id"].as_str().unwrap()).await;
-    assert_eq!(done.output, Some(json!({ "settled": 2, "refused": 0 })));
+    assert_eq!(done.output, Some(json!({ "total": 2, "settled": 2, "refused": 0, "gone": 0 })));
+    let events = api.get("/v1/audit-events?operation=discard_dead_letters").await.ok();
+    let [told, asked] = &events["items"].as_array().unwrap()[..] else { panic!("{events:#}") };
+    assert_eq!((&asked["outcome"], &asked["request_id"]), (&json!("attempted"), &told["request_id"]));
+    assert_eq!((&told["actor_kind"], &told["subject_id"]), (&json!("system"), &job["id"]));
+    assert_eq!(
+        (&told["after"]["settled"], &told["after"]["filter"]["group"]),
+        (&json!(2), &discard["group"]),
+        "{told:#}"
+    );
     assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 1);
     platform.finish().await;
 }

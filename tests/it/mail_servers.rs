@@ -281,16 +281,17 @@ async fn an_smtp_server_that_is_not_who_it_says_gets_no_mail_until_it_is_mended(
     let account = format!("/v1/accounts/{}", office.account_id);
     let wrong_name = servers.authority.certificate_for("mail.elsewhere.example");
     let impostor = Postfix::start(&folder(&servers, "impostor"), &servers.dovecot, &wrong_name).await;
-    let right = json!({ "smtp_port": servers.postfix.tls_port(), "smtp_security": "tls" });
+    let to = |port: u16, security: &str| json!({ "smtp_port": port, "smtp_security": security, "password": PASSWORD });
+    let right = to(servers.postfix.tls_port(), "tls");
 
     let (mail, expected) = banners();
     servers.arrives(&mail).await;
     servers.postfix.settled().await;
     let wrong = [
-        (json!({ "smtp_port": impostor.tls_port(), "smtp_security": "tls" }), "not valid for name"),
-        (json!({ "smtp_port": impostor.starttls_port(), "smtp_security": "starttls" }), "not valid for name"),
+        (to(impostor.tls_port(), "tls"), "not valid for name"),
+        (to(impostor.starttls_port(), "starttls"), "not valid for name"),
         // Never a downgrade: this port offers no TLS.
-        (json!({ "smtp_port": impostor.plain_port(), "smtp_security": "starttls" }), "STARTTLS"),
+        (to(impostor.plain_port(), "starttls"), "STARTTLS"),
     ];
     for (number, (settings, expected)) in wrong.into_iter().enumerate() {
         office.api.patch(&account, &settings).await.ok();

@@ -6,7 +6,10 @@ An operation without ids and without a body of its own needs no recipe.
 from world import PASSWORD
 
 # Operations that only a person may call, who is signed in.
-PERSONAL = {"change_me", "change_my_password", "end_my_session", "logout"}
+PERSONAL = {
+    "change_me", "change_my_password", "end_my_session", "link_my_identity", "list_my_identities", "logout",
+    "unlink_my_identity",
+}
 
 ITEM = {
     "sku": "STICKER", "quantity": "500", "material": "VINYL-W",
@@ -51,6 +54,7 @@ RECIPES = {
     "redrive_dead_letter": at(lambda w: w.letter(), {}),
     "discard_dead_letter": at(lambda w: w.letter()),
     "redrive_dead_letters": send({"limit": 1}),
+    "cancel_jobs": send({"kind": "nothing.of.this", "dry_run": True}),
     "discard_dead_letters": send({"limit": 1}),
     # tenants and keys
     "create_tenant": send(lambda w: {"name": f"Tenant {w.next()}"}),
@@ -59,6 +63,11 @@ RECIPES = {
     "approve_tenant": at(lambda w: w.tenant()),
     "suspend_tenant": at(lambda w: w.tenant()),
     "activate_tenant": at(lambda w: w.tenant()),
+    "delete_tenant": lambda w: {
+        "path_parameters": {"id": (doomed := w.suspended_tenant())[0]}, "body": None,
+        "query": {"confirm": doomed[1], "delay_days": 7},
+    },
+    "restore_tenant": at(lambda w: w.deleted_tenant()),
     "create_api_key": send({"name": "one more", "role": "viewer"}),
     "change_api_key": at(lambda w: w.api_key(), {"name": "Other"}),
     "rotate_api_key": at(lambda w: w.api_key(), {}),
@@ -114,6 +123,9 @@ RECIPES = {
     "verify_code": send(lambda w: w.code("/v1/auth/otp")),
     "ask_for_password_reset": send(lambda w: {"email": w.person("login")["email"]}),
     "reset_password": send(lambda w: {**w.code("/v1/auth/password-reset"), "password": "another horse battery"}),
+    "sign_in_with_id_token": send(lambda w: {"id_token": w.id_token(), "tenant_name": "Jo's"}),
+    "link_my_identity": send(lambda w: {"id_token": w.id_token()}),
+    "unlink_my_identity": at(lambda w: w.identity("unlink_my_identity")),
     "refresh": send(lambda w: {"refresh_token": w.person("refresh")["refresh_token"]}),
     "accept_invitation": send(lambda w: w.invited()),
     "create_invitation": send(lambda w: {"email": w.address(), "role": "agent"}),

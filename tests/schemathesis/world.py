@@ -90,6 +90,18 @@ class World:
     def tenant(self):
         return self.post("/v1/tenants", {"name": f"Tenant {self.next()}"}, platform=True)["id"]
 
+    def suspended_tenant(self):
+        """Its id and its name."""
+        name = f"Tenant-{self.next()}"
+        tenant = self.post("/v1/tenants", {"name": name}, platform=True)["id"]
+        self.post(f"/v1/tenants/{tenant}/suspend", None, platform=True)
+        return tenant, name
+
+    def deleted_tenant(self):
+        tenant, name = self.suspended_tenant()
+        self.call("DELETE", f"/v1/tenants/{tenant}?confirm={name}", None, platform=True)
+        return tenant
+
     def product_body(self):
         return {
             "sku": f"SIGN-{self.next()}", "name": "Sign", "formula": "width * height * 0.01",
@@ -198,6 +210,20 @@ class World:
         seen = len(self.mails(address))
         asked = self.post(path, {"email": address})
         return {"challenge": asked["challenge"], "code": self.mailed(address, CODE, after=seen)}
+
+    def id_token(self):
+        """A token of an issuer about somebody whom nobody knows yet."""
+        claims = {
+            "aud": "shop", "sub": f"subject {self.next()}", "email": f"person-{self.next()}@gmail.com",
+            "email_verified": True, "name": "Jo",
+        }
+        url = f"{self.control}/oidc/google/tokens"
+        return self.session.post(url, json={"claims": claims}, timeout=60).json()["id_token"]
+
+    def identity(self, purpose):
+        """An identity of the person with this purpose."""
+        key = self.person(purpose)["access_token"]
+        return self.post("/v1/me/identities", {"id_token": self.id_token()}, key=key)["id"]
 
     def invitation(self):
         """An invitation to the business, and who got it."""

@@ -1,10 +1,11 @@
 //! An installation that was in use: a business whose mails became quotes, jobs that ended well and badly.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use postrider_tests::platform::Reply;
 use postrider_tests::{DatabaseKind, Platform, documents, eventually, mails};
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 /// Quotes that are sent: some operations use one up.
 const SENT: usize = 8;
@@ -17,15 +18,15 @@ const DEAD: usize = 12;
 const LIMITS: [&str; 8] =
     ["ADDRESS", "CALLER", "READS", "WRITES", "ENQUEUES", "EXPORTS", "SIGN_IN_ADDRESS", "SIGN_IN_ACCOUNT"];
 
-/// The installation, and the file that tells the hooks about it.
+/// The installation, and the file that tells the hooks about it. That has keys in it, so it lies where no secrets are looked for.
 pub struct World {
     platform: Platform,
-    file: PathBuf,
+    file: NamedTempFile,
 }
 
 impl World {
     pub async fn make() -> Self {
-        let mut platform = Platform::with(DatabaseKind::Sqlite).setting("REGISTRATION", &"open");
+        let mut platform = Platform::with(DatabaseKind::Sqlite).setting("REGISTRATION", &"open").with_issuers();
         // Whoever is refused for its pace finds nothing.
         for limit in LIMITS {
             platform = platform.setting(&format!("RATE_LIMIT_{limit}"), &"off");
@@ -82,8 +83,8 @@ impl World {
             "account_id": office.account_id,
             "imap": at.imap, "smtp": at.smtp, "control": at.control_url,
         });
-        let file = platform.folder().join("world.json");
-        std::fs::write(&file, told.to_string()).expect("tell the hooks");
+        let file = NamedTempFile::new().expect("a file of its own");
+        std::fs::write(file.path(), told.to_string()).expect("tell the hooks");
         Self { platform, file }
     }
 
@@ -92,7 +93,7 @@ impl World {
     }
 
     pub fn file(&self) -> &Path {
-        &self.file
+        self.file.path()
     }
 
     pub fn base(&self) -> &str {

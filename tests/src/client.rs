@@ -16,6 +16,7 @@ pub use answer::Answer;
 pub use events::Events;
 pub use job::{Job, Submitted};
 
+use crate::canaries;
 use crate::wait::DEADLINE;
 
 /// A caller with one key; a platform key may name a tenant.
@@ -41,7 +42,9 @@ impl Api {
     /// The same caller with this key and no tenant.
     #[must_use]
     pub fn with_key(&self, key: impl Into<String>) -> Self {
-        Self { key: Some(key.into()), tenant: None, ..self.clone() }
+        let key = key.into();
+        canaries::plant(&key);
+        Self { key: Some(key), tenant: None, ..self.clone() }
     }
 
     /// A platform key that acts for this tenant.

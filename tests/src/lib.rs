@@ -20,6 +20,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a harness reports by panicking: that is what fails the test")]
 
 pub mod binaries;
+pub mod canaries;
 pub mod certificate;
 pub mod clamd;
 pub mod client;

@@ -7,6 +7,7 @@ mod google;
 mod ledger;
 mod leftovers;
 mod office;
+mod told;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 pub use builder::Builder;
 pub use faked_time::FakedTime;
-pub use google::{google_settings, owner_answers};
+pub use google::{google_settings, issuer_settings, owner_answers};
 pub use ledger::LedgerRow;
 pub use office::{Office, Reply};
 
@@ -124,10 +125,10 @@ impl Platform {
     }
 
     /// Ends the test: waits until no job is left that could still run, ends every process gracefully, and checks that each
-    /// ended well.
+    /// ended well and that no secret was told.
     ///
     /// # Panics
-    /// When jobs are left over or stuck, or a process did not end with status 0 after SIGTERM.
+    /// When jobs are left over or stuck, a planted secret stands somewhere, or a process did not end with status 0 after SIGTERM.
     pub async fn finish(mut self) {
         self.no_jobs_left().await;
         for process in self.schedulers.iter().chain(&self.workers).chain(&self.apis) {
@@ -136,11 +137,17 @@ impl Platform {
                 assert!(status.success(), "{} ended with {status}:\n{}", process.name(), process.log_tail(40));
             }
         }
+        self.no_secret_is_told().await;
         self.finished = true;
     }
 
     /// Ends a test that leaves jobs behind on purpose; say why.
+    ///
+    /// # Panics
+    /// When a planted secret stands in a file.
     pub fn abandon(mut self, _reason: &str) {
+        let told = self.told_in_files(&crate::canaries::forms());
+        assert!(told.is_empty(), "secrets were told:\n{}", told.join("\n"));
         self.finished = true;
     }
 

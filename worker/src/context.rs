@@ -8,11 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{Claimed, JobId, JobKind, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::attachments::Attachments;
+use postrider_shared::audit::AuditEvents;
 use postrider_shared::clock::Clock;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
 use postrider_shared::google::{Consents, Grants};
 use postrider_shared::ids::TenantId;
 use postrider_shared::invitations::Invitations;
+use postrider_shared::key_sets::KeySets;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
 use postrider_shared::objects::Objects;
@@ -25,6 +27,7 @@ use postrider_shared::secrets::Secrets;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::Tenants;
 use postrider_shared::watches::Watches;
+use serde::de::DeserializeOwned;
 
 use crate::access::AccessTokens;
 use crate::documents::{Documents, Scanner};
@@ -34,6 +37,7 @@ use crate::memory::Memory;
 use crate::providers::gmail::Gmail;
 use crate::providers::google::Google;
 use crate::providers::llm::Llm;
+use crate::providers::oidc::Oidc;
 use crate::providers::transport::Dialer;
 use crate::run_ledger::RunLedger;
 use crate::system_mail::SystemMail;
@@ -59,6 +63,7 @@ pub struct Services {
     pub quotes: Quotes,
     pub messages: Messages,
     pub dead_letters: DeadLetters,
+    pub audit: AuditEvents,
     pub redriver: Redriver,
     pub watches: Watches,
     pub one_time_codes: OneTimeCodes,
@@ -66,6 +71,9 @@ pub struct Services {
     /// Absent where nobody is mailed about signing in.
     pub system_mail: Option<SystemMail>,
     pub secrets: Secrets,
+    pub key_sets: KeySets,
+    /// What fetches them; absent where nobody signs in from elsewhere.
+    pub oidc: Option<Arc<Oidc>>,
     pub objects: Objects,
     pub mail_memory: Memory,
     pub documents: Documents,
@@ -113,11 +121,14 @@ impl Services {
             messages: stores.messages,
             redriver: Redriver::new(stores.dead_letters.clone(), queue.clone()),
             dead_letters: stores.dead_letters,
+            audit: stores.audit,
             watches: stores.watches,
             one_time_codes: stores.one_time_codes,
             invitations: stores.invitations,
             system_mail: None,
             secrets: stores.secrets,
+            key_sets: stores.key_sets,
+            oidc: None,
             mail_memory: Memory::new(MAIL_MEMORY),
             documents: Documents::default(),
             scanner: Scanner::default(),
@@ -190,6 +201,13 @@ impl Services {
     #[must_use]
     pub fn with_system_mail(mut self, mail: Option<SystemMail>) -> Self {
         self.system_mail = mail;
+        self
+    }
+
+    /// Fetches the keys of issuers of ID tokens.
+    #[must_use]
+    pub fn with_oidc(mut self, oidc: Oidc) -> Self {
+        self.oidc = Some(Arc::new(oidc));
         self
     }
 
@@ -285,6 +303,12 @@ impl Context {
     /// Tells whoever watches the job how far it is. Nothing depends on it, so a failure is only noted.
     pub async fn progress(&self, progress: serde_json::Value) {
         self.job.lease.progress(progress).await;
+    }
+
+    /// What an earlier run of this job, which was cut off, said last; `None` if it said nothing of this shape.
+    pub async fn earlier_progress<T: DeserializeOwned>(&self) -> Result<Option<T>, Stop> {
+        let record = self.queue.get(self.job.id).await?;
+        Ok(record.and_then(|record| record.progress).and_then(|said| serde_json::from_value(said).ok()))
     }
 
     /// Writes a line into the job's log, for whoever looks at the job. Nothing depends on it, so a failure is only noted.

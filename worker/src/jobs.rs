@@ -1,8 +1,11 @@
 //! The handlers, one file per kind, and the one list of them.
 
+mod cancel_jobs;
 mod connect_google;
+mod delete_tenant;
 mod diagnostic;
 mod extract_request;
+mod fetch_key_set;
 mod mail_code;
 mod mail_invitation;
 pub(crate) mod poll_mailbox;
@@ -15,8 +18,8 @@ mod settle_dead_letters;
 mod tend_drafts;
 
 use postrider_shared::jobs::{
-    ConnectGoogle, ExtractRequest, MailCode, MailInvitation, PollMailbox, PriceQuote, RenderQuote, RevokeGoogle,
-    RotateSecrets, SendEmail, SettleDeadLetters, TendDrafts,
+    CancelJobs, ConnectGoogle, DeleteTenant, ExtractRequest, FetchKeySet, MailCode, MailInvitation, PollMailbox,
+    PriceQuote, RenderQuote, RevokeGoogle, RotateSecrets, SendEmail, SettleDeadLetters, TendDrafts,
 };
 
 use crate::registry::{RegisteredTwice, Registry};
@@ -32,10 +35,13 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<ConnectGoogle>()?;
     registry.add::<RevokeGoogle>()?;
     registry.add::<SettleDeadLetters>()?;
+    registry.add::<CancelJobs>()?;
     registry.add::<TendDrafts>()?;
     registry.add::<MailCode>()?;
     registry.add::<MailInvitation>()?;
     registry.add::<RotateSecrets>()?;
+    registry.add::<DeleteTenant>()?;
+    registry.add::<FetchKeySet>()?;
     diagnostic::register(&mut registry)?;
     Ok(registry)
 }

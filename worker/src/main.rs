@@ -20,6 +20,7 @@ use postrider_worker::links::Links;
 use postrider_worker::providers::gmail::{Gmail, GmailSettings};
 use postrider_worker::providers::google::Google;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
+use postrider_worker::providers::oidc::Oidc;
 use postrider_worker::providers::transport::{Dialer, Limits, Trust};
 use postrider_worker::quarantine;
 use postrider_worker::run_ledger::RunLedger;
@@ -87,6 +88,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         }
         None => services,
     };
+    let services = services.with_oidc(Oidc::new(config.issuers.clone(), &trust)?);
     let links = config.public_url.clone().map(|url| Links::new(config.keys.keys.clone(), url));
     let dialer = Dialer { trust, limits };
     let system_mail = config.system_mail.clone().map(|mail| SystemMail::new(mail, dialer.clone()));

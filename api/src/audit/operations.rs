@@ -16,6 +16,10 @@ pub enum Recorded {
     Elsewhere,
     /// A row before data of persons are handed out.
     Access,
+    /// Of strangers: what turns out to be somebody's in its transaction, and refusals, counted.
+    SignIn,
+    /// Of strangers: that they asked, counted, because asking again and again must not fill the log.
+    Asked,
     /// Nothing, for this reason.
     Nothing(&'static str),
 }
@@ -38,7 +42,8 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         "create_product" | "change_product" | "archive_product" => Recorded::Change,
         "approve_quote" | "accept_quote" | "decline_quote" | "renew_quote" | "revise_quote" | "settle_message"
         | "resolve_mail" => Recorded::Change,
-        "create_tenant" | "change_tenant" | "approve_tenant" | "suspend_tenant" | "activate_tenant" => Recorded::Change,
+        "create_tenant" | "change_tenant" | "approve_tenant" | "suspend_tenant" | "activate_tenant"
+        | "delete_tenant" | "restore_tenant" => Recorded::Change,
         "create_api_key"
         | "change_api_key"
         | "rotate_api_key"
@@ -49,7 +54,7 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "revoke_platform_key" => Recorded::Change,
         "redrive_dead_letter" | "discard_dead_letter" => Recorded::Change,
         "change_user" | "remove_user" | "create_invitation" | "revoke_invitation" => Recorded::Change,
-        "change_me" | "change_my_password" => Recorded::Change,
+        "change_me" | "change_my_password" | "link_my_identity" | "unlink_my_identity" => Recorded::Change,
         // Sessions are no rows of a tenant.
         "logout" | "end_my_session" => Recorded::Elsewhere,
 
@@ -57,6 +62,7 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         "pause_queue"
         | "resume_queue"
         | "cancel_job"
+        | "cancel_jobs"
         | "retry_job"
         | "rotate_secrets"
         | "redrive_dead_letters"
@@ -75,7 +81,16 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "get_quote_revision_pdf" => Recorded::Access,
         "list_audit_events" | "export_audit_events" => Recorded::Access,
         "list_users" | "get_user" | "list_invitations" => Recorded::Access,
-        "get_me" => Recorded::Nothing("shows people their own data"),
+        "get_me" | "list_my_identities" => Recorded::Nothing("shows people their own data"),
+
+        "login"
+        | "verify_code"
+        | "sign_in_with_id_token"
+        | "refresh"
+        | "confirm_registration"
+        | "reset_password"
+        | "accept_invitation" => Recorded::SignIn,
+        "register" | "ask_for_code" | "ask_for_password_reset" => Recorded::Asked,
 
         "submit_job" | "submit_jobs" | "open_batch" | "seal_batch" => Recorded::Nothing(JOBS),
         "get_job"
@@ -107,26 +122,30 @@ pub fn decided(operation: &str) -> Option<Recorded> {
 
 /// What each routed operation leaves.
 #[derive(Debug, Clone)]
-pub struct Operations(Arc<HashMap<(Method, String), (String, Recorded)>>);
+pub struct Operations(Arc<HashMap<String, Vec<Operation>>>);
+
+/// One method of a path: its operation's name, and what it leaves.
+type Operation = (Method, String, Recorded);
 
 impl Operations {
     /// Reads the document of the private router. An operation that nobody decided on yet leaves rather too much than too little.
     pub fn of_document(document: &Document) -> Self {
-        let read = document.operations().map(|(method, path, operation)| {
+        let mut read: HashMap<String, Vec<Operation>> = HashMap::new();
+        for (method, path, operation) in document.operations() {
             let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
             let recorded = decided(&name).unwrap_or(match method {
                 Method::GET => Recorded::Access,
                 _ => Recorded::Change,
             });
-            ((method, path), (name, recorded))
-        });
-        Self(Arc::new(read.collect()))
+            read.entry(path).or_default().push((method, name, recorded));
+        }
+        Self(Arc::new(read))
     }
 
     /// The operation's name, and what it leaves.
     pub fn of(&self, method: &Method, path: &str) -> Option<(&str, Recorded)> {
-        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
-        let (name, recorded) = self.0.get(&(method, path.to_owned()))?;
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let (_, name, recorded) = self.0.get(path)?.iter().find(|(known, ..)| known == method)?;
         Some((name, *recorded))
     }
 }

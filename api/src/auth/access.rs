@@ -4,7 +4,7 @@
 //! `security(())`. One that says neither, or that stands in the router of the other kind, stops the start: a new operation is
 //! nobody's by mistake.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::Method;
@@ -63,11 +63,8 @@ pub fn check_open(open: &Document) -> Result<(), AccessError> {
 #[derive(Debug, Clone)]
 pub struct Needs(Arc<Private>);
 
-#[derive(Debug, Default)]
-struct Private {
-    needs: HashMap<(Method, String), Permission>,
-    paths: HashSet<String>,
-}
+/// By path, then by method: a request's path is looked up as it is, without a copy of it.
+type Private = HashMap<String, Vec<(Method, Permission)>>;
 
 /// What a routed request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +84,7 @@ impl Needs {
         for (method, path, operation) in private.operations() {
             match Access::of(operation) {
                 Some(Access::Permission(permission)) => {
-                    read.paths.insert(path.clone());
-                    read.needs.insert((method, path), permission);
+                    read.entry(path).or_default().push((method, permission));
                 }
                 Some(Access::Open) => return Err(AccessError::OpenAmongPrivate { method, path }),
                 None => return Err(AccessError::Undecided { method, path }),
@@ -99,12 +95,10 @@ impl Needs {
 
     /// What a routed request needs.
     pub fn needed(&self, method: &Method, path: &str) -> Need {
-        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
-        match self.0.needs.get(&(method, path.to_owned())) {
-            Some(permission) => Need::Permission(*permission),
-            None if self.0.paths.contains(path) => Need::NoSuchMethod,
-            None => Need::Undecided,
-        }
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let Some(needs) = self.0.get(path) else { return Need::Undecided };
+        let need = needs.iter().find(|(needed, _)| needed == method);
+        need.map_or(Need::NoSuchMethod, |(_, permission)| Need::Permission(*permission))
     }
 }
 

@@ -15,7 +15,7 @@ use postrider_shared::stores::Stores;
 use postrider_shared::users::{Membership, User};
 
 use crate::app::App;
-use crate::auth::{Caller, must_be_active};
+use crate::auth::{Caller, must_be_active, must_be_there};
 use crate::problem::{Answer, Problem, ProblemType};
 
 /// How long it is believed that a session is live.
@@ -87,7 +87,7 @@ pub async fn caller(
     let actor = Actor::User { user: person.user.id, session };
     if person.user.platform_admin {
         if let Some(named) = named {
-            app.stores().tenants.state(named).await?;
+            must_be_there(app.stores().tenants.state(named).await?)?;
         }
         let role = Role::PlatformAdmin;
         return Ok((Caller { actor, role, permissions: role.permissions(), tenant: named }, None));

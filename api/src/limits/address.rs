@@ -48,7 +48,7 @@ fn read(text: &str) -> Option<IpAddr> {
 }
 
 /// The address as it is counted: whoever has an IPv6 address has 2^64 of them.
-pub(super) fn counted_as(address: IpAddr) -> IpAddr {
+pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address @ IpAddr::V4(_) => address,

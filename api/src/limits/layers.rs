@@ -1,15 +1,15 @@
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 
 use super::address::{self, ClientAddress, Peer};
 use super::{Counted, Limits, class, fields};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::problem::{Answer, Problem, ProblemType};
+use crate::layers::Inner;
+use crate::problem::{Problem, ProblemType};
 
 /// Layer around everything: what the process takes on, and how often an address may call.
-pub async fn outer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn outer(app: App, mut request: Request, next: impl Inner) -> Response {
     let limits = app.limits();
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     if class::is_probe(path) {
@@ -44,15 +44,15 @@ pub async fn outer(State(app): State<App>, mut request: Request, next: Next) -> 
 }
 
 /// Layer behind the one that identifies: how often a caller, and its tenant, may call.
-pub async fn inner(State(app): State<App>, caller: Caller, request: Request, next: Next) -> Answer<Response> {
+pub async fn inner(app: App, caller: Caller, request: Request, next: impl Inner) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let class = class::class_of(request.method(), path);
-    let Some(counted) = app.limits().count_caller(&caller, class).await else { return Ok(next.run(request).await) };
+    let Some(counted) = app.limits().count_caller(&caller, class).await else { return next.run(request).await };
     let response = match counted.refused() {
         Some(problem) => refused(problem, class.name()),
         None => next.run(request).await,
     };
-    Ok(told(response, &counted))
+    told(response, &counted)
 }
 
 fn refused(problem: Problem, limit: &'static str) -> Response {

@@ -4,86 +4,7 @@
 
 use axum::http::StatusCode;
 
-/// What went wrong, as a client may tell it apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProblemType {
-    /// The body is not JSON at all.
-    MalformedJson,
-    /// The body nests deeper than the API reads.
-    TooDeep,
-    /// The body is JSON, but not what the operation takes.
-    InvalidBody,
-    /// A query parameter is unknown or has a wrong value.
-    InvalidQuery,
-    /// A request header has a wrong value.
-    InvalidHeader,
-    /// The body, or one job's payload, is larger than allowed.
-    PayloadTooLarge,
-    /// The `Content-Type` is not one the operation reads.
-    UnsupportedMediaType,
-    /// No key, or one that is not valid (any more).
-    Unauthenticated,
-    /// A wrong address, password, code or token.
-    SignInRefused,
-    /// The key is valid, but its role may not do this.
-    Forbidden,
-    /// The key is valid, but its tenant is suspended or not yet approved.
-    TenantInactive,
-    /// A platform key did not say which tenant it acts for.
-    TenantRequired,
-    /// The resource does not exist, or belongs to another tenant.
-    NotFound,
-    /// No operation has this path.
-    NoSuchPath,
-    /// The path exists, with other methods.
-    MethodNotAllowed,
-    /// The job kind does not exist.
-    UnknownKind,
-    /// The kind exists, but is only started by the product itself.
-    KindNotSubmittable,
-    /// The payload does not fit the kind's schema.
-    InvalidPayload,
-    /// A product's price formula cannot be used.
-    InvalidFormula,
-    /// Something of this name or address exists already.
-    AlreadyExists,
-    /// The resource is in a state that does not allow this.
-    StateConflict,
-    /// The answer to a consent is not one to a question of ours.
-    ConsentInvalid,
-    /// The owner took too long.
-    ConsentExpired,
-    /// The consent was answered before.
-    ConsentUsed,
-    /// This installation has no OAuth client.
-    GoogleNotConfigured,
-    /// Another unfinished job holds the unique key.
-    UniqueKeyTaken,
-    /// The idempotency key was used for a different request.
-    IdempotencyKeyReused,
-    /// The first request with this idempotency key has not ended yet.
-    RequestInProgress,
-    /// Somebody calls more often than allowed.
-    TooManyRequests,
-    /// The process has more to do than it takes on.
-    Overloaded,
-    /// The client did not send its body in time.
-    RequestTimeout,
-    /// The queue cannot be reached.
-    QueueUnavailable,
-    /// The queue is reachable, but its memory is nearly used up.
-    QueueFull,
-    /// Too many jobs wait in this queue already.
-    QueueTooDeep,
-    /// The database cannot be reached.
-    DatabaseUnavailable,
-    /// The object store cannot be reached.
-    StorageUnavailable,
-    /// The request took longer than the API lets it.
-    TimedOut,
-    /// A fault of ours.
-    Internal,
-}
+use super::ProblemType;
 
 /// The words of one entry.
 #[derive(Debug, Clone, Copy)]
@@ -103,58 +24,26 @@ const fn entry(slug: &'static str, status: StatusCode, title: &'static str, next
 }
 
 impl ProblemType {
-    /// Every problem there is, in the order of the catalogue.
-    pub const ALL: [Self; 38] = [
-        Self::MalformedJson,
-        Self::TooDeep,
-        Self::InvalidBody,
-        Self::InvalidQuery,
-        Self::InvalidHeader,
-        Self::PayloadTooLarge,
-        Self::UnsupportedMediaType,
-        Self::Unauthenticated,
-        Self::SignInRefused,
-        Self::Forbidden,
-        Self::TenantInactive,
-        Self::TenantRequired,
-        Self::NotFound,
-        Self::NoSuchPath,
-        Self::MethodNotAllowed,
-        Self::UnknownKind,
-        Self::KindNotSubmittable,
-        Self::InvalidPayload,
-        Self::InvalidFormula,
-        Self::AlreadyExists,
-        Self::StateConflict,
-        Self::ConsentInvalid,
-        Self::ConsentExpired,
-        Self::ConsentUsed,
-        Self::GoogleNotConfigured,
-        Self::UniqueKeyTaken,
-        Self::IdempotencyKeyReused,
-        Self::RequestInProgress,
-        Self::TooManyRequests,
-        Self::Overloaded,
-        Self::RequestTimeout,
-        Self::QueueUnavailable,
-        Self::QueueFull,
-        Self::QueueTooDeep,
-        Self::DatabaseUnavailable,
-        Self::StorageUnavailable,
-        Self::TimedOut,
-        Self::Internal,
-    ];
-
-    /// The entry with this slug.
-    pub fn by_slug(slug: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|problem| problem.entry().slug == slug)
-    }
-
     /// The entry of the catalogue.
     #[expect(clippy::too_many_lines, reason = "a table, one entry per problem")]
     pub const fn entry(self) -> Entry {
         use StatusCode as S;
         match self {
+            Self::MalformedRequest => entry(
+                "malformed-request",
+                S::BAD_REQUEST,
+                "This is not an HTTP/1.1 request that can be read.",
+                "Look at the request line, Host, Content-Length and Transfer-Encoding; HTTP/2 is spoken by a proxy before this API.",
+            ),
+            Self::HeadTooLarge => entry(
+                "head-too-large",
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The request's headers are too many or too large.",
+                "Send at most 100 headers and 64 KiB; cookies of other applications on this host may be the cause.",
+            ),
+            Self::UriTooLong => {
+                entry("uri-too-long", S::URI_TOO_LONG, "The request's target is too long.", "Send less in the query.")
+            }
             Self::MalformedJson => entry(
                 "malformed-json",
                 S::BAD_REQUEST,
@@ -208,6 +97,18 @@ impl ProblemType {
                 S::UNAUTHORIZED,
                 "The address, password, code or token is wrong, used or over.",
                 "Check what was typed; ask for a new code, a new password or a new invitation, or sign in again.",
+            ),
+            Self::NotRegistered => entry(
+                "not-registered",
+                S::FORBIDDEN,
+                "Nobody has an account with this identity.",
+                "Where strangers may register, send `tenant_name` with the token; else ask for an invitation, and send its token.",
+            ),
+            Self::IdentityNotLinked => entry(
+                "identity-not-linked",
+                S::CONFLICT,
+                "The address has an account that is not linked with this identity.",
+                "Sign in as before, with the password or a mailed code, then send the token to POST /v1/me/identities.",
             ),
             Self::Forbidden => entry(
                 "forbidden",
@@ -340,6 +241,12 @@ impl ProblemType {
                 S::REQUEST_TIMEOUT,
                 "The body did not arrive in time.",
                 "Send the request again, over a faster connection or in smaller parts.",
+            ),
+            Self::IssuerUnavailable => entry(
+                "issuer-unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The token cannot be verified at the moment.",
+                "Send it again after Retry-After; other ways to sign in work.",
             ),
             Self::QueueUnavailable => entry(
                 "queue-unavailable",

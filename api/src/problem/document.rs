@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Problem, ProblemType};
+use crate::layers::Inner;
 use crate::request_id::RequestId;
 
 /// Content type of every error answer.
@@ -81,7 +81,7 @@ impl Pending {
 }
 
 /// Outermost layer for failures: writes problem+json for each and logs its inner cause once.
-pub async fn report(request: Request, next: Next) -> Response {
+pub async fn report(request: Request, next: impl Inner) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let pending = response.extensions_mut().remove::<Pending>().and_then(|pending| pending.take());

@@ -8,7 +8,9 @@ mod settings;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use postrider_shared::accounts::{self, AccountState, LoginMethod, NewAccount as NewRow, Security, Transport};
+use postrider_shared::accounts::{
+    self, AccountSettings, AccountState, LoginMethod, MailServer, NewAccount as NewRow, Security, Transport,
+};
 use postrider_shared::ids::{AccountId, TenantId};
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::time_zone::TimeZone;
@@ -196,12 +198,35 @@ async fn change(
     let transport = change.transport;
     let (settings, password) = change.applied(old.settings());
     let password = password.map(given).transpose()?;
+    logs_in_where_the_owner_said(&old, &settings, password.as_ref())?;
     if let Some(transport) = transport {
         app.stores().accounts.set_transport(tenant, id, transport).await?;
     }
     let account = app.stores().accounts.change(tenant, id, settings, password).await?;
     limits::define(&app, &account).await;
     Ok(Json(account.into()))
+}
+
+/// Refuses to send what we keep of a login to another server, or in the clear: whoever may change an account could otherwise have it
+/// brought to a server of their own, though no answer shows it.
+fn logs_in_where_the_owner_said(
+    old: &accounts::Account,
+    new: &AccountSettings,
+    password: Option<&SecretString>,
+) -> Answer<()> {
+    let place = |server: &MailServer| (server.host.to_lowercase(), server.port, server.security);
+    if place(&old.imap()) == place(&new.imap) && place(&old.smtp()) == place(&new.smtp) {
+        return Ok(());
+    }
+    match old.login {
+        LoginMethod::Google => {
+            Err(Problem::field("/imap_host", "An account that logs in with Google stays at its servers."))
+        }
+        LoginMethod::Password if password.is_none() => {
+            Err(Problem::field("/password", "Another server, port or protection needs the password again."))
+        }
+        LoginMethod::Password => Ok(()),
+    }
 }
 
 /// Disconnect a mailbox: its password is forgotten, or its tokens are given back to Google and forgotten, and it is neither read

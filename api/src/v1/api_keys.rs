@@ -96,9 +96,10 @@ async fn rotate(
     caller: Caller,
     Tenant(tenant): Tenant,
     Path(id): Path<ApiKeyId>,
+    once: Once,
     Json(rotation): Json<Rotation>,
 ) -> Answer<Response> {
-    rotated(&app, caller, KeyOwner::Tenant(tenant), id, rotation).await
+    rotated(&app, caller, (KeyOwner::Tenant(tenant), id), once, rotation).await
 }
 
 /// Revoke a key: from now on it opens nothing. Revoking it again changes nothing.
@@ -138,12 +139,18 @@ async fn changed(
     Ok(Json(keys.change(owner, id, change.into()).await?.into()))
 }
 
-async fn rotated(app: &App, caller: Caller, owner: KeyOwner, id: ApiKeyId, rotation: Rotation) -> Answer<Response> {
+async fn rotated(
+    app: &App,
+    caller: Caller,
+    (owner, id): (KeyOwner, ApiKeyId),
+    once: Once,
+    rotation: Rotation,
+) -> Answer<Response> {
     let keys = &app.stores().api_keys;
     // Who is told the new text may do what the key may.
     caller.must_have_all(keys.get(owner, id).await?.permissions())?;
     let overlap = Duration::from_secs(rotation.overlap_seconds.into());
-    shown_once(StatusCode::OK, keys.rotate(owner, id, overlap).await?)
+    shown_once(StatusCode::OK, keys.rotate(owner, id, overlap, once.seed()).await?)
 }
 
 /// An answer with a key's text, which is not kept for repeats of the request.

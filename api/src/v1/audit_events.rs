@@ -1,25 +1,28 @@
 //! Who changed or saw what. Nothing here changes anything: events are only ever added, by the operations that they tell of.
 
+mod query;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::stream;
-use postrider_shared::audit::{self, AuditFilter, AuditKind, AuditOutcome};
+use postrider_shared::audit::{self, AuditKind, AuditOutcome};
 use postrider_shared::database::{Cursor, MAX_PAGE};
 use postrider_shared::ids::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use self::query::{EventsQuery, ExportQuery};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::json::Json;
-use crate::page::{Limit, Page, place};
+use crate::page::{Page, place};
 use crate::parameters::Query;
 use crate::problem::{Answer, Problem, ProblemType};
 
@@ -37,12 +40,12 @@ pub struct AuditEvent {
     at: DateTime<Utc>,
     /// Whose things it was about; null for the platform's.
     tenant_id: Option<TenantId>,
-    /// `key` or `user`.
+    /// `key`, `user`, `stranger` (nobody who is signed in), `customer` (by the link in a mail) or `system`.
     #[schema(example = "key")]
     actor_kind: String,
     /// The id of the key or the user.
-    actor_id: Uuid,
-    /// What a key was called then, and the start of its text.
+    actor_id: Option<Uuid>,
+    /// What a key was called then, and the start of its text, or the name and address of a user.
     actor_name: Option<String>,
     /// The request's `X-Request-Id`.
     request_id: String,
@@ -51,7 +54,7 @@ pub struct AuditEvent {
     /// The operation's id in this document.
     #[schema(example = "change_account")]
     operation: String,
-    /// `change`, or `access` to data of persons.
+    /// `change`, `access` to data of persons, or `sign_in`.
     kind: AuditKind,
     /// What it was done to, as in the path.
     #[schema(example = "accounts")]
@@ -64,8 +67,10 @@ pub struct AuditEvent {
     /// What is different, as it is now; secrets are left out.
     #[schema(value_type = Option<Object>)]
     after: Option<Value>,
-    /// `done`, or `attempted`: a change outside the database is recorded before it is begun.
+    /// `done`; `attempted`: a change outside the database is recorded before it is begun; or `refused`.
     outcome: AuditOutcome,
+    /// How many times. More than once only refusals and what strangers ask for: after the first, those of an hour are counted together.
+    times: i32,
 }
 
 impl From<audit::AuditEvent> for AuditEvent {
@@ -87,60 +92,9 @@ impl From<audit::AuditEvent> for AuditEvent {
             before: json(row.before),
             after: json(row.after),
             outcome: row.outcome,
+            times: row.times,
         }
     }
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct EventsQuery {
-    /// Only events of this key or user.
-    actor: Option<Uuid>,
-    /// Only events of this operation, such as `change_account`.
-    operation: Option<String>,
-    /// Only events about such things, such as `accounts`.
-    resource: Option<String>,
-    /// Only events about the thing with this id.
-    subject: Option<String>,
-    /// Only `change` or only `access`.
-    kind: Option<AuditKind>,
-    /// Only events of the request with this id.
-    request_id: Option<String>,
-    /// Only events from this time on.
-    from: Option<DateTime<Utc>>,
-    /// Only events before this time.
-    until: Option<DateTime<Utc>>,
-    /// `next_cursor` of the page before; absent for the first page.
-    cursor: Option<String>,
-    /// Most items in the answer.
-    #[serde(default)]
-    #[param(value_type = u32, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ExportQuery {
-    /// `ndjson` if absent.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    format: Format,
-    /// Only events of this key or user.
-    actor: Option<Uuid>,
-    /// Only events of this operation, such as `change_account`.
-    operation: Option<String>,
-    /// Only events about such things, such as `accounts`.
-    resource: Option<String>,
-    /// Only events about the thing with this id.
-    subject: Option<String>,
-    /// Only `change` or only `access`.
-    kind: Option<AuditKind>,
-    /// Only events from this time on.
-    from: Option<DateTime<Utc>>,
-    /// Only events before this time.
-    until: Option<DateTime<Utc>>,
 }
 
 /// Whose events a caller sees: those of the tenant that it acts for; all of them, if it runs the platform and names none.
@@ -163,17 +117,7 @@ async fn list(
     caller: Caller,
     Query(query): Query<EventsQuery>,
 ) -> Answer<Json<Page<AuditEvent>>> {
-    let filter = AuditFilter {
-        tenant: tenant_of(caller)?,
-        actor: query.actor,
-        operation: query.operation,
-        resource: query.resource,
-        subject: query.subject,
-        kind: query.kind,
-        request: query.request_id,
-        from: query.from,
-        until: query.until,
-    };
+    let filter = query.filter(tenant_of(caller)?);
     let page = app.stores().audit.list(&filter, place(query.cursor.as_deref())?, query.limit.into()).await?;
     Ok(Json(Page::of(page)))
 }
@@ -194,18 +138,9 @@ async fn list(
 async fn export(State(app): State<App>, caller: Caller, Query(query): Query<ExportQuery>) -> Answer<Response> {
     let format = query.format;
     let now = app.clock().now();
-    let filter = AuditFilter {
-        tenant: tenant_of(caller)?,
-        actor: query.actor,
-        operation: query.operation,
-        resource: query.resource,
-        subject: query.subject,
-        kind: query.kind,
-        request: None,
-        from: query.from,
-        // What comes in while it is read would never end.
-        until: Some(query.until.map_or(now, |until| until.min(now))),
-    };
+    let mut filter = query.filter(tenant_of(caller)?);
+    // What comes in while it is read would never end.
+    filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
     let pages = stream::try_unfold(Some((None::<Cursor>, true)), move |place| {
         let (app, filter) = (app.clone(), filter.clone());
         async move {
@@ -271,7 +206,7 @@ impl Format {
     }
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "id",
     "at",
     "tenant_id",
@@ -287,10 +222,11 @@ const NAMES: [&str; 15] = [
     "before",
     "after",
     "outcome",
+    "times",
 ];
 
 impl AuditEvent {
-    fn fields(&self) -> [String; 15] {
+    fn fields(&self) -> [String; 16] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let json = |json: &Option<Value>| json.as_ref().map(ToString::to_string).unwrap_or_default();
         [
@@ -298,7 +234,7 @@ impl AuditEvent {
             self.at.to_rfc3339_opts(SecondsFormat::Micros, true),
             self.tenant_id.map(|id| id.to_string()).unwrap_or_default(),
             self.actor_kind.clone(),
-            self.actor_id.to_string(),
+            self.actor_id.map(|id| id.to_string()).unwrap_or_default(),
             text(&self.actor_name),
             self.request_id.clone(),
             text(&self.ip),
@@ -309,6 +245,7 @@ impl AuditEvent {
             json(&self.before),
             json(&self.after),
             self.outcome.to_string(),
+            self.times.to_string(),
         ]
     }
 }

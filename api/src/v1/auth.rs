@@ -3,6 +3,7 @@
 //! Whoever asks is a stranger, and learns nothing of who has a user: unknown addresses get the same answers, and cost the same.
 
 mod invitation;
+mod oidc;
 mod otp;
 mod password;
 mod registration;
@@ -22,6 +23,7 @@ pub fn open() -> OpenApiRouter<App> {
         .routes(routes!(password::login))
         .routes(routes!(password::ask_for_reset))
         .routes(routes!(password::reset))
+        .routes(routes!(oidc::sign_in))
         .routes(routes!(otp::ask))
         .routes(routes!(otp::verify))
         .routes(routes!(session::refresh))

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::jobs::Submission;
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::parameters::Path;
 use crate::problem::{Answer, Problem};
@@ -26,7 +27,7 @@ pub fn router() -> OpenApiRouter<App> {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBatch {
-    /// The job that is enqueued, once, when the batch is sealed and all its jobs have ended.
+    /// The job that is enqueued, once, when the batch is sealed and all its jobs have ended. It has no keys and is in no batch.
     on_end: Option<Submission>,
 }
 
@@ -83,22 +84,28 @@ async fn open(
     State(app): State<App>,
     caller: Caller,
     Tenant(tenant): Tenant,
+    once: Once,
     batch: Option<Json<NewBatch>>,
 ) -> Answer<(StatusCode, Json<JobBatch>)> {
     let on_end = batch.and_then(|Json(batch)| batch.on_end);
     let on_end = on_end.map(|submission| at_end(submission, &app, caller, tenant)).transpose()?;
     let of = tenant.into();
-    let id = app.queue().batch_id(&of);
+    let id = once.id(|parts| app.queue().derived_batch_id(&of, parts), || app.queue().batch_id(&of));
     app.queue().open_batch(&of, id, on_end).await?;
     Ok((StatusCode::CREATED, Json(own(&app, tenant, id).await?)))
 }
 
-/// Its own keys could keep the job from being enqueued when the time comes, and nobody would be told.
+/// Its own keys, or a batch that has ended by then, could keep the job from being enqueued when the time comes, and nobody would
+/// be told.
 fn at_end(submission: Submission, app: &App, caller: Caller, tenant: TenantId) -> Answer<postrider_queue::NewJob> {
-    let keys =
-        [("/on_end/unique_key", &submission.unique_key), ("/on_end/idempotency_key", &submission.idempotency_key)];
-    if let Some((field, _)) = keys.into_iter().find(|(_, key)| key.is_some()) {
-        return Err(Problem::field(field, "The job at the end of a batch is enqueued once by itself and has no keys."));
+    let obstacles = [
+        ("/on_end/unique_key", &submission.unique_key),
+        ("/on_end/idempotency_key", &submission.idempotency_key),
+        ("/on_end/batch_id", &submission.batch_id),
+    ];
+    if let Some((field, _)) = obstacles.into_iter().find(|(_, value)| value.is_some()) {
+        let detail = "The job at the end of a batch is enqueued once by itself: it has no keys and is in no batch.";
+        return Err(Problem::field(field, detail));
     }
     let mut job = submission.into_job(app, caller, tenant, None, MAX_PAYLOAD_BYTES)?;
     job.unique_key = None;

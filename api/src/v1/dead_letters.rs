@@ -165,6 +165,10 @@ pub struct Redrive {
     #[serde(default, deserialize_with = "json::unique_or_none")]
     #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
+    /// A JSON merge patch (RFC 7396) for the payload the job died with, instead of `payload`.
+    #[serde(default, deserialize_with = "json::unique_or_none")]
+    #[schema(value_type = Option<Object>)]
+    patch: Option<Value>,
 }
 
 /// Redrive a dead letter: its job is enqueued again, once, however often this is asked.
@@ -181,9 +185,11 @@ async fn redrive(
     Path(id): Path<DeadLetterId>,
     redrive: Option<Json<Redrive>>,
 ) -> Answer<Json<DeadLetter>> {
-    let payload = match redrive.and_then(|Json(redrive)| redrive.payload) {
-        Some(payload) => Some(corrected(&app, tenant, id, payload).await?),
-        None => None,
+    let payload = match redrive.map(|Json(redrive)| (redrive.payload, redrive.patch)) {
+        None | Some((None, None)) => None,
+        Some((Some(payload), None)) => Some(corrected(&app, tenant, id, payload).await?),
+        Some((None, Some(patch))) => Some(patched(&app, tenant, id, &patch).await?),
+        Some((Some(_), Some(_))) => return Err(Problem::field("/patch", "Give a payload or a patch, not both.")),
     };
     match app.redriver().redrive(tenant, id, payload).await? {
         Redriven::Enqueued { letter, .. } => Ok(Json(letter.into())),
@@ -220,6 +226,13 @@ async fn discard(
 async fn corrected(app: &App, tenant: TenantId, id: DeadLetterId, payload: Value) -> Answer<Vec<u8>> {
     let letter = app.stores().dead_letters.get(tenant, id).await?;
     fitting(tenant, &letter.kind, payload)
+}
+
+/// The letter's payload with a merge patch, if it fits the letter's kind.
+async fn patched(app: &App, tenant: TenantId, id: DeadLetterId, patch: &Value) -> Answer<Vec<u8>> {
+    let letter = app.stores().dead_letters.get(tenant, id).await?;
+    dead_letters::patched(tenant, &letter.kind, &letter.payload, patch)
+        .map_err(|reason| Problem::new(ProblemType::InvalidPayload, reason))
 }
 
 /// The payload, if it fits the kind; a kind that this version does not know cannot be checked.

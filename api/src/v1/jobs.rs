@@ -2,6 +2,7 @@
 
 mod apart;
 mod batch;
+mod cancelling;
 mod events;
 mod family;
 mod priority;
@@ -10,18 +11,19 @@ mod view;
 mod wait;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use postrider_queue::{BatchId, Cancelled, JobId, JobRecord, ListFilter, Promoted};
 use postrider_shared::ids::TenantId;
+use postrider_shared::roles::Permission;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::auth::{Caller, Tenant};
+use crate::auth::{Caller, Standing, Tenant};
 use crate::idempotency;
 use crate::json::{self, Json};
 use crate::page::{Limit, Page};
@@ -44,6 +46,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(retry))
         .merge(events::router())
         .merge(batch::router())
+        .merge(cancelling::router())
         .merge(family::router())
 }
 
@@ -72,15 +75,9 @@ pub struct Accepted {
     )),
     security(("api_key" = ["jobs:write"]))
 )]
-async fn submit(
-    State(app): State<App>,
-    caller: Caller,
-    Tenant(tenant): Tenant,
-    headers: HeaderMap,
-    request: Request,
-) -> Answer<Response> {
-    let key = idempotency::key(&headers)?;
-    let submission: Submission = json::up_to(apart::body_limit(&app), request).await?;
+async fn submit(State(app): State<App>, caller: Caller, Tenant(tenant): Tenant, request: Request) -> Answer<Response> {
+    let key = idempotency::key(request.headers())?;
+    let submission: Submission = json::of(request).await?;
     let mut job = submission.into_job(&app, caller, tenant, key, app.payload_limit())?;
     let apart = apart::store(&app, tenant, &mut job).await?;
     let enqueued = app.queue().enqueue(job).await;
@@ -119,6 +116,7 @@ async fn get(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     Path(id): Path<JobId>,
+    standing: Standing,
     Query(query): Query<JobQuery>,
 ) -> Answer<Json<Job>> {
     let record = own(&app, tenant, id).await?;
@@ -128,6 +126,7 @@ async fn get(
     let ended = tokio::select! {
         ended = app.queue().wait(id, wait) => ended?,
         () = app.stopping().cancelled() => app.queue().get(id).await?,
+        refused = standing.lost(&app, Permission::JobsRead) => return Err(refused),
     };
     Ok(Json(ended.unwrap_or(record).into()))
 }

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::parameters::Path;
 use crate::problem::{Answer, Problem, ProblemType};
@@ -146,9 +147,20 @@ async fn change(State(app): State<App>, caller: Caller, Json(change): Json<Profi
 async fn change_password(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Json(change): Json<PasswordChange>,
 ) -> Answer<StatusCode> {
     let (user, session) = person(caller)?;
+    // A repeat of a request that did this, and whose answer was lost, sends the password from before.
+    if !once.is_done() {
+        replace_password(&app, user, change).await?;
+    }
+    app.stores().sessions.end_all(user, Some(session), EndedBy::PasswordChanged).await?;
+    app.people().forget();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn replace_password(app: &App, user: UserId, change: PasswordChange) -> Answer<()> {
     Passwords::check(&change.new_password)?;
     let found = app.stores().users.get(user).await?.ok_or_else(|| Problem::not_found("user"))?;
     let verdict = app.passwords().verify(found.password_hash, change.current_password).await;
@@ -157,9 +169,7 @@ async fn change_password(
     }
     let hash = app.passwords().hash(change.new_password).await.map_err(Problem::internal)?;
     app.stores().users.set_password(user, hash).await?;
-    app.stores().sessions.end_all(user, Some(session), EndedBy::PasswordChanged).await?;
-    app.people().forget();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// End one of one's own sessions. Ending it again changes nothing.

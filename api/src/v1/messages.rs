@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Tenant;
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
@@ -182,10 +183,14 @@ pub enum Outcome {
 async fn settle(
     State(app): State<App>,
     Tenant(tenant): Tenant,
+    once: Once,
     Path(id): Path<MessageId>,
     Json(settlement): Json<Settlement>,
 ) -> Answer<Json<Message>> {
     let message = app.stores().messages.get(tenant, id).await?;
+    if once.is_done() {
+        return Ok(Json(message.into()));
+    }
     if !matches!(message.state, MessageState::Unknown | MessageState::UnknownFinal) {
         return Err(not_in_doubt(message.state));
     }

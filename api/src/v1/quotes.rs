@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
@@ -129,9 +130,13 @@ async fn approve(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     caller: Caller,
+    once: Once,
     Path(id): Path<QuoteId>,
     approval: Option<Json<Approval>>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
+    if once.is_done() {
+        return as_it_is(&app, tenant, id).await;
+    }
     let lines = approval::given(&app, tenant, id, approval).await?;
     let approved = app.stores().quotes.approve(tenant, id, lines, &by(caller), &price(tenant, id)?).await?;
     under_way(&app, tenant, approved.quote, Some(approved.outbox)).await
@@ -153,6 +158,11 @@ async fn under_way(
         app.relay(tenant, &[entry]).await;
     }
     Ok((StatusCode::ACCEPTED, Json(whole(app, tenant, quote).await?)))
+}
+
+/// For a request whose work was done before, and only its answer lost: the scheduler relays what is to be enqueued.
+async fn as_it_is(app: &App, tenant: TenantId, id: QuoteId) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
+    under_way(app, tenant, app.stores().quotes.get(tenant, id).await?, None).await
 }
 
 async fn whole(app: &App, tenant: TenantId, quote: quotes::Quote) -> Answer<QuoteWithLines> {

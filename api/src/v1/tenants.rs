@@ -1,5 +1,6 @@
 //! Tenants: the businesses on the platform.
 
+mod deletion;
 mod life;
 
 use axum::extract::State;
@@ -25,7 +26,11 @@ use crate::problem::{Answer, Problem, ProblemType};
 
 /// The operations on tenants.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, change)).merge(life::router())
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, change, deletion::delete))
+        .merge(life::router())
+        .merge(deletion::router())
 }
 
 /// A business.
@@ -57,6 +62,8 @@ pub struct Tenant {
     quote_validity_days: i32,
     /// Whether mail is read and sent for it.
     state: TenantState,
+    /// When it is deleted, if that was asked for; until then it can be restored.
+    delete_after: Option<DateTime<Utc>>,
     /// When it was made.
     created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -79,6 +86,7 @@ impl From<tenants::Tenant> for Tenant {
             quote_next_number: row.quote_next_number,
             quote_validity_days: row.quote_validity_days,
             state: row.state,
+            delete_after: row.delete_after,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use postrider_queue::{DepthLimits, QueueName};
-use reqwest::{StatusCode, header};
+use reqwest::header::HeaderValue;
+use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::api::{Api, answer, problem};
+use crate::api::{Api, answer, problem, shaped};
+use crate::resources::dead_letter;
 
 /// Waits until `look` is satisfied.
 async fn until(what: &str, look: impl AsyncFn() -> bool) {
@@ -82,4 +84,73 @@ async fn short_memory_answers_503_and_when_to_come_back() {
         api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status() == StatusCode::ACCEPTED
     })
     .await;
+}
+
+#[tokio::test]
+async fn short_memory_closes_every_way_into_the_queue_and_nothing_else() {
+    let api = Api::start().await;
+    let keys = api.tenant("Full").await;
+    let echo = json!({ "kind": "diagnostic.echo" });
+    let letter = dead_letter(&api, &keys).await;
+    let jobs = async |number: usize| {
+        let job =
+            json!({ "kind": "diagnostic.echo", "run_at": "2030-01-01T00:00:00Z", "unique_key": number.to_string() });
+        answer(api.post(&keys.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await["id"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (jobs(1).await, jobs(2).await);
+    let used = api.redis.command(&["INFO", "memory"]);
+    let used = used.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().trim().parse::<u64>().unwrap();
+    api.redis.command(&["CONFIG", "SET", "maxmemory", &(used + used / 9).to_string()]);
+    let line = || {
+        let request = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent);
+        request.header(header::CONTENT_TYPE, "application/x-ndjson").body(echo.to_string())
+    };
+    let letters =
+        |path: &str| api.post(&keys.agent, &format!("/v1/dead-letters/{path}"), &json!({ "kind": "diagnostic.fail" }));
+    let redrive = || api.post(&keys.agent, &format!("/v1/dead-letters/{letter}/redrive"), &json!({}));
+    let rotate = || api.request(Method::POST, "/v1/secrets/rotate").bearer_auth(&api.platform_key);
+    let ways = || {
+        [
+            ("one job", api.post(&keys.agent, "/v1/jobs", &echo)),
+            ("an array", api.post(&keys.agent, "/v1/jobs/batch", &json!([echo, echo]))),
+            ("lines", line()),
+            ("a redrive", redrive()),
+            ("a redrive of many", letters("redrive")),
+            ("a rotation", rotate()),
+        ]
+    };
+    // Each tenant's shard is closed by itself.
+    until("the shards are closed", async || {
+        api.app.queue().tick().await.unwrap();
+        let sent = [rotate(), api.post(&keys.agent, "/v1/jobs", &echo)].map(RequestBuilder::send);
+        futures::future::join_all(sent).await.into_iter().all(|answer| answer.unwrap().status() == 503)
+    })
+    .await;
+    for (way, request) in ways() {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers().get(header::RETRY_AFTER).map(HeaderValue::as_bytes), Some(&b"5"[..]), "{way}");
+        shaped(response, "queue-full").await;
+    }
+    // What is not for the queue, or is inside already, goes on.
+    for path in ["jobs", "kinds", "products", "dead-letters", "accounts", "mails", "quotes"] {
+        answer(api.get(&keys.viewer, &format!("/v1/{path}")), StatusCode::OK).await;
+    }
+    answer(api.get(&keys.viewer, &format!("/v1/jobs/{one}?wait=10ms")), StatusCode::OK).await;
+    answer(api.post(&keys.agent, &format!("/v1/jobs/{one}/cancel"), &json!({})), StatusCode::OK).await;
+    answer(api.post(&keys.admin, "/v1/accounts", &crate::resources::mailbox("full@example.com")), StatusCode::CREATED)
+        .await;
+    for action in ["pause", "resume"] {
+        let path = format!("/v1/queues/diagnostics/{action}");
+        answer(api.post(&api.platform_key, &path, &json!({})), StatusCode::OK).await;
+    }
+    assert_eq!(api.request(Method::GET, "/readyz").send().await.unwrap().status(), StatusCode::OK);
+
+    api.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    until("the shards are open", async || {
+        api.app.queue().tick().await.unwrap();
+        api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status() == StatusCode::ACCEPTED
+    })
+    .await;
+    answer(api.get(&keys.viewer, &format!("/v1/jobs/{two}")), StatusCode::OK).await;
+    assert_eq!(answer(redrive(), StatusCode::OK).await["state"], "redriven", "the refusal cost the letter nothing");
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use postrider_api::app::{App, Parts};
 use postrider_api::router::router;
+use postrider_api::serve::Bounds;
 use postrider_migration::{Migrator, MigratorTrait as _};
 use postrider_queue::{QueueClient, QueueConfig};
+use postrider_shared::accounts::{MailServer, Security};
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{DatabaseConfig, ObjectsConfig, Registration, Settings};
+use postrider_shared::config::{ConsentConfig, DatabaseConfig, IssuersConfig, ObjectsConfig, Registration, Settings};
 use postrider_shared::database::Database;
 use postrider_shared::objects::Objects;
 use postrider_shared::seal::KeyRing;
@@ -48,6 +50,13 @@ impl Api {
 
     /// With these settings of what stands between the outside and the handlers.
     pub async fn start_with(traffic: &[(&str, &str)]) -> Self {
+        Self::start_at(&Clock::system(), Registration::Open, traffic).await
+    }
+
+    /// At this time, with these settings.
+    pub async fn start_at(clock: &Clock, registration: Registration, settings: &[(&str, &str)]) -> Self {
+        let (clock, traffic) = (clock.clone(), settings);
+        let issuers: IssuersConfig = Settings::of(settings.iter().copied()).read().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let redis = Redis::start(folder.path()).await;
@@ -60,9 +69,10 @@ impl Api {
             objects,
             payload_limit: 1024 * 1024,
             traffic: Settings::of(traffic.iter().copied()).read().unwrap(),
-            registration: Registration::Open,
-            clock: Clock::system(),
-            consent: None,
+            registration,
+            issuers,
+            clock,
+            consent: Some(consent()),
             keys: KeyRing::parse(&format!("test:{}", "A".repeat(43) + "=")).unwrap(),
             metrics: None,
             stopping: CancellationToken::new(),
@@ -86,8 +96,9 @@ impl Api {
             payload_limit: self.app.payload_limit(),
             traffic: self.app.limits().config().clone(),
             registration: self.app.registration(),
+            issuers: self.app.issuers().clone(),
             clock: Clock::system(),
-            consent: None,
+            consent: Some(consent()),
             keys: self.app.keys().clone(),
             metrics: None,
             stopping: CancellationToken::new(),
@@ -123,13 +134,26 @@ impl Api {
     }
 }
 
+/// A Google nobody calls: the API only sends owners there.
+fn consent() -> ConsentConfig {
+    let server =
+        |port| MailServer { host: "127.0.0.1".to_owned(), port, security: Security::Tls, username: String::new() };
+    ConsentConfig {
+        client_id: "client".to_owned(),
+        auth_url: "http://127.0.0.1/auth".to_owned(),
+        redirect_url: "http://127.0.0.1/oauth/google/callback".to_owned(),
+        imap: server(993),
+        smtp: server(465),
+    }
+}
+
 /// Serves as the process does; the address.
 async fn serve(app: &App, serving: &mut JoinSet<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = router(app.clone()).unwrap();
-    let connections = app.limits().config().connections;
-    serving.spawn(postrider_api::serve::until_stopped(listener, routes, connections, CancellationToken::new()));
+    let bounds = Bounds::of(app.limits().config());
+    serving.spawn(postrider_api::serve::until_stopped(listener, routes, bounds, CancellationToken::new()));
     address
 }
 

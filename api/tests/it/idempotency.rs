@@ -1,11 +1,21 @@
 //! A POST with an idempotency key is done once.
 
-use reqwest::{RequestBuilder, StatusCode};
-use serde_json::json;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use postrider_api::limits::Peer;
+use postrider_api::router::router;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use sea_orm::ConnectionTrait as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
-use crate::api::{Api, answer, problem};
+use crate::api::{Api, TenantKeys, answer, problem};
+use crate::matrix::recipes::{OF_PEOPLE, Subject, body, fresh};
+use crate::matrix::start;
+use crate::operations::{Operation, operations};
 
 fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
     request.header("Idempotency-Key", key)
@@ -99,10 +109,10 @@ async fn a_client_that_hangs_up_does_not_stop_the_work() {
     assert_eq!(all["items"].as_array().unwrap().len(), 1);
 }
 
-/// The process ended between the commit and the note of its answer, more than a minute ago.
+/// The process ended between the commit and the note of its answer, a while ago.
 async fn forget_answers(api: &Api) {
     let lost = "UPDATE idempotent_requests SET status = NULL, headers = NULL, body = NULL, \
-                created_at = '2020-01-01 00:00:00+00:00'";
+                created_at = '2020-01-01 00:00:00+00:00', leased_until = '2020-01-01 00:00:00+00:00'";
     let done = api.app.database().reader().execute_unprepared(lost).await.unwrap();
     assert!(done.rows_affected() > 0);
 }
@@ -140,4 +150,208 @@ async fn a_repeat_after_a_lost_answer_finds_what_was_made() {
             assert_ne!(third["id"], first["id"]);
         }
     }
+}
+
+/// A call of an operation by somebody who may do it, on the subject's things.
+fn call(api: &Api, subject: &Subject, operation: &Operation, body: Option<&Value>) -> RequestBuilder {
+    let call = api.request(operation.method.clone(), &subject.path(&operation.path));
+    let call = call.bearer_auth(&api.platform_key).header("Postrider-Tenant", &subject.keys.id);
+    body.into_iter().fold(call, RequestBuilder::json)
+}
+
+/// Takes out of an answer what a repeat has not: a key's text is shown once, and a job says whether it was there.
+fn what_may_differ(answer: &mut Value) {
+    if let Some(members) = answer.as_object_mut() {
+        for name in ["key", "existed"] {
+            members.remove(name);
+        }
+        members.values_mut().for_each(what_may_differ);
+    } else if let Some(items) = answer.as_array_mut() {
+        items.iter_mut().for_each(what_may_differ);
+    }
+}
+
+#[tokio::test]
+async fn every_post_is_done_once() {
+    let api = start().await;
+    let mut tried = 0;
+    let posts = operations().into_iter().filter(|operation| operation.method == Method::POST);
+    for operation in posts.filter(|operation| !OF_PEOPLE.contains(&operation.id.as_str())) {
+        let name = &operation.id;
+        let subject = &fresh(&api, &operation).await;
+        let post = |body: Option<Value>, key: &str| keyed(call(&api, subject, &operation, body.as_ref()), key);
+        let sent = async |request: RequestBuilder| {
+            let response = request.send().await.unwrap();
+            let replayed = response.headers().contains_key("idempotent-replayed");
+            (response.status(), replayed, response.json::<Value>().await.unwrap_or(Value::Null))
+        };
+        let key = format!("once {name}");
+        let (status, replayed, mut first) = sent(post(body(name), &key)).await;
+        assert!(status.is_success() && !replayed, "{name}: {status} {first}");
+        let (again, replayed, mut second) = sent(post(body(name), &key)).await;
+        assert_eq!(again, status, "{name}: {second}");
+        let queued = matches!(name.as_str(), "submit_job" | "submit_jobs");
+        assert!(replayed || queued, "{name}: not the first answer again");
+        what_may_differ(&mut first);
+        what_may_differ(&mut second);
+        assert_eq!(second, first, "{name}");
+
+        // The same key for something else.
+        let other = match name.as_str() {
+            "submit_job" => json!({ "kind": "diagnostic.sleep", "payload": { "ms": 1 } }),
+            "submit_jobs" => json!([{ "kind": "diagnostic.sleep", "payload": { "ms": 1 } }]),
+            _ => json!({ "another": "request" }),
+        };
+        let (status, _, answered) = sent(post(Some(other), &key)).await;
+        let conflict = if name == "submit_jobs" { &answered["items"][0]["problem"] } else { &answered };
+        let expected = if name == "submit_jobs" { 207 } else { 409 };
+        assert_eq!(status.as_u16(), expected, "{name}: {answered}");
+        assert_eq!(conflict["type"], "/problems/idempotency-key-reused", "{name}: {answered}");
+
+        // The same key from another caller is another request. Jobs are the tenant's: whoever repeats, it is the same job.
+        if !queued && operation.permission.roles().contains(&postrider_shared::roles::Role::TenantAdmin) {
+            let request = api.request(Method::POST, &subject.path(&operation.path)).bearer_auth(&subject.keys.admin);
+            let request = body(name).iter().fold(keyed(request, &key), RequestBuilder::json);
+            let (status, replayed, answered) = sent(request).await;
+            assert!(!replayed, "{name}: {status} {answered}");
+            assert_ne!(answered["type"], "/problems/idempotency-key-reused", "{name}: {answered}");
+        }
+        tried += 1;
+    }
+    assert!(tried > 25, "only {tried} operations");
+}
+
+/// Polls a future so often, and drops it: as if its caller had gone there.
+struct CutAfter<F>(F, usize);
+
+impl<F: Future + Unpin> Future for CutAfter<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.1 == 0 {
+            return Poll::Ready(None);
+        }
+        self.1 -= 1;
+        Pin::new(&mut self.0).poll(context).map(Some)
+    }
+}
+
+/// Repeats a request until it is no longer said to be under way.
+async fn repeated(request: impl Fn() -> RequestBuilder) -> (StatusCode, Value) {
+    let since = Instant::now();
+    loop {
+        let response = request().send().await.unwrap();
+        let (status, answer) = (response.status(), response.json::<Value>().await.unwrap_or_default());
+        if answer["type"] != "/problems/request-in-progress" {
+            return (status, answer);
+        }
+        assert!(since.elapsed() < Duration::from_secs(8), "still in progress");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_may_be_cut_off_at_any_moment() {
+    let api = Api::start().await;
+    let keys = api.tenant("Cut").await;
+    let routes = router(api.app.clone()).unwrap();
+    let mut cuts = 0;
+    // From the first poll to the one that answers.
+    for polls in 1.. {
+        let mut product = crate::resources::window();
+        product["sku"] = json!(format!("CUT-{polls}"));
+        let key = format!("cut {polls}");
+        let mut request = axum::http::Request::post("/v1/products")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {}", keys.admin))
+            .header("content-type", "application/json")
+            .header("idempotency-key", &key)
+            .body(Body::from(product.to_string()))
+            .unwrap();
+        request.extensions_mut().insert(Peer([127, 0, 0, 1].into()));
+        let answered = CutAfter(pin!(routes.clone().oneshot(request)), polls).await;
+        let (status, made) = repeated(|| keyed(api.post(&keys.admin, "/v1/products", &product), &key)).await;
+        assert_eq!(status, StatusCode::CREATED, "cut after {polls} polls: {made}");
+        if answered.is_some() {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts >= 1, "only {cuts} moments");
+    let all = answer(api.get(&keys.admin, "/v1/products?limit=200"), StatusCode::OK).await;
+    assert_eq!(all["items"].as_array().unwrap().len(), cuts + 1, "one product for each request");
+}
+
+#[tokio::test]
+async fn sockets_that_break_at_random_moments_leave_one_effect() {
+    let api = Api::start().await;
+    let keys = api.tenant("Broken").await;
+    for round in 0..40_u64 {
+        let body = json!({ "name": format!("key {round}"), "role": "viewer" });
+        let key = format!("broken {round}");
+        let call = || keyed(api.post(&keys.admin, "/v1/api-keys", &body), &key);
+        // Spread over the time that a request takes.
+        let cut = tokio::time::timeout(Duration::from_micros(round * 317 % 12_000), call().send()).await;
+        drop(cut);
+        let (status, made) = repeated(call).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+    }
+    let all = answer(api.get(&keys.admin, "/v1/api-keys?limit=200"), StatusCode::OK).await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 40 + 3, "one key for each request");
+}
+
+/// What an operation without a body is asked twice, with its answer lost in between.
+async fn twice(api: &Api, keys: &TenantKeys, path: &str, body: &Value) -> (Value, Value) {
+    let post = || keyed(api.post(&keys.admin, path, body), "lost");
+    let sent = async || {
+        let response = post().send().await.unwrap();
+        assert!(response.status().is_success(), "{path}: {}", response.text().await.unwrap());
+        assert!(!response.headers().contains_key("idempotent-replayed"));
+        response.json::<Value>().await.unwrap_or_default()
+    };
+    let first = sent().await;
+    forget_answers(api).await;
+    (first, sent().await)
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_kill_is_not_done_again() {
+    let api = Api::start().await;
+    let with = async |name: &str| {
+        let operation = operations().into_iter().find(|operation| operation.id == name).unwrap();
+        fresh(&api, &operation).await
+    };
+    let subject = with("rotate_api_key").await;
+    let keys = &subject.keys;
+
+    // A key that is rotated: the text that nobody was told makes way, and the one in use goes on opening.
+    let (_, told) = twice(&api, keys, &subject.path("/v1/api-keys/{id}/rotate"), &json!({})).await;
+    for text in [keys.viewer.as_str(), told["key"].as_str().unwrap()] {
+        answer(api.get(text, "/v1/products"), StatusCode::OK).await;
+    }
+
+    for (path, body) in [
+        ("/v1/batches", json!({})),
+        ("/v1/dead-letters/discard", json!({ "group": "none" })),
+        ("/v1/dead-letters/redrive", json!({ "group": "none" })),
+        ("/v1/jobs/cancel", json!({ "kind": "none" })),
+    ] {
+        let (first, second) = twice(&api, keys, path, &body).await;
+        assert_eq!(second["id"], first["id"], "{path}");
+    }
+
+    // What the state of a thing would refuse the second time.
+    for (name, operation) in
+        [("approve_quote", "/v1/quotes/{id}/approve"), ("settle_message", "/v1/messages/{id}/settle")]
+    {
+        let subject = with(name).await;
+        let (first, second) = twice(&api, &subject.keys, &subject.path(operation), &body(name).unwrap()).await;
+        assert_eq!(second["state"], first["state"], "{operation}");
+    }
+    // A quote that is offered again, and whose state would allow it once more.
+    let subject = with("renew_quote").await;
+    let keys = &subject.keys;
+    let (first, _) = twice(&api, keys, &subject.path("/v1/quotes/{id}/renew"), &Value::Null).await;
+    let quote = answer(api.get(&keys.admin, &subject.path("/v1/quotes/{id}")), StatusCode::OK).await;
+    assert_eq!(quote["revision"], first["revision"], "one revision more, not two");
 }

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, problem, shaped, until};
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 
-fn open(api: &Api, path: &str, body: &Value) -> RequestBuilder {
+pub fn open(api: &Api, path: &str, body: &Value) -> RequestBuilder {
     api.request(Method::POST, path).json(body)
 }
 
 /// The digits behind a challenge, as the mail would tell them.
-async fn digits(api: &Api, challenge: &Value) -> String {
+pub async fn digits(api: &Api, challenge: &Value) -> String {
     let id: CodeId = challenge["challenge"].as_str().unwrap().parse().unwrap();
     let codes = &api.app.stores().one_time_codes;
     until_some(async || codes.get(AllTenants, id).await.unwrap()).await;
@@ -44,8 +44,15 @@ async fn accept(api: &Api, tenant: &str, invited: &Value) -> Value {
     answer(open(api, "/v1/auth/invitations/accept", &body), StatusCode::OK).await
 }
 
+/// The token of an invitation to run the platform.
+pub async fn invited(api: &Api, email: &str) -> String {
+    let body = json!({ "email": email, "role": "platform_admin" });
+    let invited = answer(api.post(&api.platform_key, "/v1/invitations", &body), StatusCode::CREATED).await;
+    token(api, &TenantId::platform().to_string(), &invited).await
+}
+
 /// The token of an invitation, as the mail would tell it.
-async fn token(api: &Api, tenant: &str, invited: &Value) -> String {
+pub async fn token(api: &Api, tenant: &str, invited: &Value) -> String {
     assert!(!invited.to_string().contains("pri_"), "the token is in no answer");
     let _: TenantId = tenant.parse().unwrap();
     let id: InvitationId = invited["id"].as_str().unwrap().parse().unwrap();
@@ -53,12 +60,12 @@ async fn token(api: &Api, tenant: &str, invited: &Value) -> String {
     api.app.stores().invitations.open(&row).unwrap().expose_secret().to_owned()
 }
 
-async fn login(api: &Api, email: &str) -> Value {
+pub async fn login(api: &Api, email: &str) -> Value {
     let body = json!({ "email": email, "password": PASSWORD });
     answer(open(api, "/v1/auth/login", &body), StatusCode::OK).await
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
 }
 

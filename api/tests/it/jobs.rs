@@ -350,3 +350,70 @@ async fn a_long_stream_is_taken_and_a_senseless_one_is_not_read_to_its_end() {
     let late = format!("{{\"kind\":\"diagnostic.echo\"}}\n{}", "nonsense\n".repeat(2_000));
     assert_eq!(lines(late).send().await.unwrap().text().await.unwrap().lines().count(), 2_001);
 }
+
+/// Opens a stream, and waits for its first event.
+async fn stream(
+    api: &Api,
+    key: &str,
+    id: &str,
+) -> impl futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin + use<> {
+    let response = api.get(key, &format!("/v1/jobs/{id}/events")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut events = Box::pin(response.bytes_stream());
+    events.next().await.unwrap().unwrap();
+    events
+}
+
+#[tokio::test]
+async fn who_may_no_longer_see_a_job_is_no_longer_told() {
+    let api = Api::start().await;
+    let (revoked, suspended, steady) =
+        (api.tenant("Revoked").await, api.tenant("Suspended").await, api.tenant("Steady").await);
+    let far = json!({ "kind": "diagnostic.echo", "run_at": "2027-01-01T00:00:00Z" });
+    let mut readers = Vec::new();
+    for keys in [&revoked, &suspended, &steady] {
+        let id = submit(&api, keys, &far).await;
+        let mut waiting = tokio::task::JoinSet::new();
+        waiting.spawn(api.get(&keys.viewer, &format!("/v1/jobs/{id}?wait=60s")).send());
+        readers.push((stream(&api, &keys.viewer, &id).await, waiting));
+    }
+    let listed = answer(api.get(&revoked.admin, "/v1/api-keys"), StatusCode::OK).await;
+    let viewer = listed["items"].as_array().unwrap().iter().find(|key| key["name"] == "viewer").unwrap();
+    let path = format!("/v1/api-keys/{}", viewer["id"].as_str().unwrap());
+    answer(api.request(Method::DELETE, &path).bearer_auth(&revoked.admin), StatusCode::OK).await;
+    let path = format!("/v1/tenants/{}/suspend", suspended.id);
+    answer(api.request(Method::POST, &path).bearer_auth(&api.platform_key), StatusCode::OK).await;
+
+    let mut readers = readers.into_iter();
+    for slug in ["unauthenticated", "tenant-inactive"] {
+        let (events, mut waiting) = readers.next().unwrap();
+        let ended = async {
+            let rest =
+                events.map(|piece| String::from_utf8(piece.unwrap().to_vec()).unwrap()).collect::<String>().await;
+            assert!(!rest.contains("stopping"), "nobody shall come back: {rest}");
+            crate::api::shaped(waiting.join_next().await.unwrap().unwrap().unwrap(), slug).await;
+        };
+        tokio::time::timeout(Duration::from_secs(15), ended).await.expect("it ends within seconds");
+    }
+    // The others go on: theirs were asked about at the same moments.
+    let (mut events, mut waiting) = readers.next().unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(300), events.next()).await.is_err());
+    assert!(waiting.try_join_next().is_none());
+}
+
+#[tokio::test]
+async fn a_selection_of_waiting_jobs_is_checked() {
+    let api = Api::start().await;
+    let keys = api.tenant("Selected").await;
+    let post = |body: Value| api.post(&keys.agent, "/v1/jobs/cancel", &body);
+    problem(post(json!({ "state": "completed" })), "invalid-body").await;
+    problem(post(json!({ "kind": "NO kind" })), "invalid-body").await;
+    problem(post(json!({ "batch_id": "job_1" })), "invalid-body").await;
+    problem(post(json!({ "colour": "red" })), "invalid-body").await;
+    let job = answer(post(json!({ "state": "scheduled", "dry_run": true })), StatusCode::ACCEPTED).await;
+    let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+    let job = answer(api.get(&keys.viewer, &path), StatusCode::OK).await;
+    assert_eq!((&job["kind"], &job["payload"]["dry_run"]), (&json!("cancel_jobs"), &json!(true)));
+    // What is enqueued later is not meant.
+    assert!(job["payload"]["filter"]["created_before"].is_string(), "{job}");
+}

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use postrider_api::{router::router, serve, serve::Bounds};
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpStream;
 
 use crate::api::{Api, answer, problem, shaped};
 
@@ -174,34 +172,6 @@ async fn a_process_takes_on_no_more_than_it_can() {
         problem(api.get(&keys.viewer, "/v1/kinds"), "overloaded").await;
     };
     tokio::join!(waiting, others);
-}
-
-#[tokio::test]
-async fn too_many_connections_and_too_large_heads_are_refused_in_words() {
-    let api = Api::start().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let stopping = CancellationToken::new();
-    let bounds = Bounds { header_time: Duration::from_secs(30), connections: 1 };
-    let serving = serve::within(bounds, listener, router(api.app.clone()).unwrap(), stopping.clone());
-    let client = async {
-        let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(request.as_bytes()).await.unwrap();
-        let mut status = [0; 15];
-        first.read_exact(&mut status).await.unwrap();
-        assert_eq!(&status, b"HTTP/1.1 200 OK");
-        let mut second = TcpStream::connect(address).await.unwrap();
-        let mut refused = String::new();
-        second.read_to_string(&mut refused).await.unwrap();
-        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("/problems/overloaded"), "{refused}");
-        stopping.cancel();
-        drop(first);
-    };
-    tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(serving, client) }).await.unwrap();
-
-    let large = api.request(Method::GET, "/healthz").header("X-Large", "x".repeat(256 * 1024)).send().await.unwrap();
-    assert_eq!(large.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 }
 
 #[tokio::test]

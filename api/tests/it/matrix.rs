@@ -1,28 +1,43 @@
 //! Who may do what: every operation of the document, with every kind of caller, on its own tenant and on another's.
 //!
-//! The operations come from the document, and who may from the table of roles. An operation without a recipe (recipes.rs) fails the
-//! test, so a new one is decided on, tried by its rightful roles and by all others.
+//! The operations come from the document, and who may from the table of roles. Callers are keys, people by token and by cookie, and
+//! keys of the platform that name a tenant; strangers are other tenants, their people, people who were removed, and proofs that no
+//! longer hold. An operation without a recipe (recipes.rs, strangers.rs) fails the test, so a new one is decided on, tried by its
+//! rightful roles and by all others.
 
-mod recipes;
+mod foreign_ids;
+mod people;
+pub mod recipes;
+mod strangers;
+mod tally;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures::{StreamExt as _, stream};
+use postrider_api::auth::jwt;
 use postrider_shared::roles::{Permission, Role};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
-use crate::api::{Api, TenantKeys, answer, shaped};
+use crate::api::{Api, TenantKeys, answer};
+use crate::oidc::{ISSUER, with_keys};
 use crate::operations::{Operation, operations};
-use recipes::{Subject, body, refusal, subject};
+use people::{PASSWORD, Person, Proof, person, removed, signed_in};
+use recipes::{OF_PEOPLE, Subject, body, fresh, readable};
+use tally::{Tally, sent};
 
-/// Resources whose operations have no recipe yet; doors.rs tries them with ids of nothing.
-const WITHOUT_RECIPES: [&str; 5] = ["/v1/audit-events", "/v1/auth", "/v1/invitations", "/v1/me", "/v1/users"];
+/// The roles that people and keys have in a tenant.
+const IN_TENANTS: [Role; 3] = [Role::Viewer, Role::Agent, Role::TenantAdmin];
+/// Operations under way at a time.
+const AT_ONCE: usize = 6;
 
 impl Operation {
     fn call(&self, api: &Api, subject: &Subject) -> RequestBuilder {
-        let call = api.request(self.method.clone(), &subject.path(&self.path));
+        let query = if self.id == "delete_tenant" { "?confirm=Fresh" } else { "" };
+        let call = api.request(self.method.clone(), &format!("{}{query}", subject.path(&self.path)));
         match body(&self.id) {
             Some(body) if self.method != Method::GET => call.json(&body),
             _ => call,
@@ -32,151 +47,327 @@ impl Operation {
     fn is_a_tenants(&self) -> bool {
         self.permission.roles().contains(&Role::TenantAdmin)
     }
+
+    /// Whether it is about whoever calls, whatever the tenant.
+    fn is_ones_own(&self) -> bool {
+        [Permission::ProfileRead, Permission::ProfileWrite].contains(&self.permission)
+    }
+
+    fn name(&self) -> String {
+        format!("{} ({} {})", self.id, self.method, self.path)
+    }
 }
 
-/// The operations that have recipes.
-fn with_recipes() -> Vec<Operation> {
-    let has = |operation: &Operation| !WITHOUT_RECIPES.iter().any(|resource| operation.path.starts_with(resource));
-    let found: Vec<Operation> = operations().into_iter().filter(has).collect();
-    assert!(found.len() > 70, "only {} operations", found.len());
-    found
-}
-
-/// What a call answered: the status, and the body if it ends.
-async fn sent(request: RequestBuilder) -> (StatusCode, String) {
-    let response = request.send().await.unwrap();
-    let status = response.status();
-    let endless = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
-    (status, if endless { String::new() } else { response.text().await.unwrap() })
+/// An API that limits nobody: the matrix is one caller's ten thousand requests.
+pub async fn start() -> Api {
+    let rates = ["ADDRESS", "CALLER", "READS", "WRITES", "ENQUEUES", "EXPORTS", "SIGN_IN_ADDRESS", "SIGN_IN_ACCOUNT"];
+    let names = rates.map(|rate| format!("RATE_LIMIT_{rate}"));
+    let mut settings = names.each_ref().map(|name| (name.as_str(), "off")).to_vec();
+    settings.push(ISSUER);
+    let api = Api::start_with(&settings).await;
+    with_keys(&api).await;
+    api
 }
 
 /// The owner's key of a role; a platform key names the owner.
-fn as_role(api: &Api, keys: &TenantKeys, role: Role, call: RequestBuilder) -> RequestBuilder {
-    match role {
-        Role::Viewer => call.bearer_auth(&keys.viewer),
-        Role::Agent => call.bearer_auth(&keys.agent),
-        Role::TenantAdmin => call.bearer_auth(&keys.admin),
-        Role::PlatformAdmin => call.bearer_auth(&api.platform_key).header("Postrider-Tenant", &keys.id),
+fn by_key(api: &Api, keys: &TenantKeys, role: Role) -> Proof {
+    Proof::Key(match role {
+        Role::Viewer => keys.viewer.clone(),
+        Role::Agent => keys.agent.clone(),
+        Role::TenantAdmin => keys.admin.clone(),
+        Role::PlatformAdmin => api.platform_key.clone(),
+    })
+}
+
+/// Those who run the platform say for which tenant.
+fn signed(proof: &Proof, role: Role, tenant: &str, call: RequestBuilder) -> RequestBuilder {
+    let call = proof.sign(call);
+    if role == Role::PlatformAdmin { call.header("Postrider-Tenant", tenant) } else { call }
+}
+
+/// One of the three ways in which a role comes.
+async fn caller(api: &Api, (subject, role): (&mut Subject, Role), way: usize, operation: &Operation) -> Proof {
+    if way == 0 {
+        return by_key(api, &subject.keys, role);
     }
+    let tenant = (role != Role::PlatformAdmin).then(|| subject.keys.id.clone());
+    let person = person(api, tenant.as_deref(), role).await;
+    if operation.id == "change_my_password" {
+        static HASH: OnceCell<String> = OnceCell::const_new();
+        let hash = HASH.get_or_init(async || api.app.passwords().hash(PASSWORD.into()).await.unwrap()).await;
+        api.app.stores().users.set_password(person.id, hash.clone()).await.unwrap();
+    }
+    if operation.id == "unlink_my_identity" {
+        subject.link_identities_of(api, &person).await;
+    }
+    if operation.id == "end_my_session" {
+        subject.end_another_session_of(api, &person).await;
+    }
+    let [token, cookie] = person.proofs();
+    if way == 1 { token } else { cookie }
 }
 
 #[tokio::test]
-async fn every_operation_opens_for_its_rightful_roles() {
-    let api = Api::start().await;
-    let readable = subject(&api, "Readable").await;
-    let cases: Vec<(Operation, Role)> = with_recipes()
+async fn every_operation_opens_for_keys_of_its_rightful_roles() {
+    let (told, wrong) = opens_for_its_rightful_roles(0, "by key").await;
+    println!("{told}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_operation_opens_for_people_of_its_rightful_roles_by_token() {
+    let (told, wrong) = opens_for_its_rightful_roles(1, "by token").await;
+    println!("{told}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_operation_opens_for_people_of_its_rightful_roles_by_cookie() {
+    let (told, wrong) = opens_for_its_rightful_roles(2, "by cookie").await;
+    println!("{told}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What was tried, and what did not open.
+async fn opens_for_its_rightful_roles(way: usize, way_name: &str) -> (String, Vec<String>) {
+    let api = start().await;
+    let mut shared = readable(&api, "Readable").await;
+    let mut readers = BTreeMap::new();
+    let reads = operations().into_iter().find(|operation| operation.id == "get_me").unwrap();
+    for role in Role::ALL.iter().copied() {
+        readers.insert(role, caller(&api, (&mut shared, role), way, &reads).await);
+    }
+    let cases: Vec<(Operation, Role)> = operations()
         .into_iter()
         .flat_map(|operation| operation.permission.roles().iter().map(move |role| (operation.clone(), *role)))
         .collect();
-    let (mut opened, mut refused, many, mut wrong) = (0, 0, cases.len(), Vec::new());
+    let (mut opened, mut of_people, many, mut wrong) = (0, 0, cases.len(), Vec::new());
     let answers = stream::iter(cases).map(|(operation, role)| {
-        let (api, readable) = (&api, &readable);
+        let (api, shared, readers) = (&api, &shared, &readers);
         async move {
-            let fresh = if operation.method == Method::GET { None } else { Some(subject(api, "Fresh").await) };
-            let subject = fresh.as_ref().unwrap_or(readable);
-            let found = sent(as_role(api, &subject.keys, role, operation.call(api, subject))).await;
-            (operation, role, found)
+            let (status, body) = if operation.method == Method::GET {
+                sent(signed(&readers[&role], role, &shared.keys.id, operation.call(api, shared))).await
+            } else {
+                let mut subject = fresh(api, &operation).await;
+                let proof = caller(api, (&mut subject, role), way, &operation).await;
+                sent(signed(&proof, role, &subject.keys.id, operation.call(api, &subject))).await
+            };
+            (operation, role, status, body)
         }
     });
-    let mut answers = answers.buffer_unordered(4);
-    while let Some((operation, role, (status, body))) = answers.next().await {
-        let name = format!("{} ({} {}) as {role}: {status} {body}", operation.id, operation.method, operation.path);
-        match refusal(&operation.id) {
-            None if status.is_success() => opened += 1,
-            // What the caller may do, and the thing does not allow as it is.
-            Some(slug) if body.contains(&format!("/problems/{slug}\"")) => refused += 1,
-            _ => wrong.push(name),
+    let mut answers = answers.buffer_unordered(AT_ONCE);
+    while let Some((operation, role, status, body)) = answers.next().await {
+        match way == 0 && OF_PEOPLE.contains(&operation.id.as_str()) {
+            false if status.is_success() => opened += 1,
+            true if status == StatusCode::NOT_FOUND => of_people += 1,
+            _ => wrong.push(format!("{} as {role} {way_name}: {status} {body}", operation.name())),
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    println!("matrix: {many} rightful cases, {opened} answered 2xx, {refused} refused by the state of the thing");
+    let told = format!(
+        "matrix: {many} rightful cases {way_name}, {opened} answered 2xx, {of_people} keys told that they are no person"
+    );
+    (told, wrong)
+}
+
+/// Everybody who has no business with the owner's things.
+struct Others {
+    /// Proofs that do not hold: revoked, expired, altered, ended, made up.
+    faulty: Vec<(&'static str, Proof)>,
+    /// The owner's own people, by role.
+    own: Vec<(Role, Person)>,
+    foreign: TenantKeys,
+    /// People of another tenant only.
+    abroad: Vec<(Role, Person)>,
+    /// People who worked for the owner.
+    gone: Vec<Person>,
+    suspended: TenantKeys,
+    suspended_people: Vec<Person>,
+    /// By operation, the owner's key that may do everything else.
+    narrow: BTreeMap<String, String>,
+}
+
+impl Others {
+    async fn of(api: &Api, owner: &Subject) -> Self {
+        let foreign = api.tenant("Foreign").await;
+        let suspended = api.tenant("Suspended").await;
+        let (mut own, mut abroad, mut gone, mut suspended_people) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for role in IN_TENANTS {
+            own.push((role, person(api, Some(&owner.keys.id), role).await));
+            abroad.push((role, person(api, Some(&foreign.id), role).await));
+            gone.push(removed(api, &owner.keys, role).await);
+            suspended_people.push(person(api, Some(&suspended.id), role).await);
+        }
+        let suspend = api.request(Method::POST, &format!("/v1/tenants/{}/suspend", suspended.id));
+        answer(suspend.bearer_auth(&api.platform_key), StatusCode::OK).await;
+        let (faulty, mut narrow) = (faulty(api, &owner.keys).await, BTreeMap::new());
+        for operation in operations() {
+            let key = narrowed(api, &owner.keys, &operation).await;
+            narrow.insert(operation.id, key);
+        }
+        Self { faulty, own, foreign, abroad, gone, suspended, suspended_people, narrow }
+    }
 }
 
 #[tokio::test]
 async fn no_operation_opens_for_anybody_else() {
-    let api = Api::start().await;
-    let owner = subject(&api, "Canary owner").await;
-    let foreign = api.tenant("Foreign").await;
-    let shut = shut_keys(&api, &owner.keys).await;
-    let suspended = api.tenant("Suspended").await;
-    let suspend = api.request(Method::POST, &format!("/v1/tenants/{}/suspend", suspended.id));
-    answer(suspend.bearer_auth(&api.platform_key), StatusCode::OK).await;
-    let operations = with_recipes();
+    let api = start().await;
+    let owner = readable(&api, "Canary owner").await;
+    let others = Others::of(&api, &owner).await;
+    let operations = operations();
     let before = picture(&api, &owner, &operations).await;
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut count = |what| *counts.entry(what).or_default() += 1;
-
-    for operation in &operations {
-        let name = |who: &str| format!("{} ({} {}) as {who}", operation.id, operation.method, operation.path);
-        let call = || operation.call(&api, &owner);
-        let nobody = shaped(call().send().await.unwrap(), "unauthenticated").await;
-        no_canary(&nobody.to_string(), &name("nobody"));
-        count("without a key");
-        for text in shut.iter().map(String::as_str).chain(["", "pr_x_y", "pr_000000000000_0"]) {
-            shaped(call().bearer_auth(text).send().await.unwrap(), "unauthenticated").await;
-            count("revoked, expired, altered and nonsense keys");
-        }
-        shaped(call().bearer_auth(&suspended.admin).send().await.unwrap(), "tenant-inactive").await;
-        count("key of a suspended tenant");
-
-        for role in Role::ALL.iter().filter(|role| !operation.permission.roles().contains(role)) {
-            shaped(as_role(&api, &owner.keys, *role, call()).send().await.unwrap(), "forbidden").await;
-            count("role without the permission");
-        }
-        let narrow = narrowed(&api, &owner.keys, operation).await;
-        let narrow = call().bearer_auth(narrow).header("Postrider-Tenant", &owner.keys.id);
-        shaped(narrow.send().await.unwrap(), "forbidden").await;
-        count("scopes without the permission");
-
-        for role in [Role::Viewer, Role::Agent, Role::TenantAdmin] {
-            let may = operation.permission.roles().contains(&role);
-            // Whoever names the owner is told that there is no such tenant.
-            let named = as_role(&api, &foreign, role, call()).header("Postrider-Tenant", &owner.keys.id);
-            shaped(named.send().await.unwrap(), "not-found").await;
-            count("foreign tenant, naming the owner");
-            let (status, found) = sent(as_role(&api, &foreign, role, call())).await;
-            no_canary(&found, &name("foreign"));
-            let of_owner = operation.path.contains("{id}");
-            let expected = match (may, of_owner) {
-                (false, _) => status == StatusCode::FORBIDDEN,
-                (true, true) => status == StatusCode::NOT_FOUND,
-                (true, false) => {
-                    status.is_success() || status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED
-                }
-            };
-            assert!(expected, "{}: {status} {found}", name(role.as_str()));
-            count("foreign tenant, by the owner's ids");
+    let tallies = stream::iter(&operations).map(|operation| refused(&api, &owner, &others, operation));
+    let tallies: Vec<Tally> = tallies.buffer_unordered(AT_ONCE).collect().await;
+    let mut tally = Tally::default();
+    for one in tallies {
+        tally.add(one);
+    }
+    for (name, now) in picture(&api, &owner, &operations).await {
+        if before[&name] != now {
+            tally.leak(format!("a stranger changed what {name} shows: {now}"));
         }
     }
-    assert_eq!(picture(&api, &owner, &operations).await, before, "a stranger changed something");
-    let all: usize = counts.values().sum();
-    let mut lines = format!("matrix: {} operations, {all} cases that must not open", operations.len());
-    for (what, many) in counts {
-        let _ = write!(lines, "\n  {many:5} {what}");
-    }
-    println!("{lines}");
+    println!("{}", tally.told(operations.len()));
+    tally.must_be_clean();
 }
 
-/// Keys of the owner that no longer open: revoked, expired, with a wrong secret.
-async fn shut_keys(api: &Api, owner: &TenantKeys) -> Vec<String> {
+/// One operation on the owner's things, by all who may not.
+async fn refused(api: &Api, owner: &Subject, others: &Others, operation: &Operation) -> Tally {
+    let (mut tally, name, id) = (Tally::default(), operation.name(), &owner.keys.id);
+    let call = || operation.call(api, owner);
+    tally.must_refuse("nobody", &name, call(), "unauthenticated").await;
+    for (what, proof) in &others.faulty {
+        tally.must_refuse(what, &name, proof.sign(call()), "unauthenticated").await;
+    }
+    let suspended = call().bearer_auth(&others.suspended.admin);
+    tally.must_refuse("key of a suspended tenant", &name, suspended, "tenant-inactive").await;
+    let narrow = call().bearer_auth(&others.narrow[&operation.id]).header("Postrider-Tenant", id);
+    tally.must_refuse("scopes without the permission", &name, narrow, "forbidden").await;
+
+    for role in Role::ALL.iter().filter(|role| !operation.permission.roles().contains(role)) {
+        let key = signed(&by_key(api, &owner.keys, *role), *role, id, call());
+        tally.must_refuse("key of a role without the permission", &name, key, "forbidden").await;
+        for proof in others.own.iter().filter(|(own, _)| own == role).flat_map(|(_, person)| person.proofs()) {
+            let what = format!("role without the permission, {}", proof.name());
+            tally.must_refuse(&what, &name, proof.sign(call()), "forbidden").await;
+        }
+    }
+    if operation.method != Method::GET {
+        for (_, person) in &others.own {
+            let proof = Proof::CookieFromElsewhere(person.cookie.clone());
+            tally.must_refuse(proof.name(), &name, proof.sign(call()), "forbidden").await;
+        }
+    }
+    for role in IN_TENANTS {
+        foreign(&mut tally, (owner, operation), role, &by_key(api, &others.foreign, role), call()).await;
+    }
+    for (role, person) in &others.abroad {
+        for proof in own_or_new(api, operation, person).await {
+            foreign(&mut tally, (owner, operation), *role, &proof, call()).await;
+        }
+    }
+    for person in &others.gone {
+        for proof in own_or_new(api, operation, person).await {
+            let what = format!("removed {}", proof.name());
+            if operation.is_ones_own() {
+                foreign(&mut tally, (owner, operation), Role::Viewer, &proof, call()).await;
+                continue;
+            }
+            tally.must_refuse(&what, &name, proof.sign(call()), "forbidden").await;
+            let named = proof.sign(call()).header("Postrider-Tenant", id);
+            tally.must_refuse(&format!("{what}, naming the owner"), &name, named, "not-found").await;
+        }
+    }
+    for proof in others.suspended_people.iter().flat_map(Person::proofs).filter(|_| !operation.is_ones_own()) {
+        let what = format!("suspended tenant, {}", proof.name());
+        tally.must_refuse(&what, &name, proof.sign(call()), "tenant-inactive").await;
+    }
+    tally
+}
+
+/// Somebody's proofs; new ones for an operation that may end their sessions.
+async fn own_or_new(api: &Api, operation: &Operation, person: &Person) -> [Proof; 2] {
+    if operation.is_ones_own() && operation.method != Method::GET {
+        return signed_in(api, person.id, person.email.clone()).await.proofs();
+    }
+    person.proofs()
+}
+
+/// Somebody with a role in another tenant: naming the owner, and by the owner's ids.
+async fn foreign(
+    tally: &mut Tally,
+    (owner, operation): (&Subject, &Operation),
+    role: Role,
+    proof: &Proof,
+    call: RequestBuilder,
+) {
+    let name = format!("{} as {role}", operation.name());
+    let what = format!("foreign {}", proof.name());
+    let named = proof.sign(call.try_clone().unwrap()).header("Postrider-Tenant", &owner.keys.id);
+    let a_persons_own = operation.is_ones_own() && !matches!(proof, Proof::Key(_));
+    if !a_persons_own {
+        tally.must_refuse(&format!("{what}, naming the owner"), &name, named, "not-found").await;
+    }
+    let what = format!("{what}, by the owner's ids");
+    tally.count(&what);
+    let (status, found) = sent(proof.sign(call)).await;
+    tally.must_not_show(&what, &name, &found);
+    let expected = match (operation.permission.roles().contains(&role), operation.path.contains("{id}")) {
+        (false, _) => status == StatusCode::FORBIDDEN,
+        (true, true) => status == StatusCode::NOT_FOUND,
+        // Their own list, their own new thing.
+        (true, false) => status.is_success() || status.is_client_error(),
+    };
+    if !expected {
+        tally.leak(format!("{name}, {what}: {status} {found}"));
+    }
+}
+
+/// Proofs of the owner that no longer hold, or never did.
+async fn faulty(api: &Api, owner: &TenantKeys) -> Vec<(&'static str, Proof)> {
     let issue = async |more: Value| {
         let mut new = json!({ "name": "shut", "role": "tenant_admin" });
         new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         answer(api.post(&owner.admin, "/v1/api-keys", &new), StatusCode::CREATED).await
     };
+    let text = |key: &Value| key["key"].as_str().unwrap().to_owned();
     let revoked = issue(json!({})).await;
     let path = format!("/v1/api-keys/{}", revoked["id"].as_str().unwrap());
     answer(api.request(Method::DELETE, &path).bearer_auth(&owner.admin), StatusCode::OK).await;
-    let ends = api.app.clock().now() + std::time::Duration::from_millis(500);
+    let ends = api.app.clock().now() + Duration::from_millis(500);
     let expired = issue(json!({ "expires_at": ends })).await;
     while api.app.clock().now() < ends {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let mut altered = owner.admin.clone();
-    let last = if altered.ends_with('0') { "1" } else { "0" };
-    altered.replace_range(altered.len() - 1.., last);
-    let text = |key: &Value| key["key"].as_str().unwrap().to_owned();
-    vec![text(&revoked), text(&expired), altered]
+    let altered = |text: &str| {
+        let last = if text.ends_with('0') { "1" } else { "0" };
+        format!("{}{last}", &text[..text.len() - 1])
+    };
+    let ended = person(api, Some(&owner.id), Role::TenantAdmin).await;
+    answer(api.post(&ended.access, "/v1/auth/logout", &json!({ "all": true })), StatusCode::NO_CONTENT).await;
+    let live = person(api, Some(&owner.id), Role::TenantAdmin).await;
+    let named = jwt::Named { user: live.id, session: live.session };
+    let old = jwt::issue(api.app.keys(), api.app.clock().now() - TimeDelta::minutes(31), named).unwrap();
+    // The middle of the code: its last digit holds bits that mean nothing.
+    let middle = live.access.len() - 10;
+    let other = if live.access[middle..].starts_with('A') { "B" } else { "A" };
+    let mut forged = live.access.clone();
+    forged.replace_range(middle..=middle, other);
+    vec![
+        ("revoked key", Proof::Key(text(&revoked))),
+        ("expired key", Proof::Key(text(&expired))),
+        ("altered key", Proof::Key(altered(&owner.admin))),
+        ("empty key", Proof::Key(String::new())),
+        ("nonsense key", Proof::Key("pr_x_y".to_owned())),
+        ("unknown key", Proof::Key("pr_000000000000_0".to_owned())),
+        ("token of an ended session", Proof::Token(ended.access)),
+        ("cookie of an ended session", Proof::Cookie(ended.cookie)),
+        ("token out of date", Proof::Token(old)),
+        ("altered token", Proof::Token(forged)),
+        ("refresh token as access token", Proof::Token(live.refresh.clone())),
+        ("refresh token as cookie", Proof::Cookie(live.refresh)),
+        ("cookie as access token", Proof::Token(live.cookie.clone())),
+        ("altered cookie", Proof::Cookie(altered(&live.cookie))),
+    ]
 }
 
 /// A key of a role that may do the operation, narrowed to everything else.
@@ -191,11 +382,13 @@ async fn narrowed(api: &Api, owner: &TenantKeys, operation: &Operation) -> Strin
     answer(request, StatusCode::CREATED).await["key"].as_str().unwrap().to_owned()
 }
 
-/// Everything the owner sees of its own things, but for keys, which the test itself makes and uses.
+/// Everything the owner sees of its own things, and its member of themselves; but for keys and the audit log, which the test itself
+/// makes, uses and fills.
 async fn picture(api: &Api, owner: &Subject, operations: &[Operation]) -> BTreeMap<String, String> {
     let mut picture = BTreeMap::new();
+    let fills = [Permission::KeysRead, Permission::AuditRead];
     let reads = |operation: &&Operation| operation.method == Method::GET && operation.is_a_tenants();
-    for operation in operations.iter().filter(reads).filter(|operation| operation.permission != Permission::KeysRead) {
+    for operation in operations.iter().filter(reads).filter(|operation| !fills.contains(&operation.permission)) {
         let (_, mut found) = sent(operation.call(api, owner).bearer_auth(&owner.keys.admin)).await;
         if let Ok(mut problem) = serde_json::from_str::<Value>(&found)
             && problem.get("request_id").is_some()
@@ -205,12 +398,8 @@ async fn picture(api: &Api, owner: &Subject, operations: &[Operation]) -> BTreeM
         }
         picture.insert(operation.id.clone(), found);
     }
+    let (_, member) = sent(api.get(&owner.member.access, "/v1/me")).await;
+    picture.insert("get_me of the member".to_owned(), member);
     assert!(picture.values().any(|found| recipes::CANARIES.iter().any(|canary| found.contains(canary))));
     picture
-}
-
-fn no_canary(found: &str, name: &str) {
-    for canary in recipes::CANARIES {
-        assert!(!found.contains(canary), "{name} saw {canary}: {found}");
-    }
 }

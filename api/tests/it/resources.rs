@@ -131,7 +131,7 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
 }
 
 /// A dead letter, as the scheduler archives it.
-async fn dead_letter(api: &Api, owner: &TenantKeys) -> String {
+pub async fn dead_letter(api: &Api, owner: &TenantKeys) -> String {
     let job = json!({ "kind": "diagnostic.fail", "payload": { "times": 1 }, "run_at": "2027-01-01T00:00:00Z" });
     let accepted = answer(api.post(&owner.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
     let record = api.app.queue().get(accepted["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
@@ -371,4 +371,29 @@ async fn a_tenants_settings_are_checked() {
     ] {
         problem(change(json!({ member: value })), "invalid-body").await;
     }
+}
+
+#[tokio::test]
+async fn a_password_is_brought_to_no_other_server() {
+    let api = Api::start().await;
+    let keys = api.tenant("Elsewhere").await;
+    let id = account(&api, &keys).await;
+    let change =
+        |body: Value| api.request(Method::PATCH, &format!("/v1/accounts/{id}")).bearer_auth(&keys.admin).json(&body);
+    for elsewhere in [
+        json!({ "imap_host": "imap.evil.example" }),
+        json!({ "smtp_host": "smtp.evil.example", "daily_cap": 7 }),
+        json!({ "imap_port": 1993 }),
+        json!({ "smtp_security": "plain" }),
+        json!({ "imap_security": "starttls" }),
+    ] {
+        let refused = problem(change(elsewhere), "invalid-body").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/password", "{refused}");
+    }
+    let kept = answer(api.get(&keys.viewer, &format!("/v1/accounts/{id}")), StatusCode::OK).await;
+    assert_eq!((&kept["imap_host"], &kept["daily_cap"]), (&json!("imap.example.com"), &json!(250)), "{kept}");
+    // The same servers need nothing, and who has the password may take it where they like.
+    answer(change(json!({ "imap_host": "IMAP.example.com", "imap_port": 993, "daily_cap": 7 })), StatusCode::OK).await;
+    let moved = answer(change(json!({ "imap_host": "new.example.com", "password": "known" })), StatusCode::OK).await;
+    assert_eq!(moved["imap_host"], "new.example.com");
 }

@@ -140,9 +140,14 @@ impl Accounts {
         Ok(select.order_by_asc(Column::Id).limit(limit).all(self.database.reader()).await?)
     }
 
-    /// A tenant's connections of one and the same mailbox, the oldest first.
+    /// A tenant's connections of one and the same mailbox, the oldest first. Those that are over are left out, unless their provider's
+    /// limit still holds: a mailbox that is connected anew every day would have more and more of them.
     pub async fn of_identity(&self, tenant: TenantId, identity: &str) -> Result<Vec<Account>, StoreError> {
-        let select = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::Identity.eq(identity));
+        let counts = Condition::any()
+            .add(Column::State.ne(AccountState::Disconnected))
+            .add(Column::LimitedUntil.gt(self.clock.now()));
+        let same = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::Identity.eq(identity));
+        let select = same.filter(counts);
         Ok(select.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id).all(self.database.reader()).await?)
     }
 

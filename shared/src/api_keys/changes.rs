@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+use uuid::Uuid;
 
 use super::{ActiveModel, ApiKey, ApiKeys, Column, Entity, IssuedKey, KeyOwner, text::KeyText};
 use crate::{
@@ -44,7 +45,16 @@ impl ApiKeys {
 
     /// Gives a key that opens a new text. The one it had opens for as long as `overlap` says; one that was replaced before that,
     /// no longer.
-    pub async fn rotate(&self, owner: KeyOwner, id: ApiKeyId, overlap: Duration) -> Result<IssuedKey, StoreError> {
+    ///
+    /// A text that the same `request` gave it before was never told to anybody, because the request is repeated: it makes way, and
+    /// the one it replaced goes on opening for as long as was said then.
+    pub async fn rotate(
+        &self,
+        owner: KeyOwner,
+        id: ApiKeyId,
+        overlap: Duration,
+        request: Option<Uuid>,
+    ) -> Result<IssuedKey, StoreError> {
         if overlap > MAX_OVERLAP {
             let most = MAX_OVERLAP.as_secs();
             return Err(StoreError::invalid("overlap_seconds", format!("must be at most {most}")));
@@ -53,7 +63,9 @@ impl ApiKeys {
         let tx = self.database.write().await?;
         tx.watch(Entity::find().filter(owner.key(id))).await?;
         let old = self.opening(&tx, owner, id).await?;
-        let (prefix, hash, until) = if overlap.is_zero() {
+        let (prefix, hash, until) = if request.is_some() && old.rotated_by == request {
+            (old.previous_prefix, old.previous_hash, old.previous_until)
+        } else if overlap.is_zero() {
             (None, None, None)
         } else {
             (Some(old.prefix), Some(old.hash), Some(self.clock.now() + overlap))
@@ -64,6 +76,7 @@ impl ApiKeys {
             previous_prefix: Set(prefix),
             previous_hash: Set(hash),
             previous_until: Set(until),
+            rotated_by: Set(request),
             ..ActiveModel::default()
         };
         Entity::update_many().set(set).filter(owner.key(id)).exec(tx.connection()).await?;

@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
+use uuid::Uuid;
 
 use super::text::KeyText;
 use crate::database::Texts;
@@ -32,6 +33,8 @@ pub struct Model {
     pub previous_prefix: Option<String>,
     pub previous_hash: Option<String>,
     pub previous_until: Option<DateTime<Utc>>,
+    /// The request that gave it its text, if that could be repeated.
+    pub rotated_by: Option<Uuid>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

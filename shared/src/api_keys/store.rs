@@ -137,6 +137,7 @@ impl ApiKeys {
             previous_prefix: None,
             previous_hash: None,
             previous_until: None,
+            rotated_by: None,
         };
         Ok(IssuedKey { key, text: text.text() })
     }

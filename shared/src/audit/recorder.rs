@@ -1,40 +1,44 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, Statement};
-use uuid::Uuid;
-
-use super::{AuditEvent, AuditKind, AuditOutcome, Watched, row::Entity, watched::Difference};
+use super::{
+    AuditKind, AuditOutcome, AuditedRequest, Watched,
+    event::{About, insert},
+};
 use crate::{
-    actor::Actor,
+    audit::Happened,
     clock::Clock,
     database::{Database, StoreError},
-    ids::TenantId,
+    ids::{TenantId, UserId},
+    requests,
 };
 
 tokio::task_local! {
     static CURRENT: Arc<Recorder>;
 }
 
-/// A request that leaves a row.
-#[derive(Debug, Clone)]
-pub struct AuditedRequest {
-    pub actor: Actor,
-    pub tenant: Option<TenantId>,
-    pub request_id: String,
-    pub ip: Option<String>,
-    /// The operation's id in the OpenAPI document.
-    pub operation: String,
-    /// What it is done to, as in the path.
-    pub resource: String,
-    pub subject_id: Option<String>,
-}
-
 /// Writes the rows of one request.
 pub struct Recorder {
     request: AuditedRequest,
     clock: Clock,
+    /// Every change is recorded, or only what is watched or said.
+    all: bool,
     written: AtomicBool,
+    known: Mutex<Option<(UserId, Option<TenantId>)>>,
+    claimed: Mutex<Option<UserId>>,
+}
+
+/// Something that a transaction does and its rows do not show.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub kind: AuditKind,
+    pub outcome: AuditOutcome,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Whom it is about: the tenants that they work for see it.
+    pub user: Option<UserId>,
+    /// What is so from now on.
+    pub after: Option<serde_json::Value>,
 }
 
 /// Runs a request whose changes are recorded: each in its transaction.
@@ -47,31 +51,85 @@ pub(crate) fn current() -> Option<Arc<Recorder>> {
     CURRENT.try_with(Arc::clone).ok()
 }
 
+/// The stranger who asks is this person; what is recorded from now on is theirs, and in the log of this tenant or, without one, of all
+/// that they work for.
+pub fn turns_out_to_be(user: UserId, tenant: Option<TenantId>) {
+    if let Some(recorder) = current() {
+        *recorder.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((user, tenant));
+    }
+}
+
+/// The stranger who asks says to be this person, which is not proven.
+pub fn claims_to_be(user: UserId) {
+    if let Some(recorder) = current() {
+        *recorder.claimed.lock().unwrap_or_else(PoisonError::into_inner) = Some(user);
+    }
+}
+
 /// Writes what is to be committed with `tx`. The recorder is to be [told](Recorder::committed) when it is.
 pub(crate) async fn record(
-    tx: &DatabaseTransaction,
+    tx: &sea_orm::DatabaseTransaction,
     watched: &[Box<dyn Watched>],
+    said: Vec<Said>,
 ) -> Result<Option<Arc<Recorder>>, StoreError> {
     let Some(recorder) = current() else { return Ok(None) };
-    let mut differences = Vec::new();
+    let mut happened = Vec::new();
     for watched in watched {
-        differences.extend(watched.difference(tx).await?);
+        if let Some(difference) = watched.difference(tx).await? {
+            let mut about = recorder.about(AuditKind::Change, AuditOutcome::Done);
+            about.subject = difference.row;
+            (about.before, about.happened.after) = (difference.before, difference.after);
+            happened.push(about);
+        }
     }
-    if differences.is_empty() && recorder.written.load(Ordering::Relaxed) {
+    for said in said {
+        let mut about = recorder.about(said.kind, said.outcome);
+        (about.subject, about.happened.after) = (said.subject, said.after);
+        about.happened.user = about.happened.user.or(said.user);
+        happened.push(about);
+    }
+    if happened.is_empty() && (!recorder.all || recorder.written.load(Ordering::Relaxed)) {
         return Ok(None);
     }
-    if differences.is_empty() {
-        recorder.insert(tx, AuditKind::Change, AuditOutcome::Done, None).await?;
+    if happened.is_empty() {
+        happened.push(recorder.about(AuditKind::Change, AuditOutcome::Done));
     }
-    for difference in differences {
-        recorder.insert(tx, AuditKind::Change, AuditOutcome::Done, Some(difference)).await?;
+    for about in happened {
+        insert(tx, about).await?;
     }
     Ok(Some(recorder))
 }
 
 impl Recorder {
+    /// Every transaction of the request leaves a row: one for each watched row that differs, else one for the first of them.
     pub fn new(request: AuditedRequest, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { request, clock, written: AtomicBool::new(false) })
+        Self::made(request, clock, true)
+    }
+
+    /// Of somebody who may turn out to be nobody: only what is watched or said leaves a row.
+    pub fn of_what_is_said(request: AuditedRequest, clock: Clock) -> Arc<Self> {
+        Self::made(request, clock, false)
+    }
+
+    fn made(request: AuditedRequest, clock: Clock, all: bool) -> Arc<Self> {
+        Arc::new(Self {
+            request,
+            clock,
+            all,
+            written: AtomicBool::new(false),
+            known: Mutex::default(),
+            claimed: Mutex::default(),
+        })
+    }
+
+    /// Whether the request left a row.
+    pub fn has_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Who the stranger said to be.
+    pub fn claimed(&self) -> Option<UserId> {
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn committed(&self) {
@@ -82,62 +140,27 @@ impl Recorder {
     /// database, before it is begun.
     pub async fn write(&self, database: &Database, kind: AuditKind, outcome: AuditOutcome) -> Result<(), StoreError> {
         let tx = database.write().await?;
-        self.insert(tx.connection(), kind, outcome, None).await?;
-        tx.commit().await
+        insert(tx.connection(), self.about(kind, outcome)).await?;
+        // The request itself has changed nothing yet.
+        requests::aside(tx.commit()).await
     }
 
-    async fn insert(
-        &self,
-        tx: &DatabaseTransaction,
-        kind: AuditKind,
-        outcome: AuditOutcome,
-        difference: Option<Difference>,
-    ) -> Result<(), StoreError> {
-        let request = &self.request;
-        let (actor_kind, actor_id) = match request.actor {
-            Actor::Key(key) => ("key", key.0),
-            Actor::User { user, .. } => ("user", user.0),
-        };
-        let (row, before, after) =
-            difference.map_or((None, None, None), |found| (found.row, found.before, found.after));
-        let event = AuditEvent {
-            id: Uuid::now_v7(),
+    fn about(&self, kind: AuditKind, outcome: AuditOutcome) -> About {
+        let mut request = self.request.clone();
+        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((user, tenant)) = known {
+            request.actor = super::AuditActor::User(user);
+            request.tenant = request.tenant.or(tenant);
+        }
+        let happened = Happened {
+            request,
             at: self.clock.now(),
-            tenant_id: request.tenant,
-            actor_kind: actor_kind.to_owned(),
-            actor_id,
-            actor_name: name(tx, request.actor).await?,
-            request_id: request.request_id.clone(),
-            ip: request.ip.clone(),
-            operation: request.operation.clone(),
             kind,
-            resource: request.resource.clone(),
-            subject_id: request.subject_id.clone().or(row),
-            before: before.map(|json| json.to_string()),
-            after: after.map(|json| json.to_string()),
             outcome,
+            user: known.map(|(user, _)| user),
+            times: 1,
+            after: None,
         };
-        Entity::insert(event.into_active_model()).exec_without_returning(tx).await?;
-        Ok(())
+        About::from(happened)
     }
-}
-
-#[derive(FromQueryResult)]
-struct Named {
-    name: String,
-    prefix: String,
-}
-
-/// What the actor is called at this moment; it may be renamed or removed later.
-async fn name(tx: &DatabaseTransaction, actor: Actor) -> Result<Option<String>, StoreError> {
-    let backend = tx.get_database_backend();
-    let (sql, id) = match actor {
-        Actor::Key(key) => ("SELECT name, prefix FROM api_keys WHERE id = $1", key.0),
-        Actor::User { user, .. } => ("SELECT name, email AS prefix FROM users WHERE id = $1", user.0),
-    };
-    let found = Named::find_by_statement(Statement::from_sql_and_values(backend, sql, [id.into()])).one(tx).await?;
-    Ok(found.map(|found| match actor {
-        Actor::Key(_) => format!("{} (pr_{})", found.name, found.prefix),
-        Actor::User { .. } => format!("{} ({})", found.name, found.prefix),
-    }))
 }

@@ -16,9 +16,10 @@ pub struct Model {
     pub at: DateTime<Utc>,
     /// None: about the platform.
     pub tenant_id: Option<TenantId>,
-    /// `key` or `user`.
+    /// `key`, `user`, `stranger`, `customer` or `system`.
     pub actor_kind: String,
-    pub actor_id: Uuid,
+    /// None of those whom nobody knows.
+    pub actor_id: Option<Uuid>,
     /// As it was then: a key's name and the start of its text.
     pub actor_name: Option<String>,
     pub request_id: String,
@@ -34,6 +35,8 @@ pub struct Model {
     /// JSON of what is different, as it is.
     pub after: Option<String>,
     pub outcome: AuditOutcome,
+    /// How many times; more than once only what is counted together.
+    pub times: i32,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

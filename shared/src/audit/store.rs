@@ -3,7 +3,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::{
-    AuditEvent, AuditKind,
+    AuditEvent, AuditKind, AuditOutcome, Happened,
+    event::insert,
     row::{Column, Entity},
 };
 use crate::{
@@ -21,6 +22,7 @@ pub struct AuditFilter {
     pub resource: Option<String>,
     pub subject: Option<String>,
     pub kind: Option<AuditKind>,
+    pub outcome: Option<AuditOutcome>,
     pub request: Option<String>,
     /// From then on.
     pub from: Option<DateTime<Utc>>,
@@ -28,15 +30,24 @@ pub struct AuditFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The table of audit events. It has no way to change or remove one, and the database refuses both.
+/// The table of audit events. It has no way to change one, or to remove one before its time, and the database refuses both.
 #[derive(Clone)]
 pub struct AuditEvents {
-    database: Database,
+    pub(super) database: Database,
 }
 
 impl AuditEvents {
     pub fn new(database: Database) -> Self {
         Self { database }
+    }
+
+    /// Adds what happened outside a recorded request.
+    pub async fn happened(&self, events: &[Happened]) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        for event in events {
+            insert(tx.connection(), event.clone().into()).await?;
+        }
+        tx.commit().await
     }
 
     /// Events, newest first.
@@ -55,6 +66,9 @@ impl AuditEvents {
         }
         if let Some(kind) = filter.kind {
             select = select.filter(Column::Kind.eq(kind));
+        }
+        if let Some(outcome) = filter.outcome {
+            select = select.filter(Column::Outcome.eq(outcome));
         }
         let texts = [
             (Column::Operation, &filter.operation),

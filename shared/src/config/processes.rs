@@ -2,14 +2,16 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use chrono::TimeDelta;
 use postrider_queue::MAX_PAYLOAD_BYTES;
 use secrecy::SecretString;
 
 use super::{
-    ConsentConfig, DatabaseConfig, DepthConfig, DocumentsConfig, GoogleConfig, KeysConfig, LimitsConfig, ObjectsConfig,
-    OutgoingConfig, Reader, RedisConfig, Registration, Section, SystemMailConfig, TelemetryConfig, TrafficConfig,
+    ConsentConfig, DatabaseConfig, DepthConfig, DocumentsConfig, GoogleConfig, IssuersConfig, KeysConfig, LimitsConfig,
+    ObjectsConfig, OutgoingConfig, Reader, RedisConfig, Registration, Section, SystemMailConfig, TelemetryConfig,
+    TrafficConfig,
 };
-use crate::jobs::Queue;
+use crate::{audit::SHORTEST_RETENTION, jobs::Queue};
 
 /// `postrider-api`.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct ApiConfig {
     /// Largest payload of a job, in bytes.
     pub payload_limit: usize,
     pub registration: Registration,
+    /// With whose tokens people may sign in.
+    pub issuers: IssuersConfig,
     pub depth: DepthConfig,
     pub traffic: TrafficConfig,
     /// Absent where there are no Google accounts.
@@ -38,6 +42,7 @@ impl Section for ApiConfig {
         let platform_key_file = reader.text("PLATFORM_KEY_FILE").map(PathBuf::from);
         let payload_limit = reader.number("PAYLOAD_LIMIT_BYTES", MAX_PAYLOAD_BYTES..=100 * 1024 * 1024);
         let registration = reader.parse("REGISTRATION", "closed, approval or open");
+        let issuers = IssuersConfig::read(reader);
         let depth = DepthConfig::read(reader);
         let traffic = TrafficConfig::read(reader);
         let consent = ConsentConfig::read_if_set(reader);
@@ -52,6 +57,7 @@ impl Section for ApiConfig {
             platform_key_file,
             payload_limit: payload_limit?,
             registration: registration?,
+            issuers: issuers?,
             depth: depth?,
             traffic: traffic?,
             consent,
@@ -78,6 +84,8 @@ pub struct WorkerConfig {
     pub public_url: Option<String>,
     /// Absent where there are no Google accounts.
     pub google: Option<GoogleConfig>,
+    /// Whose signing keys are fetched.
+    pub issuers: IssuersConfig,
     /// Absent where nobody is mailed about signing in.
     pub system_mail: Option<SystemMailConfig>,
     /// Where diagnostic jobs note their runs.
@@ -100,6 +108,7 @@ impl Section for WorkerConfig {
         let outgoing = OutgoingConfig::read(reader);
         let public_url = public_url(reader);
         let google = GoogleConfig::read_if_set(reader);
+        let issuers = IssuersConfig::read(reader);
         let system_mail = SystemMailConfig::read_if_set(reader);
         let run_ledger = reader.text("DIAGNOSTIC_LEDGER").map(PathBuf::from);
         let limits = LimitsConfig::read(reader);
@@ -117,6 +126,7 @@ impl Section for WorkerConfig {
             outgoing: outgoing?,
             public_url,
             google,
+            issuers: issuers?,
             system_mail,
             run_ledger,
             limits: limits?,
@@ -182,6 +192,10 @@ impl Section for LlmConfig {
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     pub tick: Duration,
+    /// Whose signing keys are kept fresh.
+    pub issuers: IssuersConfig,
+    /// How long audit events are kept.
+    pub audit_retention: TimeDelta,
     pub limits: LimitsConfig,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
@@ -192,6 +206,9 @@ pub struct SchedulerConfig {
 impl Section for SchedulerConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let tick = reader.number("SCHEDULER_TICK_MS", 10..=60_000).map(Duration::from_millis);
+        let issuers = IssuersConfig::read(reader);
+        let shortest = SHORTEST_RETENTION.num_days();
+        let audit_retention = reader.number("AUDIT_RETENTION_DAYS", shortest..=36_500).map(TimeDelta::days);
         let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let redis = RedisConfig::read(reader);
@@ -199,6 +216,8 @@ impl Section for SchedulerConfig {
         let telemetry = TelemetryConfig::read(reader);
         Some(Self {
             tick: tick?,
+            issuers: issuers?,
+            audit_retention: audit_retention?,
             limits: limits?,
             database: database?,
             redis: redis?,

@@ -22,6 +22,10 @@ pub struct TrafficConfig {
     pub requests_in_flight: usize,
     /// Open connections of one process.
     pub connections: usize,
+    /// Open connections of one address with one process; those of trusted proxies do not count.
+    pub connections_per_address: usize,
+    /// How long a connection may be open between two requests.
+    pub keep_alive: Duration,
     /// Whose X-Forwarded-For is believed.
     pub proxies: Networks,
     pub origins: Origins,
@@ -46,6 +50,8 @@ impl Section for TrafficConfig {
         let process = rates::read(reader, "RATE_LIMIT_PROCESS");
         let requests_in_flight = reader.number("MAX_REQUESTS_IN_FLIGHT", 1..=1_000_000);
         let connections = reader.number("MAX_CONNECTIONS", 1..=1_000_000);
+        let connections_per_address = reader.number("MAX_CONNECTIONS_PER_ADDRESS", 1..=1_000_000);
+        let keep_alive: Option<u64> = reader.number("KEEP_ALIVE_SECONDS", 1..=3_600);
         let proxies = Networks::read(reader);
         let origins = origins(reader);
         let seconds: Option<u64> = reader.number("HSTS_SECONDS", 0..=63_072_000);
@@ -54,6 +60,8 @@ impl Section for TrafficConfig {
             process: process?.0,
             requests_in_flight: requests_in_flight?,
             connections: connections?,
+            connections_per_address: connections_per_address?,
+            keep_alive: Duration::from_secs(keep_alive?),
             proxies: proxies?,
             origins: origins?,
             transport_security: seconds.map(Duration::from_secs).filter(|time| !time.is_zero()),

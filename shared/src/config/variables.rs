@@ -1,6 +1,9 @@
 //! Every variable there is: the one list that code, `deploy/env.example` and the README agree with.
 
+mod sign_in;
 mod variable;
+
+use std::sync::LazyLock;
 
 pub use variable::{Default, Variable};
 use variable::{secret, variable};
@@ -10,7 +13,9 @@ const API: &[&str] = &["api"];
 const WORKER: &[&str] = &["worker"];
 
 /// All variables, in the order in which an operator meets them.
-pub const VARIABLES: &[Variable] = &[
+pub static VARIABLES: LazyLock<Vec<Variable>> = LazyLock::new(|| [WORK, sign_in::SIGN_IN, DUTIES].concat());
+
+const WORK: &[Variable] = &[
     variable(
         "POSTRIDER_CONFIG",
         Default::Off,
@@ -157,6 +162,18 @@ pub const VARIABLES: &[Variable] = &[
         Default::Is("20000"),
         API,
         "How many connections one process keeps open (1 to 1000000); each needs a file handle.",
+    ),
+    variable(
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        Default::Is("5000"),
+        API,
+        "How many connections one client address may keep open with one process (1 to 1000000), IPv6 by its first 64 bits; TRUSTED_PROXIES are not counted.",
+    ),
+    variable(
+        "KEEP_ALIVE_SECONDS",
+        Default::Is("75"),
+        API,
+        "How long a connection may be open between two requests (1 to 3600): longer than a proxy before the API keeps it.",
     ),
     variable(
         "TRUSTED_PROXIES",
@@ -336,30 +353,19 @@ pub const VARIABLES: &[Variable] = &[
         WORKER,
         "How long an IDLE goes on before it is begun anew on the same connection (1 to 1680). Servers end one after 30 minutes, routers forget a silent connection sooner, and a dead one is noticed only then.",
     ),
-    variable(
-        "REGISTRATION",
-        Default::Is("closed"),
-        API,
-        "Whether strangers may register a business: closed (people are invited), approval (it waits until whoever runs the platform approves it) or open.",
-    ),
-    variable(
-        "SYSTEM_SMTP_SERVER",
-        Default::Off,
-        WORKER,
-        "The mail server for mail about signing in (codes, invitations): tls, starttls or plain, then host and port, such as tls://smtp.example.com:465. Without it such mail waits.",
-    ),
-    variable("SYSTEM_SMTP_USERNAME", Default::Off, WORKER, "Who logs in there; nobody if not set."),
-    secret("SYSTEM_SMTP_PASSWORD", Default::Off, WORKER, "The password for that."),
-    variable(
-        "SYSTEM_MAIL_FROM",
-        Default::Off,
-        WORKER,
-        "The address that such mail comes from. Needed with SYSTEM_SMTP_SERVER.",
-    ),
+];
+
+const DUTIES: &[Variable] = &[
     variable(
         "SCHEDULER_TICK_MS",
         Default::Is("200"),
         &["scheduler"],
         "How often the scheduler looks for work, in milliseconds (10 to 60000).",
+    ),
+    variable(
+        "AUDIT_RETENTION_DAYS",
+        Default::Is("1095"),
+        &["scheduler"],
+        "How long events of the audit log are kept, in days (30 to 36500). Older ones are removed, and an event says how many.",
     ),
 ];

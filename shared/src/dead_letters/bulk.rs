@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 use postrider_queue::QueueError;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, Func, LockBehavior, LockType, Query},
 };
+use serde_json::Value;
 
 use super::{
-    ActiveModel, Column, DeadLetterFilter, DeadLetterState, DeadLetters, Entity,
+    ActiveModel, Column, DeadLetterFilter, DeadLetterState, DeadLetters, Edit, Entity, edit,
     origin::Origin,
     redrive::{Redriver, verdict},
 };
@@ -54,6 +55,8 @@ struct Found {
 /// Letters that were taken: they are `redriving`. Oldest death first.
 struct Taken {
     origins: Vec<Origin>,
+    /// How many stay dead, because their payload cannot be edited so.
+    refused: u64,
     next: Option<Place>,
 }
 
@@ -69,16 +72,7 @@ impl DeadLetters {
         limit: u64,
     ) -> Result<(Vec<DeadLetterId>, Option<Place>), StoreError> {
         let limit = limit.min(TOGETHER);
-        let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..filter.clone() };
-        let mut select = Entity::find().filter(dead.condition(tenant));
-        if let Some((at, id)) = after {
-            let same_time = Condition::all().add(Column::DiedAt.eq(at)).add(Column::Id.gt(id));
-            // The first condition says nothing new, but lets the index begin there instead of at the oldest letter.
-            select = select
-                .filter(Column::DiedAt.gte(at))
-                .filter(Condition::any().add(Column::DiedAt.gt(at)).add(same_time));
-        }
-        let mut found = select
+        let mut found = dead_after(tenant, filter, after)
             .select_only()
             .columns([Column::Id, Column::DiedAt])
             .column_as(Expr::cust("CAST(LENGTH(payload) AS BIGINT)"), "bytes")
@@ -106,17 +100,28 @@ impl DeadLetters {
         &self,
         tenant: TenantId,
         filter: &DeadLetterFilter,
-        payload: Option<&[u8]>,
+        edit: &Edit,
         after: Option<Place>,
         limit: u64,
     ) -> Result<Taken, StoreError> {
         let tx = self.database().write().await?;
-        let (ids, next) = self.pick(&tx, tenant, filter, after, limit).await?;
+        let (mut ids, next) = self.pick(&tx, tenant, filter, after, limit).await?;
+        let (mut patches, mut refused) = (HashMap::new(), 0);
+        if let Edit::Patched(patch) = edit {
+            patches = self.patch_many(&tx, tenant, &ids, patch).await?;
+            let all = ids.len();
+            ids.retain(|id| patches.contains_key(id));
+            refused = (all - ids.len()) as u64;
+        }
+        let payload = match edit {
+            Edit::AsItDied | Edit::Patched(_) => None,
+            Edit::Replaced(payload) => Some(payload),
+        };
         let mut origins = HashMap::with_capacity(ids.len());
         if !ids.is_empty() {
             let changes = ActiveModel {
                 state: Set(DeadLetterState::Redriving),
-                redrive_payload: Set(payload.map(<[u8]>::to_vec)),
+                redrive_payload: Set(payload.cloned()),
                 note: Set(None),
                 updated_at: Set(self.now()),
                 ..ActiveModel::default()
@@ -125,12 +130,49 @@ impl DeadLetters {
             // Without the errors and the history of the attempts, which are most of a row.
             let update = update.into_query().returning(Query::returning().columns(Origin::COLUMNS)).take();
             for row in tx.connection().query_all(&update).await? {
-                let origin = Origin::from_query_result(&row, "")?;
+                let mut origin = Origin::from_query_result(&row, "")?;
+                if let Some(patched) = patches.remove(&origin.id) {
+                    origin.redrive_payload = Some(patched.clone());
+                    let changes = ActiveModel { redrive_payload: Set(Some(patched)), ..ActiveModel::default() };
+                    Entity::update_many().set(changes).filter(Column::Id.eq(origin.id)).exec(tx.connection()).await?;
+                }
                 origins.insert(origin.id, origin);
             }
         }
         tx.commit().await?;
-        Ok(Taken { origins: ids.iter().filter_map(|id| origins.remove(id)).collect(), next })
+        Ok(Taken { origins: ids.iter().filter_map(|id| origins.remove(id)).collect(), refused, next })
+    }
+
+    /// The patched payloads of those letters whose payload can be. The others get a note that says why not.
+    async fn patch_many(
+        &self,
+        tx: &Transaction,
+        tenant: TenantId,
+        ids: &[DeadLetterId],
+        patch: &Value,
+    ) -> Result<HashMap<DeadLetterId, Vec<u8>>, StoreError> {
+        let select = Entity::find().select_only().columns(Origin::COLUMNS).filter(still(DeadLetterState::Dead, ids));
+        let mut fitting = HashMap::with_capacity(ids.len());
+        for letter in select.into_model::<Origin>().all(tx.connection()).await? {
+            match edit::patched(tenant, &letter.kind, &letter.payload, patch) {
+                Ok(payload) => drop(fitting.insert(letter.id, payload)),
+                Err(reason) => {
+                    let update = Entity::update_many().set(self.refusal(reason));
+                    update.filter(still(DeadLetterState::Dead, &[letter.id])).exec(tx.connection()).await?;
+                }
+            }
+        }
+        Ok(fitting)
+    }
+
+    /// How many dead letters of the filter come after `after`.
+    pub async fn count(
+        &self,
+        tenant: TenantId,
+        filter: &DeadLetterFilter,
+        after: Option<Place>,
+    ) -> Result<u64, StoreError> {
+        Ok(dead_after(tenant, filter, after).count(self.reader()).await?)
     }
 
     /// `redriving` → `redriven` for those that are in the queue, and → `dead` for those that it refused. Which job took a
@@ -182,6 +224,16 @@ impl DeadLetters {
     }
 }
 
+/// The dead letters of the filter that come after `after`.
+fn dead_after(tenant: TenantId, filter: &DeadLetterFilter, after: Option<Place>) -> Select<Entity> {
+    let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..filter.clone() };
+    let select = Entity::find().filter(dead.condition(tenant));
+    let Some((at, id)) = after else { return select };
+    let same_time = Condition::all().add(Column::DiedAt.eq(at)).add(Column::Id.gt(id));
+    // The first condition says nothing new, but lets the index begin there instead of at the oldest letter.
+    select.filter(Column::DiedAt.gte(at)).filter(Condition::any().add(Column::DiedAt.gt(at)).add(same_time))
+}
+
 /// The compare of the compare-and-set, for letters that were found as their tenant's.
 ///
 /// Only the primary key may find them: a PostgreSQL without statistics would rather go through all letters in this state. So
@@ -200,20 +252,21 @@ impl<Q: Enqueue> Redriver<Q> {
         &self,
         tenant: TenantId,
         filter: &DeadLetterFilter,
-        payload: Option<&[u8]>,
+        edit: &Edit,
         after: Option<Place>,
         limit: u64,
     ) -> Result<BulkStep, RelayError> {
         let mut step = BulkStep::default();
-        let mut taken = self.letters().begin_many(tenant, filter, payload, after, limit).await?;
+        let mut taken = self.letters().begin_many(tenant, filter, edit, after, limit).await?;
         loop {
             let many = taken.origins.len() as u64;
+            step.refused += taken.refused;
             let left = limit.saturating_sub(step.settled + step.refused + many);
             step.next = taken.next;
             // While these are enqueued, the next ones are read.
             let following = async {
                 let after = taken.next.filter(|_| left > 0)?;
-                Some(self.letters().begin_many(tenant, filter, payload, Some(after), left).await)
+                Some(self.letters().begin_many(tenant, filter, edit, Some(after), left).await)
             };
             let (brought, following) = tokio::join!(self.bring(&taken.origins), following);
             let refused = brought?;

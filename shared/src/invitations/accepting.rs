@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::SecretString;
 
@@ -8,7 +9,8 @@ use super::{
     token,
 };
 use crate::{
-    database::StoreError,
+    audit,
+    database::{StoreError, Transaction},
     users::{self, Email, NewUser, User, Users},
 };
 
@@ -39,29 +41,52 @@ impl Invitations {
 
     /// Takes an invitation, once. Somebody who has a user already keeps its name and password. `None` for a token that opens nothing.
     pub async fn accept(&self, token: &SecretString, who: Acceptance) -> Result<Option<Accepted>, StoreError> {
-        let now = self.clock.now();
-        let of_token = Column::TokenHash.eq(token::hash(token));
-        let changes =
-            ActiveModel { accepted_at: Set(Some(now)), token_sealed: Set(String::new()), ..ActiveModel::default() };
         let tx = self.database.write().await?;
-        let open = open_at(now).add(of_token.clone());
-        let done = Entity::update_many().set(changes).filter(open).exec(tx.connection()).await?;
-        if done.rows_affected == 0 {
-            return Ok(None);
+        let accepted = accept_in(&tx, self.clock.now(), token, who).await?;
+        if accepted.is_some() {
+            tx.commit().await?;
         }
-        let found = Entity::find().filter(of_token).one(tx.connection()).await?;
-        let Some(invitation) = found else { return Ok(None) };
-        let email = Email::parse(&invitation.email)?;
-        let name = who.name.unwrap_or_else(|| email.to_string());
-        let new = NewUser { email, name, password_hash: who.password_hash };
-        let (mut user, _) = users::insert(&tx, now, new).await?;
-        if let Some(tenant) = invitation.tenant_id {
-            users::join(&tx, now, tenant, user.id, invitation.role).await?;
-        } else {
-            users::run_the_platform(&tx, now, user.id).await?;
-            user.platform_admin = true;
-        }
-        tx.commit().await?;
-        Ok(Some(Accepted { invitation, user }))
+        Ok(accepted)
     }
+}
+
+/// The invitation that a token opens at this time.
+pub(crate) async fn open_one(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    token: &SecretString,
+) -> Result<Option<Invitation>, StoreError> {
+    let of_token = open_at(now).add(Column::TokenHash.eq(token::hash(token)));
+    Ok(Entity::find().filter(of_token).one(tx.connection()).await?)
+}
+
+/// [`Invitations::accept`] in the transaction of another store.
+pub(crate) async fn accept_in(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    token: &SecretString,
+    who: Acceptance,
+) -> Result<Option<Accepted>, StoreError> {
+    let of_token = Column::TokenHash.eq(token::hash(token));
+    let changes =
+        ActiveModel { accepted_at: Set(Some(now)), token_sealed: Set(String::new()), ..ActiveModel::default() };
+    let open = open_at(now).add(of_token.clone());
+    let done = Entity::update_many().set(changes).filter(open).exec(tx.connection()).await?;
+    if done.rows_affected == 0 {
+        return Ok(None);
+    }
+    let found = Entity::find().filter(of_token).one(tx.connection()).await?;
+    let Some(invitation) = found else { return Ok(None) };
+    let email = Email::parse(&invitation.email)?;
+    let name = who.name.unwrap_or_else(|| email.to_string());
+    let new = NewUser { email, name, password_hash: who.password_hash };
+    let (mut user, _) = users::insert(tx, now, new).await?;
+    audit::turns_out_to_be(user.id, invitation.tenant_id);
+    if let Some(tenant) = invitation.tenant_id {
+        users::join(tx, now, tenant, user.id, invitation.role).await?;
+    } else {
+        users::run_the_platform(tx, now, user.id).await?;
+        user.platform_admin = true;
+    }
+    Ok(Some(Accepted { invitation, user }))
 }

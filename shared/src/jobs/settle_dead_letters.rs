@@ -34,6 +34,16 @@ pub struct SettleDeadLetters {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub payload: Option<Value>,
+    /// For a redrive: a JSON merge patch for each one's own payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub patch: Option<Value>,
+    /// Only counts how many there are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Of the request that asked for it: what comes of it is recorded under the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl Job for SettleDeadLetters {

@@ -37,11 +37,23 @@ fn payloads_on_the_wire() {
             filter: crate::dead_letters::DeadLetterFilter { kind: Some("send_email".to_owned()), ..Default::default() },
             limit: 1000,
             payload: None,
+            patch: None,
+            dry_run: false,
+            request_id: Some("request".to_owned()),
+        }),
+        payload(&CancelJobs {
+            filter: WaitingJobs { kind: Some("diagnostic.echo".to_owned()), ..Default::default() },
+            dry_run: false,
         }),
         payload(&RotateSecrets { to: "k2".to_owned() }),
+        payload(&DeleteTenant {
+            tenant_id: crate::ids::TenantId(id(8)),
+            due: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
+        }),
         payload(&TendDrafts { account_id: AccountId(id(1)) }),
         payload(&MailCode { code_id: CodeId(id(6)) }),
         payload(&MailInvitation { invitation_id: InvitationId(id(7)) }),
+        payload(&FetchKeySet { issuer: "https://login.example.com".to_owned() }),
         payload(&SendEmail { message_id: MessageId(id(4)), lane }),
     ];
     insta::assert_snapshot!(wire.join("\n"));

@@ -8,6 +8,7 @@ use crate::{
     database::{StoreError, Transaction},
     ids::{MessageId, TenantId},
     quotes::{self, QuoteState},
+    tenants,
 };
 
 /// Whether a handler may send.
@@ -47,6 +48,7 @@ pub(super) async fn begin(
     slot: Slot,
     way: Way,
 ) -> Result<BeginSending, StoreError> {
+    tenants::must_stay(tx.connection(), tenant).await?;
     let message = store::locked(tx, tenant, id).await?;
     if message.state.is_settled() {
         return Ok(BeginSending::AlreadySettled(message));
@@ -116,6 +118,7 @@ pub(super) async fn data_starting(
     (tenant, id): (TenantId, MessageId),
     attempt: u32,
 ) -> Result<Fence, StoreError> {
+    tenants::must_stay(tx.connection(), tenant).await?;
     let message = store::locked(tx, tenant, id).await?;
     if !holds(&message, attempt) {
         return Ok(Fence::Lost(Box::new(message)));

@@ -8,6 +8,7 @@ use super::{
     row::{ActiveModel, Column, Entity},
 };
 use crate::{
+    audit,
     database::{StoreError, Transaction},
     ids::CodeId,
 };
@@ -45,6 +46,9 @@ impl OneTimeCodes {
         let Some(row) = Entity::find_by_id(id).one(tx.connection()).await? else { return Ok(None) };
         let sealed = self.open(&row)?;
         if !bool::from(sealed.expose_secret().as_bytes().ct_eq(code.as_bytes())) {
+            if let Some(user) = row.user_id {
+                audit::claims_to_be(user);
+            }
             return Ok(None);
         }
         let used = ActiveModel { used_at: Set(Some(now)), code_sealed: Set(String::new()), ..ActiveModel::default() };

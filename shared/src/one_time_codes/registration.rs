@@ -8,6 +8,7 @@ use sea_orm::{
 
 use super::{CodePurpose, Issued, OneTimeCodes};
 use crate::{
+    audit,
     database::{StoreError, check},
     ids::{CodeId, TenantId},
     roles::Role,
@@ -102,7 +103,9 @@ impl OneTimeCodes {
             return Err(StoreError::Taken { what: "user" });
         }
         let settings = TenantSettings::named(registration.tenant_name);
-        let tenant = tenants::insert(&tx, now, TenantId::random(), settings, state).await?;
+        let tenant = TenantId::random();
+        audit::turns_out_to_be(user.id, Some(tenant));
+        let tenant = tenants::insert(&tx, now, tenant, settings, state).await?;
         users::join(&tx, now, tenant.id, user.id, Role::TenantAdmin).await?;
         tx.commit().await?;
         Ok(Some(Registered { user, tenant }))

@@ -25,6 +25,10 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     /// What the ids of things it makes derive from; it outlives a change of the holder.
     pub seed: Option<Uuid>,
+    /// Until then nobody else takes it over; the holder moves it on while it works.
+    pub leased_until: Option<DateTime<Utc>>,
+    /// Whether a change that belongs to it was committed: the same transaction says so.
+    pub committed: bool,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -14,8 +14,10 @@ use crate::{
     ids::TenantId,
 };
 
-/// After this long without an answer, the process that began is taken for dead.
-const TAKE_OVER_AFTER: Duration = Duration::from_mins(1);
+/// A holder that has not renewed its lease for so long is taken for dead.
+pub const LEASE: Duration = Duration::from_secs(10);
+/// The same for a holder of an earlier version, which has no lease.
+const WITHOUT_LEASE: Duration = Duration::from_mins(1);
 
 /// The answer to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,7 @@ pub struct Ticket {
     key: String,
     holder: Uuid,
     seed: Uuid,
+    committed: bool,
 }
 
 impl Ticket {
@@ -41,6 +44,11 @@ impl Ticket {
     /// store the answer, and another one for every other request, also a later one under the same key.
     pub fn seed(&self) -> Uuid {
         self.seed
+    }
+
+    /// Whether an earlier run of this request, whose process ended before it could store the answer, changed something.
+    pub fn is_committed(&self) -> bool {
+        self.committed
     }
 }
 
@@ -69,11 +77,12 @@ impl Requests {
         Self { database, clock }
     }
 
-    /// Looks a key up and takes it if it is free. `tenant` is `None` for requests about the platform; `operation` says what was
-    /// called, such as `POST /v1/products`; the fingerprint condenses what was sent.
+    /// Looks a key up and takes it if it is free. `tenant` is `None` for requests about the platform; `caller` is the id of who calls;
+    /// `operation` says what was called, such as `POST /v1/products`; the fingerprint condenses what was sent.
     pub async fn begin(
         &self,
         tenant: Option<TenantId>,
+        caller: Uuid,
         operation: &str,
         key: &str,
         fingerprint: &str,
@@ -81,7 +90,8 @@ impl Requests {
         let now = self.clock.now();
         let whose = tenant.map_or_else(|| "platform".to_owned(), |tenant| tenant.to_string());
         let holder = Uuid::new_v4();
-        let mut ticket = Ticket { scope: format!("{whose} {operation}"), key: key.to_owned(), holder, seed: holder };
+        let scope = format!("{whose} {caller} {operation}");
+        let mut ticket = Ticket { scope, key: key.to_owned(), holder, seed: holder, committed: false };
         let request = Request {
             scope: ticket.scope.clone(),
             key: ticket.key.clone(),
@@ -92,6 +102,8 @@ impl Requests {
             body: None,
             created_at: now,
             seed: Some(ticket.seed),
+            leased_until: Some(now + LEASE),
+            committed: false,
         };
         let tx = self.database.write().await?;
         let inserted = Entity::insert(request.into_active_model())
@@ -110,20 +122,31 @@ impl Requests {
         if found.status.is_some() {
             return answer(found).map(Begun::Replay);
         }
-        if now < found.created_at + TAKE_OVER_AFTER {
+        if now < found.leased_until.unwrap_or(found.created_at + WITHOUT_LEASE) {
             return Ok(Begun::InProgress);
         }
         ticket.seed = found.seed.unwrap_or(found.holder);
+        ticket.committed = found.committed;
         let changes = ActiveModel {
             holder: Set(ticket.holder),
             seed: Set(Some(ticket.seed)),
             created_at: Set(now),
+            leased_until: Set(Some(now + LEASE)),
             ..ActiveModel::default()
         };
         let stale = same(&ticket).add(Column::Holder.eq(found.holder));
         Entity::update_many().set(changes).filter(stale).exec(tx.connection()).await?;
         tx.commit().await?;
         Ok(Begun::Fresh(ticket))
+    }
+
+    /// Holds the request for another [`LEASE`]. `false`: somebody else has taken it over.
+    pub async fn renew(&self, ticket: &Ticket) -> Result<bool, StoreError> {
+        let changes = ActiveModel { leased_until: Set(Some(self.clock.now() + LEASE)), ..ActiveModel::default() };
+        let tx = self.database.write().await?;
+        let done = Entity::update_many().set(changes).filter(held(ticket)).exec(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(done.rows_affected == 1)
     }
 
     /// Stores the answer to repeat. One that was taken over meanwhile is not stored.
@@ -141,10 +164,18 @@ impl Requests {
         tx.commit().await
     }
 
-    /// Frees the key: nothing was done, a repeat may try again.
+    /// Frees the key: the request was refused, and a corrected one may use it.
     pub async fn abandon(&self, ticket: Ticket) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
         Entity::delete_many().filter(held(&ticket)).exec(tx.connection()).await?;
+        tx.commit().await
+    }
+
+    /// Lets a repeat carry on at once, with the same seed: how much was done is not known.
+    pub async fn release(&self, ticket: Ticket) -> Result<(), StoreError> {
+        let changes = ActiveModel { leased_until: Set(Some(self.clock.now())), ..ActiveModel::default() };
+        let tx = self.database.write().await?;
+        Entity::update_many().set(changes).filter(held(&ticket)).exec(tx.connection()).await?;
         tx.commit().await
     }
 
@@ -168,7 +199,7 @@ fn same(ticket: &Ticket) -> Condition {
     Condition::all().add(Column::Scope.eq(ticket.scope.as_str())).add(Column::Key.eq(ticket.key.as_str()))
 }
 
-fn held(ticket: &Ticket) -> Condition {
+pub(super) fn held(ticket: &Ticket) -> Condition {
     same(ticket).add(Column::Holder.eq(ticket.holder)).add(Column::Status.is_null())
 }
 

@@ -129,3 +129,42 @@ async fn replace(
     let done = tx.connection().execute_raw(sea_orm::Statement::from_sql_and_values(backend, sql, values)).await?;
     Ok(done.rows_affected())
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+    use uuid::Uuid;
+
+    use super::{SEALED_COLUMNS, replace, stale};
+    use crate::{config::DatabaseConfig, database::Database, seal::KeyRing};
+
+    /// On SQLite nobody can come between; on PostgreSQL only whoever does not take the lock. The comparison stands against both.
+    #[tokio::test]
+    async fn a_text_that_is_another_by_now_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("rotation.db").display());
+        let database = Database::connect(&DatabaseConfig::at(&url)).await.unwrap();
+        let keys = KeyRing::parse(
+            "k2:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        );
+        let (keys, column) = (keys.unwrap(), &SEALED_COLUMNS[0]);
+        let tx = database.write().await.unwrap();
+        let create = format!("CREATE TABLE {} ({} blob, {} text)", column.table, column.key, column.column);
+        tx.connection().execute_unprepared(&create).await.unwrap();
+        for text in ["s1:k1:stays", "s1:k1:changes"] {
+            let insert = format!("INSERT INTO {} VALUES ($1, $2)", column.table);
+            let values = [Uuid::now_v7().into(), text.into()];
+            let insert = Statement::from_sql_and_values(DbBackend::Sqlite, insert, values);
+            tx.connection().execute_raw(insert).await.unwrap();
+        }
+        let found = stale(&tx, &keys, column, None).await.unwrap();
+        assert_eq!(found.len(), 2);
+        let change =
+            format!("UPDATE {0} SET {1} = 's1:k1:changed' WHERE {1} = 's1:k1:changes'", column.table, column.column);
+        tx.connection().execute_unprepared(&change).await.unwrap();
+        let replaced = found.iter().map(|(row, old)| (*row, old.as_str(), old.replace("k1", "k2"))).collect();
+        assert_eq!(replace(&tx, column, replaced).await.unwrap(), 1);
+        let left = stale(&tx, &keys, column, None).await.unwrap();
+        assert_eq!(left.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["s1:k1:changed"]);
+    }
+}

@@ -1,11 +1,10 @@
 use chrono::TimeDelta;
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::SecretString;
 
 use super::{
-    Carrier, EndedBy, Session, Sessions, chain,
-    row::Column,
-    store::{add, end, found, used},
+    Carrier, Session, Sessions, chain,
+    store::{add, found, reused, used},
     token::TokenText,
 };
 use crate::{database::StoreError, ids::SessionId};
@@ -57,7 +56,7 @@ impl Sessions {
             let successor = link.successor_hash.clone().unwrap_or_default();
             let successor = chain::Entity::find_by_id(successor).one(tx.connection()).await?;
             if successor.is_some_and(|row| row.seen_at.is_some()) {
-                end(&tx, now, Condition::all().add(Column::Id.eq(session.id)), EndedBy::Reuse).await?;
+                reused(&tx, now, &session).await?;
                 tx.commit().await?;
                 return Ok(Recognised::Reused(session.id));
             }

@@ -1,12 +1,11 @@
 use chrono::TimeDelta;
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Carrier, EndedBy, Session, Sessions, chain,
-    row::Column,
-    store::{add, end, found, used},
+    Carrier, Session, Sessions, chain,
+    store::{add, found, reused, used},
     token::{TokenText, hashed, seed},
 };
 use crate::{
@@ -41,7 +40,7 @@ impl Sessions {
             if let Some(successor) = repeated(&tx, &token, &link, request.as_deref(), now).await? {
                 return Ok(Rotation::Next { session, token: successor.text() });
             }
-            end(&tx, now, Condition::all().add(Column::Id.eq(session.id)), EndedBy::Reuse).await?;
+            reused(&tx, now, &session).await?;
             tx.commit().await?;
             return Ok(Rotation::Reused(session.id));
         }

@@ -3,6 +3,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use secrecy::SecretString;
+use serde_json::json;
 
 use super::{
     Carrier, EndedBy, Session, chain,
@@ -10,6 +11,7 @@ use super::{
     token::TokenText,
 };
 use crate::{
+    audit::{AuditKind, AuditOutcome, Said},
     clock::Clock,
     database::{AllTenants, Database, StoreError, Transaction},
     ids::{SessionId, UserId},
@@ -60,6 +62,13 @@ impl Sessions {
         let tx = self.database.write().await?;
         Entity::insert(session.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         add(&tx, &token, session.id, now).await?;
+        tx.say(Said {
+            kind: AuditKind::SignIn,
+            outcome: AuditOutcome::Done,
+            subject: Some(session.id.to_string()),
+            user: Some(session.user_id),
+            after: None,
+        });
         tx.commit().await?;
         Ok(Begun { session, token: token.text() })
     }
@@ -77,9 +86,13 @@ impl Sessions {
         Ok(live.order_by_desc(Column::CreatedAt).limit(LISTED).all(self.database.reader()).await?)
     }
 
-    /// Ends one session of a person. Ending it again changes nothing.
+    /// Ends one session of a person. Ending it again changes nothing; another person's is not found.
     pub async fn end(&self, user: UserId, session: SessionId, by: EndedBy) -> Result<(), StoreError> {
-        self.end_those(Condition::all().add(Column::UserId.eq(user)).add(Column::Id.eq(session)), by).await
+        let own = Condition::all().add(Column::UserId.eq(user)).add(Column::Id.eq(session));
+        if Entity::find().filter(own.clone()).one(self.database.reader()).await?.is_none() {
+            return Err(StoreError::NotFound { what: "session" });
+        }
+        self.end_those(own, by).await
     }
 
     /// Ends all sessions of a person but the one that is named, if one is.
@@ -115,7 +128,7 @@ impl Sessions {
 }
 
 /// Ends sessions and forgets their tokens: from then on those are unknown.
-pub(super) async fn end(tx: &Transaction, now: DateTime<Utc>, which: Condition, by: EndedBy) -> Result<(), StoreError> {
+async fn end(tx: &Transaction, now: DateTime<Utc>, which: Condition, by: EndedBy) -> Result<(), StoreError> {
     let live = which.add(Column::EndedAt.is_null());
     let ids = Entity::find().filter(live.clone()).all(tx.connection()).await?;
     let ids: Vec<SessionId> = ids.into_iter().map(|session| session.id).collect();
@@ -125,6 +138,19 @@ pub(super) async fn end(tx: &Transaction, now: DateTime<Utc>, which: Condition, 
         let tokens = chain::Entity::delete_many().filter(chain::Column::SessionId.is_in(some.iter().copied()));
         tokens.exec(tx.connection()).await?;
     }
+    Ok(())
+}
+
+/// Ends a session whose token came a second time: somebody else had it.
+pub(super) async fn reused(tx: &Transaction, now: DateTime<Utc>, session: &Session) -> Result<(), StoreError> {
+    end(tx, now, Condition::all().add(Column::Id.eq(session.id)), EndedBy::Reuse).await?;
+    tx.say(Said {
+        kind: AuditKind::SignIn,
+        outcome: AuditOutcome::Refused,
+        subject: Some(session.id.to_string()),
+        user: Some(session.user_id),
+        after: Some(json!({ "ended_by": EndedBy::Reuse })),
+    });
     Ok(())
 }
 

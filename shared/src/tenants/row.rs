@@ -26,6 +26,8 @@ pub struct Model {
     pub quote_next_number: i64,
     pub quote_validity_days: i32,
     pub state: TenantState,
+    /// When it is removed, if that was asked for.
+    pub delete_after: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

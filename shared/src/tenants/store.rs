@@ -141,6 +141,7 @@ pub(crate) async fn insert(
         quote_next_number: 1,
         quote_validity_days: check::number("quote_validity_days", settings.quote_validity_days, 1, 3_650)?,
         state,
+        delete_after: None,
         created_at: now,
         updated_at: now,
     };

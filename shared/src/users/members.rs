@@ -107,6 +107,7 @@ pub(crate) async fn join(
     if role == Role::PlatformAdmin {
         return Err(StoreError::invalid("role", "nobody runs the platform by working for a tenant"));
     }
+    tx.watch(Entity::find().filter(own(tenant, user))).await?;
     let membership = Membership { tenant_id: tenant, user_id: user, role, created_at: now };
     let inserted = Entity::insert(membership.into_active_model())
         .on_conflict(OnConflict::columns([Column::TenantId, Column::UserId]).do_nothing().to_owned())

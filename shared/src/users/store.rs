@@ -1,5 +1,9 @@
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    sea_query::{Expr, OnConflict},
+};
 
 use super::{
     Email, Membership, User,
@@ -102,8 +106,27 @@ pub(crate) async fn insert(tx: &Transaction, now: DateTime<Utc>, new: NewUser) -
     Ok((found.ok_or(StoreError::NotFound { what: "user" })?, false))
 }
 
+/// [`Users::by_email`] in the transaction of another store, with the person locked until it ends.
+pub(crate) async fn by_email(tx: &Transaction, email: &Email) -> Result<Option<User>, StoreError> {
+    match Entity::find().filter(Column::Email.eq(email.as_str())).one(tx.connection()).await? {
+        Some(user) => lock(tx, user.id).await,
+        None => Ok(None),
+    }
+}
+
+/// The person, whom nobody else changes until the transaction ends.
+pub(crate) async fn lock(tx: &Transaction, user: UserId) -> Result<Option<User>, StoreError> {
+    Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::col(Column::UpdatedAt))
+        .filter(Column::Id.eq(user))
+        .exec(tx.connection())
+        .await?;
+    Ok(Entity::find_by_id(user).one(tx.connection()).await?)
+}
+
 /// The person does from now on what a platform key does.
 pub(crate) async fn run_the_platform(tx: &Transaction, now: DateTime<Utc>, user: UserId) -> Result<(), StoreError> {
+    tx.watch(Entity::find_by_id(user)).await?;
     let changes = ActiveModel { platform_admin: Set(true), updated_at: Set(now), ..ActiveModel::default() };
     Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
     Ok(())

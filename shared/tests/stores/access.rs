@@ -137,22 +137,27 @@ async fn a_rotated_key_has_two_texts_for_a_while(scene: Scene) {
         opened.map(|key| assert_eq!(key.id, id)).is_some()
     };
     assert!(opens(&first.text).await);
-    let second = keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    let second = keys.rotate(own, id, Duration::from_secs(60), None).await.unwrap();
     assert!(opens(&first.text).await && opens(&second.text).await);
     scene.clock.advance(Duration::from_secs(59));
     assert!(opens(&first.text).await);
     scene.clock.advance(Duration::from_secs(1));
     assert!(!opens(&first.text).await && opens(&second.text).await);
-    let third = keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
-    let fourth = keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    let third = keys.rotate(own, id, Duration::from_secs(60), None).await.unwrap();
+    let fourth = keys.rotate(own, id, Duration::from_secs(60), None).await.unwrap();
     assert!(!opens(&second.text).await && opens(&third.text).await && opens(&fourth.text).await);
-    let last = keys.rotate(own, id, Duration::ZERO).await.unwrap();
-    assert!(!opens(&fourth.text).await && opens(&last.text).await);
-    assert!(keys.rotate(KeyOwner::Tenant(scene.stranger), id, Duration::ZERO).await.is_err());
-    keys.rotate(own, id, Duration::from_secs(60)).await.unwrap();
+    // A request that is repeated after its answer was lost: the text that nobody knows makes way, the one before stays.
+    let request = Some(uuid::Uuid::new_v4());
+    let lost = keys.rotate(own, id, Duration::from_secs(60), request).await.unwrap();
+    let told = keys.rotate(own, id, Duration::from_secs(60), request).await.unwrap();
+    assert!(opens(&fourth.text).await && !opens(&lost.text).await && opens(&told.text).await);
+    let last = keys.rotate(own, id, Duration::ZERO, None).await.unwrap();
+    assert!(!opens(&fourth.text).await && !opens(&told.text).await && opens(&last.text).await);
+    assert!(keys.rotate(KeyOwner::Tenant(scene.stranger), id, Duration::ZERO, None).await.is_err());
+    keys.rotate(own, id, Duration::from_secs(60), None).await.unwrap();
     keys.revoke(own, id).await.unwrap();
     assert!(!opens(&last.text).await, "revoking ends the replaced text, too");
-    assert!(keys.rotate(own, id, Duration::ZERO).await.is_err());
+    assert!(keys.rotate(own, id, Duration::ZERO, None).await.is_err());
 }
 
 async fn the_last_platform_key_stays(scene: Scene) {

@@ -6,7 +6,7 @@ use postrider_queue::{
 };
 use postrider_shared::{
     database::{AllTenants, StoreError},
-    dead_letters::{BegunRedrive, DeadLetter, DeadLetterFilter, DeadLetterState, Redriven, Redriver},
+    dead_letters::{BegunRedrive, DeadLetter, DeadLetterFilter, DeadLetterState, Edit, Redriven, Redriver},
     jobs::diagnostic::DiagnosticFail,
 };
 use sea_orm::{ConnectionTrait, Statement};
@@ -225,7 +225,8 @@ async fn a_redriven_job_has_what_the_dead_one_had(scene: Scene) {
     letters.archive(AllTenants, &[adorned(&scene)]).await.unwrap();
     let row = letters.list(scene.tenant, &DeadLetterFilter::default(), None, 10).await.unwrap().items.remove(0);
     let alone = row.redrive_job().unwrap();
-    let step = redriver.redrive_many(scene.tenant, &DeadLetterFilter::default(), None, None, 10).await.unwrap();
+    let step =
+        redriver.redrive_many(scene.tenant, &DeadLetterFilter::default(), &Edit::AsItDied, None, 10).await.unwrap();
     assert_eq!((step.settled, step.next), (1, None));
 
     let job = tray.taken.lock().unwrap().remove(0);
@@ -264,7 +265,7 @@ async fn letters_of_all_states_are_listed_in_pages(scene: Scene) {
     let letters = &scene.stores.dead_letters;
     many(&scene, 7, "no answer after").await;
     let all = DeadLetterFilter::default();
-    Redriver::new(letters.clone(), &tray).redrive_many(scene.tenant, &all, None, None, 2).await.unwrap();
+    Redriver::new(letters.clone(), &tray).redrive_many(scene.tenant, &all, &Edit::AsItDied, None, 2).await.unwrap();
     letters.discard_many(scene.tenant, &all, None, 2).await.unwrap();
     let (mut found, mut cursor) = (Vec::new(), None);
     loop {

@@ -1,19 +1,29 @@
 use std::time::Duration;
 
 use postrider_shared::{
-    database::AllTenants,
-    requests::{Begun, StoredAnswer},
+    api_keys::{KeyOwner, NewKey},
+    database::{AllTenants, StoreError},
+    ids::ApiKeyId,
+    requests::{Begun, LEASE, StoredAnswer, holding},
+    roles::Role,
 };
+use uuid::Uuid;
 
 use crate::scene::{Scene, on_both};
 
-on_both!(a_repeated_request_gets_the_first_answer, a_request_whose_process_ended_is_taken_over);
+on_both!(
+    a_repeated_request_gets_the_first_answer,
+    a_request_whose_process_ended_is_taken_over,
+    who_works_on_keeps_the_request,
+    a_request_that_was_taken_over_commits_nothing_more
+);
 
 const OPERATION: &str = "POST /v1/products";
+const CALLER: Uuid = Uuid::from_u128(1);
 
 async fn a_repeated_request_gets_the_first_answer(scene: Scene) {
     let requests = &scene.stores.requests;
-    let begin = |fingerprint| requests.begin(Some(scene.tenant), OPERATION, "key", fingerprint);
+    let begin = |fingerprint| requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", fingerprint);
     let begun = futures::future::join_all((0..6).map(|_| begin("a"))).await;
     let mut tickets = Vec::new();
     for begun in begun {
@@ -31,22 +41,71 @@ async fn a_repeated_request_gets_the_first_answer(scene: Scene) {
     };
     requests.finish(tickets.remove(0), &answer).await.unwrap();
     assert_eq!(begin("a").await.unwrap(), Begun::Replay(answer));
-    assert!(matches!(requests.begin(Some(scene.stranger), OPERATION, "key", "a").await.unwrap(), Begun::Fresh(_)));
-    let Begun::Fresh(ticket) = requests.begin(None, OPERATION, "key", "a").await.unwrap() else { panic!() };
+    assert!(matches!(
+        requests.begin(Some(scene.stranger), CALLER, OPERATION, "key", "a").await.unwrap(),
+        Begun::Fresh(_)
+    ));
+    let Begun::Fresh(ticket) = requests.begin(None, CALLER, OPERATION, "key", "a").await.unwrap() else { panic!() };
     requests.abandon(ticket).await.unwrap();
-    assert!(matches!(requests.begin(None, OPERATION, "key", "c").await.unwrap(), Begun::Fresh(_)));
+    assert!(matches!(requests.begin(None, CALLER, OPERATION, "key", "c").await.unwrap(), Begun::Fresh(_)));
     scene.clock.advance(Duration::from_secs(1));
     assert_eq!(requests.prune(AllTenants, scene.now(), 10).await.unwrap(), 3);
 }
 
 async fn a_request_whose_process_ended_is_taken_over(scene: Scene) {
     let requests = &scene.stores.requests;
-    let begin = || requests.begin(Some(scene.tenant), OPERATION, "key", "a");
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a");
     let Begun::Fresh(old) = begin().await.unwrap() else { panic!() };
-    scene.clock.advance(Duration::from_secs(61));
+    scene.clock.advance(LEASE.checked_sub(Duration::from_millis(1)).unwrap());
+    assert_eq!(begin().await.unwrap(), Begun::InProgress);
+    scene.clock.advance(Duration::from_millis(1));
     let Begun::Fresh(new) = begin().await.unwrap() else { panic!() };
     let answer = |status| StoredAnswer { status, headers: Vec::new(), body: Vec::new() };
     requests.finish(old, &answer(500)).await.unwrap();
     requests.finish(new, &answer(201)).await.unwrap();
     assert_eq!(begin().await.unwrap(), Begun::Replay(answer(201)));
+}
+
+async fn who_works_on_keeps_the_request(scene: Scene) {
+    let requests = &scene.stores.requests;
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a");
+    let Begun::Fresh(ticket) = begin().await.unwrap() else { panic!() };
+    for _ in 0..4 {
+        scene.clock.advance(LEASE / 2);
+        assert!(requests.renew(&ticket).await.unwrap());
+        assert_eq!(begin().await.unwrap(), Begun::InProgress);
+    }
+    // Another caller's request under the same key is another request.
+    let theirs = requests.begin(Some(scene.tenant), Uuid::from_u128(2), OPERATION, "key", "b").await.unwrap();
+    assert!(matches!(theirs, Begun::Fresh(_)));
+    let seed = ticket.seed();
+    requests.release(ticket.clone()).await.unwrap();
+    let Begun::Fresh(next) = begin().await.unwrap() else { panic!() };
+    assert_eq!((next.seed(), next.is_committed()), (seed, false));
+    assert!(!requests.renew(&ticket).await.unwrap(), "it is another's now");
+}
+
+async fn a_request_that_was_taken_over_commits_nothing_more(scene: Scene) {
+    let requests = &scene.stores.requests;
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a");
+    let own = KeyOwner::Tenant(scene.tenant);
+    let make = |name: &str| scene.stores.api_keys.issue(own, ApiKeyId::random(), NewKey::named(name, Role::Agent));
+    let made = async || {
+        let page = scene.stores.api_keys.list(own, None, 10).await.unwrap();
+        page.items.into_iter().map(|key| key.name).collect::<Vec<_>>()
+    };
+    let Begun::Fresh(paused) = begin().await.unwrap() else { panic!() };
+    scene.clock.advance(LEASE);
+    let Begun::Fresh(next) = begin().await.unwrap() else { panic!() };
+    let late = holding(&paused, make("by who was away")).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })));
+    assert_eq!(made().await, Vec::<String>::new());
+    holding(&next, make("by who carries on")).await.unwrap();
+    assert_eq!(made().await, ["by who carries on"]);
+
+    // Its process ends, too, before it could store the answer: whoever carries on knows that it is done.
+    scene.clock.advance(LEASE);
+    let Begun::Fresh(last) = begin().await.unwrap() else { panic!() };
+    assert!(last.is_committed() && last.seed() == paused.seed());
+    assert!(!paused.is_committed() && !next.is_committed());
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use postrider_shared::{
-    database::AllTenants,
+    database::{AllTenants, StoreError},
     ids::SessionId,
     roles::Role,
     sessions::{Carrier, EndedBy, Recognised, Rotation},
@@ -105,10 +105,9 @@ async fn a_session_ends_by_itself_and_by_its_owner(scene: Scene) {
     let begin = async |client: &str| sessions.begin(user, Carrier::Tokens, client).await.unwrap();
     let (one, two, three) = (begin("one").await, begin("two").await, begin("three").await);
     assert_eq!(sessions.list(user).await.unwrap().len(), 3);
-    sessions
-        .end(person(&scene, "ann@example.com", Role::Agent).await.id, one.session.id, EndedBy::SignedOut)
-        .await
-        .unwrap();
+    let ann = person(&scene, "ann@example.com", Role::Agent).await.id;
+    let refused = sessions.end(ann, one.session.id, EndedBy::SignedOut).await;
+    assert!(matches!(refused, Err(StoreError::NotFound { .. })));
     assert!(sessions.live(one.session.id).await.unwrap().is_some(), "nobody signs others out");
     sessions.end(user, one.session.id, EndedBy::SignedOut).await.unwrap();
     assert!(sessions.live(one.session.id).await.unwrap().is_none());

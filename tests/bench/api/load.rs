@@ -7,6 +7,8 @@ use futures::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::process;
+
 /// A connection with what was read of it.
 pub struct Connection {
     stream: TcpStream,
@@ -26,9 +28,14 @@ impl Connection {
 
     /// Reads the answer; its status and body.
     pub async fn answer(&mut self) -> (u16, Vec<u8>) {
+        self.answer_with(|status, body| (status, body.to_vec())).await
+    }
+
+    /// Reads the answer, and looks at its status and body where they lie.
+    pub async fn answer_with<T>(&mut self, look: impl FnOnce(u16, &[u8]) -> T) -> T {
         let (head, length) = loop {
-            if let Some(end) = find(&self.read, b"\r\n\r\n") {
-                break (end + 4, length(&self.read[..end]));
+            if let Some(end) = head_end(&self.read) {
+                break (end, length(&self.read[..end]));
             }
             self.more().await;
         };
@@ -36,9 +43,9 @@ impl Connection {
             self.more().await;
         }
         let status = std::str::from_utf8(&self.read[9..12]).ok().and_then(|text| text.parse().ok()).expect("a status");
-        let body = self.read[head..head + length].to_vec();
+        let seen = look(status, &self.read[head..head + length]);
         self.read.drain(..head + length);
-        (status, body)
+        seen
     }
 
     /// Reads until these bytes have come, and forgets everything up to them.
@@ -58,6 +65,20 @@ impl Connection {
     }
 }
 
+/// Where the body begins. Of four bytes in a row that are sought, one stands at each fourth place.
+fn head_end(text: &[u8]) -> Option<usize> {
+    let mut at = 3;
+    while let Some(byte) = text.get(at) {
+        if matches!(byte, b'\r' | b'\n')
+            && let Some(place) = find(&text[at - 3..text.len().min(at + 4)], b"\r\n\r\n")
+        {
+            return Some(at - 3 + place + 4);
+        }
+        at += 4;
+    }
+    None
+}
+
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
@@ -74,22 +95,24 @@ pub struct Found {
     pub per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
+    /// Processor time of the client, for each request.
+    pub client_cpu_us: f64,
 }
 
-/// Sends so many requests over so many connections, one after the other on each, and expects this status of all of them.
-/// `write` writes the request of a number.
+/// Sends so many requests over so many connections, one after the other on each, and expects this status of all of them, and
+/// this text in their bodies. `write` writes the request of a number.
 pub fn send_all(
     address: SocketAddr,
     connections: u32,
     requests: u32,
-    status: u16,
+    (status, text): (u16, &'static [u8]),
     write: impl Fn(u32, &mut Vec<u8>) + Send + 'static,
 ) -> Found {
     let one_thread = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     one_thread.block_on(async {
         let write = &write;
         let open = join_all((0..connections).map(|_| Connection::open(address))).await;
-        let began = Instant::now();
+        let (began, busy) = (Instant::now(), process::thread_cpu_seconds());
         let all = open.into_iter().zip(0..).map(async |(mut connection, first)| {
             let mut request = Vec::with_capacity(1_024);
             let mut took = Vec::new();
@@ -98,15 +121,19 @@ pub fn send_all(
                 write(number, &mut request);
                 let asked = Instant::now();
                 connection.send(&request).await;
-                let (found, body) = connection.answer().await;
-                assert_eq!(found, status, "{}", String::from_utf8_lossy(&body));
+                let expected = |found, body: &[u8]| {
+                    let right = found == status && find(body, text).is_some();
+                    assert!(right, "{found}: {}", String::from_utf8_lossy(body));
+                };
+                connection.answer_with(expected).await;
                 took.push(asked.elapsed());
             }
             took
         });
         let took: Vec<Duration> = join_all(all).await.into_iter().flatten().collect();
         let per_second = f64::from(requests) / began.elapsed().as_secs_f64();
-        Found { per_second, p50_ms: quantile(&took, 50), p99_ms: quantile(&took, 99) }
+        let client_cpu_us = (process::thread_cpu_seconds() - busy) * 1e6 / f64::from(requests);
+        Found { per_second, p50_ms: quantile(&took, 50), p99_ms: quantile(&took, 99), client_cpu_us }
     })
 }
 

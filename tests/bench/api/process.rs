@@ -25,6 +25,13 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks / 100.0
 }
 
+/// Processor time of the thread that calls, in seconds.
+pub fn thread_cpu_seconds() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel tells of threads");
+    let nanoseconds: f64 = told.split(' ').next().and_then(|text| text.parse().ok()).expect("a number");
+    nanoseconds / 1e9
+}
+
 fn read(pid: u32, name: &str) -> String {
     std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join(name)).expect("the process runs")
 }

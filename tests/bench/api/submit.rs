@@ -15,6 +15,9 @@ const ASKED: f64 = 0.5;
 /// As long as a parcel of the other scenarios.
 const PAYLOAD_BYTES: usize = 200;
 
+/// The status of an answer, and what must stand in it.
+const ACCEPTED: (u16, &[u8]) = (202, b"\"id\":\"job_");
+
 /// One way of submitting, and what it was found to take.
 #[derive(Default)]
 struct Figures {
@@ -22,6 +25,7 @@ struct Figures {
     p50_ms: Vec<f64>,
     p99_ms: Vec<f64>,
     api_cpu_us: Vec<f64>,
+    client_cpu_us: Vec<f64>,
 }
 
 pub async fn measure(options: &Options, appendfsync: Option<&str>, report: &mut Report) {
@@ -44,6 +48,7 @@ pub async fn measure(options: &Options, appendfsync: Option<&str>, report: &mut 
             figures.p50_ms.push(found.p50_ms);
             figures.p99_ms.push(found.p99_ms);
             figures.api_cpu_us.push(used * 1e6 / f64::from(options.requests));
+            figures.client_cpu_us.push(found.client_cpu_us);
         }
     }
     platform.abandon("the benchmark's jobs wait for ever");
@@ -58,7 +63,8 @@ pub async fn measure(options: &Options, appendfsync: Option<&str>, report: &mut 
             .decimal(&format!("{name}_per_s"), median(figures.per_second))
             .decimal(&format!("{name}_p50_ms"), median(figures.p50_ms))
             .decimal(&format!("{name}_p99_ms"), median(figures.p99_ms))
-            .decimal(&format!("{name}_api_cpu_us"), median(figures.api_cpu_us));
+            .decimal(&format!("{name}_api_cpu_us"), median(figures.api_cpu_us))
+            .decimal(&format!("{name}_client_cpu_us"), median(figures.client_cpu_us));
     }
     report
         .decimal("submit_against_engine", ratio)
@@ -88,7 +94,7 @@ async fn submit(platform: &Platform, options: &Options, key: &str, keys: Option<
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(body.as_bytes());
     };
-    let sending = tokio::task::spawn_blocking(move || send_all(address, connections, requests, 202, write));
+    let sending = tokio::task::spawn_blocking(move || send_all(address, connections, requests, ACCEPTED, write));
     sending.await.expect("the requests are sent")
 }
 

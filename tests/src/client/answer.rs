@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Job;
+use crate::canaries;
 
 /// Status, headers and body; a body that is not JSON is kept as a JSON string.
 #[derive(Debug, Clone)]
@@ -30,7 +31,11 @@ impl Answer {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await?;
+        if status >= 400 {
+            canaries::must_not_tell("an error's answer", &text);
+        }
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        canaries::plant_shown(&body);
         Ok(Self { status, headers, body })
     }
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{FakedTime, Platform, google_settings};
+use super::{FakedTime, Platform, google_settings, issuer_settings};
 use crate::binaries;
+use crate::canaries;
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
 use crate::network::Networks;
@@ -29,6 +30,7 @@ pub struct Builder {
     slow_disk: Option<Duration>,
     programs: Option<PathBuf>,
     durable: bool,
+    issuers: bool,
 }
 
 impl Builder {
@@ -45,6 +47,7 @@ impl Builder {
             slow_disk: None,
             programs: None,
             durable: false,
+            issuers: false,
         }
     }
 
@@ -106,6 +109,13 @@ impl Builder {
     #[must_use]
     pub fn programs(mut self, folder: &Path) -> Self {
         self.programs = Some(folder.to_owned());
+        self
+    }
+
+    /// People may sign in with tokens of the sandbox's issuers `google`, as Google's, and `main`, both meant for `shop`.
+    #[must_use]
+    pub const fn with_issuers(mut self) -> Self {
+        self.issuers = true;
         self
     }
 
@@ -195,9 +205,9 @@ impl Builder {
             ("DATABASE_URL", database.url().to_owned()),
             ("REDIS_URL", redis.url()),
             ("OBJECT_STORE_URL", format!("file://{}", folder.join("objects").display())),
-            ("SECRET_KEYS", "test:dGVzdHMgc2VhbCB3aXRoIHRoaXMga2V5LCBubyBvbmU=".to_owned()),
+            ("SECRET_KEYS", format!("test:{}", canaries::SEAL_KEY)),
             ("OPENAI_BASE_URL", sandbox.addresses().openai_base_url.clone()),
-            ("OPENAI_API_KEY", "sk-sandbox".to_owned()),
+            ("OPENAI_API_KEY", canaries::MODEL_KEY.to_owned()),
             ("RUST_LOG", settings::log_filter()),
             ("LOG_FORMAT", "json".to_owned()),
             ("WORKER_GRACE_SECONDS", "10".to_owned()),
@@ -213,6 +223,9 @@ impl Builder {
             ("SYSTEM_SMTP_SERVER".to_owned(), format!("plain://{}", at.smtp)),
             ("SYSTEM_MAIL_FROM".to_owned(), "postrider@sandbox.example".to_owned()),
         ]);
+        if self.issuers {
+            environment.extend(issuer_settings(at.http));
+        }
         environment.extend(time.map(FakedTime::environment).unwrap_or_default());
         // Later settings win, so a test's own come last.
         environment.extend(self.environment.iter().cloned());

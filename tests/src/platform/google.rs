@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use super::{Office, Platform};
+use crate::canaries;
 use crate::client::{Answer, Api};
 use crate::wait::eventually;
 
@@ -15,7 +16,7 @@ use crate::wait::eventually;
 pub fn google_settings(http: SocketAddr, imap: SocketAddr, smtp: SocketAddr) -> Vec<(String, String)> {
     [
         ("GOOGLE_CLIENT_ID", "sandbox-client".to_owned()),
-        ("GOOGLE_CLIENT_SECRET", "sandbox-secret".to_owned()),
+        ("GOOGLE_CLIENT_SECRET", canaries::OAUTH_CLIENT.to_owned()),
         // Whoever plays the owner's browser knows where the API really is.
         ("GOOGLE_REDIRECT_URL", "http://postrider.example/google/callback".to_owned()),
         ("GOOGLE_AUTH_URL", format!("http://{http}/o/oauth2/v2/auth")),
@@ -24,6 +25,18 @@ pub fn google_settings(http: SocketAddr, imap: SocketAddr, smtp: SocketAddr) -> 
         ("GMAIL_API_URL", format!("http://{http}")),
         ("GMAIL_IMAP_SERVER", format!("plain://{imap}")),
         ("GMAIL_SMTP_SERVER", format!("plain://{smtp}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// Where the sandbox at this address plays issuers of ID tokens.
+pub fn issuer_settings(http: SocketAddr) -> Vec<(String, String)> {
+    let discovery = format!("http://{http}/oidc/google/.well-known/openid-configuration");
+    [
+        ("GOOGLE_SIGN_IN_CLIENT_ID", "shop".to_owned()),
+        ("GOOGLE_SIGN_IN_DISCOVERY_URL", discovery),
+        ("OIDC_ISSUERS", format!("http://{http}/oidc/main=shop")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()

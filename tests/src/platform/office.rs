@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Platform;
+use crate::canaries;
 use crate::client::{Api, Job, Submitted};
 use crate::mails;
 use crate::wait::within;
@@ -203,7 +204,7 @@ impl Platform {
 
     /// Connects a new sandbox mailbox to a tenant and returns the account's id.
     pub async fn mailbox(&self, api: &Api, address: &str, settings: Value) -> String {
-        let password = "correct horse battery staple";
+        let password = canaries::MAILBOX_PASSWORD;
         self.sandbox().client().create_mailbox(address, password).await.expect("make a mailbox");
         let (imap, smtp) = (self.sandbox().addresses().imap, self.sandbox().addresses().smtp);
         let mut account = json!({

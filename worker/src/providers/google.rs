@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use self::error::GoogleError;
+use super::told::Told;
 use super::transport::Trust;
 
 /// For one whole call. A renewal's lease is longer, so that a call that is given up is over.
@@ -24,6 +25,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY: usize = 256 * 1024;
 /// When Google does not say how long a token is good for.
 const USUAL_LIFE_SECONDS: i64 = 3_600;
+/// The fields of a form that nobody is to read in an answer.
+const SECRETS: [&str; 5] = ["client_secret", "refresh_token", "code", "code_verifier", "token"];
 
 /// Google's OAuth endpoints, as one client of theirs. Shared by all jobs of the process.
 #[derive(Debug)]
@@ -88,8 +91,7 @@ impl Google {
 
     /// Gives a token back, and with it everything its owner granted us. True if Google knew it.
     pub async fn revoke(&self, token: &SecretString) -> Result<bool, GoogleError> {
-        let form = encode(&[("token", token.expose_secret())]);
-        match self.post(&self.config.revoke_url, form).await {
+        match self.post(&self.config.revoke_url, &[("token", token.expose_secret())]).await {
             Ok(_) => Ok(true),
             Err(GoogleError::Rejected { status: 400, .. } | GoogleError::InvalidGrant { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -99,7 +101,8 @@ impl Google {
     /// Whose mailbox an access token opens.
     pub async fn profile(&self, access: &SecretString) -> Result<Profile, GoogleError> {
         let url = format!("{}/gmail/v1/users/me/profile", self.config.gmail_url);
-        let body = self.send(self.http.get(url).bearer_auth(access.expose_secret())).await?;
+        let request = self.http.get(url).bearer_auth(access.expose_secret());
+        let body = self.send(request, &Told::secret(access)).await?;
         answer::parse(&body)
     }
 
@@ -108,7 +111,7 @@ impl Google {
             ("client_id", self.config.client_id.as_str()),
             ("client_secret", self.config.client_secret.expose_secret()),
         ];
-        let body = self.post(&self.config.token_url, encode(&[fields, &client].concat())).await?;
+        let body = self.post(&self.config.token_url, &[fields, &client].concat()).await?;
         let answer: TokenAnswer = answer::parse(&body)?;
         let life = answer.expires_in.unwrap_or(USUAL_LIFE_SECONDS).clamp(0, 86_400);
         let granted = Granted {
@@ -120,12 +123,14 @@ impl Google {
         Ok(Exchanged { granted, scopes })
     }
 
-    async fn post(&self, url: &str, form: String) -> Result<Vec<u8>, GoogleError> {
+    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<Vec<u8>, GoogleError> {
+        let secret = |field: &&(&str, &str)| SECRETS.contains(&field.0);
+        let told = Told::secrets(fields.iter().filter(secret).map(|(_, value)| *value));
         let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
-        self.send(request.body(form)).await
+        self.send(request.body(encode(fields)), &told).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, GoogleError> {
+    async fn send(&self, request: reqwest::RequestBuilder, told: &Told) -> Result<Vec<u8>, GoogleError> {
         let mut response = request.send().await.map_err(|error| GoogleError::network(&error))?;
         let (status, retry_after) = (response.status(), answer::retry_after(response.headers(), self.clock.now()));
         let mut body = BytesMut::new();
@@ -135,7 +140,11 @@ impl Google {
             }
             body.extend_from_slice(&chunk);
         }
-        if status.is_success() { Ok(body.to_vec()) } else { Err(answer::refused(status.as_u16(), retry_after, &body)) }
+        if status.is_success() {
+            Ok(body.to_vec())
+        } else {
+            Err(answer::refused(status.as_u16(), retry_after, &body, told))
+        }
     }
 }
 

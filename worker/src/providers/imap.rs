@@ -20,6 +20,7 @@ pub use self::error::{ImapError, Stage};
 pub use self::idle::Idling;
 pub use self::listing::{Listed, Since};
 use super::credential::Credential;
+use super::told::Told;
 use super::transport::{Budget, Dialer, Duplex, Endpoint, Limits, Metered, Security, certificate_refused, dial};
 
 type Stream = Metered<Box<dyn Duplex>>;
@@ -75,7 +76,9 @@ impl Session {
         let limits = login.dialer.limits;
         let client = async { greeted(login, opened.await?, &budget).await };
         let client = within(Stage::Connect, limits.connect, client).await?;
-        let inner = within(Stage::Login, limits.command, log_in(client, login)).await?;
+        let inner = within(Stage::Login, limits.command, log_in(client, login)).await;
+        let told = Told::login(&login.username, &login.credential);
+        let inner = inner.map_err(|error| error.without(&told))?;
         Ok(Self { inner, budget, limits })
     }
 

@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::error::{SmtpError, Stage};
 pub use self::message::{Attachment, Draft, MessageError};
 use super::credential::{Credential, xoauth2_encoded};
+use super::told::Told;
 use super::transport::{Dialer, Endpoint, Security};
 
 /// The slowest server worth handing a message to.
@@ -58,7 +59,8 @@ pub async fn submit(
     may_start: impl Future<Output = bool> + Send,
 ) -> Result<Receipt, SmtpError> {
     let mut connection = connect(login).await?;
-    let sent = converse(&mut connection, login, submission, may_start).await;
+    let told = Told::login(&login.username, &login.credential);
+    let sent = converse(&mut connection, login, submission, may_start).await.map_err(|error| error.without(&told));
     // Politeness only: whatever QUIT answers changes nothing about the message.
     let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
     sent

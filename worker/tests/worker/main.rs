@@ -7,6 +7,7 @@ mod access;
 mod gmail;
 mod imap;
 mod llm;
+mod oidc;
 mod pipeline;
 mod redis;
 mod scopes;

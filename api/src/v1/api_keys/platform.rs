@@ -78,9 +78,10 @@ async fn rotate(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<ApiKeyId>,
+    once: Once,
     Json(rotation): Json<Rotation>,
 ) -> Answer<Response> {
-    super::rotated(&app, caller, KeyOwner::Platform, id, rotation).await
+    super::rotated(&app, caller, (KeyOwner::Platform, id), once, rotation).await
 }
 
 /// Revoke a platform key: from now on it opens nothing. The last one that can do everything stays.

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use postrider_shared::audit;
 use postrider_shared::ids::{CodeId, TenantId};
 use postrider_shared::one_time_codes::CodePurpose;
 use postrider_shared::users::Email;
@@ -76,6 +77,7 @@ pub(super) async fn mail_code(app: &App, ask: &AskForCode, purpose: CodePurpose)
     let email = Email::parse(&ask.email)?;
     let challenge = CodeId::random();
     if let Some(user) = app.stores().users.by_email(&email).await? {
+        audit::claims_to_be(user.id);
         let work = app.clone();
         let mailing = async move {
             match work.stores().one_time_codes.issue(challenge, purpose, (user.id, &email)).await {

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use postrider_shared::audit;
 use postrider_shared::ids::CodeId;
 use postrider_shared::one_time_codes::CodePurpose;
 use postrider_shared::sessions::EndedBy;
@@ -44,6 +45,9 @@ pub(super) async fn login(State(app): State<App>, headers: HeaderMap, Json(login
     let email = Email::parse(&login.email)?;
     app.limits().sign_in_to(email.as_str()).await?;
     let user = app.stores().users.by_email(&email).await?;
+    if let Some(user) = &user {
+        audit::claims_to_be(user.id);
+    }
     // Somebody who is not there costs a hash, too.
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     let verdict = app.passwords().verify(stored, login.password.clone()).await.map_err(Problem::internal)?;
@@ -83,7 +87,9 @@ pub struct Reset {
     password: SecretString,
 }
 
-/// Choose a new password with a mailed code. All sessions of the user end.
+/// Choose a new password with a mailed code. All sessions of the user end, and what began them without a proof of the address.
+///
+/// An account that began on the word of an issuer that does not manage the address loses that identity, which can be linked again.
 #[utoipa::path(
     post, path = "/auth/password-reset/confirm", tag = "signing in", operation_id = "reset_password",
     request_body = Reset,
@@ -95,7 +101,9 @@ pub(super) async fn reset(State(app): State<App>, Json(reset): Json<Reset>) -> A
     let hash = app.passwords().hash(reset.password).await.map_err(Problem::internal)?;
     let taken = app.stores().one_time_codes.redeem(reset.challenge, CodePurpose::ResetPassword, &reset.code).await?;
     let user = taken.and_then(|code| code.user_id).ok_or_else(refused)?;
+    audit::turns_out_to_be(user, None);
     app.stores().users.set_password(user, hash).await?;
+    app.stores().identities.forget_doubtful(user).await?;
     app.stores().sessions.end_all(user, None, EndedBy::PasswordChanged).await?;
     app.people().forget();
     tracing::info!(user.id = %user, "a password was reset");

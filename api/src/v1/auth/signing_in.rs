@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
+use postrider_shared::audit;
 use postrider_shared::ids::{SessionId, UserId};
 use postrider_shared::sessions::{Begun, Carrier, Session};
 use postrider_shared::users::User;
@@ -63,6 +64,7 @@ pub(super) async fn begin(app: &App, user: &User, carry: Carry, headers: &Header
         Carry::Tokens => Carrier::Tokens,
         Carry::Cookie => Carrier::Cookie,
     };
+    audit::turns_out_to_be(user.id, None);
     let Begun { session, token } = app.stores().sessions.begin(user.id, carrier, client).await?;
     tracing::info!(user.id = %user.id, session.id = %session.id, %carrier, "signed in");
     answer(app, &session, &token)

@@ -1,5 +1,6 @@
 //! Many dead letters at once. The API only enqueues: a job does it, and shows how far it is.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -17,8 +18,10 @@ use super::super::jobs::{self, Accepted};
 use super::fitting;
 use crate::app::App;
 use crate::auth::Tenant;
+use crate::idempotency::Once;
 use crate::json::{self, Json};
 use crate::problem::{Answer, Problem, ProblemType};
+use crate::request_id::RequestId;
 
 /// Most letters of one request.
 const MOST: u64 = 1_000_000;
@@ -48,10 +51,24 @@ pub struct DeadLetterSelection {
     #[serde(default, deserialize_with = "json::unique_or_none")]
     #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
+    /// For a redrive: a JSON merge patch (RFC 7396) for the payload of each, instead of `payload`. A letter whose payload does not
+    /// fit its kind afterwards stays dead, with a note.
+    #[serde(default, deserialize_with = "json::unique_or_none")]
+    #[schema(value_type = Option<Object>)]
+    patch: Option<Value>,
+    /// Changes nothing: the job's output says how many there are.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 impl DeadLetterSelection {
-    fn into_job(self, app: &App, tenant: TenantId, action: DeadLetterAction) -> Answer<SettleDeadLetters> {
+    fn into_job(
+        self,
+        app: &App,
+        tenant: TenantId,
+        action: DeadLetterAction,
+        request: &RequestId,
+    ) -> Answer<SettleDeadLetters> {
         let limit = self.limit.unwrap_or(MOST);
         if !(1..=MOST).contains(&limit) {
             return Err(Problem::field("/limit", format!("limit must be 1 to {MOST}.")));
@@ -66,10 +83,20 @@ impl DeadLetterSelection {
             };
             fitting(tenant, kind, payload.clone())?;
         }
+        if self.patch.is_some() && (self.payload.is_some() || action == DeadLetterAction::Discard) {
+            return Err(Problem::field("/patch", "A patch is for a redrive, and in the place of a payload."));
+        }
+        // Any other would take the place of the payload, whose form is an object.
+        if self.patch.as_ref().is_some_and(|patch| !patch.is_object()) {
+            return Err(Problem::field("/patch", "A patch is a JSON object."));
+        }
         Ok(SettleDeadLetters {
             action,
             limit,
             payload: self.payload,
+            patch: self.patch,
+            dry_run: self.dry_run,
+            request_id: Some(request.as_str().to_owned()),
             filter: DeadLetterFilter {
                 state: None,
                 kind: self.kind,
@@ -84,8 +111,9 @@ impl DeadLetterSelection {
 
 /// Redrive all dead letters of a selection.
 ///
-/// The job in the answer does it, each letter once, and shows its progress: `settled` were enqueued again, `refused` stay
-/// dead, each with a note.
+/// The job in the answer does it, each letter once, in steps. Its progress, which can be followed by its events, says how many there
+/// are (`total`) and how many are `done`: `settled` were enqueued again, `refused` stay dead, each with a note. Its output says so at
+/// the end, with those that others settled meanwhile as `gone`. Cancelling the job ends it after its step.
 #[utoipa::path(
     post, path = "/dead-letters/redrive", tag = "dead letters", operation_id = "redrive_dead_letters",
     request_body = DeadLetterSelection,
@@ -95,11 +123,17 @@ impl DeadLetterSelection {
     )),
     security(("api_key" = ["dead_letters:write"]))
 )]
-async fn redrive_many(app: State<App>, tenant: Tenant, selection: Json<DeadLetterSelection>) -> Answer<Response> {
-    begin(app, tenant, selection, DeadLetterAction::Redrive).await
+async fn redrive_many(
+    app: State<App>,
+    tenant: Tenant,
+    once: Once,
+    request: Extension<RequestId>,
+    selection: Json<DeadLetterSelection>,
+) -> Answer<Response> {
+    begin(app, tenant, (once, request), selection, DeadLetterAction::Redrive).await
 }
 
-/// Discard all dead letters of a selection. The job in the answer does it, and shows its progress.
+/// Discard all dead letters of a selection. The job in the answer does it, and shows its progress as for a redrive.
 #[utoipa::path(
     post, path = "/dead-letters/discard", tag = "dead letters", operation_id = "discard_dead_letters",
     request_body = DeadLetterSelection,
@@ -109,18 +143,25 @@ async fn redrive_many(app: State<App>, tenant: Tenant, selection: Json<DeadLette
     )),
     security(("api_key" = ["dead_letters:write"]))
 )]
-async fn discard_many(app: State<App>, tenant: Tenant, selection: Json<DeadLetterSelection>) -> Answer<Response> {
-    begin(app, tenant, selection, DeadLetterAction::Discard).await
+async fn discard_many(
+    app: State<App>,
+    tenant: Tenant,
+    once: Once,
+    request: Extension<RequestId>,
+    selection: Json<DeadLetterSelection>,
+) -> Answer<Response> {
+    begin(app, tenant, (once, request), selection, DeadLetterAction::Discard).await
 }
 
 async fn begin(
     State(app): State<App>,
     Tenant(tenant): Tenant,
+    (once, Extension(request)): (Once, Extension<RequestId>),
     Json(selection): Json<DeadLetterSelection>,
     action: DeadLetterAction,
 ) -> Answer<Response> {
-    let job = selection.into_job(&app, tenant, action)?;
+    let job = selection.into_job(&app, tenant, action, &request)?;
     let job = NewJob::of(tenant.into(), &job)
         .map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?;
-    jobs::answer(app.queue().enqueue(job).await?)
+    jobs::answer(app.queue().enqueue(once.job(&app, job)).await?)
 }

@@ -6,14 +6,6 @@ use postrider_shared::ids::{PayloadId, TenantId};
 use crate::app::App;
 use crate::problem::{Answer, Problem};
 
-/// What of the request goes into the body around the payload, at most.
-const AROUND: usize = 64 * 1024;
-
-/// Largest body in which one job is submitted.
-pub(super) fn body_limit(app: &App) -> usize {
-    app.payload_limit() + AROUND
-}
-
 /// A stored payload whose job is on its way into the queue.
 pub(super) struct Apart {
     tenant: TenantId,

@@ -11,7 +11,7 @@ mod spool;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
@@ -28,14 +28,13 @@ use crate::app::App;
 use crate::auth::{Caller, Tenant};
 use crate::idempotency;
 use crate::json;
+use crate::limits::BodyClass;
 use crate::problem::{Answer, Problem, ProblemType};
 
 use lines::Lines;
 use results::Results;
 pub use results::{Batch, BatchItem};
 
-/// Largest body that is read as a whole.
-const MAX_ARRAY_BYTES: usize = 16 * 1024 * 1024;
 /// Most jobs of an array.
 const MAX_JOBS: usize = 100_000;
 /// Most jobs of a stream, whose results must fit into the temporary folder: about 100 bytes each.
@@ -46,8 +45,6 @@ const CHUNK: usize = 500;
 const MAX_REFUSED: usize = 1_000;
 /// How long a stream may pause.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How long a client may take to send an array.
-const ARRAY_TIME: Duration = Duration::from_mins(10);
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(submit))
@@ -84,18 +81,14 @@ async fn submit(
     caller: Caller,
     Tenant(tenant): Tenant,
     headers: HeaderMap,
-    mut request: Request,
+    request: Request,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
     let begin = |results| Intake { app, caller, tenant, key, waiting: Vec::new(), results };
     match json::media_type(&headers).as_deref() {
         Some("application/json") => {
             let mut intake = begin(Results::default());
-            DefaultBodyLimit::max(MAX_ARRAY_BYTES.max(apart::body_limit(&intake.app))).apply(&mut request);
-            let body = tokio::time::timeout(ARRAY_TIME, json::body(request, &()))
-                .await
-                .map_err(|_| too_slow(ARRAY_TIME))??;
-            intake.take_array(&body).await?;
+            intake.take_array(&json::body(request, &()).await?).await?;
             intake.results.into_response().await
         }
         Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => {
@@ -134,7 +127,7 @@ impl Intake {
     }
 
     async fn take_lines(&mut self, body: Body) -> Answer<()> {
-        let longest = apart::body_limit(&self.app);
+        let longest = BodyClass::Job.bounds(self.app.payload_limit()).bytes;
         let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other), longest);
         let mut index = 0;
         while let Some(line) = tokio::time::timeout(PAUSE, lines.next()).await.map_err(|_| too_slow(PAUSE))?? {

@@ -9,6 +9,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use postrider_queue::JobId;
+use postrider_shared::roles::Permission;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::{Job, own};
 use crate::app::App;
-use crate::auth::Tenant;
+use crate::auth::{Standing, Tenant};
 use crate::idempotency::hex;
 use crate::parameters::Path;
 use crate::problem::Answer;
@@ -49,7 +50,8 @@ struct JobEvent {
 /// Server-sent events named `job`, each with the whole job: first as it is, then after every change of state or progress, so a reader
 /// that was away misses no state. After a lost connection ask again, with the `id` of the last event as `Last-Event-ID` (browsers do):
 /// what was seen does not come again. The stream ends when the job has; who asks again then is answered 204, after which browsers
-/// stop asking. A server that stops says so by an event named `stopping`. Every 15 seconds of silence a comment is sent.
+/// stop asking. It also ends within seconds when the key is revoked, the session ended or the tenant suspended: who asks again is told
+/// why. A reader that is slow gets the newest state and not all between. A server that stops says so by an event named `stopping`. Every 15 seconds of silence a comment is sent.
 #[utoipa::path(
     get, path = "/jobs/{id}/events", tag = "jobs", operation_id = "follow_job",
     params(
@@ -66,6 +68,7 @@ async fn events(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     Path(id): Path<JobId>,
+    standing: Standing,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let first = own(&app, tenant, id).await?;
@@ -90,7 +93,15 @@ async fn events(
         futures::stream::once(async move { app.stopping().is_cancelled().then(stopping) })
             .filter_map(std::future::ready)
     };
-    let stream = news.take_until(app.stopping().clone().cancelled_owned()).chain(goodbye).map(Ok::<_, Infallible>);
+    let end = async move {
+        tokio::select! {
+            () = app.stopping().cancelled() => {}
+            refused = standing.lost(&app, Permission::JobsRead) => {
+                tracing::debug!(job.id = %id, reason = %refused.document().detail, "a stream ends: its reader may not go on");
+            }
+        }
+    };
+    let stream = news.take_until(end).chain(goodbye).map(Ok::<_, Infallible>);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 

@@ -13,10 +13,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::approval::{self, Approval};
-use super::{QuoteWithLines, by, pdf_of, price, under_way, whole};
+use super::{QuoteWithLines, as_it_is, by, pdf_of, price, under_way, whole};
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
 use crate::decimal::DecimalText;
+use crate::idempotency::Once;
 use crate::json::Json;
 use crate::parameters::Path;
 use crate::problem::{Answer, Problem, ProblemType};
@@ -115,8 +116,12 @@ async fn renew(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     caller: Caller,
+    once: Once,
     Path(id): Path<QuoteId>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
+    if once.is_done() {
+        return as_it_is(&app, tenant, id).await;
+    }
     let revised = app.stores().quotes.renew(tenant, id, by(caller), &price(tenant, id)?).await?;
     under_way(&app, tenant, revised.quote, revised.outbox).await
 }
@@ -136,9 +141,13 @@ async fn revise(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     caller: Caller,
+    once: Once,
     Path(id): Path<QuoteId>,
     approval: Option<Json<Approval>>,
 ) -> Answer<(StatusCode, Json<QuoteWithLines>)> {
+    if once.is_done() {
+        return as_it_is(&app, tenant, id).await;
+    }
     let lines = approval::given(&app, tenant, id, approval).await?;
     let revision = Revision { lines, review: None, by: by(caller) };
     let revised = app.stores().quotes.revise(tenant, id, revision, &price(tenant, id)?).await?;

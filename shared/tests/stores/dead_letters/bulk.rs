@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use postrider_queue::{Enqueued, JobId, Lane, NewJob, QueueError, ScopeKey, Tenant};
 use postrider_shared::{
     database::AllTenants,
-    dead_letters::{DeadLetterFilter, DeadLetterState, Redriven, Redriver, STEP},
+    dead_letters::{DeadLetterFilter, DeadLetterState, Edit, Redriven, Redriver, STEP},
     outbox::Enqueue,
 };
 
@@ -22,6 +22,7 @@ on_both!(
     many_letters_wait_for_the_sweep_if_the_queue_is_away,
     chunks_that_overlap_lose_and_repeat_nothing,
     one_malformed_letter_is_refused_and_stops_nobody,
+    payloads_are_patched_each_for_itself,
 );
 
 async fn many_letters_are_redriven_once_whatever_crashes(scene: Scene) {
@@ -32,7 +33,8 @@ async fn many_letters_are_redriven_once_whatever_crashes(scene: Scene) {
     let groups = scene.stores.dead_letters.groups(scene.tenant, &DeadLetterFilter::default(), 1).await.unwrap();
     let filter = DeadLetterFilter { group: Some(groups[0].error_group.clone()), ..DeadLetterFilter::default() };
     let edited = br#"{"times":0}"#;
-    let step = async |after| redriver.redrive_many(scene.tenant, &filter, Some(edited), after, 10).await;
+    let step =
+        async |after| redriver.redrive_many(scene.tenant, &filter, &Edit::Replaced(edited.to_vec()), after, 10).await;
     // The process ends after the enqueue of the first ten: they stay in between until the sweep finds them.
     assert!(step(None).await.unwrap_err().is_transient());
     let second = step(None).await.unwrap();
@@ -64,7 +66,7 @@ async fn many_letters_are_discarded_and_those_refused_say_why(scene: Scene) {
     let redriver = Redriver::new(letters.clone(), &tray);
     many(&scene, 6, "no answer after").await;
     let all = DeadLetterFilter::default();
-    let step = redriver.redrive_many(scene.tenant, &all, None, None, 100).await.unwrap();
+    let step = redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, 100).await.unwrap();
     assert_eq!((step.settled, step.refused), (0, 6));
     let page = letters.list(scene.tenant, &all, None, 10).await.unwrap();
     assert!(page.items.iter().all(|letter| letter.state == DeadLetterState::Dead));
@@ -98,7 +100,9 @@ async fn many_letters_wait_for_the_sweep_if_the_queue_is_away(scene: Scene) {
     many(&scene, 5, "no answer after").await;
     let all = DeadLetterFilter::default();
     let edited = br#"{"times":0}"#;
-    let away = Redriver::new(letters.clone(), Away).redrive_many(scene.tenant, &all, Some(edited), None, 100).await;
+    let away = Redriver::new(letters.clone(), Away)
+        .redrive_many(scene.tenant, &all, &Edit::Replaced(edited.to_vec()), None, 100)
+        .await;
     assert!(away.unwrap_err().is_transient());
     let redriving = DeadLetterFilter { state: Some(DeadLetterState::Redriving), ..all.clone() };
     let page = letters.list(scene.tenant, &redriving, None, 10).await.unwrap();
@@ -125,8 +129,8 @@ async fn chunks_that_overlap_lose_and_repeat_nothing(scene: Scene) {
     many(&scene, LETTERS, "no answer after").await;
     let all = DeadLetterFilter::default();
     // While the first chunk's answer is lost, the second has been taken.
-    assert!(redriver.redrive_many(scene.tenant, &all, None, None, STEP).await.unwrap_err().is_transient());
-    let step = redriver.redrive_many(scene.tenant, &all, None, None, STEP).await.unwrap();
+    assert!(redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.unwrap_err().is_transient());
+    let step = redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.unwrap();
     scene.clock.advance(Duration::from_mins(1));
     let swept = redriver.sweep(scene.now(), LETTERS).await.unwrap() as u64;
     assert_eq!((step.settled + swept, step.refused, step.next), (LETTERS, 0, None));
@@ -147,10 +151,46 @@ async fn one_malformed_letter_is_refused_and_stops_nobody(scene: Scene) {
     malformed.record.lane = Lane { scopes: vec![scope; Lane::MAX_SCOPES + 1], ..Lane::default() };
     letters.archive(AllTenants, &[malformed]).await.unwrap();
     let all = DeadLetterFilter::default();
-    let step = redriver.redrive_many(scene.tenant, &all, None, None, 100).await.unwrap();
+    let step = redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, 100).await.unwrap();
     assert_eq!((step.settled, step.refused), (5, 1));
     let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..all };
     let page = letters.list(scene.tenant, &dead, None, 10).await.unwrap();
     assert_eq!(page.items.len(), 1);
     assert!(page.items[0].note.as_ref().unwrap().contains("too many scopes"), "{:?}", page.items[0].note);
+}
+
+async fn payloads_are_patched_each_for_itself(scene: Scene) {
+    let tray = Tray::default();
+    let letters = &scene.stores.dead_letters;
+    let redriver = Redriver::new(letters.clone(), &tray);
+    let payloads = [
+        ("diagnostic.sleep", r#"{"ms":600001}"#),
+        ("diagnostic.sleep", "no JSON"),
+        ("diagnostic.echo", r#"{"data":1}"#),
+        ("unheard_of", r#"{"ms":2,"kept":[1]}"#),
+    ];
+    for (number, (kind, payload)) in (0..).zip(payloads) {
+        let mut letter = letter(&scene, number);
+        letter.record.kind = kind.parse().unwrap();
+        letter.record.payload = payload.as_bytes().to_vec();
+        letters.archive(AllTenants, &[letter]).await.unwrap();
+    }
+    let all = DeadLetterFilter::default();
+    assert_eq!(letters.count(scene.tenant, &all, None).await.unwrap(), 4);
+    let patch = Edit::Patched(serde_json::json!({ "ms": 5 }));
+    let step = redriver.redrive_many(scene.tenant, &all, &patch, None, 100).await.unwrap();
+    assert_eq!((step.settled, step.refused, step.next), (2, 2, None));
+    let mut driven: Vec<String> =
+        tray.taken.lock().unwrap().iter().map(|job| String::from_utf8(job.payload.clone()).unwrap()).collect();
+    driven.sort();
+    assert_eq!(driven, [r#"{"kept":[1],"ms":5}"#, r#"{"ms":5}"#]);
+    let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..all.clone() };
+    let page = letters.list(scene.tenant, &dead, None, 10).await.unwrap();
+    let notes: Vec<&str> = page.items.iter().filter_map(|letter| letter.note.as_deref()).collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("no JSON")) && notes.iter().any(|note| note.contains("`ms`")),
+        "{notes:?}"
+    );
+    assert_eq!(letters.count(scene.tenant, &all, None).await.unwrap(), 2);
 }

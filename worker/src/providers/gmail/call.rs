@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{Gmail, GmailError};
+use crate::providers::told::Told;
 
 /// More than a thread of thousands of messages needs.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -23,7 +24,9 @@ impl Gmail {
 
     /// The body of a successful answer.
     pub(super) async fn call(&self, request: RequestBuilder) -> Result<Bytes, GmailError> {
-        let response = request.send().await.map_err(|error| GmailError::network(&error))?;
+        let request = request.build().map_err(|error| GmailError::network(&error))?;
+        let told = Told::headers(request.headers());
+        let response = self.http.execute(request).await.map_err(|error| GmailError::network(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = body(response).await;
@@ -32,7 +35,7 @@ impl Gmail {
         }
         // What the status says holds even if the words are lost.
         let body = body.unwrap_or_default();
-        Err(GmailError::refused(status.as_u16(), &headers, &body, self.clock.now()))
+        Err(GmailError::refused(status.as_u16(), (&headers, &told), &body, self.clock.now()))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a failed call means. Google says it three times (`code`, `errors[].reason`, `status`), a proxy before it only once.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use crate::providers::network;
+use crate::providers::told::Told;
 use crate::providers::transport::certificate_refused;
 
 /// Google asks for exponential back-off from here on where it names no time.
@@ -83,13 +84,7 @@ impl GmailError {
         if let Some(detail) = certificate_refused(error) {
             return Self::Insecure { detail };
         }
-        let mut detail =
-            if error.is_timeout() { "no answer in time".to_owned() } else { "the connection failed".to_owned() };
-        let mut next = error.source();
-        while let Some(cause) = next {
-            detail = cause.to_string();
-            next = cause.source();
-        }
+        let detail = network::innermost(error);
         if error.is_connect() || error.is_builder() {
             Self::Unreachable { detail }
         } else {
@@ -97,8 +92,8 @@ impl GmailError {
         }
     }
 
-    pub(super) fn refused(status: u16, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Self {
-        let said = Said::of(body);
+    pub(super) fn refused(status: u16, (headers, told): (&HeaderMap, &Told), body: &[u8], now: DateTime<Utc>) -> Self {
+        let said = Said::of(body, told);
         let wait = || {
             let until = retry_after(headers, now).or_else(|| said.retry_at()).unwrap_or(now + USUAL_WAIT);
             until.clamp(now + TimeDelta::seconds(1), now + LONGEST_WAIT)
@@ -135,10 +130,10 @@ struct Said {
 }
 
 impl Said {
-    fn of(body: &[u8]) -> Self {
+    fn of(body: &[u8], told: &Told) -> Self {
         let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
         let error = &parsed["error"];
-        let text = |value: &Value| short(value.as_str().unwrap_or_default());
+        let text = |value: &Value| short(&told.hide(value.as_str().unwrap_or_default()));
         let reason = [&error["errors"][0]["reason"], &error["details"][0]["reason"], error];
         let reason = reason.into_iter().map(text).find(|text| !text.is_empty()).unwrap_or_default();
         let message = match text(&error["message"]) {
@@ -187,7 +182,7 @@ mod tests {
     use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
     use serde_json::json;
 
-    use super::GmailError;
+    use super::{GmailError, Told};
 
     fn now() -> DateTime<Utc> {
         "2026-11-21T10:00:00Z".parse().unwrap()
@@ -195,7 +190,7 @@ mod tests {
 
     fn said(status: u16, reason: &str, message: &str) -> GmailError {
         let body = json!({"error": {"code": status, "message": message, "errors": [{"reason": reason}]}});
-        GmailError::refused(status, &HeaderMap::new(), body.to_string().as_bytes(), now())
+        GmailError::refused(status, (&HeaderMap::new(), &Told::default()), body.to_string().as_bytes(), now())
     }
 
     #[test]
@@ -221,13 +216,13 @@ mod tests {
     #[test]
     fn bodies_of_others_are_judged_by_their_status() {
         let page = b"<html>Bad Gateway</html>";
-        let of = |status| GmailError::refused(status, &HeaderMap::new(), page, now());
+        let of = |status| GmailError::refused(status, (&HeaderMap::new(), &Told::default()), page, now());
         assert!(matches!(of(502), GmailError::Server { .. }));
         assert!(matches!(of(401), GmailError::Unauthorized { .. }));
         assert!(matches!(of(429), GmailError::RateLimited { .. }));
         assert!(matches!(of(302), GmailError::Server { .. }));
         let oauth = br#"{"error": "invalid_request"}"#;
-        let refused = GmailError::refused(400, &HeaderMap::new(), oauth, now());
+        let refused = GmailError::refused(400, (&HeaderMap::new(), &Told::default()), oauth, now());
         assert!(matches!(refused, GmailError::Refused { ref reason, .. } if reason == "invalid_request"));
     }
 
@@ -244,6 +239,6 @@ mod tests {
         assert_eq!(until(said(403, "userRateLimitExceeded", far)), TimeDelta::days(2));
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_static("90"));
-        assert_eq!(until(GmailError::refused(429, &headers, b"", now())), TimeDelta::seconds(90));
+        assert_eq!(until(GmailError::refused(429, (&headers, &Told::default()), b"", now())), TimeDelta::seconds(90));
     }
 }

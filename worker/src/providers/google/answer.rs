@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::GoogleError;
+use crate::providers::told::Told;
 
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, GoogleError> {
     // The error's place is enough; its text may repeat a token.
@@ -18,15 +19,15 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, GoogleError> 
 
 /// OAuth's errors are `{"error":"invalid_grant","error_description":…}` (RFC 6749 §5.2), the APIs' are
 /// `{"error":{"code":401,"message":…,"status":…}}`.
-pub(super) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> GoogleError {
+pub(super) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8], told: &Told) -> GoogleError {
     let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
     let code = parsed["error"].as_str().or_else(|| parsed["error"]["status"].as_str()).unwrap_or_default();
     let words = parsed["error_description"].as_str().or_else(|| parsed["error"]["message"].as_str());
     let detail = match (code, words) {
         ("", None) => format!("status {status} without a reason"),
-        (code, None) => short(code),
-        ("", Some(words)) => short(words),
-        (code, Some(words)) => short(&format!("{code}: {words}")),
+        (code, None) => short(&told.hide(code)),
+        ("", Some(words)) => short(&told.hide(words)),
+        (code, Some(words)) => short(&told.hide(&format!("{code}: {words}"))),
     };
     match (status, code) {
         (429, _) | (_, "rate_limit_exceeded" | "RESOURCE_EXHAUSTED") => {
@@ -65,10 +66,15 @@ pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
 
 #[cfg(test)]
 mod tests {
-    use super::{GoogleError, parse, refused};
+    use super::{GoogleError, Told, parse, refused};
 
     fn oauth(status: u16, error: &str) -> GoogleError {
-        refused(status, None, format!(r#"{{"error":"{error}","error_description":"Because."}}"#).as_bytes())
+        refused(
+            status,
+            None,
+            format!(r#"{{"error":"{error}","error_description":"Because."}}"#).as_bytes(),
+            &Told::default(),
+        )
     }
 
     #[test]
@@ -83,9 +89,11 @@ mod tests {
         assert!(matches!(oauth(429, "rate_limit_exceeded"), GoogleError::RateLimited { .. }));
         assert!(matches!(oauth(400, "invalid_request"), GoogleError::Rejected { .. }));
         let api = br#"{"error":{"code":401,"message":"Invalid Credentials","status":"UNAUTHENTICATED"}}"#;
-        let GoogleError::Unauthorized { detail } = refused(401, None, api) else { panic!("not unauthorized") };
+        let GoogleError::Unauthorized { detail } = refused(401, None, api, &Told::default()) else {
+            panic!("not unauthorized")
+        };
         assert_eq!(detail, "UNAUTHENTICATED: Invalid Credentials");
-        assert!(matches!(refused(502, None, b"<html>"), GoogleError::Server { status: 502, .. }));
+        assert!(matches!(refused(502, None, b"<html>", &Told::default()), GoogleError::Server { status: 502, .. }));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a failed call to Google means.
 
-use std::error::Error as _;
 use std::time::Duration;
+
+use crate::providers::network;
 
 /// Why Google did not do what it was asked. Details are Google's own words; no token is ever in them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +32,11 @@ pub enum GoogleError {
 }
 
 impl GoogleError {
-    /// The innermost cause only: the text of a `reqwest::Error` names the URL.
     pub(super) fn network(error: &reqwest::Error) -> Self {
         if error.is_timeout() {
             return Self::Timeout;
         }
-        let mut cause = error.source();
-        while let Some(deeper) = cause.and_then(|cause| cause.source()) {
-            cause = Some(deeper);
-        }
-        Self::Network { detail: cause.map_or_else(|| "the connection failed".to_owned(), ToString::to_string) }
+        Self::Network { detail: network::innermost(error) }
     }
 
     /// How long Google asked to be left alone.

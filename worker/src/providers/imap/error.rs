@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::providers::told::Told;
+
 /// Which step of the conversation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -92,6 +94,25 @@ impl ImapError {
             io::ErrorKind::Other => Self::unreadable(stage),
             _ => Self::Closed { stage },
         }
+    }
+
+    /// The server's words without what it was told.
+    pub(super) fn without(mut self, told: &Told) -> Self {
+        match &mut self {
+            Self::Unreachable { detail }
+            | Self::Tls { detail }
+            | Self::Insecure { detail }
+            | Self::Busy { detail, .. }
+            | Self::LoginRefused { detail, .. }
+            | Self::Refused { detail, .. }
+            | Self::Protocol { detail, .. } => *detail = told.hide(detail),
+            Self::Timeout { .. }
+            | Self::Closed { .. }
+            | Self::TooMuch { .. }
+            | Self::Withheld { .. }
+            | Self::Unsendable => {}
+        }
+        self
     }
 
     pub(super) fn busy(stage: Stage, said: &str) -> Self {

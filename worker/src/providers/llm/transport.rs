@@ -16,6 +16,9 @@ use postrider_shared::clock::Clock;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use crate::providers::network;
+use crate::providers::told::Told;
+
 /// An answer of the largest sensible size is some 100 kB.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
@@ -68,12 +71,13 @@ impl tower::Service<HttpRequestFactory> for Transport {
         Box::pin(async move {
             let request = factory.build().await;
             let request = request.map_err(|error| HttpFailure::Unbuildable { detail: error.to_string() })?;
+            let told = Told::headers(request.headers());
             let response = http.execute(request).await.map_err(|error| network(&error))?;
             let status = response.status();
             let headers = response.headers().clone();
             let body = read(response).await?;
             if !status.is_success() {
-                return Err(refused(status.as_u16(), retry_after(&headers, clock.now()), &body));
+                return Err(refused(status.as_u16(), retry_after(&headers, clock.now()), &body, &told));
             }
             serde_json::from_slice::<CreateChatCompletionResponse>(&body)
                 .map_err(|error| HttpFailure::NotACompletion { detail: error.to_string() })?;
@@ -97,22 +101,15 @@ async fn read(mut response: reqwest::Response) -> Result<Bytes, HttpFailure> {
 
 /// The URL is configuration and may hold a key: it stays out of the text.
 fn network(error: &reqwest::Error) -> HttpFailure {
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    let detail = causes.last().cloned().unwrap_or_else(|| "the connection failed".to_owned());
-    HttpFailure::Network { timeout: error.is_timeout(), detail }
+    HttpFailure::Network { timeout: error.is_timeout(), detail: network::innermost(error) }
 }
 
 /// Error bodies differ: OpenAI's shape, numbers as `code`, plain text from a proxy.
-fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> HttpFailure {
+fn refused(status: u16, retry_after: Option<Duration>, body: &[u8], told: &Told) -> HttpFailure {
     let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = if parsed["error"].is_object() { &parsed["error"] } else { &parsed };
     let text = |key: &str| match &error[key] {
-        Value::String(text) => super::error::short(text),
+        Value::String(text) => super::error::short(&told.hide(text)),
         Value::Number(number) => number.to_string(),
         _ => String::new(),
     };
@@ -140,7 +137,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::{HttpFailure, refused, retry_after};
+    use super::{HttpFailure, Told, refused, retry_after};
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
@@ -160,12 +157,13 @@ mod tests {
     #[test]
     fn error_bodies_of_gateways_are_understood() {
         let HttpFailure::Status { code, message, .. } =
-            refused(429, None, br#"{"error":{"message":"slow","code":429}}"#)
+            refused(429, None, br#"{"error":{"message":"slow","code":429}}"#, &Told::default())
         else {
             panic!("not a status")
         };
         assert_eq!((code.as_str(), message.as_str()), ("429", "slow"));
-        let HttpFailure::Status { message, .. } = refused(502, None, b"<html>Bad Gateway</html>") else {
+        let HttpFailure::Status { message, .. } = refused(502, None, b"<html>Bad Gateway</html>", &Told::default())
+        else {
             panic!("not a status")
         };
         assert_eq!(message, "no message");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lettre::transport::smtp::response::Code;
 
+use crate::providers::told::Told;
 use crate::providers::transport::certificate_refused;
 
 /// Which step of the conversation failed.
@@ -82,6 +83,22 @@ impl SmtpError {
             };
         };
         Self::answered(stage, number(code), detail)
+    }
+
+    /// The server's words without what it was told.
+    pub(super) fn without(mut self, told: &Told) -> Self {
+        match &mut self {
+            Self::Network { detail, .. }
+            | Self::Insecure { detail }
+            | Self::Deferred { detail, .. }
+            | Self::Refused { detail, .. }
+            | Self::DailyLimit { detail }
+            | Self::LoginRefused { detail }
+            | Self::Ambiguous { detail }
+            | Self::Unsendable { detail } => *detail = told.hide(detail),
+            Self::Timeout { .. } | Self::Overtaken => {}
+        }
+        self
     }
 
     /// Classifies a negative answer by its code, its enhanced code (RFC 3463) and where it came.

@@ -1,0 +1,207 @@
+//! What an attacker puts where an id, a name, a cursor or a number belongs: every operation answers with a refusal in words, or finds
+//! nothing, and no server error.
+
+use futures::StreamExt as _;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::api::{Api, answer};
+
+/// In place of a path parameter, as written in the URL.
+const IDS: [&str; 16] = [
+    "..%2f..%2f..%2fetc%2fpasswd",
+    "%2e%2e%2f%2e%2e",
+    "..%5c..%5cboot.ini",
+    "%00",
+    "a%00b",
+    "%0d%0aSet-Cookie:%20evil=1",
+    "%ff%fe",
+    "%c0%af",
+    "%",
+    "%zz",
+    "%25%32%66",
+    "'%20OR%201=1--",
+    "{pr:0}",
+    "%F0%9F%A6%80",
+    "-1",
+    "00000000-0000-0000-0000-000000000000",
+];
+
+/// In place of a query parameter's value.
+const VALUES: [&str; 14] = [
+    "",
+    "%00",
+    "%0a",
+    "%ff",
+    "-1",
+    "0",
+    "1e9",
+    "NaN",
+    "18446744073709551616",
+    "9223372036854775807",
+    "..%2f..%2f",
+    "'%20OR%201=1--",
+    "eyJhIjoxfQ==",
+    "%7B%22$gt%22:0%7D",
+];
+
+struct Operation {
+    method: Method,
+    path: String,
+    queries: Vec<String>,
+    statuses: Vec<u16>,
+}
+
+async fn operations(api: &Api) -> Vec<Operation> {
+    let document = answer(api.request(Method::GET, "/openapi.json"), StatusCode::OK).await;
+    let mut found = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let queries = parameters.iter().filter(|parameter| parameter["in"] == "query");
+            found.push(Operation {
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                queries: queries.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect(),
+                statuses: operation["responses"]
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .filter_map(|key| key.parse().ok())
+                    .collect(),
+            });
+        }
+    }
+    found
+}
+
+/// The path with this in place of its parameters.
+fn with(path: &str, id: &str) -> String {
+    let pieces = path.split('/').map(|piece| if piece.starts_with('{') { id } else { piece });
+    pieces.collect::<Vec<_>>().join("/")
+}
+
+/// Sends it without a library that would tidy the URL up, and checks the answer's form; what is wrong with it.
+async fn wrong(api: &Api, key: &str, method: &Method, target: &str, statuses: &[u16]) -> Option<String> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(api.address).await.unwrap();
+    let body = if *method == Method::GET { "" } else { "{}" };
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).await.unwrap();
+    let text = String::from_utf8_lossy(&text);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status: u16 = head[9..12].parse().unwrap();
+    let is_refusal = (400..600).contains(&status);
+    let in_words = head.contains("content-type: application/problem+json")
+        && serde_json::from_str::<Value>(body).is_ok_and(|problem| problem["status"] == status);
+    // Whatever stands before the handlers may refuse any request.
+    let is_known = statuses.contains(&status) || [400, 404, 405].contains(&status);
+    if status >= 500 || (is_refusal && !in_words) || !is_known || head.to_ascii_lowercase().contains("evil") {
+        return Some(format!("{method} {target}: {text}"));
+    }
+    None
+}
+
+#[tokio::test]
+async fn nothing_in_a_path_or_a_query_is_more_than_text() {
+    let api = Api::start_with(&[
+        ("RATE_LIMIT_ADDRESS", "off"),
+        ("RATE_LIMIT_CALLER", "off"),
+        ("RATE_LIMIT_READS", "off"),
+        ("RATE_LIMIT_WRITES", "off"),
+        ("RATE_LIMIT_ENQUEUES", "off"),
+        ("RATE_LIMIT_EXPORTS", "off"),
+    ])
+    .await;
+    let keys = api.tenant("Hostile").await;
+    let mut cases = Vec::new();
+    for operation in operations(&api).await {
+        // Ends of the keys that this test needs, and changes of what all share.
+        if operation.path.starts_with("/v1/auth/") || operation.path.starts_with("/v1/secrets") {
+            continue;
+        }
+        if operation.path.contains('{') {
+            cases.extend(
+                IDS.map(|id| (operation.method.clone(), with(&operation.path, id), operation.statuses.clone())),
+            );
+        }
+        for name in &operation.queries {
+            for value in VALUES {
+                let path = with(&operation.path, "00000000-0000-0000-0000-000000000000");
+                cases.push((operation.method.clone(), format!("{path}?{name}={value}"), operation.statuses.clone()));
+            }
+        }
+    }
+    assert!(cases.len() > 1_000, "{} cases", cases.len());
+    let found: Vec<String> = futures::stream::iter(&cases)
+        .map(|(method, target, statuses)| wrong(&api, &keys.admin, method, target, statuses))
+        .buffer_unordered(16)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    assert!(found.is_empty(), "{} of {}: {:#?}", found.len(), cases.len(), &found[..found.len().min(10)]);
+    answer(api.get(&keys.viewer, "/v1/jobs"), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn methods_that_a_path_does_not_have_are_named_with_those_it_has() {
+    let api = Api::start_with(&[("RATE_LIMIT_ADDRESS", "off")]).await;
+    let keys = api.tenant("Methods").await;
+    let all = operations(&api).await;
+    for path in all.iter().map(|operation| operation.path.as_str()).collect::<std::collections::BTreeSet<_>>() {
+        let has = |method: &Method| all.iter().any(|operation| operation.path == path && operation.method == *method);
+        for method in [Method::PUT, Method::PATCH, Method::DELETE, Method::POST, Method::TRACE] {
+            if has(&method) {
+                continue;
+            }
+            let request = api.request(method.clone(), &with(path, "x")).bearer_auth(&keys.admin);
+            let response = request.send().await.unwrap();
+            let allowed =
+                response.headers().get("allow").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+            crate::api::shaped(response, "method-not-allowed").await;
+            for other in all.iter().filter(|operation| operation.path == path) {
+                assert!(allowed.contains(other.method.as_str()), "{method} {path}: {allowed}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_somebody_else_shows_nothing_of_theirs() {
+    let api = Api::start().await;
+    let (one, other) = (api.tenant("One").await, api.tenant("Other").await);
+    for number in 0..3 {
+        let mut product = crate::resources::window();
+        product["name"] = json!(format!("secret {number}"));
+        product["sku"] = json!(format!("S-{number}"));
+        answer(api.post(&other.admin, "/v1/products", &product), StatusCode::CREATED).await;
+        answer(api.post(&other.agent, "/v1/jobs", &json!({ "kind": "diagnostic.echo" })), StatusCode::ACCEPTED).await;
+    }
+    for list in ["products", "jobs"] {
+        let page = answer(api.get(&other.viewer, &format!("/v1/{list}?limit=1")), StatusCode::OK).await;
+        let cursor = page["next_cursor"].as_str().unwrap();
+        let response = api.get(&one.viewer, &format!("/v1/{list}?cursor={cursor}")).send().await.unwrap();
+        let text = response.text().await.unwrap();
+        assert!(!text.contains("secret") && !text.contains(&other.id), "{list}: {text}");
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert!(body["items"].as_array().is_none_or(Vec::is_empty), "{list}: {text}");
+        // Turned and cut, it is a refusal or a page of one's own.
+        for wrong in
+            [cursor.chars().rev().collect::<String>(), cursor[..cursor.len() / 2].to_owned(), cursor.repeat(50)]
+        {
+            let status = api.get(&other.viewer, &format!("/v1/{list}?cursor={wrong}")).send().await.unwrap().status();
+            assert!(
+                status == StatusCode::OK
+                    || status == StatusCode::BAD_REQUEST
+                    || status == StatusCode::UNPROCESSABLE_ENTITY,
+                "{list} {wrong}: {status}"
+            );
+        }
+    }
+}
