@@ -11,9 +11,13 @@ use tokio::net::TcpStream;
 use crate::certificate::{Certificate, run};
 use crate::ports::Port;
 use crate::process::{Process, Recipe};
+use crate::wait::poll_until;
 
 /// The user by whom the harness looks whether the server is there.
 const OURS: (&str, &str) = ("harness@localhost", "harness");
+
+/// How long it may refuse a session.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ends when dropped.
 #[derive(Debug)]
@@ -193,11 +197,28 @@ impl Dovecot {
         self.process.log()
     }
 
-    /// Logs a user in, opens the INBOX and gives these commands; returns all untagged lines of their answers.
+    /// Logs a user in, opens the INBOX and gives these commands; returns all untagged lines of their answers. Dovecot at times ends a
+    /// session and asks its client to log in anew, as when a folder is numbered anew under it; then all of it is done again, so the
+    /// commands are those that may be given twice.
     ///
     /// # Panics
-    /// When a command is refused.
+    /// When they are refused for ten seconds.
     pub async fn session(&self, user: &str, commands: &[&str]) -> Vec<String> {
+        let last = std::sync::Mutex::new(String::new());
+        let done = poll_until(PATIENCE, async || match self.session_once(user, commands).await {
+            Ok(lines) => Some(lines),
+            Err(refused) => {
+                *last.lock().expect("the last refusal") = refused;
+                None
+            }
+        });
+        let Some(lines) = done.await else {
+            panic!("{}: {}", last.lock().expect("the last refusal"), self.process.log_tail(20));
+        };
+        lines
+    }
+
+    async fn session_once(&self, user: &str, commands: &[&str]) -> Result<Vec<String>, String> {
         let password = &self.users.iter().find(|(name, _)| name == user).expect("a user of this server").1;
         let stream = TcpStream::connect(("127.0.0.1", self.starttls_port())).await.expect("connect to Dovecot");
         let mut stream = BufReader::new(stream);
@@ -205,13 +226,17 @@ impl Dovecot {
         let mut lines = Vec::new();
         for (number, command) in [login.as_str(), "SELECT INBOX"].iter().chain(commands).enumerate() {
             let tag = format!("t{number} ");
-            stream.write_all(format!("{tag}{command}\r\n").as_bytes()).await.expect("ask Dovecot");
+            stream.write_all(format!("{tag}{command}\r\n").as_bytes()).await.map_err(|error| error.to_string())?;
             loop {
                 let mut line = String::new();
-                stream.read_line(&mut line).await.expect("read from Dovecot");
-                assert!(!line.is_empty(), "Dovecot closed the connection: {}", self.process.log_tail(20));
+                stream.read_line(&mut line).await.map_err(|error| error.to_string())?;
+                if line.is_empty() {
+                    return Err(format!("{command}: Dovecot closed the connection"));
+                }
                 if let Some(status) = line.strip_prefix(&tag) {
-                    assert!(status.starts_with("OK"), "{command}: {status}");
+                    if !status.starts_with("OK") {
+                        return Err(format!("{command}: {status}"));
+                    }
                     break;
                 }
                 if number > 1 {
@@ -219,7 +244,7 @@ impl Dovecot {
                 }
             }
         }
-        lines
+        Ok(lines)
     }
 }
 

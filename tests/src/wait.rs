@@ -20,7 +20,18 @@ where
 }
 
 /// [`eventually`] with a deadline of its own.
-pub async fn within<T, F>(deadline: Duration, what: &str, mut look: impl FnMut() -> F) -> T
+pub async fn within<T, F>(deadline: Duration, what: &str, look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let Some(found) = poll_until(deadline, look).await else {
+        panic!("waited {deadline:?} in vain for: {what}");
+    };
+    found
+}
+
+/// Repeats `look` until it finds something, or until the deadline has passed.
+pub async fn poll_until<T, F>(deadline: Duration, mut look: impl FnMut() -> F) -> Option<T>
 where
     F: Future<Output = Option<T>>,
 {
@@ -28,9 +39,11 @@ where
     let mut pause = Duration::from_millis(2);
     loop {
         if let Some(found) = look().await {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < end, "waited {deadline:?} in vain for: {what}");
+        if Instant::now() >= end {
+            return None;
+        }
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(50));
     }
