@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod payloads;
 pub mod pricing;
 pub mod products;
+pub mod profiles;
 pub mod quotes;
 pub mod requests;
 pub mod roles;

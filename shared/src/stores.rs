@@ -16,6 +16,7 @@ use crate::{
     one_time_codes::OneTimeCodes,
     outbox::Outbox,
     products::Products,
+    profiles::Profiles,
     quotes::Quotes,
     requests::Requests,
     seal::KeyRing,
@@ -54,14 +55,18 @@ pub struct Stores {
     pub invitations: Invitations,
     pub identities: Identities,
     pub key_sets: KeySets,
+    pub profiles: Profiles,
 }
 
 impl Stores {
     /// `keys` is `None` in processes that neither store nor open a mailbox's password.
     pub fn new(database: &Database, clock: &Clock, keys: Option<KeyRing>) -> Self {
         let (database, clock) = (|| database.clone(), || clock.clone());
+        let tenants = Tenants::new(database(), clock());
+        let one_time_codes = OneTimeCodes::new(database(), clock(), keys.clone());
         Self {
-            tenants: Tenants::new(database(), clock()),
+            profiles: Profiles::new(database(), clock(), one_time_codes.clone(), tenants.clone()),
+            tenants,
             api_keys: ApiKeys::new(database(), clock()),
             accounts: Accounts::new(database(), clock(), keys.clone()),
             account_events: AccountEvents::new(database()),
@@ -82,7 +87,7 @@ impl Stores {
             users: Users::new(database(), clock()),
             members: Members::new(database(), clock()),
             sessions: Sessions::new(database(), clock()),
-            one_time_codes: OneTimeCodes::new(database(), clock(), keys.clone()),
+            one_time_codes,
             invitations: Invitations::new(database(), clock(), keys),
             identities: Identities::new(database(), clock()),
             key_sets: KeySets::new(database(), clock()),

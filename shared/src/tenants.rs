@@ -7,8 +7,8 @@ mod store;
 
 use rust_decimal::Decimal;
 
-pub(crate) use deletion::must_stay;
 pub use deletion::{AskedDeletion, BeginDeletion, ERASED, KEPT};
+pub(crate) use deletion::{ask_in, must_stay};
 pub use life::Pauses;
 pub use row::Model as Tenant;
 pub(crate) use row::{ActiveModel, Column, Entity};

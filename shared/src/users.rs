@@ -17,7 +17,7 @@ pub use password::{MAX_PASSWORD, MIN_PASSWORD, PasswordError, Passwords, Verdict
 pub use row::Model as User;
 pub use store::{NewUser, Users};
 pub(crate) use {
-    erasing::erase_if_idle,
-    members::join,
-    store::{by_email, insert, lock, run_the_platform},
+    erasing::{erase, erase_if_idle, forget_address},
+    members::{admins_beside, join, lock_tenant, members_beside},
+    store::{by_email, insert, lock, lock_to_remove, platform_admins, run_the_platform},
 };

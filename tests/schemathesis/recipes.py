@@ -7,7 +7,7 @@ from world import PASSWORD
 
 # Operations that only a person may call, who is signed in.
 PERSONAL = {
-    "change_me", "change_my_password", "end_my_session", "link_my_identity", "list_my_identities", "logout",
+    "ask_for_my_code", "change_me", "change_my_password", "delete_me", "end_my_session", "link_my_identity", "list_my_identities", "logout",
     "unlink_my_identity",
 }
 
@@ -133,6 +133,8 @@ RECIPES = {
     "get_user": at(lambda w: w.member("get_user")),
     "change_user": at(lambda w: w.member("change_user"), {"role": "viewer"}),
     "remove_user": at(lambda w: w.member("remove_user")),
+    "ask_for_my_code": send({"purpose": "delete_account"}),
+    "delete_me": send({"password": PASSWORD}),
     "change_me": send({"name": "Jo"}),
     "change_my_password": send({"current_password": PASSWORD, "new_password": "another horse battery"}),
     "end_my_session": at(lambda w: w.person("end_my_session")["session_id"]),

@@ -54,7 +54,9 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "revoke_platform_key" => Recorded::Change,
         "redrive_dead_letter" | "discard_dead_letter" => Recorded::Change,
         "change_user" | "remove_user" | "create_invitation" | "revoke_invitation" => Recorded::Change,
-        "change_me" | "change_my_password" | "link_my_identity" | "unlink_my_identity" => Recorded::Change,
+        "delete_me" | "change_me" | "change_my_password" | "link_my_identity" | "unlink_my_identity" => {
+            Recorded::Change
+        }
         // Sessions are no rows of a tenant.
         "logout" | "end_my_session" => Recorded::Elsewhere,
 
@@ -81,6 +83,7 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "get_quote_revision_pdf" => Recorded::Access,
         "list_audit_events" | "export_audit_events" => Recorded::Access,
         "list_users" | "get_user" | "list_invitations" => Recorded::Access,
+        "ask_for_my_code" => Recorded::Nothing("a code changes nothing before it comes back"),
         "get_me" | "list_my_identities" => Recorded::Nothing("shows people their own data"),
 
         "login"

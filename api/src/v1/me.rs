@@ -1,5 +1,8 @@
 //! Whoever calls, about themselves.
 
+mod leaving;
+mod proof;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
@@ -24,7 +27,11 @@ use crate::problem::{Answer, Problem, ProblemType};
 
 /// The operations on oneself.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get, change)).routes(routes!(change_password)).routes(routes!(end_session))
+    OpenApiRouter::new()
+        .routes(routes!(get, change, leaving::delete))
+        .routes(routes!(change_password))
+        .routes(routes!(end_session))
+        .routes(routes!(proof::ask))
 }
 
 /// Whoever calls.

@@ -19,6 +19,7 @@ mod matrix;
 mod oidc;
 mod operations;
 mod outages;
+mod profiles;
 mod resources;
 mod slow;
 mod smuggling;

@@ -6,7 +6,7 @@
 //! rightful roles and by all others.
 
 mod foreign_ids;
-mod people;
+pub mod people;
 pub mod recipes;
 mod strangers;
 mod tally;
@@ -92,10 +92,14 @@ async fn caller(api: &Api, (subject, role): (&mut Subject, Role), way: usize, op
     }
     let tenant = (role != Role::PlatformAdmin).then(|| subject.keys.id.clone());
     let person = person(api, tenant.as_deref(), role).await;
-    if operation.id == "change_my_password" {
+    if ["change_my_password", "delete_me"].contains(&operation.id.as_str()) {
         static HASH: OnceCell<String> = OnceCell::const_new();
         let hash = HASH.get_or_init(async || api.app.passwords().hash(PASSWORD.into()).await.unwrap()).await;
         api.app.stores().users.set_password(person.id, hash.clone()).await.unwrap();
+    }
+    if operation.id == "delete_me" {
+        // The last administrator stays.
+        people::person(api, tenant.as_deref(), role).await;
     }
     if operation.id == "unlink_my_identity" {
         subject.link_identities_of(api, &person).await;

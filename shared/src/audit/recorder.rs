@@ -37,6 +37,8 @@ pub(crate) struct Said {
     pub subject: Option<String>,
     /// Whom it is about: the tenants that they work for see it.
     pub user: Option<UserId>,
+    /// In whose log it stands; `None`: where the request's events stand.
+    pub tenant: Option<TenantId>,
     /// What is so from now on.
     pub after: Option<serde_json::Value>,
 }
@@ -86,6 +88,7 @@ pub(crate) async fn record(
         let mut about = recorder.about(said.kind, said.outcome);
         (about.subject, about.happened.after) = (said.subject, said.after);
         about.happened.user = about.happened.user.or(said.user);
+        about.happened.request.tenant = said.tenant.or(about.happened.request.tenant);
         happened.push(about);
     }
     if happened.is_empty() && (!recorder.all || recorder.written.load(Ordering::Relaxed)) {

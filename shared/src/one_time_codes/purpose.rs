@@ -12,5 +12,7 @@ words! {
         AddressTaken = "address_taken",
         /// Choosing a new password.
         ResetPassword = "reset_password",
+        /// Deleting one's own account.
+        DeleteAccount = "delete_account",
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     audit,
     database::{StoreError, Transaction},
-    ids::CodeId,
+    ids::{CodeId, UserId},
 };
 
 /// How often a code may be guessed.
@@ -29,6 +29,21 @@ impl OneTimeCodes {
         // A wrong guess is counted, too.
         tx.commit().await?;
         Ok(taken)
+    }
+
+    /// [`redeem`](Self::redeem) of this person's code only. Another's is neither taken nor counted.
+    pub(crate) async fn redeem_own(
+        &self,
+        tx: &Transaction,
+        (user, id): (UserId, CodeId),
+        purpose: CodePurpose,
+        code: &str,
+    ) -> Result<Option<OneTimeCode>, StoreError> {
+        let found = Entity::find_by_id(id).one(tx.connection()).await?;
+        match found.filter(|row| row.user_id == Some(user)) {
+            Some(_) => self.redeem_in(tx, id, purpose, code).await,
+            None => Ok(None),
+        }
     }
 
     pub(super) async fn redeem_in(

@@ -67,6 +67,7 @@ impl Sessions {
             outcome: AuditOutcome::Done,
             subject: Some(session.id.to_string()),
             user: Some(session.user_id),
+            tenant: None,
             after: None,
         });
         tx.commit().await?;
@@ -149,6 +150,7 @@ pub(super) async fn reused(tx: &Transaction, now: DateTime<Utc>, session: &Sessi
         outcome: AuditOutcome::Refused,
         subject: Some(session.id.to_string()),
         user: Some(session.user_id),
+        tenant: None,
         after: Some(json!({ "ended_by": EndedBy::Reuse })),
     });
     Ok(())

@@ -86,30 +86,21 @@ impl Tenants {
         if delay < TimeDelta::zero() || delay > LONGEST {
             return Err(StoreError::invalid("delay_days", "must be 0 to 90"));
         }
-        let now = self.clock.now();
-        // What the database keeps is no finer.
-        let due = DateTime::from_timestamp_micros((now + delay).timestamp_micros()).unwrap_or(now);
         let tx = self.database.write().await?;
         tx.watch(Entity::find_by_id(id)).await?;
         let before = find(tx.connection(), id).await?;
         if before.name != name {
             return Err(StoreError::invalid("confirm", "must be the tenant's name, letter by letter"));
         }
-        let changes = ActiveModel {
-            state: Set(TenantState::Deleting),
-            delete_after: Set(Some(due)),
-            updated_at: Set(now),
-            ..ActiveModel::default()
-        };
-        moved(&tx, id, TenantState::Suspended, changes).await?;
-        let platform = TenantId::platform();
-        let job = NewJob::of(platform.into(), &DeleteTenant { tenant_id: id, due });
-        let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?.run_at(due);
-        let entry = outbox::append(&tx, now, platform, &job).await?;
-        let tenant = find(tx.connection(), id).await?;
+        let asked = ask_in(&tx, self.clock.now(), (id, TenantState::Suspended), delay).await?;
         tx.commit().await?;
+        self.changed(id);
+        Ok(asked)
+    }
+
+    /// Forgets what this process believes of the tenant's state.
+    pub(crate) fn changed(&self, id: TenantId) {
         self.states.forget(|tenant, _| *tenant == id);
-        Ok(AskedDeletion { tenant, entry })
     }
 
     /// Takes a deletion back, as long as it has not begun: the tenant is suspended again.
@@ -125,7 +116,7 @@ impl Tenants {
         moved(&tx, id, TenantState::Deleting, changes).await?;
         let tenant = find(tx.connection(), id).await?;
         tx.commit().await?;
-        self.states.forget(|tenant, _| *tenant == id);
+        self.changed(id);
         Ok(tenant)
     }
 
@@ -146,7 +137,7 @@ impl Tenants {
             .await?;
         let found = Entity::find_by_id(id).one(tx.connection()).await?;
         tx.commit().await?;
-        self.states.forget(|tenant, _| *tenant == id);
+        self.changed(id);
         let begun = found.is_some_and(|tenant| tenant.state == TenantState::Deleted);
         Ok(if begun { BeginDeletion::Go } else { BeginDeletion::No })
     }
@@ -175,9 +166,33 @@ impl Tenants {
         let gone = Entity::delete_many().filter(Column::Id.eq(id)).filter(Column::State.eq(TenantState::Deleted));
         gone.exec(tx.connection()).await?;
         tx.commit().await?;
-        self.states.forget(|tenant, _| *tenant == id);
+        self.changed(id);
         Ok(())
     }
+}
+
+/// Has a tenant in this state deleted after a delay.
+pub(crate) async fn ask_in(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (id, from): (TenantId, TenantState),
+    delay: TimeDelta,
+) -> Result<AskedDeletion, StoreError> {
+    // What the database keeps is no finer.
+    let due = DateTime::from_timestamp_micros((now + delay).timestamp_micros()).unwrap_or(now);
+    let changes = ActiveModel {
+        state: Set(TenantState::Deleting),
+        delete_after: Set(Some(due)),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    moved(tx, id, from, changes).await?;
+    let platform = TenantId::platform();
+    let job = NewJob::of(platform.into(), &DeleteTenant { tenant_id: id, due });
+    let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?.run_at(due);
+    let entry = outbox::append(tx, now, platform, &job).await?;
+    let tenant = find(tx.connection(), id).await?;
+    Ok(AskedDeletion { tenant, entry })
 }
 
 /// Refuses what must not be done any more for a tenant whose deletion was asked for.

@@ -1,6 +1,6 @@
 //! Removing a person with everything that is theirs alone.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Statement, Value};
 
 use super::{
     User,
@@ -22,16 +22,34 @@ pub(crate) async fn erase_if_idle(tx: &Transaction, user: UserId) -> Result<(), 
     Ok(())
 }
 
-/// Removes a person who works for nobody: sessions and codes with them. What they did stays in the audit log.
+/// Removes a person who works for nobody, with identities, sessions and codes. What they did stays in the audit log.
 pub(crate) async fn erase(tx: &Transaction, user: UserId) -> Result<(), StoreError> {
     for sql in [
         "DELETE FROM session_tokens WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)",
         "DELETE FROM sessions WHERE user_id = $1",
         "DELETE FROM one_time_codes WHERE user_id = $1",
+        "DELETE FROM identities WHERE user_id = $1",
     ] {
-        let backend = tx.connection().get_database_backend();
-        tx.connection().execute_raw(Statement::from_sql_and_values(backend, sql, [user.0.into()])).await?;
+        execute(tx, sql, user.0.into()).await?;
     }
     Entity::delete_many().filter(Column::Id.eq(user)).exec(tx.connection()).await?;
+    Ok(())
+}
+
+/// Removes what was mailed to an address: invitations, the accepted ones too, and codes and registrations that nobody finished.
+pub(crate) async fn forget_address(tx: &Transaction, email: &str) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM registrations WHERE id IN (SELECT id FROM one_time_codes WHERE email = $1)",
+        "DELETE FROM one_time_codes WHERE email = $1",
+        "DELETE FROM invitations WHERE email = $1",
+    ] {
+        execute(tx, sql, email.into()).await?;
+    }
+    Ok(())
+}
+
+async fn execute(tx: &Transaction, sql: &str, value: Value) -> Result<(), StoreError> {
+    let statement = Statement::from_sql_and_values(tx.connection().get_database_backend(), sql, [value]);
+    tx.connection().execute_raw(statement).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select,
     sea_query::{Expr, OnConflict},
 };
 
@@ -125,11 +125,7 @@ pub(crate) async fn join(
 /// The membership, with its tenant locked until the transaction ends: two administrators who remove each other at the same moment
 /// would otherwise both see the other one stay.
 async fn locked(tx: &Transaction, tenant: TenantId, user: UserId) -> Result<Membership, StoreError> {
-    tenants::Entity::update_many()
-        .col_expr(tenants::Column::UpdatedAt, Expr::col(tenants::Column::UpdatedAt))
-        .filter(tenants::Column::Id.eq(tenant))
-        .exec(tx.connection())
-        .await?;
+    lock_tenant(tx, tenant).await?;
     let found = Entity::find_by_id((tenant, user)).one(tx.connection()).await?;
     found.ok_or(StoreError::NotFound { what: "user" })
 }
@@ -138,16 +134,34 @@ async fn not_the_last(tx: &Transaction, membership: &Membership) -> Result<(), S
     if membership.role != Role::TenantAdmin {
         return Ok(());
     }
-    let others = Entity::find()
-        .filter(Column::TenantId.eq(membership.tenant_id))
-        .filter(Column::Role.eq(Role::TenantAdmin))
-        .filter(Column::UserId.ne(membership.user_id))
-        .count(tx.connection())
-        .await?;
-    if others == 0 {
+    if admins_beside(tx, membership).await? == 0 {
         return Err(StoreError::conflict("user", "is the tenant's last administrator"));
     }
     Ok(())
+}
+
+/// Keeps the tenant, and who administers it, as they are until the transaction ends.
+pub(crate) async fn lock_tenant(tx: &Transaction, tenant: TenantId) -> Result<(), StoreError> {
+    tenants::Entity::update_many()
+        .col_expr(tenants::Column::UpdatedAt, Expr::col(tenants::Column::UpdatedAt))
+        .filter(tenants::Column::Id.eq(tenant))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// How many others work for the tenant.
+pub(crate) async fn members_beside(tx: &Transaction, membership: &Membership) -> Result<u64, StoreError> {
+    Ok(beside(membership).count(tx.connection()).await?)
+}
+
+/// How many others administer the tenant.
+pub(crate) async fn admins_beside(tx: &Transaction, membership: &Membership) -> Result<u64, StoreError> {
+    Ok(beside(membership).filter(Column::Role.eq(Role::TenantAdmin)).count(tx.connection()).await?)
+}
+
+fn beside(membership: &Membership) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(membership.tenant_id)).filter(Column::UserId.ne(membership.user_id))
 }
 
 fn own(tenant: TenantId, user: UserId) -> Condition {

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 
@@ -122,6 +122,22 @@ pub(crate) async fn lock(tx: &Transaction, user: UserId) -> Result<Option<User>,
         .exec(tx.connection())
         .await?;
     Ok(Entity::find_by_id(user).one(tx.connection()).await?)
+}
+
+/// The person, who is about to be removed: nothing that hangs on them can be added until the transaction ends.
+pub(crate) async fn lock_to_remove(tx: &Transaction, user: UserId) -> Result<Option<User>, StoreError> {
+    // Those who run the platform are locked in one order, whoever of them leaves.
+    let found = Entity::find_by_id(user).one(tx.connection()).await?;
+    if found.is_some_and(|user| user.platform_admin) {
+        platform_admins(tx).await?;
+    }
+    Ok(Entity::find_by_id(user).lock_exclusive().one(tx.connection()).await?)
+}
+
+/// Who runs the platform, none of whom stops to until the transaction ends.
+pub(crate) async fn platform_admins(tx: &Transaction) -> Result<Vec<User>, StoreError> {
+    let all = Entity::find().filter(Column::PlatformAdmin.eq(true)).order_by_asc(Column::Id);
+    Ok(all.lock_exclusive().all(tx.connection()).await?)
 }
 
 /// The person does from now on what a platform key does.

@@ -22,6 +22,7 @@ mod one_time_codes;
 mod outbox;
 mod postgres;
 mod products;
+mod profiles;
 mod quote_life;
 mod quotes;
 mod requests;

@@ -35,6 +35,13 @@ fn letter(code: &OneTimeCode, digits: &str) -> Letter {
         CodePurpose::ResetPassword => {
             ("Your code for a new password", format!("Choose a new password with this code: {digits}\n\n{once}\n"))
         }
+        CodePurpose::DeleteAccount => (
+            "Your code for deleting your account",
+            format!(
+                "Delete your account with this code: {digits}\n\nIt is good for ten minutes, and once. If you did not ask \
+                 for it, somebody else is signed in as you: choose a new password, which ends their session.\n"
+            ),
+        ),
         CodePurpose::AddressTaken => (
             "You are registered already",
             "Somebody wanted to register with this address, which is registered already. If it was you, sign in, or \

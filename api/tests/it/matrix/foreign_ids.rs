@@ -86,7 +86,8 @@ fn walk(document: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>
             continue;
         }
         let at = format!("{at}.{name}");
-        if is_an_id(name, member) {
+        // A challenge is nothing without its code, and nobody's but its owner's: profiles.rs.
+        if is_an_id(name, member) && name != "challenge" {
             found.insert(at.clone());
         }
         walk(document, member, &at, found, depth + 1);

@@ -236,6 +236,8 @@ pub fn body(operation: &str) -> Option<Value> {
         | "change_tenant"
         | "create_platform_key"
         | "create_tenant" => json!({ "name": "Another name" }),
+        "ask_for_my_code" => json!({ "purpose": "delete_account" }),
+        "delete_me" => json!({ "password": PASSWORD }),
         "change_my_password" => json!({ "current_password": PASSWORD, "new_password": "another long one" }),
         "change_user" => json!({ "role": "viewer" }),
         "create_account" => mailbox("another@example.com"),
@@ -263,9 +265,11 @@ pub fn body(operation: &str) -> Option<Value> {
 }
 
 /// Operations on whoever calls, where that is a person. A key is told that there is nobody.
-pub const OF_PEOPLE: [&str; 7] = [
+pub const OF_PEOPLE: [&str; 9] = [
+    "ask_for_my_code",
     "change_me",
     "change_my_password",
+    "delete_me",
     "end_my_session",
     "link_my_identity",
     "list_my_identities",
