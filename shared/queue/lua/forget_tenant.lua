@@ -99,6 +99,7 @@ local function keys()
     if BY_QUEUE[kind] then its = sub(rest, -#tenant - 1) == ':' .. tenant end
     if its then
       if kind == 'scope' or kind == 'waiters' then call('ZREM', PARKED, rest) end
+      if kind == 'scope' or kind == 'newcomers' then call('ZREM', P .. 'aside_till', 'S' .. rest) end
       removed = removed + call('UNLINK', key)
     end
   end

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use postrider_queue::{
-    Enqueued, ForgetPlace, IdempotencyKey, JobId, JobState, Lane, LaneName, NewJob, Priority, QueueClient, RateLimit,
-    RecipientKey, ScopeKey, ScopeLimits, Stop,
+    CapSpec, Done, Enqueued, ForgetPlace, IdempotencyKey, JobId, JobState, Lane, LaneName, NewJob, Priority,
+    QueueClient, RateLimit, RecipientKey, ScopeKey, ScopeLimits, Stop, UniqueFor,
 };
 use tokio::sync::watch;
 
@@ -134,4 +134,175 @@ async fn a_walk_is_taken_in_bounded_steps_among_many_records_of_others() {
     }
     assert!(removed >= 700 && steps > 10, "{removed} in {steps}");
     assert_eq!(client.queue(&WORK).await.unwrap().available, 3_000);
+}
+
+/// Everything in Redis that names one of these: `key` or `key: member`.
+async fn naming(server: &Server, needles: &[Vec<u8>]) -> Vec<String> {
+    let mut redis = server.redis().await;
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
+    let mut found = Vec::new();
+    for key in keys {
+        let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut redis).await.unwrap();
+        let read: &[&str] = match kind.as_str() {
+            "string" => &["GET"],
+            "hash" => &["HGETALL"],
+            "set" => &["SMEMBERS"],
+            "list" => &["LRANGE", "0", "-1"],
+            "zset" => &["ZRANGE", "0", "-1"],
+            other => panic!("a {other}"),
+        };
+        let mut command = redis::cmd(read[0]);
+        command.arg(&key).arg(&read[1..]);
+        let held: Vec<Vec<u8>> = if kind == "string" {
+            vec![command.query_async(&mut redis).await.unwrap()]
+        } else {
+            command.query_async(&mut redis).await.unwrap()
+        };
+        for part in std::iter::once(&key).chain(&held) {
+            if needles.iter().any(|needle| part.windows(needle.len()).any(|at| at == needle)) {
+                found.push(format!("{}: {}", String::from_utf8_lossy(&key), String::from_utf8_lossy(part)));
+            }
+        }
+    }
+    found
+}
+
+/// What a tenant leaves in every corner: limits with people, units and waiters, rules of lanes, keys that outlive their jobs, logs,
+/// children.
+async fn corners(client: &QueueClient, name: &str) -> Vec<JobId> {
+    let of = tenant(name);
+    let scope = ScopeKey::parse("mailbox:a@b").unwrap();
+    let people = CapSpec::moving(1, Duration::from_hours(24)).of_recipients();
+    let limits = ScopeLimits {
+        caps: vec![CapSpec::moving(2, Duration::from_hours(24)), people],
+        recipient_rate: Some(RateLimit::even(1, Duration::from_hours(1))),
+        ..ScopeLimits::default()
+    };
+    client.define_scope(&of, &scope, &limits).await.unwrap();
+    let out = || Lane::with_scopes(LaneName::parse("out").unwrap(), vec![scope.clone()]);
+    let to = |name: &str| RecipientKey::of(name).unwrap();
+    let sent = client.enqueue(job(name).lane(out()).recipient(to("one"))).await.unwrap().id();
+    until_state(client, sent, JobState::Completed).await;
+    let mut all = vec![sent];
+    // One whose recipient had its message for this hour, a newcomer, and one who finds the units used.
+    let before = client.queue(&WORK).await.unwrap().stepped_aside;
+    for recipient in ["one", "one", "two"] {
+        all.push(client.enqueue(job(name).lane(out()).recipient(to(recipient))).await.unwrap().id());
+    }
+    until("they stepped aside", || async {
+        (client.queue(&WORK).await.unwrap().stepped_aside > before + 1).then_some(())
+    })
+    .await;
+    let parent = client.enqueue(job(name).lane(lane("parent"))).await.unwrap().id();
+    until_state(client, parent, JobState::Completed).await;
+    all.push(parent);
+    let held = job(name).unique_key("a day").unique_for(UniqueFor::Period(Duration::from_hours(24)));
+    let held = client.enqueue(held).await.unwrap().id();
+    until_state(client, held, JobState::Completed).await;
+    all.push(held);
+    client.pause_lane(&of, &WORK, &lane("paused")).await.unwrap();
+    all.push(client.enqueue(job(name).lane(lane("paused"))).await.unwrap().id());
+    client.weigh_tenant(&of, 7).await.unwrap();
+    client.pause_tenant(&of).await.unwrap();
+    let later = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    let soon = client.get(sent).await.unwrap().unwrap().enqueued_at + Duration::from_mins(2);
+    for waits in [
+        job(name),
+        job(name).run_at(soon),
+        job(name).run_at(later),
+        job(name).unique_key("one").run_at(later),
+        job(name).idempotency_key(IdempotencyKey { key: "key".to_owned(), fingerprint: "same".to_owned() }),
+    ] {
+        all.push(client.enqueue(waits).await.unwrap().id());
+    }
+    all
+}
+
+#[tokio::test]
+async fn nothing_in_any_key_names_a_forgotten_tenant_or_its_jobs_and_namesakes_keep_all() {
+    // Names that begin, end or match like the one that goes.
+    const OTHERS: [&str; 3] = ["g*ne-too", "not-g*ne", "gone"];
+    let server = Server::start().await;
+    let client = server.client().await;
+    let worker = work(&client, config(8), |claimed| async move {
+        if claimed.lane.name.as_str() == "parent" {
+            claimed.lease.log(["a line".to_owned()]).await.unwrap();
+            let later = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+            let child = NewJob { tenant: claimed.tenant.clone(), ..job("any") }.run_at(later);
+            return Done::empty().then(child).into();
+        }
+        done()
+    });
+    let (mut others, mut waiting) = (Vec::new(), Vec::new());
+    for name in OTHERS {
+        let all = corners(&client, name).await;
+        waiting.push(all[all.len() - 5]);
+        others.extend(all);
+    }
+    let mut before = Vec::new();
+    for id in &others {
+        before.push(client.get(*id).await.unwrap().unwrap().state);
+    }
+    let gone = corners(&client, "g*ne").await;
+    let needles: Vec<Vec<u8>> = gone.iter().map(|id| id.as_bytes()[2..].to_vec()).collect();
+    assert!(naming(&server, &needles).await.len() > gone.len());
+
+    until("nothing is left", || async { (walk(&client, "g*ne").await == (0, 0)).then_some(()) }).await;
+    client.resume_tenant(&tenant("g*ne")).await.unwrap();
+    // Bare ids stand in the lists by time until it comes.
+    let mut left = naming(&server, &needles).await;
+    left.retain(|named| !named.contains(":1:finished:") && !named.contains(":1:later:"));
+    assert!(left.is_empty(), "{left:#?}");
+    let named = naming(&server, &[b"g*ne".to_vec()]).await;
+    let left: Vec<&String> = named.iter().filter(|named| !OTHERS.iter().any(|other| named.contains(other))).collect();
+    assert!(left.is_empty(), "{left:#?}");
+
+    for (id, state) in others.iter().zip(before) {
+        let now = client.get(*id).await.unwrap().map(|record| record.state);
+        assert_eq!(now, Some(state), "{id}");
+    }
+    for (name, waits) in OTHERS.into_iter().zip(waiting) {
+        let rule = format!("{name}\0\u{6}paused");
+        let rules = naming(&server, &[rule.into_bytes()]).await;
+        assert!(rules.iter().any(|named| named.contains(":1:rules:")), "{name}'s lane has its rule: {rules:#?}");
+        client.resume_tenant(&tenant(name)).await.unwrap();
+        until_state(&client, waits, JobState::Completed).await;
+        let taken = |key: &str| client.enqueue(job(name).unique_key(key));
+        for key in ["one", "a day"] {
+            let answer = taken(key).await.unwrap();
+            assert!(matches!(answer, Enqueued::UniqueTaken(_)), "{name} keeps its key {key}: {answer:?}");
+        }
+        let waits = client.enqueue(job(name).lane(lane("paused"))).await.unwrap().id();
+        let marker = client.enqueue(job(name)).await.unwrap().id();
+        until_state(&client, marker, JobState::Completed).await;
+        assert_eq!(client.get(waits).await.unwrap().unwrap().state, JobState::Available, "{name}'s lane is paused");
+        let scope = client.scope(&tenant(name), &ScopeKey::parse("mailbox:a@b").unwrap()).await.unwrap();
+        assert!(scope.is_some(), "{name}'s limits are there");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_runs_for_a_forgotten_tenant_is_asked_to_stop() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let worker = work(&client, config(2), |claimed| async move {
+        claimed.lease.lost_or_cancelled().await;
+        Err(Stop::Cancelled)
+    });
+    let (ours, theirs) =
+        (client.enqueue(job("gone")).await.unwrap().id(), client.enqueue(job("stays")).await.unwrap().id());
+    for id in [ours, theirs] {
+        until_state(&client, id, JobState::Running).await;
+    }
+    client.pause_tenant(&tenant("gone")).await.unwrap();
+    assert_eq!(walk(&client, "gone").await.1, 1);
+    until("it has ended and is gone", || async {
+        walk(&client, "gone").await;
+        client.get(ours).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let theirs = client.get(theirs).await.unwrap().unwrap();
+    assert!(theirs.state == JobState::Running && !theirs.cancel_requested, "{theirs:?}");
+    worker.abort().await;
 }

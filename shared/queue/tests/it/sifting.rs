@@ -1,10 +1,12 @@
 //! A walk over all jobs that wait.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use postrider_queue::{JobId, JobKind, JobState, ListFilter, QueueClient, Walk};
+use postrider_queue::{
+    JobId, JobKind, JobState, Lane, LaneName, ListFilter, NewJob, QueueClient, QueueName, Stop, Walk,
+};
 
-use crate::server::{Server, job, tenant};
+use crate::server::{Server, config, job, tenant, until, until_state, work};
 
 async fn walk(client: &QueueClient, filter: &ListFilter, between: impl AsyncFn()) -> HashSet<JobId> {
     let (mut seen, mut walk) = (HashSet::new(), Some(Walk::default()));
@@ -48,4 +50,66 @@ async fn whoever_waits_all_the_time_is_found() {
     let seen = walk(&client, &everything, async || drop((enqueue("acme", 20).await, enqueue("other", 20).await))).await;
     assert!(seen.is_superset(&all), "{} of {} are missing", all.difference(&seen).count(), all.len());
     assert!(gone.iter().all(|id| !seen.contains(id)));
+}
+
+/// What a worker has does not wait, and what waits for its next attempt does.
+#[tokio::test]
+async fn what_runs_does_not_wait_and_what_is_tried_again_does() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let lane = |name: &str| Lane::named(LaneName::parse(name).unwrap());
+    let slow = client.enqueue(job("acme").lane(lane("slow"))).await.unwrap().id();
+    let again = client.enqueue(job("acme").lane(lane("again"))).await.unwrap().id();
+    let worker = work(&client, config(2), |claimed| async move {
+        match claimed.lane.name.as_str() {
+            "again" => Err(Stop::retry_after("later", Duration::from_hours(1))),
+            _ => std::future::pending().await,
+        }
+    });
+    until_state(&client, slow, JobState::Running).await;
+    until_state(&client, again, JobState::Retryable).await;
+    assert_eq!(walk(&client, &ListFilter::default(), async || ()).await, HashSet::from([again]));
+    let retryable = ListFilter { state: Some(JobState::Retryable), ..ListFilter::default() };
+    assert_eq!(walk(&client, &retryable, async || ()).await, HashSet::from([again]));
+    worker.abort().await;
+    // Back in its lane.
+    until_state(&client, slow, JobState::Available).await;
+    assert_eq!(walk(&client, &ListFilter::default(), async || ()).await, HashSet::from([slow, again]));
+}
+
+#[tokio::test]
+async fn each_part_of_a_filter_narrows_the_walk() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let batch = client.batch_id(&tenant("acme"));
+    client.open_batch(&tenant("acme"), batch, None).await.unwrap();
+    let aside = Lane::named(LaneName::parse("aside").unwrap());
+    let plain = client.enqueue(job("acme")).await.unwrap().id();
+    let first = client.get(plain).await.unwrap().unwrap().enqueued_at;
+    until("a later millisecond", || async {
+        let probe = client.enqueue(job("other")).await.unwrap().id();
+        (client.get(probe).await.unwrap().unwrap().enqueued_at > first).then_some(())
+    })
+    .await;
+    let mut one_of = Vec::new();
+    for different in [
+        NewJob { kind: JobKind::new("other"), ..job("acme") },
+        NewJob { queue: QueueName::new("elsewhere"), ..job("acme") },
+        job("acme").lane(aside.clone()),
+        job("acme").in_batch(batch),
+    ] {
+        one_of.push(client.enqueue(different).await.unwrap().id());
+    }
+    let later = client.get(one_of[0]).await.unwrap().unwrap().enqueued_at;
+    let all = ListFilter::default;
+    for (filter, expected) in [
+        (ListFilter { kind: Some(JobKind::new("other")), ..all() }, vec![one_of[0]]),
+        (ListFilter { queue: Some(QueueName::new("elsewhere")), ..all() }, vec![one_of[1]]),
+        (ListFilter { lane: Some(aside.name.clone()), ..all() }, vec![one_of[2]]),
+        (ListFilter { batch: Some(batch), ..all() }, vec![one_of[3]]),
+        (ListFilter { created_after: Some(later), ..all() }, one_of.clone()),
+        (ListFilter { created_before: Some(later), ..all() }, vec![plain]),
+    ] {
+        assert_eq!(walk(&client, &filter, async || ()).await, expected.into_iter().collect(), "{filter:?}");
+    }
 }
