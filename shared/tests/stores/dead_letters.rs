@@ -159,7 +159,7 @@ async fn what_is_discarded_is_not_redriven(scene: Scene) {
 }
 
 /// Letters whose errors differ in numbers only, a second apart.
-async fn many(scene: &Scene, letters: u64, error: &str) {
+pub async fn many(scene: &Scene, letters: u64, error: &str) {
     let letters: Vec<_> = (0..letters)
         .map(|n| {
             let mut letter = letter(scene, n + 1);

@@ -23,6 +23,8 @@ on_both!(
     an_identity_is_one_persons_and_the_last_way_in_stays,
     fifty_ask_for_keys_and_one_job_fetches_them,
     a_fetch_that_began_later_has_the_last_word,
+    what_is_doubtful_is_one_persons,
+    keys_of_issuers_are_kept_apart,
 );
 
 fn proven(subject: &str, email: &str) -> Proven {
@@ -108,4 +110,46 @@ async fn a_fetch_that_began_later_has_the_last_word(scene: Scene) {
     let set = key_sets.get(issuer).await.unwrap().unwrap();
     assert_eq!((set.good(now).len(), set.failure.as_deref()), (1, Some("away")));
     assert_eq!(set.good(now + TimeDelta::hours(1)), []);
+}
+
+async fn what_is_doubtful_is_one_persons(scene: Scene) {
+    let identities = &scene.stores.identities;
+    let registers = Newcomer::Registers { tenant_name: "Plates".to_owned(), state: TenantState::Active };
+    let mut doubtful = Vec::new();
+    for name in ["eve", "mo"] {
+        let claims = Proven { is_authoritative: false, ..proven(name, &format!("{name}@example.com")) };
+        let Entered::Registered { user, .. } = identities.enter(&claims, &registers).await.unwrap() else { panic!() };
+        doubtful.push(user.id);
+    }
+    // Theirs make nobody else's doubtful.
+    let jo = person(&scene, "jo@example.com", Role::Agent).await.id;
+    assert!(identities.link(jo, &proven("jo", "jo@example.com")).await.unwrap().address_proven);
+    assert!(!identities.link(doubtful[0], &proven("second", "eve@example.com")).await.unwrap().address_proven);
+    let ann = person(&scene, "ann@example.com", Role::Agent).await.id;
+    let found = identities.enter(&proven("ann", "ann@example.com"), &Newcomer::Stranger).await.unwrap();
+    assert!(matches!(found, Entered::Linked(user) if user.id == ann));
+
+    // Who proves an address loses what was doubtful, and nobody loses anything else.
+    assert_eq!(identities.forget_doubtful(jo).await.unwrap(), 0);
+    assert_eq!(identities.forget_doubtful(doubtful[0]).await.unwrap(), 2);
+    let mut left = Vec::new();
+    for user in [doubtful[0], doubtful[1], jo, ann] {
+        left.push(identities.list(user).await.unwrap().len());
+    }
+    assert_eq!(left, [0, 1, 1, 1]);
+}
+
+async fn keys_of_issuers_are_kept_apart(scene: Scene) {
+    let (key_sets, now) = (&scene.stores.key_sets, scene.clock.now());
+    let (ours, theirs) = ("https://login.example.com", "https://login.example.org");
+    let key = |kid: &str| PublicKey { kid: kid.to_owned(), n: "n".to_owned(), e: "AQAB".to_owned() };
+    key_sets.fetched(ours, now, &[key("ours")], None).await.unwrap();
+    key_sets.fetched(theirs, now, &[key("theirs")], None).await.unwrap();
+    key_sets.failed(theirs, now, "away").await.unwrap();
+    let set = key_sets.get(ours).await.unwrap().unwrap();
+    assert_eq!((set.good(now), set.failure), (vec![key("ours")], None));
+    assert_eq!(key_sets.get(theirs).await.unwrap().unwrap().good(now), vec![key("theirs")]);
+    // Whoever has one fetched does not keep the other from it.
+    assert!(matches!(key_sets.ask(ours).await.unwrap(), Asked::Now(_)));
+    assert!(matches!(key_sets.ask(theirs).await.unwrap(), Asked::Now(_)));
 }

@@ -45,11 +45,13 @@ async fn a_repeated_request_gets_the_first_answer(scene: Scene) {
         requests.begin(Some(scene.stranger), CALLER, OPERATION, "key", "a").await.unwrap(),
         Begun::Fresh(_)
     ));
+    let other = requests.begin(Some(scene.tenant), CALLER, "POST /v1/accounts", "key", "a").await.unwrap();
+    assert!(matches!(other, Begun::Fresh(_)), "{other:?}");
     let Begun::Fresh(ticket) = requests.begin(None, CALLER, OPERATION, "key", "a").await.unwrap() else { panic!() };
     requests.abandon(ticket).await.unwrap();
     assert!(matches!(requests.begin(None, CALLER, OPERATION, "key", "c").await.unwrap(), Begun::Fresh(_)));
     scene.clock.advance(Duration::from_secs(1));
-    assert_eq!(requests.prune(AllTenants, scene.now(), 10).await.unwrap(), 3);
+    assert_eq!(requests.prune(AllTenants, scene.now(), 10).await.unwrap(), 4);
 }
 
 async fn a_request_whose_process_ended_is_taken_over(scene: Scene) {

@@ -7,11 +7,13 @@ use chrono::TimeDelta;
 use postrider_shared::{
     api_keys::{KeyOwner, NewKey},
     database::{AllTenants, StoreError},
-    ids::ApiKeyId,
-    messages::Slot,
+    ids::{ApiKeyId, InvitationId, UserId},
+    invitations::{Acceptance, NewInvitation},
+    messages::{BeginSending, Fence, Slot},
     roles::Role,
     sessions::Carrier,
     tenants::{BeginDeletion, ERASED, KEPT, TenantState},
+    users::Email,
 };
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
@@ -24,6 +26,7 @@ on_both!(
     every_table_of_tenants_is_decided_on,
     a_deleted_tenant_leaves_no_row_and_others_keep_all,
     a_deletion_is_confirmed_waits_and_can_be_taken_back,
+    a_message_on_its_way_is_not_sent_once_its_tenant_is_to_go,
 );
 
 /// Tables that have a tenant's column.
@@ -74,6 +77,28 @@ async fn fill(scene: &Scene, name: &str) {
     person(scene, &format!("{name}@example.com"), Role::TenantAdmin).await;
     let key = NewKey { name: name.to_owned(), role: Role::Viewer, scopes: None, expires_at: None };
     scene.stores.api_keys.issue(KeyOwner::Tenant(scene.tenant), ApiKeyId::random(), key).await.unwrap();
+    crate::dead_letters::many(scene, 2, name).await;
+}
+
+/// Histories of dead letters, which are known by their letters only.
+async fn histories(scene: &Scene) -> i64 {
+    let backend = scene.database.reader().get_database_backend();
+    let sql = Statement::from_string(backend, "SELECT COUNT(*) AS many FROM dead_letter_histories");
+    scene.database.reader().query_one_raw(sql).await.unwrap().unwrap().try_get("", "many").unwrap()
+}
+
+/// Somebody who runs the platform.
+async fn operator(scene: &Scene) -> UserId {
+    let new = NewInvitation {
+        id: InvitationId::random(),
+        email: Email::parse("operator@example.com").unwrap(),
+        role: Role::PlatformAdmin,
+        invited_by: "test".to_owned(),
+    };
+    let invitation = scene.stores.invitations.create(None, new).await.unwrap().invitation;
+    let token = scene.stores.invitations.open(&invitation).unwrap();
+    let who = Acceptance { name: Some("Jo".to_owned()), password_hash: None };
+    scene.stores.invitations.accept(&token, who).await.unwrap().unwrap().user.id
 }
 
 async fn erased(scene: &Scene) -> u64 {
@@ -92,12 +117,15 @@ async fn a_deleted_tenant_leaves_no_row_and_others_keep_all(mut scene: Scene) {
     let theirs = rows(&scene).await;
     std::mem::swap(&mut scene.tenant, &mut scene.stranger);
     fill(&scene, "ours").await;
-    // One works for both, one runs the platform, too.
+    // One works for both, one runs the platform, too, one works for nobody else.
+    let operator = operator(&scene).await;
+    scene.stores.members.add(scene.tenant, operator, Role::Agent).await.unwrap();
     let both = person(&scene, "both@example.com", Role::Agent).await;
     scene.stores.members.add(scene.stranger, both.id, Role::Agent).await.unwrap();
     let only = person(&scene, "only@example.com", Role::Agent).await;
     scene.stores.sessions.begin(only.id, Carrier::Tokens, "test").await.unwrap();
     assert!(rows(&scene).await.values().filter(|many| **many > 0).count() >= 10);
+    assert_eq!(histories(&scene).await, 4);
 
     let tenants = &scene.stores.tenants;
     assert!(matches!(tenants.erase_some(scene.tenant).await, Err(StoreError::Conflict { .. })), "nobody asked for it");
@@ -119,6 +147,8 @@ async fn a_deleted_tenant_leaves_no_row_and_others_keep_all(mut scene: Scene) {
 
     assert!(scene.stores.users.get(only.id).await.unwrap().is_none(), "whoever worked for nobody else goes, too");
     assert!(scene.stores.users.get(both.id).await.unwrap().is_some());
+    assert!(scene.stores.users.get(operator).await.unwrap().is_some());
+    assert_eq!(histories(&scene).await, 2, "those of the other's letters");
     std::mem::swap(&mut scene.tenant, &mut scene.stranger);
     let mut now = rows(&scene).await;
     *now.get_mut("memberships").unwrap() -= 1; // the one who works for both
@@ -153,4 +183,17 @@ async fn a_deletion_is_confirmed_waits_and_can_be_taken_back(scene: Scene) {
     assert_eq!(tenants.begin_deletion(id, due).await.unwrap(), BeginDeletion::No);
     scene.clock.advance(Duration::from_hours(24));
     assert_eq!(tenants.begin_deletion(id, second).await.unwrap(), BeginDeletion::Go);
+}
+
+async fn a_message_on_its_way_is_not_sent_once_its_tenant_is_to_go(scene: Scene) {
+    let (tenants, messages, id) = (&scene.stores.tenants, &scene.stores.messages, scene.tenant);
+    let (_, message) = crate::messages::planned(&scene).await;
+    let begun = messages.begin_sending(id, message, Slot::default()).await.unwrap();
+    let BeginSending::Go { attempt, .. } = begun else { panic!("{begun:?}") };
+    tenants.move_on(id, TenantState::Active, TenantState::Suspended).await.unwrap();
+    tenants.ask_deletion(id, "Ours", TimeDelta::days(1)).await.unwrap();
+    let data = messages.data_starting(id, message, attempt).await;
+    assert!(matches!(data, Err(StoreError::Conflict { .. })), "{data:?}");
+    tenants.restore(id).await.unwrap();
+    assert!(matches!(messages.data_starting(id, message, attempt).await.unwrap(), Fence::Open));
 }

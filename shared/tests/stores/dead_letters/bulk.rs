@@ -3,6 +3,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use postrider_queue::{Enqueued, JobId, Lane, NewJob, QueueError, ScopeKey, Tenant};
 use postrider_shared::{
     database::AllTenants,
@@ -23,6 +24,7 @@ on_both!(
     chunks_that_overlap_lose_and_repeat_nothing,
     one_malformed_letter_is_refused_and_stops_nobody,
     payloads_are_patched_each_for_itself,
+    each_part_of_a_filter_narrows_what_is_settled,
 );
 
 async fn many_letters_are_redriven_once_whatever_crashes(scene: Scene) {
@@ -193,4 +195,47 @@ async fn payloads_are_patched_each_for_itself(scene: Scene) {
         "{notes:?}"
     );
     assert_eq!(letters.count(scene.tenant, &all, None).await.unwrap(), 2);
+}
+
+async fn each_part_of_a_filter_narrows_what_is_settled(scene: Scene) {
+    let letters = &scene.stores.dead_letters;
+    let start = scene.now();
+    // Four that died a second apart; one each of another kind, queue and tenant.
+    many(&scene, 4, "no answer after").await;
+    for (number, change) in (10..).zip(["kind", "queue", "tenant"]) {
+        let mut odd = letter(&scene, number);
+        odd.died_at = start + TimeDelta::seconds(20);
+        match change {
+            "kind" => odd.record.kind = "diagnostic.echo".parse().unwrap(),
+            "queue" => odd.record.queue = "drills".parse().unwrap(),
+            _ => odd.record.tenant = scene.stranger.into(),
+        }
+        letters.archive(AllTenants, &[odd]).await.unwrap();
+    }
+    let none = DeadLetterFilter::default();
+    let groups = letters.groups(scene.tenant, &none, 10).await.unwrap();
+    let largest = groups[0].error_group.clone();
+    let at = |seconds| Some(start + TimeDelta::seconds(seconds));
+    let narrowed = [
+        (none.clone(), 6),
+        (DeadLetterFilter { kind: Some("diagnostic.echo".to_owned()), ..none.clone() }, 1),
+        (DeadLetterFilter { queue: Some("drills".to_owned()), ..none.clone() }, 1),
+        (DeadLetterFilter { group: Some(largest), ..none.clone() }, 4),
+        (DeadLetterFilter { died_after: at(2), ..none.clone() }, 4),
+        (DeadLetterFilter { died_before: at(2), ..none.clone() }, 2),
+        (DeadLetterFilter { died_after: at(1), died_before: at(3), ..none.clone() }, 2),
+        // Only what is dead is settled.
+        (DeadLetterFilter { state: Some(DeadLetterState::Discarded), ..none.clone() }, 6),
+    ];
+    for (filter, many) in &narrowed {
+        assert_eq!(letters.count(scene.tenant, filter, None).await.unwrap(), *many, "{filter:?}");
+    }
+    let middle = &narrowed[6].0;
+    assert_eq!(letters.discard_many(scene.tenant, middle, None, 100).await.unwrap().settled, 2);
+    let tray = Tray::default();
+    let redriver = Redriver::new(letters.clone(), &tray);
+    let step = redriver.redrive_many(scene.tenant, &narrowed[2].0, &Edit::AsItDied, None, 100).await.unwrap();
+    assert_eq!((step.settled, tray.taken.lock().unwrap()[0].queue.as_str()), (1, "drills"));
+    assert_eq!(letters.count(scene.tenant, &none, None).await.unwrap(), 3);
+    assert_eq!(letters.count(scene.stranger, &none, None).await.unwrap(), 1);
 }
