@@ -131,3 +131,28 @@ pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_was_sent_and_by_whom_is_in_the_fingerprint() {
+        let of = |method: &str, target: &str, secret: &str, body: &str| {
+            let request = axum::http::Request::builder().method(method).uri(target).body(()).unwrap();
+            fingerprint(&request.into_parts().0, secret.as_bytes(), body.as_bytes())
+        };
+        let prints = [
+            of("POST", "/v1/quotes/1/approve", "key", "{}"),
+            of("PATCH", "/v1/quotes/1/approve", "key", "{}"),
+            of("POST", "/v1/quotes/2/approve", "key", "{}"),
+            of("POST", "/v1/quotes/1/approve?dry_run=true", "key", "{}"),
+            of("POST", "/v1/quotes/1/approve", "kez", "{}"),
+            of("POST", "/v1/quotes/1/approve", "key", "{ }"),
+            // Where one part ends matters.
+            of("POST", "/v1/quotes/1/approve{", "key", "}"),
+        ];
+        let different: std::collections::HashSet<&String> = prints.iter().collect();
+        assert_eq!(different.len(), prints.len(), "{prints:#?}");
+    }
+}

@@ -1,7 +1,10 @@
 //! What those leave in the audit log who are not signed in, and those who may not do what they ask for; a flood of it does not fill it.
 
 use postrider_api::audit::tally;
-use reqwest::StatusCode;
+use postrider_shared::quotes::DecisionLink;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::api::{Api, answer, problem};
@@ -121,4 +124,41 @@ async fn a_flood_of_refusals_leaves_two_events_an_hour() {
     assert_eq!(times, 50, "all are told, in two events");
     tally::close(&api.app).await;
     assert_eq!(events(&api, "outcome=refused").await.len(), 4, "and once only");
+}
+
+#[tokio::test]
+async fn what_a_customer_decides_by_link_leaves_one_event_without_the_link() {
+    let api = Api::start().await;
+    let keys = api.tenant("Quoting").await;
+    let account = api.post(&keys.admin, "/v1/accounts", &crate::resources::mailbox("quotes@example.com"));
+    let account = answer(account, StatusCode::CREATED).await;
+    let quote = crate::resources::rows(&api, &keys, text(&account, "id")).await["quotes"].clone();
+    let sent = "UPDATE quotes SET state = 'sent', valid_until = '2999-01-01'";
+    api.app.database().reader().execute_unprepared(sent).await.unwrap();
+    let shown = answer(api.get(&keys.viewer, &format!("/v1/quotes/{quote}")), StatusCode::OK).await;
+    let revision = u32::try_from(shown["revision"].as_u64().unwrap()).unwrap();
+    let (tenant, id) = (keys.id.parse().unwrap(), quote.parse().unwrap());
+    let link = DecisionLink::new(tenant, id, revision, "2999-01-01".parse().unwrap());
+    let link = link.token(api.app.keys()).unwrap();
+    let browser = Client::builder().redirect(Policy::none()).build().unwrap();
+    let page = format!("http://{}/q/{link}", api.address);
+    // Looking at it says nothing, and saying it twice is said once.
+    assert_eq!(browser.get(&page).send().await.unwrap().status(), StatusCode::OK);
+    assert!(events(&api, "operation=decide_by_link").await.is_empty());
+    for decision in ["accept", "accept", "decline"] {
+        let said = browser.post(&page).body(format!("decision={decision}")).send().await.unwrap();
+        assert_eq!(said.status(), StatusCode::SEE_OTHER);
+    }
+    let found = events(&api, "operation=decide_by_link").await;
+    let [event] = &found[..] else { panic!("{found:#?}") };
+    assert_eq!(shown_of(event), ("customer", "change", "done", "quotes"));
+    assert_eq!((&event["tenant_id"], &event["subject_id"]), (&json!(keys.id), &json!(quote)), "{event:#}");
+    assert_eq!((&event["after"]["state"], &event["actor_id"]), (&json!("accepted"), &Value::Null), "{event:#}");
+    let all = answer(api.get(&api.platform_key, "/v1/audit-events?limit=200"), StatusCode::OK).await.to_string();
+    assert!(!all.contains(&link), "whoever reads the log could decide");
+}
+
+fn shown_of(event: &Value) -> (&str, &str, &str, &str) {
+    let word = |name: &str| event[name].as_str().unwrap_or_default();
+    (word("actor_kind"), word("kind"), word("outcome"), word("resource"))
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use postrider_api::limits::Peer;
 use postrider_api::router::router;
 use reqwest::{Method, RequestBuilder, StatusCode};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -354,4 +354,85 @@ async fn what_was_done_before_a_kill_is_not_done_again() {
     let (first, _) = twice(&api, keys, &subject.path("/v1/quotes/{id}/renew"), &Value::Null).await;
     let quote = answer(api.get(&keys.admin, &subject.path("/v1/quotes/{id}")), StatusCode::OK).await;
     assert_eq!(quote["revision"], first["revision"], "one revision more, not two");
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_path_and_its_answer_says_where_again() {
+    let api = Api::start().await;
+    let keys = api.tenant("Paths").await;
+    let cancel = || keyed(api.post(&keys.admin, "/v1/jobs/cancel", &json!({ "kind": "none" })), "where");
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let response = cancel().send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        places.push(response.headers()["location"].clone());
+    }
+    assert_eq!(places[0], places[1]);
+
+    // The path's pattern is the same, and what is meant is not.
+    let mut accounts = Vec::new();
+    for address in ["one@example.com", "two@example.com"] {
+        let made = api.post(&keys.admin, "/v1/accounts", &crate::resources::mailbox(address));
+        accounts.push(answer(made, StatusCode::CREATED).await["id"].as_str().unwrap().to_owned());
+    }
+    let pause = |id: &str| {
+        let reason = json!({ "reason": "holidays" });
+        keyed(api.post(&keys.admin, &format!("/v1/accounts/{id}/pause"), &reason), "pause")
+    };
+    answer(pause(&accounts[0]), StatusCode::OK).await;
+    problem(pause(&accounts[1]), "idempotency-key-reused").await;
+}
+
+/// What the things derive from that a request makes.
+async fn seeds(api: &Api) -> Vec<uuid::Uuid> {
+    let reader = api.app.database().reader();
+    let sql = Statement::from_string(reader.get_database_backend(), "SELECT seed FROM idempotent_requests");
+    let rows = reader.query_all_raw(sql).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "seed").unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_failure_carries_on_with_the_same_request() {
+    let mut api = Api::start().await;
+    let keys = api.tenant("Carries on").await;
+    api.redis.kill();
+    let body = json!({ "kind": "none" });
+    let call = || keyed(api.post(&keys.admin, "/v1/jobs/cancel", &body), "carry on");
+    // Whether the job came in, nobody knows.
+    problem(call(), "queue-unavailable").await;
+    let before = seeds(&api).await;
+    assert_eq!(before.len(), 1, "the request is remembered");
+    api.redis.restart().await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let call = keyed(api.post(&keys.admin, "/v1/jobs/cancel", &body), "carry on");
+        if call.send().await.unwrap().status() == StatusCode::ACCEPTED {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the queue is back");
+    }
+    assert_eq!(seeds(&api).await, before, "what it makes has the same ids");
+}
+
+#[tokio::test]
+async fn a_persons_repeat_is_the_same_whatever_token_it_comes_with() {
+    let api = Api::start().await;
+    let keys = api.tenant("Refreshed").await;
+    crate::identity::member(&api, &keys, "jo@example.com", "tenant_admin").await;
+    let first = crate::identity::login(&api, "jo@example.com").await;
+    let refresh = json!({ "refresh_token": first["refresh_token"] });
+    let second = answer(crate::identity::open(&api, "/v1/auth/refresh", &refresh), StatusCode::OK).await;
+    let elsewhere = crate::identity::login(&api, "jo@example.com").await;
+    let mut made = Vec::new();
+    for signed_in in [&first, &second, &elsewhere] {
+        let token = crate::identity::text(signed_in, "access_token");
+        let post = keyed(api.post(token, "/v1/products", &crate::resources::window()), "window");
+        made.push(answer(post, StatusCode::CREATED).await);
+    }
+    assert!(made[0] == made[1] && made[0] == made[2], "{made:#?}");
+    // Another person's is another request.
+    crate::identity::member(&api, &keys, "ann@example.com", "tenant_admin").await;
+    let ann = crate::identity::login(&api, "ann@example.com").await;
+    let token = crate::identity::text(&ann, "access_token");
+    problem(keyed(api.post(token, "/v1/products", &crate::resources::window()), "window"), "already-exists").await;
 }

@@ -414,6 +414,59 @@ async fn a_selection_of_waiting_jobs_is_checked() {
     let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
     let job = answer(api.get(&keys.viewer, &path), StatusCode::OK).await;
     assert_eq!((&job["kind"], &job["payload"]["dry_run"]), (&json!("cancel_jobs"), &json!(true)));
-    // What is enqueued later is not meant.
-    assert!(job["payload"]["filter"]["created_before"].is_string(), "{job}");
+    // What is enqueued later is not meant, whatever the selection says.
+    let before = |job: &Value| -> chrono::DateTime<chrono::Utc> {
+        job["payload"]["filter"]["created_before"].as_str().unwrap().parse().unwrap()
+    };
+    assert!(before(&job) <= api.app.clock().now(), "{job}");
+    for (asked, kept) in [("2999-01-01T00:00:00Z", None), ("2026-01-01T00:00:00Z", Some("2026-01-01T00:00:00Z"))] {
+        let job = answer(post(json!({ "created_before": asked, "dry_run": true })), StatusCode::ACCEPTED).await;
+        let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+        let job = answer(api.get(&keys.viewer, &path), StatusCode::OK).await;
+        let kept = kept.map_or(api.app.clock().now(), |kept| kept.parse().unwrap());
+        assert!(before(&job) <= kept, "{job}");
+    }
+    for path in ["/v1/dead-letters/redrive", "/v1/dead-letters/discard"] {
+        let later = json!({ "died_before": "2999-01-01T00:00:00Z" });
+        let job = answer(api.post(&keys.agent, path, &later), StatusCode::ACCEPTED).await;
+        let job = answer(api.get(&keys.viewer, &format!("/v1/jobs/{}", job["id"].as_str().unwrap())), StatusCode::OK);
+        let job = job.await;
+        let before: chrono::DateTime<chrono::Utc> =
+            job["payload"]["filter"]["died_before"].as_str().unwrap().parse().unwrap();
+        assert!(before <= api.app.clock().now(), "a job that dies again is not redriven for ever: {job}");
+    }
+}
+
+#[tokio::test]
+async fn people_and_keys_whose_right_ends_are_no_longer_told() {
+    let api = Api::start().await;
+    let far = json!({ "kind": "diagnostic.echo", "run_at": "2999-01-01T00:00:00Z" });
+    let (keys, other) = (api.tenant("Watched").await, api.tenant("Suspended").await);
+    let (job, theirs) = (submit(&api, &keys, &far).await, submit(&api, &other, &far).await);
+    let mut readers = Vec::new();
+    for (address, keys) in [("out@example.com", &keys), ("gone@example.com", &keys), ("there@example.com", &other)] {
+        crate::identity::member(&api, keys, address, "viewer").await;
+        readers.push(crate::identity::login(&api, address).await);
+    }
+    let token = |reader: usize| crate::identity::text(&readers[reader], "access_token").to_owned();
+    let short = json!({ "name": "short", "role": "viewer" });
+    let short = answer(api.post(&keys.admin, "/v1/api-keys", &short), StatusCode::CREATED).await;
+    let mut streams = Vec::new();
+    for (key, job) in [(token(0), &job), (token(1), &job), (token(2), &theirs)] {
+        streams.push(stream(&api, &key, job).await);
+    }
+    streams.push(stream(&api, short["key"].as_str().unwrap(), &job).await);
+
+    answer(api.post(&token(0), "/v1/auth/logout", &json!({})), StatusCode::NO_CONTENT).await;
+    let path = format!("/v1/users/{}", readers[1]["user_id"].as_str().unwrap());
+    answer(api.request(Method::DELETE, &path).bearer_auth(&keys.admin), StatusCode::NO_CONTENT).await;
+    let path = format!("/v1/tenants/{}/suspend", other.id);
+    answer(api.request(Method::POST, &path).bearer_auth(&api.platform_key), StatusCode::OK).await;
+    let path = format!("/v1/api-keys/{}", short["id"].as_str().unwrap());
+    let soon = json!({ "expires_at": api.app.clock().now() + chrono::TimeDelta::seconds(1) });
+    answer(api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&soon), StatusCode::OK).await;
+    for (who, events) in ["signed out", "removed", "suspended", "a key that expired"].into_iter().zip(streams) {
+        let ended = tokio::time::timeout(Duration::from_secs(15), events.count()).await;
+        assert!(ended.is_ok(), "{who}: it ends within seconds");
+    }
 }
