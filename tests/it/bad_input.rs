@@ -95,29 +95,78 @@ async fn strange_paths_queries_and_headers_are_answered() {
     platform.finish().await;
 }
 
-/// Whatever a caller sends, it makes no line of its own in a log and no header of its own in an answer.
+/// Whatever a caller sends, it makes no line of its own in a log for people and no header of its own in an answer.
 #[tokio::test]
 async fn nobody_writes_into_logs_or_headers() {
-    const FORGED: &str = "x\r\nFORGED: 2026-01-01T00:00:00Z INFO all is well";
+    let platform = forgeries("text", "x\r\nFORGED: 2026-01-01T00:00:00Z INFO all is well").await;
+    for process in platform.processes() {
+        let log = process.log();
+        let forged = log.lines().find(|line| line.trim_start().starts_with("FORGED"));
+        assert!(forged.is_none(), "{} has this line: {forged:?}", process.name());
+        assert!(!log.is_empty(), "{} says something", process.name());
+    }
+    platform.finish().await;
+}
+
+/// Nor a line or a member of its own in a log for machines.
+#[tokio::test]
+async fn nobody_writes_into_logs_for_machines() {
+    let forged = "x\",\"FORGED\":\"yes\",\"level\":\"INFO\"}\r\n{\"FORGED\":\"yes\",\"level\":\"INFO\"}\n\u{1b}[2K";
+    let platform = forgeries("json", forged).await;
+    for process in platform.processes() {
+        let log = process.log();
+        let mut told = false;
+        // The first key is for whoever starts it, and no event.
+        for line in log.lines().filter(|line| !line.starts_with("platform key (shown once): ")) {
+            let event = serde_json::from_str::<Value>(line);
+            let event = event.unwrap_or_else(|error| panic!("{} has this line: {line:?}: {error}", process.name()));
+            let has = |name: &str| event[name].is_string();
+            assert!(has("timestamp") && has("level") && has("target"), "{} has {line}", process.name());
+            assert!(!line.chars().any(char::is_control), "{} has {line:?}", process.name());
+            // As a text within a text it may stand there.
+            assert!(!members(&event).contains(&"FORGED".to_owned()), "{} has {line}", process.name());
+            told |= line.contains("FORGED");
+        }
+        assert!(!log.is_empty(), "{} says something", process.name());
+        if process.name().contains("worker") {
+            assert!(told, "the error of the job that died is in a worker's log");
+        }
+    }
+    platform.finish().await;
+}
+
+/// The names of all members, however deep.
+fn members(json: &Value) -> Vec<String> {
+    match json {
+        Value::Object(all) => {
+            all.iter().flat_map(|(name, value)| std::iter::once(name.clone()).chain(members(value))).collect()
+        }
+        Value::Array(all) => all.iter().flat_map(members).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Sends what is forged wherever a caller may say something; whoever forges gets no header of their own.
+async fn forgeries(format: &str, forged: &str) -> Platform {
     let platform = Platform::with(DatabaseKind::Sqlite)
-        .setting("LOG_FORMAT", &"text")
+        .setting("LOG_FORMAT", &format)
         .setting("RUST_LOG", &"debug,hyper=info,sqlx=info,h2=info")
         .start()
         .await;
     let api = platform.tenant("Forgers").await;
-    let echo = |member: &str| json!({ "kind": "diagnostic.echo", "payload": { "data": FORGED }, member: FORGED });
+    let echo = |member: &str| json!({ "kind": "diagnostic.echo", "payload": { "data": forged }, member: forged });
     let mut sent = Vec::new();
-    for member in ["kind", "queue", "lane", "unique_key", "idempotency_key", "batch_id", "run_at", "priority", FORGED] {
+    for member in ["kind", "queue", "lane", "unique_key", "idempotency_key", "batch_id", "run_at", "priority", forged] {
         sent.push(api.post("/v1/jobs", &echo(member)).await);
     }
-    let fail = json!({ "kind": "diagnostic.fail", "payload": { "times": 1, "permanent": true, "error": FORGED } });
+    let fail = json!({ "kind": "diagnostic.fail", "payload": { "times": 1, "permanent": true, "error": forged } });
     let dead = api.submit_body(&fail).await;
     api.finished(&dead.id).await;
-    sent.push(api.post("/v1/api-keys", &json!({ "name": FORGED, "role": "viewer" })).await);
-    sent.push(platform.api().post("/v1/tenants", &json!({ "name": FORGED })).await);
-    sent.push(api.post("/v1/products", &json!({ "sku": FORGED, "name": FORGED, "formula": FORGED })).await);
-    sent.push(api.post("/v1/accounts", &json!({ "address": FORGED, "imap_host": FORGED })).await);
-    sent.push(send(&api, "/v1/jobs/batch", "application/x-ndjson", format!("{{\"kind\": \"{FORGED}\"}}\n")).await);
+    sent.push(api.post("/v1/api-keys", &json!({ "name": forged, "role": "viewer" })).await);
+    sent.push(platform.api().post("/v1/tenants", &json!({ "name": forged })).await);
+    sent.push(api.post("/v1/products", &json!({ "sku": forged, "name": forged, "formula": forged })).await);
+    sent.push(api.post("/v1/accounts", &json!({ "address": forged, "imap_host": forged })).await);
+    sent.push(send(&api, "/v1/jobs/batch", "application/x-ndjson", format!("{{\"kind\": \"{forged}\"}}\n")).await);
     for path in
         ["/v1/jobs/FORGED", "/v1/queues/FORGED", "/v1/FORGED", "/FORGED", "/v1/jobs?cursor=FORGED", "/problems/FORGED"]
     {
@@ -128,13 +177,7 @@ async fn nobody_writes_into_logs_or_headers() {
         assert!(answer.status < 500, "{answer:#?}");
         assert!(answer.header("forged").is_none(), "{answer:#?}");
     }
-    for process in platform.processes() {
-        let log = process.log();
-        let forged = log.lines().find(|line| line.trim_start().starts_with("FORGED"));
-        assert!(forged.is_none(), "{} has this line: {forged:?}", process.name());
-        assert!(!log.is_empty(), "{} says something", process.name());
-    }
-    platform.finish().await;
+    platform
 }
 
 #[tokio::test]

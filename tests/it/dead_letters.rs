@@ -1,12 +1,13 @@
 //! Jobs that died: kept in the database, driven again once, or discarded.
 
 use postrider_tests::{Api, DatabaseKind, Platform, eventually};
+use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use serde_json::{Value, json};
 
 on_both_databases!(
     a_dead_job_is_kept_and_redriven_once,
     a_discarded_dead_letter_stays_discarded,
-    many_dead_letters_are_settled_by_a_job
+    many_dead_letters_are_settled_by_a_job,
 );
 
 async fn letter_of(api: &Api, job: &str) -> Value {
@@ -87,6 +88,13 @@ async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
     api.post("/v1/dead-letters/redrive", &wrong).await.problem(422, "invalid-payload");
     api.post("/v1/dead-letters/redrive", &json!({ "payload": {} })).await.expect_status(422);
 
+    for path in ["redrive", "discard"] {
+        let preview = json!({ "group": group, "dry_run": true });
+        let job = api.post(&format!("/v1/dead-letters/{path}"), &preview).await.expect_status(202).body;
+        assert_eq!(api.finished(job["id"].as_str().unwrap()).await.output, Some(json!({ "total": 4 })), "{path}");
+        assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 6, "nothing was done yet");
+    }
+
     // Three of the four, with a payload that does not fail.
     let selection = json!({ "group": group, "kind": "diagnostic.fail", "limit": 3, "payload": { "times": 0 } });
     let job = api.post("/v1/dead-letters/redrive", &selection).await.expect_status(202).body;
@@ -104,7 +112,8 @@ async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
     let done = api.finished(job["id"].as_str().unwrap()).await;
     assert_eq!(done.output, Some(json!({ "total": 2, "settled": 2, "refused": 0, "gone": 0 })));
     let events = api.get("/v1/audit-events?operation=discard_dead_letters").await.ok();
-    let [told, asked] = &events["items"].as_array().unwrap()[..] else { panic!("{events:#}") };
+    // The oldest is the question how many there are.
+    let [told, asked, _] = &events["items"].as_array().unwrap()[..] else { panic!("{events:#}") };
     assert_eq!((&asked["outcome"], &asked["request_id"]), (&json!("attempted"), &told["request_id"]));
     assert_eq!((&told["actor_kind"], &told["subject_id"]), (&json!("system"), &job["id"]));
     assert_eq!(
@@ -113,5 +122,50 @@ async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
         "{told:#}"
     );
     assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 1);
+    platform.finish().await;
+}
+
+/// A bulk run whose worker is killed goes on where it was: what was settled by then counts, and its limit holds.
+#[tokio::test]
+async fn a_bulk_run_goes_on_after_a_kill() {
+    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let api = platform.tenant("Interrupted").await;
+    let fail = json!({ "kind": "diagnostic.fail", "payload": { "times": 1, "permanent": true } });
+    api.post("/v1/jobs/batch", &vec![fail; 6]).await.expect_status(202);
+    let letters = eventually("six letters", || async {
+        let letters = api.all("/v1/dead-letters?state=dead").await;
+        (letters.len() == 6).then_some(letters)
+    })
+    .await;
+
+    // The worker has noted how many there are, and waits for its turn to write when it is killed.
+    let worker = platform.worker(0);
+    worker.pause();
+    let selection = json!({ "kind": "diagnostic.fail", "limit": 5 });
+    let job = api.post("/v1/dead-letters/discard", &selection).await.expect_status(202).body;
+    let job = job["id"].as_str().unwrap();
+    let connection = platform.database().connection().await;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let turn = connection.begin_with_options(options).await.unwrap();
+    worker.resume();
+    eventually("its first note", || async {
+        api.job(job).await.progress.filter(|progress| progress["left"] == 6 && progress["done"] == 0)
+    })
+    .await;
+    worker.kill();
+    turn.rollback().await.unwrap();
+    connection.close().await.unwrap();
+    for letter in &letters[..2] {
+        let path = format!("/v1/dead-letters/{}/discard", letter["id"].as_str().unwrap());
+        api.post(&path, &json!({})).await.ok();
+    }
+    worker.start();
+    worker.ready().await;
+    let done = api.finished(job).await;
+    assert_eq!(done.output, Some(json!({ "total": 5, "settled": 5, "refused": 0, "gone": 0 })));
+    assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 1, "the limit holds for both runs together");
     platform.finish().await;
 }

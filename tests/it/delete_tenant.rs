@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use postrider_queue::JobId;
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ async fn a_deleted_tenant_leaves_nothing_although_its_workers_are_killed(databas
     let (id, gone, root) = (office.tenant_id.as_str(), &office.api, platform.api());
     let key = platform.key(gone, "tenant_admin").await;
     let name = root.get(&format!("/v1/tenants/{id}")).await.ok()["name"].as_str().unwrap().to_owned();
+    let theirs = platform.folder().join("objects").join(id_of(&platform, "Stays").await).join("brand/logo.png");
+    std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    std::fs::write(&theirs, "a logo").unwrap();
     assert!(
         !files(&platform, id).is_empty() && !keys(&platform, id).await.is_empty(),
         "there is something to be deleted"
@@ -65,9 +69,16 @@ async fn a_deleted_tenant_leaves_nothing_although_its_workers_are_killed(databas
     let events = root.get(&format!("/v1/audit-events?subject={id}&operation=delete_tenant")).await.ok();
     assert_eq!(events["items"].as_array().unwrap().len(), 2, "who did it is kept: {events:#}");
 
+    assert!(theirs.exists(), "the other's files stay");
     let echo = stays.submit("diagnostic.echo", &json!({})).await;
     assert_eq!(stays.finished(&echo.id).await.state, "completed");
     platform.finish().await;
+}
+
+/// The id of the tenant of this name.
+async fn id_of(platform: &Platform, name: &str) -> String {
+    let all = platform.api().all("/v1/tenants").await;
+    all.iter().find(|tenant| tenant["name"] == name).unwrap()["id"].as_str().unwrap().to_owned()
 }
 
 /// Redis keys that name the tenant.
@@ -91,4 +102,37 @@ fn files(platform: &Platform, id: &str) -> Vec<String> {
     walk(platform.folder(), &mut found);
     found.retain(|path| path.contains(&format!("/{id}/")));
     found
+}
+
+/// What runs is asked to stop and waited for: nothing of it comes after the end.
+#[tokio::test]
+async fn a_deletion_stops_what_runs_and_waits_for_it() {
+    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let (gone, stays, root) = (platform.tenant("Busy").await, platform.tenant("Stays").await, platform.api());
+    let sleep = json!({ "ms": 600_000 });
+    let (ours, theirs) =
+        (gone.submit("diagnostic.sleep", &sleep).await, stays.submit("diagnostic.sleep", &sleep).await);
+    for (api, job) in [(&gone, &ours), (&stays, &theirs)] {
+        within(PATIENCE, "it to run", || async { (api.job(&job.id).await.state == "running").then_some(()) }).await;
+    }
+    let id = id_of(&platform, "Busy").await;
+    root.post(&format!("/v1/tenants/{id}/suspend"), &json!({})).await.expect_status(200);
+    root.delete(&format!("/v1/tenants/{id}?confirm=Busy&delay_days=0")).await.expect_status(202);
+    within(PATIENCE, "the tenant to be gone", || async {
+        (root.get(&format!("/v1/tenants/{id}")).await.status == 404).then_some(())
+    })
+    .await;
+    assert_eq!(keys(&platform, &id).await, Vec::<String>::new());
+    let job: JobId = ours.id.parse().unwrap();
+    let record: Option<Vec<u8>> = redis::cmd("HGET")
+        .arg(format!("{{pr:{}}}:1:jobs", job.shard()))
+        .arg(&job.as_bytes()[2..])
+        .query_async(&mut platform.redis().connection().await)
+        .await
+        .unwrap();
+    assert_eq!(record, None, "no record of what ran is left");
+    let theirs = stays.job(&theirs.id).await;
+    assert_eq!(theirs.state, "running");
+    stays.post(&format!("/v1/jobs/{}/cancel", theirs.id), &json!({})).await.ok();
+    platform.finish().await;
 }
