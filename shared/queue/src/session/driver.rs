@@ -3,7 +3,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,6 +21,11 @@ use crate::{claim::Claimed, hub::Signal, id::JobId, record::JobRecord, script::M
 /// message that went to somebody else in vain is noticed by the maintenance long before; this is for the case that Redis has
 /// forgotten who is idle.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// Turns that are on their way to a server while others wait: as one is carried out, the answer of another is read. More would
+/// spread the room of this process thin over the shards, and a turn costs as much as a hundred jobs before it brings one.
+const TURNS_AT_A_SERVER: usize = 3;
+/// A turn without an answer for so long keeps no other waiting: its part of a cluster may be away.
+const OVERDUE: Duration = Duration::from_millis(100);
 /// A kind that nobody here knows may be known by a newer worker that is starting: asked again at this distance…
 const UNKNOWN_KIND_SNOOZE: TimeDelta = TimeDelta::seconds(10);
 /// …so many times.
@@ -30,7 +35,8 @@ const UNKNOWN_KIND_SNOOZES: u32 = 60;
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts, not one state")]
 struct Shard {
     outcomes: VecDeque<Settling>,
-    in_flight: bool,
+    /// Since when a turn or a look is on its way.
+    in_flight: Option<Instant>,
     /// It may have work.
     ready: bool,
     /// It was called while a turn was on its way, whose answer may be older than the call.
@@ -55,8 +61,8 @@ struct Driver {
     running: usize,
     /// Jobs asked for by turns on their way.
     wanted: usize,
-    /// Which shard is first to get a turn, so that all come first in turn.
-    first: usize,
+    /// Which shard is the next to get a turn.
+    next: usize,
     flushes: Vec<oneshot::Sender<()>>,
 }
 
@@ -77,7 +83,7 @@ pub(super) async fn drive(
         finishing: false,
         running: 0,
         wanted: 0,
-        first: 0,
+        next: 0,
         flushes: Vec::new(),
     };
     let mut ask_again = tokio::time::interval(ASK_AGAIN / u32::from(driver.session.client.shards()));
@@ -209,23 +215,26 @@ impl Driver {
         }
     }
 
-    /// Gives a turn to every shard that has outcomes to take or may have work to give.
+    /// Gives turns to shards that have outcomes to take or may have work to give, in turn, as many as their servers may have.
     fn take_turns(&mut self) {
         let total = self.shards.len();
-        let hopeful = |shard: &Shard| shard.ready && !shard.in_flight;
-        let mut claimable = self.shards.iter().filter(|shard| hopeful(shard)).count();
+        let (mut places, mut claimable) = self.places();
+        let first = self.next;
         for step in 0..total {
-            let place = (self.first + step) % total;
+            let place = (first + step) % total;
             let Ok(number) = u16::try_from(place) else {
                 continue;
             };
             let free = self.free();
+            let Some(left) = places.get_mut(self.session.client.link().home(number)) else {
+                continue;
+            };
             let shard = &mut self.shards[place];
-            if shard.in_flight || !self.session.is_open(number) {
+            if *left == 0 || shard.in_flight.is_some() || !self.session.is_open(number) {
                 continue;
             }
             if shard.compare.take() {
-                shard.in_flight = true;
+                shard.in_flight = Some(Instant::now());
                 self.looks.push(orphans::look(Arc::clone(&self.session), number).boxed());
                 continue;
             }
@@ -237,8 +246,10 @@ impl Driver {
             if want == 0 && shard.outcomes.is_empty() && !shard.pass_on {
                 continue;
             }
+            *left -= 1;
+            self.next = (place + 1) % total;
             let outcomes = turn::batch(&mut shard.outcomes);
-            shard.in_flight = true;
+            shard.in_flight = Some(Instant::now());
             shard.called = false;
             shard.pass_on = false;
             shard.sequence += 1;
@@ -248,7 +259,25 @@ impl Driver {
             let alone = self.turns.is_empty();
             self.turns.push(turn::take(Arc::clone(&self.session), turn, alone).boxed());
         }
-        self.first = (self.first + 1) % total;
+    }
+
+    /// How many turns each server may have more, and how many that claim will be taken now.
+    fn places(&self) -> (Vec<usize>, usize) {
+        let link = self.session.client.link();
+        let mut places = vec![TURNS_AT_A_SERVER; link.servers()];
+        let mut hopeful = vec![0; link.servers()];
+        for (shard, number) in self.shards.iter().zip(0..) {
+            let home = link.home(number);
+            if let Some(since) = shard.in_flight {
+                if let Some(left) = places.get_mut(home).filter(|_| since.elapsed() < OVERDUE) {
+                    *left = left.saturating_sub(1);
+                }
+            } else if let Some(hopeful) = hopeful.get_mut(home).filter(|_| shard.ready) {
+                *hopeful += 1;
+            }
+        }
+        let claimable = places.iter().zip(&hopeful).map(|(left, hopeful)| left.min(hopeful)).sum();
+        (places, claimable)
     }
 
     /// Gives back what a shard shows as held by this session and nobody here holds.
@@ -257,7 +286,7 @@ impl Driver {
         let running: HashSet<JobId> = self.session.holds().keys().copied().collect();
         self.commands(commands);
         let place = usize::from(held.shard);
-        self.shards[place].in_flight = false;
+        self.shards[place].in_flight = None;
         if !commands.is_empty() {
             return self.shards[place].compare.soon(); // too much is going on to be sure
         }
@@ -273,7 +302,7 @@ impl Driver {
     fn answered(&mut self, turn: Turn, answer: Answer) -> Option<Taken> {
         self.wanted -= turn.want;
         let place = usize::from(turn.shard);
-        self.shards[place].in_flight = false;
+        self.shards[place].in_flight = None;
         match answer {
             Answer::Gone => {
                 self.session.gone(turn.shard, turn.token);
