@@ -8,6 +8,7 @@ use postrider_shared::clock::Clock;
 use postrider_shared::config::{ConsentConfig, IssuersConfig, Registration, TrafficConfig};
 use postrider_shared::database::Database;
 use postrider_shared::dead_letters::Redriver;
+use postrider_shared::egress::Egress;
 use postrider_shared::ids::{OutboxId, TenantId};
 use postrider_shared::objects::Objects;
 use postrider_shared::outbox::Relay;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub registration: Registration,
     /// With whose tokens people may sign in.
     pub issuers: IssuersConfig,
+    /// Where mail servers of accounts may be.
+    pub egress: Egress,
     /// The time.
     pub clock: Clock,
     /// What seals passwords.
@@ -139,6 +142,11 @@ impl App {
     /// With whose tokens people may sign in.
     pub fn issuers(&self) -> &IssuersConfig {
         &self.0.parts.issuers
+    }
+
+    /// Where mail servers of accounts may be.
+    pub fn egress(&self) -> &Egress {
+        &self.0.parts.egress
     }
 
     /// How owners of Google accounts are asked for consent.

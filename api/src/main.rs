@@ -67,6 +67,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         traffic: config.traffic,
         registration: config.registration,
         issuers: config.issuers,
+        egress: config.egress,
         clock: Clock::system(),
         keys: config.keys.keys,
         consent: config.consent,

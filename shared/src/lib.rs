@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod dead_letters;
+pub mod egress;
 pub mod google;
 pub mod identities;
 pub mod ids;

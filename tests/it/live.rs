@@ -65,6 +65,8 @@ impl World {
         [
             ("POSTRIDER_BIN_DIR", programs),
             ("OPENAI_API_KEY", "sk-real".to_owned()),
+            // As whoever has a mail server on this machine says.
+            ("ALLOWED_PRIVATE_NETWORKS", "127.0.0.1".to_owned()),
             ("OPENAI_BASE_URL", self.sandbox.addresses().openai_base_url.clone()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

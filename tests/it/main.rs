@@ -36,6 +36,7 @@ mod decisions;
 mod delete_tenant;
 mod documents;
 mod duplicates;
+mod egress;
 mod extract_request;
 mod gmail_accounts;
 mod gmail_api;

@@ -217,6 +217,21 @@ impl Services {
         self.run_ledger = Arc::new(ledger);
         self
     }
+
+    /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning
+    /// attempts.
+    pub async fn pause_account(&self, account: &Account, reason: &str) -> Result<(), Stop> {
+        tracing::error!(account.id = %account.id, reason, "mailbox paused");
+        let paused = self.accounts.pause(account.tenant_id, account.id, reason).await?;
+        self.define_scope(&paused).await
+    }
+
+    pub(crate) async fn define_scope(&self, account: &Account) -> Result<(), Stop> {
+        self.scopes.define(account).await.map_err(|error| match error {
+            ScopeError::Store(error) => error.into(),
+            ScopeError::Queue(error) => error.into(),
+        })
+    }
 }
 
 /// The job in hand.
@@ -333,27 +348,12 @@ impl Context {
         Stop::snooze(self.clock.now() + OPERATOR_PAUSE, why)
     }
 
-    /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning
-    /// attempts.
-    pub async fn pause_account(&self, account: &Account, reason: &str) -> Result<(), Stop> {
-        tracing::error!(account.id = %account.id, reason, "mailbox paused");
-        let paused = self.accounts.pause(account.tenant_id, account.id, reason).await?;
-        self.define_scope(&paused).await
-    }
-
     /// Sends nothing more from a mailbox until then: its provider takes no more. Its messages wait in their lanes, so that they do
     /// not ask in turn.
     pub async fn limit_account(&self, account: &Account, until: DateTime<Utc>, reason: &str) -> Result<(), Stop> {
         tracing::warn!(account.id = %account.id, %until, reason, "nothing more is sent from the mailbox until then");
         let limited = self.accounts.limit(account.tenant_id, account.id, until).await?;
         self.define_scope(&limited).await
-    }
-
-    pub(crate) async fn define_scope(&self, account: &Account) -> Result<(), Stop> {
-        self.scopes.define(account).await.map_err(|error| match error {
-            ScopeError::Store(error) => error.into(),
-            ScopeError::Queue(error) => error.into(),
-        })
     }
 
     /// A follow-up of this job's tenant. Its id follows from the parts, so a repeat does not make a second one.

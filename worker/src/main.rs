@@ -88,9 +88,9 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         }
         None => services,
     };
-    let services = services.with_oidc(Oidc::new(config.issuers.clone(), &trust)?);
+    let services = services.with_oidc(Oidc::new(config.issuers.clone(), config.outgoing.egress.clone(), &trust)?);
     let links = config.public_url.clone().map(|url| Links::new(config.keys.keys.clone(), url));
-    let dialer = Dialer { trust, limits };
+    let dialer = Dialer { egress: config.outgoing.egress.clone(), trust, limits };
     let system_mail = config.system_mail.clone().map(|mail| SystemMail::new(mail, dialer.clone()));
     let services = Arc::new(
         services

@@ -44,6 +44,7 @@ pub(crate) trait Mailed: Sync {
 
 impl SystemMail {
     pub fn new(config: SystemMailConfig, dialer: Dialer) -> Self {
+        let dialer = dialer.anywhere();
         let (username, credential) = (config.server.username.clone(), Credential::Password(config.password));
         Self { login: Login { endpoint: config.server.into(), username, credential, dialer }, from: config.from }
     }
@@ -90,7 +91,12 @@ pub(crate) async fn send(ctx: &Context, letter: Letter, row: &impl Mailed) -> Ou
             tracing::warn!(detail, "a mail about signing in is in doubt, and not sent again");
             Ok(Done::with(json!({ "mailed": "in doubt" })))
         }
-        Err(error @ (SmtpError::LoginRefused { .. } | SmtpError::Insecure { .. } | SmtpError::DailyLimit { .. })) => {
+        Err(
+            error @ (SmtpError::LoginRefused { .. }
+            | SmtpError::Forbidden
+            | SmtpError::Insecure { .. }
+            | SmtpError::DailyLimit { .. }),
+        ) => {
             row.give_back().await?;
             tracing::error!(%error, "the mail server for mail about signing in cannot be used");
             Err(ctx.until_an_operator_looks(&error))

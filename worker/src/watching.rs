@@ -250,6 +250,13 @@ async fn note(services: &Services, account: &Account, ended: Ended) -> Result<Da
             let why = "its server has no IDLE";
             services.watches.not_offered(account, Way::Idle, WITHOUT_IDLE, why).await
         }
+        // The poll would find the same, up to a day later.
+        Ended::Forbidden { error } => {
+            if let Err(unpaused) = services.pause_account(account, &error).await {
+                tracing::warn!(error = %unpaused, account.id = %account.id, "a mailbox that may not be read is not paused yet");
+            }
+            services.watches.failed(account, Way::Idle, &error).await
+        }
         Ended::Failed { error, long } => {
             if long {
                 services.watches.recovered(account, Way::Idle).await?;

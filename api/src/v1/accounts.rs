@@ -145,6 +145,7 @@ async fn create(
 ) -> Answer<(StatusCode, Json<Account>)> {
     let (settings, password) = new.into_parts(default_zone(&app, tenant).await?);
     let password = given(password)?;
+    may_be_called(&app, None, &settings)?;
     let id = once.id(AccountId::derived, AccountId::random);
     let account = app.stores().accounts.create_as(tenant, id, NewRow { settings, password }).await?;
     limits::define(&app, &account).await;
@@ -198,6 +199,7 @@ async fn change(
     let transport = change.transport;
     let (settings, password) = change.applied(old.settings());
     let password = password.map(given).transpose()?;
+    may_be_called(&app, Some(&old), &settings)?;
     logs_in_where_the_owner_said(&old, &settings, password.as_ref())?;
     if let Some(transport) = transport {
         app.stores().accounts.set_transport(tenant, id, transport).await?;
@@ -205,6 +207,21 @@ async fn change(
     let account = app.stores().accounts.change(tenant, id, settings, password).await?;
     limits::define(&app, &account).await;
     Ok(Json(account.into()))
+}
+
+/// Refuses addresses in networks that are not called for tenants, unless the account has them already. Names are looked up by the
+/// worker, when it connects.
+fn may_be_called(app: &App, old: Option<&accounts::Account>, new: &AccountSettings) -> Answer<()> {
+    let hosts = [
+        ("/imap_host", &new.imap.host, old.map(|old| old.imap_host.as_str())),
+        ("/smtp_host", &new.smtp.host, old.map(|old| old.smtp_host.as_str())),
+    ];
+    for (pointer, host, old) in hosts {
+        if old != Some(host.as_str()) && !app.egress().allows_host(host) {
+            return Err(Problem::field(pointer, "It is in a network that this installation does not allow."));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses to send what we keep of a login to another server, or in the clear: whoever may change an account could otherwise have it

@@ -397,3 +397,52 @@ async fn a_password_is_brought_to_no_other_server() {
     let moved = answer(change(json!({ "imap_host": "new.example.com", "password": "known" })), StatusCode::OK).await;
     assert_eq!(moved["imap_host"], "new.example.com");
 }
+
+#[tokio::test]
+async fn addresses_that_only_the_installation_reaches_are_no_mail_servers() {
+    let api = Api::start_with(&[("ALLOWED_PRIVATE_NETWORKS", "10.1.0.0/16")]).await;
+    let keys = api.tenant("Inside").await;
+    let id = account(&api, &keys).await;
+    let path = format!("/v1/accounts/{id}");
+    let with = |member: &str, host: &str| {
+        let mut body = mailbox("inside@example.com");
+        body[member] = json!(host);
+        body
+    };
+    let change = |body: &Value| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(body);
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "::1",
+        "[::1]",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "0.0.0.0",
+        "10.2.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "192.168.0.1",
+        "192.0.2.1",
+        "224.0.0.1",
+        "fd00:ec2::254",
+        "fe80::1%eth0",
+    ] {
+        for member in ["imap_host", "smtp_host"] {
+            let made = problem(api.post(&keys.admin, "/v1/accounts", &with(member, host)), "invalid-body").await;
+            assert_eq!(made["errors"][0]["pointer"], format!("/{member}"), "{host}: {made}");
+            assert!(made["detail"].as_str().unwrap().contains("does not allow"), "{host}: {made}");
+            let changed = problem(change(&json!({ member: host, "password": "known" })), "invalid-body").await;
+            assert_eq!(changed["errors"][0]["pointer"], format!("/{member}"), "{host}: {changed}");
+        }
+    }
+    let kept = answer(api.get(&keys.viewer, &path), StatusCode::OK).await;
+    assert_eq!((&kept["imap_host"], &kept["smtp_host"]), (&json!("imap.example.com"), &json!("smtp.example.com")));
+    for host in ["10.1.2.3", "8.8.8.8", "2a00:1450:4001::1"] {
+        for member in ["imap_host", "smtp_host"] {
+            answer(api.post(&keys.admin, "/v1/accounts", &with(member, host)), StatusCode::CREATED).await;
+            answer(change(&json!({ member: host, "password": "known" })), StatusCode::OK).await;
+        }
+    }
+}

@@ -1,12 +1,15 @@
-//! How the worker meets outside servers: whom it trusts, and how long it waits.
+//! How the worker meets outside servers: where they may be, whom it trusts, and how long it waits.
 
 use std::{path::PathBuf, time::Duration};
 
 use super::{Reader, Section};
+use crate::egress::Egress;
 
 /// Trust and patience towards outside servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingConfig {
+    /// Where hosts may be that the operator does not name.
+    pub egress: Egress,
     /// PEM file of certificate authorities that are trusted besides the system's. Whether it holds any is found out when it is read.
     pub extra_ca_certs: Option<PathBuf>,
     /// For one command of a mail protocol.
@@ -23,6 +26,7 @@ pub struct OutgoingConfig {
 
 impl Section for OutgoingConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let egress = Egress::read(reader);
         let extra_ca_certs = reader.text("EXTRA_CA_CERTS").map(PathBuf::from);
         if extra_ca_certs.as_deref().is_some_and(|path| !path.is_file()) {
             reader.problem("EXTRA_CA_CERTS", "there is no such file");
@@ -33,6 +37,7 @@ impl Section for OutgoingConfig {
         let idle_connections = reader.number("MAILBOX_IDLE_CONNECTIONS", 0..=20_000);
         let idle_renewal = reader.number("MAILBOX_IDLE_RENEWAL_SECONDS", 1..=1_680).map(Duration::from_secs);
         Some(Self {
+            egress: egress?,
             extra_ca_certs,
             mail_timeout: mail_timeout?,
             smtp_answer_timeout: smtp_answer_timeout?,

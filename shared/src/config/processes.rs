@@ -11,7 +11,7 @@ use super::{
     ObjectsConfig, OutgoingConfig, Reader, RedisConfig, Registration, Section, SystemMailConfig, TelemetryConfig,
     TrafficConfig,
 };
-use crate::{audit::SHORTEST_RETENTION, jobs::Queue};
+use crate::{audit::SHORTEST_RETENTION, egress::Egress, jobs::Queue};
 
 /// `postrider-api`.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct ApiConfig {
     pub issuers: IssuersConfig,
     pub depth: DepthConfig,
     pub traffic: TrafficConfig,
+    /// Where mail servers of accounts may be.
+    pub egress: Egress,
     /// Absent where there are no Google accounts.
     pub consent: Option<ConsentConfig>,
     pub limits: LimitsConfig,
@@ -45,6 +47,7 @@ impl Section for ApiConfig {
         let issuers = IssuersConfig::read(reader);
         let depth = DepthConfig::read(reader);
         let traffic = TrafficConfig::read(reader);
+        let egress = Egress::read(reader);
         let consent = ConsentConfig::read_if_set(reader);
         let limits = LimitsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
@@ -60,6 +63,7 @@ impl Section for ApiConfig {
             issuers: issuers?,
             depth: depth?,
             traffic: traffic?,
+            egress: egress?,
             consent,
             limits: limits?,
             database: database?,

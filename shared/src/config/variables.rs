@@ -257,6 +257,12 @@ const WORK: &[Variable] = &[
         "Where the malware scanner clamd listens: host:port or unix:/path/of/the/socket. It is asked before a file is kept or read, and waited for while it is away. Its StreamMaxLength should be 20 MB or more.",
     ),
     variable(
+        "ALLOWED_PRIVATE_NETWORKS",
+        Default::Off,
+        &["api", "worker"],
+        "Networks that are called although they are not public, such as 10.1.0.0/16,fd00:5::/48, for mail servers of accounts (also those of GMAIL_IMAP_SERVER) and keys of issuers. Whoever names a host at any other address that only this installation reaches is refused, and accounts with such a host are paused. The same for API and workers.",
+    ),
+    variable(
         "EXTRA_CA_CERTS",
         Default::Off,
         WORKER,

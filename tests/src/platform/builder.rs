@@ -212,6 +212,8 @@ impl Builder {
             ("LOG_FORMAT", "json".to_owned()),
             ("WORKER_GRACE_SECONDS", "10".to_owned()),
             ("RUST_BACKTRACE", "1".to_owned()),
+            // All mail servers of the tests are on this machine.
+            ("ALLOWED_PRIVATE_NETWORKS", "127.0.0.0/8,::1".to_owned()),
             // Mailboxes are read when a test says so; those about watching them turn it on.
             ("MAILBOX_IDLE_CONNECTIONS", "0".to_owned()),
         ]

@@ -104,6 +104,11 @@ async fn connect(planned: bool, ctx: &Context, account: &Account) -> Outcome {
             ctx.pause_account(account, &error.to_string()).await?;
             Ok(Done::with(json!({ "paused": error.to_string() })))
         }
+        // No later attempt does better, and each would look into a network that is not the tenant's.
+        Err(Trouble::Imap(error @ ImapError::Forbidden)) => {
+            ctx.pause_account(account, &error.to_string()).await?;
+            Ok(Done::with(json!({ "paused": error.to_string() })))
+        }
         // The next planned run is the next attempt; a letter about each of them would help nobody.
         Err(Trouble::Imap(error)) if planned && is_last(ctx) && !matches!(error, ImapError::Unsendable) => {
             let until = ctx.watches.failed(account, Way::Poll, &error.to_string()).await?;

@@ -21,7 +21,7 @@ pub use self::idle::Idling;
 pub use self::listing::{Listed, Since};
 use super::credential::Credential;
 use super::told::Told;
-use super::transport::{Budget, Dialer, Duplex, Endpoint, Limits, Metered, Security, certificate_refused, dial};
+use super::transport::{Budget, Dialer, Duplex, Endpoint, Limits, Metered, Security, certificate_refused};
 
 type Stream = Metered<Box<dyn Duplex>>;
 
@@ -56,7 +56,7 @@ impl Session {
     /// Connects and logs in.
     pub async fn open(login: &Login) -> Result<Self, ImapError> {
         let opened = async {
-            let socket = dial(&login.endpoint).await.map_err(|error| ImapError::io(Stage::Connect, &error))?;
+            let socket = login.dialer.connect(&login.endpoint).await.map_err(ImapError::unconnected)?;
             Ok::<Box<dyn Duplex>, _>(Box::new(socket))
         };
         Self::begin(login, opened).await

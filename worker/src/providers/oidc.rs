@@ -1,23 +1,23 @@
 //! The keys of issuers of ID tokens: OpenID Connect Discovery 1.0, then the JWK Set (RFC 7517) that it names.
 //!
 //! An issuer's own URL is an operator's word and may lead anywhere. Where its document leads is the issuer's: by TLS, to the
-//! issuer's own host or to a public address, so that nobody has us call what only we can reach. Redirects are not followed.
+//! issuer's own host or where [`Egress`] allows, so that nobody has us call what only we can reach. Redirects are not followed.
 
 mod answer;
 mod error;
-mod public;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use postrider_shared::config::{Issuer, IssuersConfig};
+use postrider_shared::egress::Egress;
 use postrider_shared::key_sets::PublicKey;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 pub use self::error::OidcError;
-use self::public::PublicOnly;
+use super::network::Lookup;
 use super::transport::Trust;
 
 /// For each of the two calls.
@@ -35,6 +35,7 @@ pub struct Oidc {
     named: reqwest::Client,
     /// For what issuers name.
     foreign: reqwest::Client,
+    egress: Egress,
 }
 
 /// What a fetch brought.
@@ -46,8 +47,8 @@ pub struct Found {
 }
 
 impl Oidc {
-    /// Fails only if the HTTP client cannot be built.
-    pub fn new(issuers: IssuersConfig, trust: &Trust) -> Result<Self, reqwest::Error> {
+    /// `egress` says where issuers may send us. Fails only if the HTTP client cannot be built.
+    pub fn new(issuers: IssuersConfig, egress: Egress, trust: &Trust) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
                 .tls_backend_preconfigured((*trust.client_config()).clone())
@@ -55,8 +56,8 @@ impl Oidc {
                 .timeout(CALL_TIMEOUT)
                 .redirect(reqwest::redirect::Policy::none())
         };
-        let foreign = builder().dns_resolver(Arc::new(PublicOnly)).build()?;
-        Ok(Self { issuers, named: builder().build()?, foreign })
+        let foreign = builder().dns_resolver(Arc::new(Lookup(egress.clone()))).build()?;
+        Ok(Self { issuers, named: builder().build()?, foreign, egress })
     }
 
     /// The issuer of this name, if it is one of this process's settings.
@@ -69,7 +70,7 @@ impl Oidc {
         let document_url = Url::parse(&issuer.discovery_url).map_err(|_| OidcError::Url)?;
         let (_, body) = get(&self.named, document_url.clone(), MAX_DOCUMENT).await?;
         let keys_url = answer::keys_url(&body, &issuer.name)?;
-        let http = match place(&document_url, &keys_url) {
+        let http = match place(&self.egress, &document_url, &keys_url) {
             Place::Named => &self.named,
             Place::Foreign => &self.foreign,
             Place::Forbidden => return Err(OidcError::Forbidden),
@@ -87,13 +88,13 @@ enum Place {
     Forbidden,
 }
 
-fn place(document: &Url, keys: &Url) -> Place {
+fn place(egress: &Egress, document: &Url, keys: &Url) -> Place {
     if document.origin() == keys.origin() {
         return Place::Named;
     }
     let is_tls = keys.scheme() == "https" && keys.username().is_empty() && keys.password().is_none();
     match keys.host_str() {
-        Some(host) if is_tls && public::may_be_named(host) => Place::Foreign,
+        Some(host) if is_tls && egress.allows_host(host) => Place::Foreign,
         _ => Place::Forbidden,
     }
 }
@@ -116,11 +117,16 @@ async fn get(http: &reqwest::Client, url: Url, most: usize) -> Result<(HeaderMap
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Url, place};
+    use postrider_shared::config::Settings;
+
+    use super::{Egress, Place, Url, place};
 
     #[test]
     fn keys_lie_where_the_document_does_or_at_a_public_name_with_tls() {
-        let of = |document: &str, keys: &str| place(&Url::parse(document).unwrap(), &Url::parse(keys).unwrap());
+        let by = |egress: &Egress, document: &str, keys: &str| {
+            place(egress, &Url::parse(document).unwrap(), &Url::parse(keys).unwrap())
+        };
+        let of = |document: &str, keys: &str| by(&Egress::default(), document, keys);
         let issuer = "https://login.example.com/.well-known/openid-configuration";
         assert_eq!(of(issuer, "https://login.example.com/keys"), Place::Named);
         assert_eq!(of("http://127.0.0.1:4000/a", "http://127.0.0.1:4000/keys"), Place::Named);
@@ -146,5 +152,9 @@ mod tests {
             assert_eq!(of(issuer, forbidden), Place::Forbidden, "{forbidden}");
         }
         assert_eq!(of("http://127.0.0.1:4000/a", "http://127.0.0.1:4001/keys"), Place::Forbidden, "another port");
+        let ours: Egress = Settings::of([("ALLOWED_PRIVATE_NETWORKS", "10.1.0.0/16")]).read().unwrap();
+        assert_eq!(by(&ours, issuer, "https://10.1.2.3/keys"), Place::Foreign);
+        assert_eq!(by(&ours, issuer, "http://10.1.2.3/keys"), Place::Forbidden);
+        assert_eq!(by(&ours, issuer, "https://10.2.2.3/keys"), Place::Forbidden);
     }
 }

@@ -21,14 +21,14 @@ impl From<ImapError> for Stop {
             | ImapError::Protocol { .. }
             | ImapError::TooMuch { .. }
             | ImapError::Withheld { .. } => Self::retry(error),
-            ImapError::Unsendable => Self::fail(error),
+            ImapError::Forbidden | ImapError::Unsendable => Self::fail(error),
         }
     }
 }
 
 impl From<SmtpError> for Stop {
-    /// Doubt and a refused login need the ledger or the account as well; the handler of `send_email` takes those
-    /// two by name before it comes here.
+    /// Doubt, a refused login and a host that is not allowed need the ledger or the account as well; the handler of `send_email`
+    /// takes those by name before it comes here.
     fn from(error: SmtpError) -> Self {
         match error {
             SmtpError::Network { .. }
@@ -38,7 +38,7 @@ impl From<SmtpError> for Stop {
             | SmtpError::Insecure { .. }
             | SmtpError::Overtaken
             | SmtpError::DailyLimit { .. } => Self::retry(error),
-            SmtpError::Refused { .. } | SmtpError::Unsendable { .. } => Self::fail(error),
+            SmtpError::Forbidden | SmtpError::Refused { .. } | SmtpError::Unsendable { .. } => Self::fail(error),
             SmtpError::Ambiguous { .. } => Self::fail(error).with_cap(CapUse::Unknown),
         }
     }

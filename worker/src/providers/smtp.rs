@@ -92,13 +92,16 @@ async fn connect(login: &Login) -> Result<AsyncSmtpConnection, SmtpError> {
     let (endpoint, limits) = (&login.endpoint, login.dialer.limits);
     let tls_parameters =
         || login.dialer.trust.smtp_parameters(&endpoint.host).map_err(|error| SmtpError::of(Stage::Tls, &error));
-    let address = (endpoint.host.as_str(), endpoint.port);
+    let addresses = tokio::time::timeout(limits.connect, login.dialer.addresses(endpoint)).await;
+    let addresses =
+        addresses.map_err(|_elapsed| SmtpError::Timeout { stage: Stage::Connect, limit: limits.connect })?;
+    let addresses = addresses.map_err(SmtpError::unconnected)?;
     let hello = ClientId::default();
     let wrapped = match endpoint.security {
         Security::Tls => Some(tls_parameters()?),
         Security::Starttls | Security::Plain => None,
     };
-    let opening = AsyncSmtpConnection::connect_tokio1(address, Some(limits.connect), &hello, wrapped, None);
+    let opening = AsyncSmtpConnection::connect_tokio1(&addresses[..], Some(limits.connect), &hello, wrapped, None);
     let mut connection = step(Stage::Connect, limits.connect + limits.command, opening).await?;
     if endpoint.security == Security::Starttls {
         let upgrade = connection.starttls(tls_parameters()?, &hello);

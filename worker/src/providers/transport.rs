@@ -9,7 +9,6 @@ use std::fmt::{self, Debug};
 use postrider_shared::accounts::MailServer;
 pub use postrider_shared::accounts::Security;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 pub use self::dialer::{Dialer, Limits};
 pub use self::metered::{Budget, Metered};
@@ -38,10 +37,3 @@ impl fmt::Display for Endpoint {
 /// Anything that carries a mail protocol: a socket, or a TLS session on one.
 pub trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Duplex for T {}
-
-/// Opens the TCP connection. The caller bounds the time.
-pub async fn dial(endpoint: &Endpoint) -> std::io::Result<TcpStream> {
-    let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-    socket.set_nodelay(true)?;
-    Ok(socket)
-}

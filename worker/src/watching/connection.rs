@@ -26,6 +26,8 @@ const AGAIN: Duration = Duration::from_millis(150);
 pub(super) enum Ended {
     /// Its server has no IDLE: it is read at its interval only.
     NotOffered,
+    /// Its host is none that may be called.
+    Forbidden { error: String },
     /// `long`: it had lived for a good while.
     Failed { error: String, long: bool },
 }
@@ -183,5 +185,8 @@ impl Connection {
 }
 
 fn failed(error: &ImapError, long: bool) -> Ended {
+    if *error == ImapError::Forbidden {
+        return Ended::Forbidden { error: error.to_string() };
+    }
     Ended::Failed { error: error.to_string(), long }
 }

@@ -11,7 +11,7 @@ fn login(servers: &Servers) -> Login {
         endpoint: plain(servers.sandbox.addresses.imap),
         username: ADDRESS.into(),
         credential: PASSWORD.into(),
-        dialer: Dialer::default(),
+        dialer: Dialer::default().anywhere(),
     }
 }
 

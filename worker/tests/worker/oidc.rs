@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use postrider_sandbox::oidc::{Body, Orders, Seen, Trouble};
 use postrider_shared::config::Settings;
+use postrider_shared::egress::Egress;
 use postrider_worker::providers::oidc::{Found, Oidc, OidcError};
 use postrider_worker::providers::transport::Trust;
 
@@ -22,7 +23,7 @@ impl Issuer {
         let servers = Servers::start().await;
         let name = format!("http://{}/oidc/{NAME}", servers.sandbox.addresses.http);
         let issuers = Settings::of([("OIDC_ISSUERS", format!("{name}=shop").as_str())]).read().unwrap();
-        Self { servers, name, oidc: Oidc::new(issuers, &Trust::default()).unwrap() }
+        Self { servers, name, oidc: Oidc::new(issuers, Egress::default(), &Trust::default()).unwrap() }
     }
 
     async fn fetch(&self, orders: Orders) -> Result<Found, OidcError> {
@@ -78,7 +79,7 @@ async fn an_issuer_does_not_choose_whom_we_call() {
     // A name is looked up before it is refused.
     let orders = Orders { jwks_uri: Some("https://localhost/keys".to_owned()), ..Orders::default() };
     let found = issuer.fetch(orders).await.unwrap_err();
-    assert!(found.to_string().contains("no public address"), "{found}");
+    assert!(found.to_string().contains("a network that this installation does not allow"), "{found}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use postrider_shared::time_zone::TimeZone;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
-use postrider_worker::providers::transport::Trust;
+use postrider_worker::providers::transport::{Dialer, Trust};
 use postrider_worker::runtime::{self, RuntimeConfig};
 use postrider_worker::watching::WatchConfig;
 use tempfile::TempDir;
@@ -77,7 +77,8 @@ impl Shop {
             trust: Trust::default(),
         };
         let llm = Llm::new(settings, clock.clone()).unwrap();
-        let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock);
+        let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock)
+            .with_dialer(Dialer::default().anywhere());
         let queues = ["mail", "extraction", "quotes", "email"].map(|name| name.parse().unwrap()).to_vec();
         let config = RuntimeConfig {
             queues,

@@ -11,7 +11,7 @@ fn login(servers: &Servers) -> Login {
         endpoint: plain(servers.sandbox.addresses.smtp),
         username: ADDRESS.into(),
         credential: PASSWORD.into(),
-        dialer: Dialer::default(),
+        dialer: Dialer::default().anywhere(),
     }
 }
 
@@ -102,7 +102,7 @@ async fn a_server_that_hangs_is_left_in_time() {
         endpoint: plain(silent.local_addr().unwrap()),
         username: ADDRESS.into(),
         credential: PASSWORD.into(),
-        dialer: Dialer::default(),
+        dialer: Dialer::default().anywhere(),
     };
     let error = submit(&login, &submission("h@x"), std::future::ready(true)).await.unwrap_err();
     assert!(matches!(error, SmtpError::Timeout { stage: Stage::Connect, .. } | SmtpError::Network { .. }), "{error:?}");

@@ -16,7 +16,7 @@ async fn read(servers: &Servers, token: &str) -> Result<(), ImapError> {
         endpoint: plain(servers.sandbox.addresses.imap),
         username: ADDRESS.into(),
         credential: Credential::Bearer(token.into()),
-        dialer: Dialer::default(),
+        dialer: Dialer::default().anywhere(),
     };
     let mut session = Session::open(&login).await?;
     session.select("INBOX").await?;
@@ -29,7 +29,7 @@ async fn send(servers: &Servers, token: &str) -> Result<(), SmtpError> {
         endpoint: plain(servers.sandbox.addresses.smtp),
         username: ADDRESS.into(),
         credential: Credential::Bearer(token.into()),
-        dialer: Dialer::default(),
+        dialer: Dialer::default().anywhere(),
     };
     let submission = Submission {
         from: ADDRESS.parse().unwrap(),

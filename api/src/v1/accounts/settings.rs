@@ -19,7 +19,7 @@ pub struct NewAccount {
     /// The name mail is sent under; the address if absent.
     #[schema(min_length = 1, max_length = 200)]
     display_name: Option<String>,
-    /// Where mail is read.
+    /// Where mail is read: a name or an address, in a network that the installation allows.
     #[schema(min_length = 1, max_length = 253)]
     imap_host: String,
     /// Its port: 993 with `tls` (the default), 143 else.
@@ -30,7 +30,7 @@ pub struct NewAccount {
     /// The name to log in with there; the address if absent.
     #[schema(min_length = 1, max_length = 254)]
     imap_username: Option<String>,
-    /// Where mail is sent.
+    /// Where mail is sent: a name or an address, in a network that the installation allows.
     #[schema(min_length = 1, max_length = 253)]
     smtp_host: String,
     /// Its port: 465 with `tls` (the default), 587 else.
@@ -94,7 +94,7 @@ pub struct AccountChange {
     /// The name mail is sent under.
     #[schema(min_length = 1, max_length = 200)]
     display_name: Option<String>,
-    /// Where mail is read.
+    /// Where mail is read: a name or an address, in a network that the installation allows.
     #[schema(min_length = 1, max_length = 253)]
     imap_host: Option<String>,
     /// Its port.
@@ -105,7 +105,7 @@ pub struct AccountChange {
     /// The name to log in with there.
     #[schema(min_length = 1, max_length = 254)]
     imap_username: Option<String>,
-    /// Where mail is sent.
+    /// Where mail is sent: a name or an address, in a network that the installation allows.
     #[schema(min_length = 1, max_length = 253)]
     smtp_host: Option<String>,
     /// Its port.

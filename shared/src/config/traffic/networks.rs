@@ -48,20 +48,25 @@ impl Networks {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(address))
     }
-}
 
-impl Section for Networks {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let text = reader.text("TRUSTED_PROXIES").unwrap_or_default();
+    /// Those of the variable with this name.
+    pub fn named(reader: &mut Reader<'_>, name: &str) -> Option<Self> {
+        let text = reader.text(name).unwrap_or_default();
         let mut networks = Vec::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let Some(network) = Network::parse(entry) else {
-                reader.problem("TRUSTED_PROXIES", "must be addresses or networks such as 10.0.0.0/8,2001:db8::/32");
+                reader.problem(name, "must be addresses or networks such as 10.0.0.0/8,2001:db8::/32");
                 return None;
             };
             networks.push(network);
         }
         Some(Self(networks))
+    }
+}
+
+impl Section for Networks {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Self::named(reader, "TRUSTED_PROXIES")
     }
 }
 

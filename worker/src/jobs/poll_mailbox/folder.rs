@@ -129,6 +129,7 @@ fn blamed(ctx: &Context, error: &ImapError) -> Option<String> {
         | ImapError::Withheld { .. }
         | ImapError::Refused { .. }
         | ImapError::Unreachable { .. }
+        | ImapError::Forbidden
         | ImapError::Tls { .. }
         | ImapError::Insecure { .. }
         | ImapError::Timeout { .. }

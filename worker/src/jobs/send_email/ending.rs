@@ -56,7 +56,7 @@ impl Attempt<'_> {
                 let stop = Stop::snooze(super::look_again(self.ctx), &error).with_cap(CapUse::NotUsed);
                 self.end(refused(&error), Err(stop)).await
             }
-            Err(error @ SmtpError::Insecure { .. }) => {
+            Err(error @ (SmtpError::Insecure { .. } | SmtpError::Forbidden)) => {
                 self.ctx.pause_account(self.account, &error.to_string()).await?;
                 let stop = Stop::snooze(super::look_again(self.ctx), &error).with_cap(CapUse::NotUsed);
                 self.end(refused(&error), Err(stop)).await

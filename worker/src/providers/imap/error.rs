@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::providers::network::LookupError;
 use crate::providers::told::Told;
 
 /// Which step of the conversation failed.
@@ -39,6 +40,9 @@ impl fmt::Display for Stage {
 pub enum ImapError {
     #[error("the IMAP server cannot be reached: {detail}")]
     Unreachable { detail: String },
+    /// Its host is none that a tenant may have called.
+    #[error("the IMAP server's host is in a network that this installation does not allow")]
+    Forbidden,
     #[error("no TLS with the IMAP server: {detail}")]
     Tls { detail: String },
     /// Its certificate is not to be trusted, or it refuses STARTTLS: the password is not shown to it.
@@ -86,6 +90,13 @@ impl ImapError {
         }
     }
 
+    pub(super) fn unconnected(error: LookupError) -> Self {
+        match error {
+            LookupError::Forbidden => Self::Forbidden,
+            LookupError::Io(error) => Self::io(Stage::Connect, &error),
+        }
+    }
+
     /// The text of an `Other` error repeats what the server sent, which may be somebody's mail: it is left out.
     pub(super) fn io(stage: Stage, error: &io::Error) -> Self {
         match error.kind() {
@@ -106,7 +117,8 @@ impl ImapError {
             | Self::LoginRefused { detail, .. }
             | Self::Refused { detail, .. }
             | Self::Protocol { detail, .. } => *detail = told.hide(detail),
-            Self::Timeout { .. }
+            Self::Forbidden
+            | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::TooMuch { .. }
             | Self::Withheld { .. }

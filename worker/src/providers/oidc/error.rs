@@ -9,7 +9,9 @@ pub enum OidcError {
     Url,
     #[error("the issuer says that it is another one")]
     AnotherIssuer,
-    #[error("the issuer's keys are to lie where we do not call: not behind TLS, or at an address that is not public")]
+    #[error(
+        "the issuer's keys are to lie where we do not call: not behind TLS, or in a network that this installation does not allow"
+    )]
     Forbidden,
     #[error("the issuer answered with status {status}")]
     Refused { status: u16 },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lettre::transport::smtp::response::Code;
 
+use crate::providers::network::LookupError;
 use crate::providers::told::Told;
 use crate::providers::transport::certificate_refused;
 
@@ -40,6 +41,9 @@ impl fmt::Display for Stage {
 pub enum SmtpError {
     #[error("the SMTP server could not be talked to during {stage}: {detail}")]
     Network { stage: Stage, detail: String },
+    /// Its host is none that a tenant may have called.
+    #[error("the SMTP server's host is in a network that this installation does not allow")]
+    Forbidden,
     #[error("the SMTP server did not answer {stage} within {} s", limit.as_secs())]
     Timeout { stage: Stage, limit: Duration },
     /// Its certificate is not to be trusted, or it offers no STARTTLS: neither password nor message is shown to it.
@@ -85,6 +89,13 @@ impl SmtpError {
         Self::answered(stage, number(code), detail)
     }
 
+    pub(super) fn unconnected(error: LookupError) -> Self {
+        match error {
+            LookupError::Forbidden => Self::Forbidden,
+            LookupError::Io(error) => Self::Network { stage: Stage::Connect, detail: error.to_string() },
+        }
+    }
+
     /// The server's words without what it was told.
     pub(super) fn without(mut self, told: &Told) -> Self {
         match &mut self {
@@ -96,7 +107,7 @@ impl SmtpError {
             | Self::LoginRefused { detail }
             | Self::Ambiguous { detail }
             | Self::Unsendable { detail } => *detail = told.hide(detail),
-            Self::Timeout { .. } | Self::Overtaken => {}
+            Self::Forbidden | Self::Timeout { .. } | Self::Overtaken => {}
         }
         self
     }

@@ -1,11 +1,15 @@
-//! What every conversation with a mail server starts from: whom to trust, and how long to wait.
+//! What every conversation with a mail server starts from: where it may be, whom to trust, and how long to wait.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use postrider_shared::egress::Egress;
 use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Duplex, Trust};
+use super::{Duplex, Endpoint, Trust};
+use crate::providers::network::{LookupError, lookup};
 
 /// How long a server may take. Each bounds one step of a conversation, never the whole of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +35,34 @@ impl Default for Limits {
     }
 }
 
-/// Cheap to clone. The default trusts the system's authorities.
+/// Cheap to clone. The default calls public addresses only, and trusts the system's authorities.
 #[derive(Debug, Clone, Default)]
 pub struct Dialer {
+    pub egress: Egress,
     pub trust: Trust,
     pub limits: Limits,
 }
 
 impl Dialer {
+    /// For a server that the operator names.
+    #[must_use]
+    pub fn anywhere(self) -> Self {
+        Self { egress: Egress::Anywhere, ..self }
+    }
+
+    /// Where the server may be connected to: to these addresses, so that its name is not looked up again. The caller bounds the time.
+    pub async fn addresses(&self, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, LookupError> {
+        lookup(&self.egress, &endpoint.host, endpoint.port).await
+    }
+
+    /// Opens the TCP connection. The caller bounds the time.
+    pub async fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, LookupError> {
+        let addresses = self.addresses(endpoint).await?;
+        let socket = TcpStream::connect(&addresses[..]).await?;
+        socket.set_nodelay(true)?;
+        Ok(socket)
+    }
+
     /// Wraps a stream in TLS and checks the server's certificate against the host's name.
     pub async fn wrap_tls(&self, host: &str, stream: Box<dyn Duplex>) -> std::io::Result<Box<dyn Duplex>> {
         let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
