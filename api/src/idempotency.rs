@@ -82,6 +82,19 @@ pub async fn layer(app: App, caller: Caller, request: Request, next: impl Inner)
     work.await.map_err(Problem::internal)?
 }
 
+/// Layer around what strangers may do: refuses a key that nothing would heed, instead of letting a client take its repeats for safe.
+///
+/// An answer is kept for its caller, and a stranger is nobody until the answer; many of theirs hold tokens besides.
+pub async fn open_layer(request: Request, next: impl Inner) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
+    let heeds = path == "/v1/auth/refresh" || request.method() != Method::POST;
+    if !heeds && request.headers().contains_key(HEADER) {
+        let detail = "This operation takes no Idempotency-Key: sent again, it is done again.";
+        return Problem::new(ProblemType::InvalidHeader, detail).into_response();
+    }
+    next.run(request).await
+}
+
 /// What a key is claimed for.
 struct Claim {
     tenant: Option<TenantId>,

@@ -61,9 +61,10 @@ pub fn around_open(router: Router<App>, app: &App, operations: Operations) -> Ro
     router.route_layer(Around::new((app.clone(), operations), asked))
 }
 
-/// What is noted of strangers.
+/// What is noted of strangers, and that nothing of theirs is repeated.
 async fn asked(noted: (App, Operations), request: Request, within: Within) -> Response {
-    audit::open_layer(noted, request, within).await
+    let inner = move |request| idempotency::open_layer(request, within);
+    audit::open_layer(noted, request, inner).await
 }
 
 /// What every answer has, also one to a browser that asks what it may do.

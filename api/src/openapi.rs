@@ -23,7 +23,8 @@ pub const SCHEME: &str = "api_key";
             or the access token or cookie of a person who is signed in. \
             A tenant's key sees its tenant only; a platform key names one by the header `Postrider-Tenant`. \
             Errors are `application/problem+json` out of a closed catalogue. Lists are paged by cursor. \
-            A POST with an `Idempotency-Key` can be repeated without being done twice.",
+            A POST with an `Idempotency-Key` can be repeated without being done twice; those that strangers may send refuse one, \
+            but for `refresh`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(ProblemDocument)),

@@ -57,7 +57,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         if let Some(Access::Permission(permission)) = access {
             say_who_may(operation, permission);
             refer(operation, "Tenant");
-            // What strangers send twice is done twice.
+            // What strangers send twice is done twice, and a key refused.
             if method == "post" {
                 refer(operation, "IdempotencyKey");
             }

@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 use crate::api::{Api, TenantKeys, answer, problem};
 use crate::matrix::recipes::{OF_PEOPLE, Subject, body, fresh};
 use crate::matrix::start;
+use crate::matrix::strangers::open;
 use crate::operations::{Operation, operations};
 
 fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
@@ -219,6 +220,24 @@ async fn every_post_is_done_once() {
         tried += 1;
     }
     assert!(tried > 25, "only {tried} operations");
+}
+
+#[tokio::test]
+async fn what_strangers_send_takes_no_key_that_nothing_heeds() {
+    let api = start().await;
+    let mut refused = Vec::new();
+    for (operation, method, path) in open().into_iter().filter(|(_, method, _)| *method == Method::POST) {
+        let sent = || api.request(method.clone(), &path).json(&json!({}));
+        problem(sent(), "invalid-body").await;
+        if operation == "refresh" {
+            problem(keyed(sent(), "k"), "invalid-body").await;
+            continue;
+        }
+        let problem = problem(keyed(sent(), "k"), "invalid-header").await;
+        assert!(problem["detail"].as_str().unwrap().contains("Idempotency-Key"), "{operation}: {problem}");
+        refused.push(operation);
+    }
+    assert!(refused.len() >= 9, "{refused:?}");
 }
 
 /// Polls a future so often, and drops it: as if its caller had gone there.

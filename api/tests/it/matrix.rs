@@ -8,7 +8,7 @@
 mod foreign_ids;
 pub mod people;
 pub mod recipes;
-mod strangers;
+pub mod strangers;
 mod tally;
 
 use std::collections::BTreeMap;

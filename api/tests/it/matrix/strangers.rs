@@ -11,7 +11,7 @@ use crate::identity::{digits, member};
 use crate::oidc::{a_forged_token, a_token};
 
 /// The names of the operations that ask for no permission.
-fn open() -> Vec<(String, Method, String)> {
+pub fn open() -> Vec<(String, Method, String)> {
     let document = postrider_api::router::document().unwrap();
     let open = document.operations().filter(|(_, path, _)| path.starts_with("/v1/"));
     open.filter(|(_, _, operation)| Access::of(operation) == Some(Access::Open))
