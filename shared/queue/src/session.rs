@@ -36,6 +36,7 @@ mod orphans;
 mod settling;
 mod suspects;
 mod turn;
+mod unknown_kind;
 #[cfg(test)]
 mod waking_in_slices;
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +14,7 @@ use super::{
     Command, Session, Settling, Token, close,
     orphans::{self, Held},
     turn::{self, Answer, Taken, Turn, Verdict},
+    unknown_kind,
 };
 use crate::{claim::Claimed, hub::Signal, id::JobId, record::JobRecord, script::MAX_ITEMS};
 
@@ -26,13 +27,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 const TURNS_AT_A_SERVER: usize = 3;
 /// A turn without an answer for so long keeps no other waiting: its part of a cluster may be away.
 const OVERDUE: Duration = Duration::from_millis(100);
-/// A kind that nobody here knows may be known by a newer worker that is starting: asked again at this distance…
-const UNKNOWN_KIND_SNOOZE: TimeDelta = TimeDelta::seconds(10);
-/// …so many times.
-const UNKNOWN_KIND_SNOOZES: u32 = 60;
 
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts, not one state")]
 struct Shard {
     outcomes: VecDeque<Settling>,
     /// Since when a turn or a look is on its way.
@@ -369,7 +365,7 @@ impl Driver {
                     self.session.suspect_ended();
                 }
                 self.runs(self.running.saturating_sub(1));
-                self.queue(unknown_kind(&record, token, now));
+                self.queue(unknown_kind::settle(&record, token, now));
                 continue;
             }
             let lease = self.session.hold(&record, token);
@@ -393,15 +389,6 @@ impl Driver {
         }
         metrics::counter!("postrider_queue_claims_total").increment(batch.len() as u64);
         let _ = self.claims.send(batch); // a backend that is gone drops its leases, which releases them
-    }
-}
-
-fn unknown_kind(record: &JobRecord, token: Token, now: DateTime<Utc>) -> Settling {
-    let reason = format!("no worker knows the kind {}", record.kind);
-    if record.snoozes >= UNKNOWN_KIND_SNOOZES {
-        Settling::bury(record.id, record.epoch, token, reason)
-    } else {
-        Settling::snooze(record.id, record.epoch, token, now + UNKNOWN_KIND_SNOOZE, reason)
     }
 }
 
