@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_queue::JobId;
 use postrider_tests::wait::within;
-use postrider_tests::{DatabaseKind, Platform};
+use postrider_tests::{Api, DatabaseKind, Platform};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,17 +104,23 @@ fn files(platform: &Platform, id: &str) -> Vec<String> {
     found
 }
 
-/// What runs is asked to stop and waited for: nothing of it comes after the end.
+/// What runs is asked to stop and waited for, also in a process that hangs: nothing of it comes after the end.
 #[tokio::test]
 async fn a_deletion_stops_what_runs_and_waits_for_it() {
-    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
     let (gone, stays, root) = (platform.tenant("Busy").await, platform.tenant("Stays").await, platform.api());
-    let sleep = json!({ "ms": 600_000 });
-    let (ours, theirs) =
-        (gone.submit("diagnostic.sleep", &sleep).await, stays.submit("diagnostic.sleep", &sleep).await);
-    for (api, job) in [(&gone, &ours), (&stays, &theirs)] {
+    let running = async |api: &Api| {
+        let job = api.submit("diagnostic.sleep", &json!({ "ms": 600_000 })).await;
         within(PATIENCE, "it to run", || async { (api.job(&job.id).await.state == "running").then_some(()) }).await;
-    }
+        job.id
+    };
+    // One worker hangs with the job of who goes; the other one deletes.
+    platform.worker(1).kill();
+    let ours = running(&gone).await;
+    platform.worker(0).pause();
+    platform.worker(1).start();
+    platform.worker(1).ready().await;
+    let theirs = running(&stays).await;
     let id = id_of(&platform, "Busy").await;
     root.post(&format!("/v1/tenants/{id}/suspend"), &json!({})).await.expect_status(200);
     root.delete(&format!("/v1/tenants/{id}?confirm=Busy&delay_days=0")).await.expect_status(202);
@@ -123,7 +129,7 @@ async fn a_deletion_stops_what_runs_and_waits_for_it() {
     })
     .await;
     assert_eq!(keys(&platform, &id).await, Vec::<String>::new());
-    let job: JobId = ours.id.parse().unwrap();
+    let job: JobId = ours.parse().unwrap();
     let record: Option<Vec<u8>> = redis::cmd("HGET")
         .arg(format!("{{pr:{}}}:1:jobs", job.shard()))
         .arg(&job.as_bytes()[2..])
@@ -131,8 +137,8 @@ async fn a_deletion_stops_what_runs_and_waits_for_it() {
         .await
         .unwrap();
     assert_eq!(record, None, "no record of what ran is left");
-    let theirs = stays.job(&theirs.id).await;
-    assert_eq!(theirs.state, "running");
-    stays.post(&format!("/v1/jobs/{}/cancel", theirs.id), &json!({})).await.ok();
+    assert_eq!(stays.job(&theirs).await.state, "running");
+    stays.post(&format!("/v1/jobs/{theirs}/cancel"), &json!({})).await.ok();
+    platform.worker(0).resume();
     platform.finish().await;
 }
