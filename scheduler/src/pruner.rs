@@ -52,6 +52,7 @@ impl Duty for Pruner {
             ("idempotent_requests", stores.requests.prune(AllTenants, now - KEEP_REQUESTS, BATCH).await?),
             ("sessions", stores.sessions.prune(AllTenants, BATCH).await?),
             ("one_time_codes", stores.one_time_codes.prune(AllTenants, BATCH).await?),
+            ("notices", stores.notices.prune(AllTenants, BATCH).await?),
             ("dead_letters", stores.dead_letters.prune(AllTenants, now - KEEP_SETTLED_LETTERS, BATCH).await?),
         ];
         let audited = stores.audit.expire(AllTenants, now, self.audit_retention, BATCH).await?;

@@ -14,4 +14,5 @@ mod store;
 pub use entering::{Entered, Newcomer};
 pub use proven::Proven;
 pub use row::Model as Identity;
+pub(crate) use store::forget_doubtful;
 pub use store::{Identities, MOST};

@@ -75,6 +75,8 @@ ids! {
     SessionId = "session",
     /// A code that was mailed to somebody, to be given back once.
     CodeId = "code",
+    /// Word to somebody of what was changed about their account.
+    NoticeId = "notice",
     /// An invitation to work for a tenant.
     InvitationId = "invitation",
     /// Who somebody is elsewhere.

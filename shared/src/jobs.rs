@@ -15,6 +15,7 @@ mod fetch_key_set;
 mod kind;
 mod mail_code;
 mod mail_invitation;
+mod mail_notice;
 mod poll_mailbox;
 mod price_quote;
 mod queue;
@@ -35,6 +36,7 @@ pub use fetch_key_set::FetchKeySet;
 pub use kind::{Declared, KindInfo, PayloadError, Submit};
 pub use mail_code::MailCode;
 pub use mail_invitation::MailInvitation;
+pub use mail_notice::MailNotice;
 pub use poll_mailbox::PollMailbox;
 pub use price_quote::PriceQuote;
 pub use queue::Queue;
@@ -59,6 +61,7 @@ static CATALOGUE: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
         KindInfo::of::<TendDrafts>(),
         KindInfo::of::<MailCode>(),
         KindInfo::of::<MailInvitation>(),
+        KindInfo::of::<MailNotice>(),
         KindInfo::of::<RotateSecrets>(),
         KindInfo::of::<DeleteTenant>(),
         KindInfo::of::<FetchKeySet>(),

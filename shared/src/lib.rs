@@ -20,6 +20,7 @@ pub mod key_sets;
 pub mod language;
 pub mod mail;
 pub mod messages;
+pub mod notices;
 pub mod objects;
 pub mod occurrences;
 pub mod one_time_codes;

@@ -1,5 +1,6 @@
 //! What people do with their own account that takes more than being signed in, so that a stolen session is not enough.
 
+mod email;
 mod leaving;
 mod proof;
 

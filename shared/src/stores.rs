@@ -12,6 +12,7 @@ use crate::{
     key_sets::KeySets,
     mail::Mail,
     messages::Messages,
+    notices::Notices,
     occurrences::Occurrences,
     one_time_codes::OneTimeCodes,
     outbox::Outbox,
@@ -56,6 +57,7 @@ pub struct Stores {
     pub identities: Identities,
     pub key_sets: KeySets,
     pub profiles: Profiles,
+    pub notices: Notices,
 }
 
 impl Stores {
@@ -66,6 +68,7 @@ impl Stores {
         let one_time_codes = OneTimeCodes::new(database(), clock(), keys.clone());
         Self {
             profiles: Profiles::new(database(), clock(), one_time_codes.clone(), tenants.clone()),
+            notices: Notices::new(database(), clock()),
             tenants,
             api_keys: ApiKeys::new(database(), clock()),
             accounts: Accounts::new(database(), clock(), keys.clone()),

@@ -14,10 +14,11 @@ pub use email::Email;
 pub use member::Model as Membership;
 pub use members::{Member, Members};
 pub use password::{MAX_PASSWORD, MIN_PASSWORD, PasswordError, Passwords, Verdict};
+pub(crate) use row::Entity;
 pub use row::Model as User;
 pub use store::{NewUser, Users};
 pub(crate) use {
     erasing::{erase, erase_if_idle, forget_address},
     members::{admins_beside, join, lock_tenant, members_beside},
-    store::{by_email, insert, lock, lock_to_remove, platform_admins, run_the_platform},
+    store::{by_email, has, insert, lock, move_to, lock_to_remove, platform_admins, run_the_platform},
 };

@@ -88,13 +88,38 @@ async fn a_business_registers_invites_and_resets_by_mail(database: DatabaseKind)
     as_ann.get("/v1/me").await.problem(401, "unauthenticated");
     ann.signs_in(PASSWORD).await.get("/v1/jobs").await.ok();
 
+    // Jo moves: the code goes to the new address, word of it to the old one.
+    let moved = Person::new(&platform, "jo.moved@sandbox.example").await;
+    let body = json!({ "email": moved.address, "password": PASSWORD });
+    let asked = as_jo.post("/v1/me/email", &body).await.expect_status(202).body;
+    let code = moved.reads(1, "account with this code: ").await;
+    let body = json!({ "challenge": asked["challenge"], "code": code });
+    as_jo.post("/v1/me/email/confirm", &body).await.expect_status(200);
+    assert_eq!(jo.reads(2, "Your account got another ").await, "address");
+    let as_jo = moved.signs_in(PASSWORD).await;
+    assert_eq!(as_jo.get("/v1/me").await.ok()["user"]["email"], moved.address);
+    let ask = json!({ "purpose": "change_email" });
+    let asked = as_jo.post("/v1/me/code", &ask).await.expect_status(202).body;
+    let code = moved.reads(2, "another address with this code: ").await;
+    let back = json!({ "email": ann.address, "challenge": asked["challenge"], "code": code });
+    as_jo.post("/v1/me/email", &back).await.expect_status(202);
+    assert_eq!(ann.reads(4, "but it has one ").await, "already.");
+
     // Nobody is mailed who is not there, and whoever is registered learns it from their mailbox only.
     stranger.post("/v1/auth/otp", &json!({ "email": "nobody@sandbox.example" })).await.expect_status(202);
-    let body = json!({ "email": jo.address, "name": "Mallory", "password": PASSWORD, "tenant_name": "Other" });
+    let body = json!({ "email": moved.address, "name": "Mallory", "password": PASSWORD, "tenant_name": "Other" });
     stranger.post("/v1/auth/register", &body).await.expect_status(202);
-    assert_eq!(jo.reads(2, "which is registered ").await, "already.");
+    assert_eq!(moved.reads(3, "which is registered ").await, "already.");
+    // Ann goes, and her address is free.
+    let asked = stranger.post("/v1/auth/otp", &json!({ "email": ann.address })).await.expect_status(202).body;
+    let code = ann.reads(5, "Sign in with this code: ").await;
+    let body = json!({ "challenge": asked["challenge"], "code": code });
+    let signed_in = stranger.post("/v1/auth/otp/verify", &body).await.expect_status(200).body;
+    let as_ann = stranger.with_key(word(&signed_in, "access_token"));
+    as_ann.post("/v1/me/code", &json!({ "purpose": "delete_account" })).await.expect_status(202);
+    ann.reads(6, "Delete your account with this code: ").await;
     platform.no_jobs_left().await;
     let accepted = platform.sandbox().client().accepted().await.expect("what was accepted");
-    assert_eq!(accepted.len(), 5, "each mail went out once, and none to nobody");
+    assert_eq!(accepted.len(), 11, "each mail went out once, and none to nobody");
     platform.finish().await;
 }

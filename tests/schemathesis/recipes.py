@@ -7,7 +7,7 @@ from world import PASSWORD
 
 # Operations that only a person may call, who is signed in.
 PERSONAL = {
-    "ask_for_my_code", "change_me", "change_my_password", "delete_me", "end_my_session", "link_my_identity", "list_my_identities", "logout",
+    "ask_for_my_code", "change_me", "change_my_email", "change_my_password", "confirm_my_email", "delete_me", "end_my_session", "link_my_identity", "list_my_identities", "logout",
     "unlink_my_identity",
 }
 
@@ -134,6 +134,8 @@ RECIPES = {
     "change_user": at(lambda w: w.member("change_user"), {"role": "viewer"}),
     "remove_user": at(lambda w: w.member("remove_user")),
     "ask_for_my_code": send({"purpose": "delete_account"}),
+    "change_my_email": send(lambda w: {"email": w.address(), "password": PASSWORD}),
+    "confirm_my_email": send(lambda w: w.new_address("confirm_my_email")),
     "delete_me": send({"password": PASSWORD}),
     "change_me": send({"name": "Jo"}),
     "change_my_password": send({"current_password": PASSWORD, "new_password": "another horse battery"}),

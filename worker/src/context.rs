@@ -17,6 +17,7 @@ use postrider_shared::invitations::Invitations;
 use postrider_shared::key_sets::KeySets;
 use postrider_shared::mail::Mail;
 use postrider_shared::messages::Messages;
+use postrider_shared::notices::Notices;
 use postrider_shared::objects::Objects;
 use postrider_shared::one_time_codes::OneTimeCodes;
 use postrider_shared::outbox::Relay;
@@ -68,6 +69,7 @@ pub struct Services {
     pub watches: Watches,
     pub one_time_codes: OneTimeCodes,
     pub invitations: Invitations,
+    pub notices: Notices,
     /// Absent where nobody is mailed about signing in.
     pub system_mail: Option<SystemMail>,
     pub secrets: Secrets,
@@ -125,6 +127,7 @@ impl Services {
             watches: stores.watches,
             one_time_codes: stores.one_time_codes,
             invitations: stores.invitations,
+            notices: stores.notices,
             system_mail: None,
             secrets: stores.secrets,
             key_sets: stores.key_sets,

@@ -8,6 +8,7 @@ mod extract_request;
 mod fetch_key_set;
 mod mail_code;
 mod mail_invitation;
+mod mail_notice;
 pub(crate) mod poll_mailbox;
 mod price_quote;
 mod render_quote;
@@ -18,8 +19,8 @@ mod settle_dead_letters;
 mod tend_drafts;
 
 use postrider_shared::jobs::{
-    CancelJobs, ConnectGoogle, DeleteTenant, ExtractRequest, FetchKeySet, MailCode, MailInvitation, PollMailbox,
-    PriceQuote, RenderQuote, RevokeGoogle, RotateSecrets, SendEmail, SettleDeadLetters, TendDrafts,
+    CancelJobs, ConnectGoogle, DeleteTenant, ExtractRequest, FetchKeySet, MailCode, MailInvitation, MailNotice,
+    PollMailbox, PriceQuote, RenderQuote, RevokeGoogle, RotateSecrets, SendEmail, SettleDeadLetters, TendDrafts,
 };
 
 use crate::registry::{RegisteredTwice, Registry};
@@ -39,6 +40,7 @@ pub fn registry() -> Result<Registry, RegisteredTwice> {
     registry.add::<TendDrafts>()?;
     registry.add::<MailCode>()?;
     registry.add::<MailInvitation>()?;
+    registry.add::<MailNotice>()?;
     registry.add::<RotateSecrets>()?;
     registry.add::<DeleteTenant>()?;
     registry.add::<FetchKeySet>()?;

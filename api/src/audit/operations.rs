@@ -54,7 +54,7 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "revoke_platform_key" => Recorded::Change,
         "redrive_dead_letter" | "discard_dead_letter" => Recorded::Change,
         "change_user" | "remove_user" | "create_invitation" | "revoke_invitation" => Recorded::Change,
-        "delete_me" | "change_me" | "change_my_password" | "link_my_identity" | "unlink_my_identity" => {
+        "delete_me" | "change_my_email" | "confirm_my_email" | "change_me" | "change_my_password" | "link_my_identity" | "unlink_my_identity" => {
             Recorded::Change
         }
         // Sessions are no rows of a tenant.

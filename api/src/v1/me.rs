@@ -1,5 +1,6 @@
 //! Whoever calls, about themselves.
 
+mod email;
 mod leaving;
 mod proof;
 
@@ -32,6 +33,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(change_password))
         .routes(routes!(end_session))
         .routes(routes!(proof::ask))
+        .routes(routes!(email::ask))
+        .routes(routes!(email::confirm))
 }
 
 /// Whoever calls.

@@ -13,7 +13,7 @@ use crate::resources::{mailbox, rows, window};
 
 /// Operations whose 2xx needs what only workers or Google make. Those of them that change something go through the same stores as
 /// their neighbours here.
-const OUT_OF_REACH: [&str; 12] = [
+const OUT_OF_REACH: [&str; 14] = [
     "create_google_account",
     "ask_consent",
     "get_quote_pdf",
@@ -21,7 +21,9 @@ const OUT_OF_REACH: [&str; 12] = [
     "get_attachment_content",
     // For people, and this one calls with a key.
     "change_me",
+    "change_my_email",
     "change_my_password",
+    "confirm_my_email",
     "delete_me",
     "end_my_session",
     "link_my_identity",

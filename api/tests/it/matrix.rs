@@ -38,7 +38,7 @@ impl Operation {
     fn call(&self, api: &Api, subject: &Subject) -> RequestBuilder {
         let query = if self.id == "delete_tenant" { "?confirm=Fresh" } else { "" };
         let call = api.request(self.method.clone(), &format!("{}{query}", subject.path(&self.path)));
-        match body(&self.id) {
+        match subject.body.clone().or_else(|| body(&self.id)) {
             Some(body) if self.method != Method::GET => call.json(&body),
             _ => call,
         }
@@ -92,10 +92,13 @@ async fn caller(api: &Api, (subject, role): (&mut Subject, Role), way: usize, op
     }
     let tenant = (role != Role::PlatformAdmin).then(|| subject.keys.id.clone());
     let person = person(api, tenant.as_deref(), role).await;
-    if ["change_my_password", "delete_me"].contains(&operation.id.as_str()) {
+    if ["change_my_password", "change_my_email", "confirm_my_email", "delete_me"].contains(&operation.id.as_str()) {
         static HASH: OnceCell<String> = OnceCell::const_new();
         let hash = HASH.get_or_init(async || api.app.passwords().hash(PASSWORD.into()).await.unwrap()).await;
         api.app.stores().users.set_password(person.id, hash.clone()).await.unwrap();
+        if operation.id == "confirm_my_email" {
+            subject.change_email_of(api, &person, hash).await;
+        }
     }
     if operation.id == "delete_me" {
         // The last administrator stays.

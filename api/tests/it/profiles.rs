@@ -3,6 +3,7 @@
 use postrider_shared::ids::{TenantId, UserId};
 use postrider_shared::roles::Role;
 use reqwest::{Method, RequestBuilder, StatusCode};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::{Value, json};
 
 use crate::api::{Api, answer, problem};
@@ -206,4 +207,130 @@ async fn the_last_who_runs_the_platform_stays() {
     answer(api.get(&two.access, "/v1/tenants"), StatusCode::OK).await;
     let found = events(&api, &format!("operation=delete_me&subject={}", one.id)).await;
     assert_eq!((found.len(), &found[0]["tenant_id"]), (1, &Value::Null));
+}
+
+/// What the notices say, and to whom they go.
+async fn notices(api: &Api) -> Vec<(String, String, Option<String>)> {
+    let reader = api.app.database().reader();
+    let sql = "SELECT kind, email, issuer FROM notices ORDER BY created_at, id";
+    let rows = reader.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+    let read = |row: &sea_orm::QueryResult| {
+        (row.try_get("", "kind").unwrap(), row.try_get("", "email").unwrap(), row.try_get("", "issuer").unwrap())
+    };
+    rows.iter().map(read).collect()
+}
+
+fn new_email(email: &str, password: &str) -> Value {
+    json!({ "email": email, "password": password })
+}
+
+#[tokio::test]
+async fn a_person_gets_another_address_and_the_old_one_is_told() {
+    let api = Api::start_with(&[("RATE_LIMIT_SIGN_IN_ACCOUNT", "off")]).await;
+    let keys = api.tenant("Moving").await;
+    let jo = member(&api, &keys, "jo@example.com", "agent").await;
+    let ann = person(&api, Some(&keys.id), Role::Agent).await;
+    let (one, two) = (login(&api, "jo@example.com").await, login(&api, "jo@example.com").await);
+    let access = text(&one, "access_token");
+    let ask = |body: &Value| api.post(access, "/v1/me/email", body);
+    problem(ask(&new_email("new@example.com", "wrong password")), "sign-in-refused").await;
+    problem(ask(&json!({ "email": "new@example.com" })), "invalid-body").await;
+    for wrong in ["jo", " JO@example.com", ""] {
+        problem(ask(&new_email(wrong, PASSWORD)), "invalid-body").await;
+    }
+    let reset = answer(open(&api, "/v1/auth/password-reset", &json!({ "email": "jo@example.com" })), StatusCode::ACCEPTED).await;
+    let reset = json!({ "challenge": reset["challenge"], "code": digits(&api, &reset).await, "password": "a stolen one" });
+
+    let request = || ask(&new_email("New@example.com", PASSWORD)).header("Idempotency-Key", "move");
+    let asked = answer(request(), StatusCode::ACCEPTED).await;
+    assert_eq!(answer(request(), StatusCode::ACCEPTED).await, asked, "one mail for one request");
+    let code = digits(&api, &asked).await;
+    let confirm = |key: &str, code: &str| {
+        api.post(key, "/v1/me/email/confirm", &json!({ "challenge": asked["challenge"], "code": code }))
+    };
+    login(&api, "jo@example.com").await;
+    problem(confirm(access, another(&code)), "sign-in-refused").await;
+    problem(confirm(&ann.access, &code), "sign-in-refused").await;
+    problem(confirm(&keys.agent, &code), "not-found").await;
+    assert_eq!(notices(&api).await, vec![]);
+    let me = answer(confirm(access, &code), StatusCode::OK).await;
+    assert_eq!((&me["user"]["email"], me["user"]["sessions"].as_array().unwrap().len()), (&json!("new@example.com"), 1));
+    problem(confirm(access, &code), "sign-in-refused").await;
+    problem(api.get(text(&two, "access_token"), "/v1/me"), "unauthenticated").await;
+    problem(open(&api, "/v1/auth/login", &new_email("jo@example.com", PASSWORD)), "sign-in-refused").await;
+    problem(open(&api, "/v1/auth/password-reset/confirm", &reset), "sign-in-refused").await;
+    login(&api, "new@example.com").await;
+    assert_eq!(notices(&api).await, [("email_changed".to_owned(), "jo@example.com".to_owned(), None)]);
+
+    let found = events(&api, "operation=confirm_my_email&outcome=done").await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!((&found[0]["actor_id"], &found[0]["tenant_id"]), (&jo["user_id"], &json!(keys.id)));
+    assert_eq!((&found[0]["before"]["email"], &found[0]["after"]["email"]), (&json!("jo@example.com"), &json!("new@example.com")));
+    let asked = events(&api, "operation=change_my_email").await;
+    assert_eq!((asked.len(), &asked[0]["outcome"]), (1, &json!("attempted")), "{asked:#?}");
+    assert!(!asked[0].to_string().contains("new@"), "not before it is proven");
+    let all = answer(api.get(&api.platform_key, "/v1/audit-events?limit=200"), StatusCode::OK).await.to_string();
+    assert!(!all.contains("horse") && !all.contains("argon2") && !all.contains(&format!("\"{code}\"")), "{all}");
+}
+
+#[tokio::test]
+async fn whether_an_address_is_taken_only_its_mailbox_learns() {
+    let api = Api::start().await;
+    let keys = api.tenant("Guess").await;
+    for email in ["jo@example.com", "ann@example.com", "eve@example.com"] {
+        member(&api, &keys, email, "agent").await;
+    }
+    let passwords = api.app.passwords();
+    let mut seen = Vec::new();
+    for (asker, wanted) in [("jo@example.com", "ann@example.com"), ("eve@example.com", "nobody@example.com")] {
+        let session = login(&api, asker).await;
+        let access = text(&session, "access_token");
+        let (before, outbox) = (passwords.computations(), waiting(&api).await);
+        let asked = answer(api.post(access, "/v1/me/email", &new_email(wanted, PASSWORD)), StatusCode::ACCEPTED).await;
+        let members: Vec<String> = asked.as_object().unwrap().keys().cloned().collect();
+        let did = (passwords.computations() - before, waiting(&api).await - outbox, members);
+        let code = digits(&api, &asked).await;
+        let guess = json!({ "challenge": asked["challenge"], "code": another(&code) });
+        let mut refused = problem(api.post(access, "/v1/me/email/confirm", &guess), "sign-in-refused").await;
+        refused["request_id"] = Value::Null;
+        let right = json!({ "challenge": asked["challenge"], "code": code });
+        if wanted == "ann@example.com" {
+            problem(api.post(access, "/v1/me/email/confirm", &right), "sign-in-refused").await;
+        }
+        // So often, and no more.
+        let mut statuses = Vec::new();
+        for _ in 0..14 {
+            let again = api.post(access, "/v1/me/email", &new_email(wanted, PASSWORD)).send().await.unwrap();
+            statuses.push(again.status());
+        }
+        assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS));
+        statuses.dedup();
+        seen.push((did, refused, statuses));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!((seen[0].0.0, seen[0].0.1), (1, 1), "one hash, and one mail, each");
+}
+
+/// How many jobs the outbox got.
+async fn waiting(api: &Api) -> i64 {
+    let sql = Statement::from_string(DbBackend::Sqlite, "SELECT COUNT(*) AS many FROM outbox");
+    api.app.database().reader().query_one_raw(sql).await.unwrap().unwrap().try_get("", "many").unwrap()
+}
+
+#[tokio::test]
+async fn an_address_that_was_taken_meanwhile_is_told_to_who_proved_it() {
+    let api = Api::start().await;
+    let keys = api.tenant("Late").await;
+    let jo = person(&api, Some(&keys.id), Role::Agent).await;
+    let (challenge, code) = own_code(&api, &jo.access, "change_email").await;
+    let wrong_purpose = json!({ "challenge": challenge, "code": code });
+    problem(delete(&api, &jo.access, &wrong_purpose), "sign-in-refused").await;
+    let body = json!({ "email": "wanted@example.com", "challenge": challenge, "code": code });
+    let asked = answer(api.post(&jo.access, "/v1/me/email", &body), StatusCode::ACCEPTED).await;
+    problem(api.post(&jo.access, "/v1/me/email", &body), "sign-in-refused").await;
+    let confirm = json!({ "challenge": asked["challenge"], "code": digits(&api, &asked).await });
+    member(&api, &keys, "wanted@example.com", "viewer").await;
+    problem(api.post(&jo.access, "/v1/me/email/confirm", &confirm), "already-exists").await;
+    let me = answer(api.get(&jo.access, "/v1/me"), StatusCode::OK).await;
+    assert_eq!(me["user"]["email"], json!(jo.email));
 }

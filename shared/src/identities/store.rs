@@ -82,11 +82,16 @@ impl Identities {
     /// The person has just proven the address by mail: identities that came before with a weaker proof of it go. Returns how many.
     pub async fn forget_doubtful(&self, user: UserId) -> Result<u64, StoreError> {
         let tx = self.database.write().await?;
-        let doubtful = Entity::delete_many().filter(Column::UserId.eq(user)).filter(Column::AddressProven.eq(false));
-        let done = doubtful.exec(tx.connection()).await?;
+        let gone = forget_doubtful(&tx, user).await?;
         tx.commit().await?;
-        Ok(done.rows_affected)
+        Ok(gone)
     }
+}
+
+/// [`Identities::forget_doubtful`] in the transaction of another store.
+pub(crate) async fn forget_doubtful(tx: &Transaction, user: UserId) -> Result<u64, StoreError> {
+    let doubtful = Entity::delete_many().filter(Column::UserId.eq(user)).filter(Column::AddressProven.eq(false));
+    Ok(doubtful.exec(tx.connection()).await?.rows_affected)
 }
 
 /// The person, whose identities nobody else changes until the transaction ends.

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::ids::{AccountId, CodeId, ConsentId, InvitationId, MailId, MessageId, QuoteId};
+use crate::ids::{AccountId, CodeId, ConsentId, InvitationId, MailId, MessageId, NoticeId, QuoteId};
 
 /// What travels through Redis, to the byte, for one payload of each kind.
 pub(super) fn payload<J: Job>(job: &J) -> String {
@@ -53,6 +53,7 @@ fn payloads_on_the_wire() {
         payload(&TendDrafts { account_id: AccountId(id(1)) }),
         payload(&MailCode { code_id: CodeId(id(6)) }),
         payload(&MailInvitation { invitation_id: InvitationId(id(7)) }),
+        payload(&MailNotice { notice_id: NoticeId(id(9)) }),
         payload(&FetchKeySet { issuer: "https://login.example.com".to_owned() }),
         payload(&SendEmail { message_id: MessageId(id(4)), lane }),
     ];

@@ -14,5 +14,11 @@ words! {
         ResetPassword = "reset_password",
         /// Deleting one's own account.
         DeleteAccount = "delete_account",
+        /// Giving one's account another address.
+        ChangeEmail = "change_email",
+        /// Proving that other address.
+        NewEmail = "new_email",
+        /// None: that other address has a user already, which is told to its mailbox only.
+        NewEmailTaken = "new_email_taken",
     }
 }

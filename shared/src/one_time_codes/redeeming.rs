@@ -46,6 +46,15 @@ impl OneTimeCodes {
         }
     }
 
+    /// None of a person's codes is good any more.
+    pub(crate) async fn void_all(&self, tx: &Transaction, user: UserId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let over = ActiveModel { expires_at: Set(now), code_sealed: Set(String::new()), ..ActiveModel::default() };
+        let good = Entity::update_many().set(over).filter(Column::UserId.eq(user)).filter(Column::ExpiresAt.gt(now));
+        good.exec(tx.connection()).await?;
+        Ok(())
+    }
+
     pub(super) async fn redeem_in(
         &self,
         tx: &Transaction,

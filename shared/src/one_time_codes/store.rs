@@ -64,7 +64,8 @@ impl OneTimeCodes {
         Ok(issued)
     }
 
-    pub(super) async fn issue_in(
+    /// [`issue`](Self::issue) in the transaction of another store.
+    pub(crate) async fn issue_in(
         &self,
         tx: &Transaction,
         id: CodeId,

@@ -29,6 +29,8 @@ words! {
         Reuse = "reuse",
         /// The password was changed or reset.
         PasswordChanged = "password_changed",
+        /// The address was changed.
+        EmailChanged = "email_changed",
     }
 }
 

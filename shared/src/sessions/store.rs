@@ -142,6 +142,16 @@ async fn end(tx: &Transaction, now: DateTime<Utc>, which: Condition, by: EndedBy
     Ok(())
 }
 
+/// Ends all sessions of a person but one, in the transaction of another store.
+pub(crate) async fn end_others(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (user, kept): (UserId, SessionId),
+    by: EndedBy,
+) -> Result<(), StoreError> {
+    end(tx, now, Condition::all().add(Column::UserId.eq(user)).add(Column::Id.ne(kept)), by).await
+}
+
 /// Ends a session whose token came a second time: somebody else had it.
 pub(super) async fn reused(tx: &Transaction, now: DateTime<Utc>, session: &Session) -> Result<(), StoreError> {
     end(tx, now, Condition::all().add(Column::Id.eq(session.id)), EndedBy::Reuse).await?;

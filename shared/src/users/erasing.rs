@@ -29,6 +29,7 @@ pub(crate) async fn erase(tx: &Transaction, user: UserId) -> Result<(), StoreErr
         "DELETE FROM sessions WHERE user_id = $1",
         "DELETE FROM one_time_codes WHERE user_id = $1",
         "DELETE FROM identities WHERE user_id = $1",
+        "DELETE FROM notices WHERE user_id = $1",
     ] {
         execute(tx, sql, user.0.into()).await?;
     }

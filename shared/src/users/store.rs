@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 
@@ -112,6 +112,29 @@ pub(crate) async fn by_email(tx: &Transaction, email: &Email) -> Result<Option<U
         Some(user) => lock(tx, user.id).await,
         None => Ok(None),
     }
+}
+
+/// Whether somebody has this address. It takes the same time whether or not.
+pub(crate) async fn has(tx: &Transaction, email: &Email) -> Result<bool, StoreError> {
+    Ok(Entity::find().filter(Column::Email.eq(email.as_str())).count(tx.connection()).await? > 0)
+}
+
+/// Gives a person another address, which was proven just now.
+pub(crate) async fn move_to(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    user: UserId,
+    email: &Email,
+) -> Result<(), StoreError> {
+    let changes = ActiveModel {
+        email: Set(email.as_str().to_owned()),
+        verified_at: Set(now),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    let update = Entity::update_many().set(changes).filter(Column::Id.eq(user));
+    update.exec(tx.connection()).await.map_err(StoreError::taken("user"))?;
+    Ok(())
 }
 
 /// The person, whom nobody else changes until the transaction ends.

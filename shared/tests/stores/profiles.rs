@@ -1,11 +1,13 @@
 //! What people do with their own account.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use postrider_shared::{
     api_keys::{KeyOwner, NewKey},
     database::{AllTenants, StoreError},
-    identities::Proven,
-    ids::{ApiKeyId, CodeId, InvitationId, TenantId, UserId},
+    identities::{Entered, Newcomer, Proven},
+    ids::{ApiKeyId, CodeId, InvitationId, NoticeId, TenantId, UserId},
     invitations::{Acceptance, NewInvitation},
     one_time_codes::{CodePurpose, NewRegistration},
     profiles::Proof,
@@ -29,6 +31,9 @@ on_both!(
     a_tenant_that_nothing_works_for_goes_with_its_only_member,
     of_administrators_who_leave_at_once_one_stays,
     somebody_goes_on_running_the_platform,
+    an_address_is_proven_by_the_code_that_goes_there,
+    of_two_who_prove_one_address_at_once_one_has_it,
+    a_notice_is_mailed_once_while_it_is_news,
 );
 
 const HASH: &str = "$argon2id$planted";
@@ -151,6 +156,129 @@ async fn who_leaves_leaves_no_row_behind(scene: Scene) {
     for tenant in [scene.tenant, scene.stranger] {
         assert_eq!(stores.tenants.state(tenant).await.unwrap(), TenantState::Active);
     }
+}
+
+/// Asks for this address; the code that goes there.
+async fn ask(scene: &Scene, user: UserId, email: &str) -> (CodeId, SecretString) {
+    let (id, email) = (CodeId::random(), Email::parse(email).unwrap());
+    let entries = scene.stores.profiles.ask_email(id, user, &password(), &email).await.unwrap().unwrap();
+    assert_eq!(entries.len(), 1, "taken or not");
+    (id, digits(scene, id).await)
+}
+
+/// The notices there are: what, and to whom.
+async fn notices(scene: &Scene) -> Vec<(NoticeId, String, String)> {
+    let reader = scene.database.reader();
+    let sql = "SELECT id, kind, email FROM notices ORDER BY created_at, id";
+    let rows = reader.query_all_raw(Statement::from_string(reader.get_database_backend(), sql)).await.unwrap();
+    let read = |row: &sea_orm::QueryResult| {
+        (row.try_get("", "id").unwrap(), row.try_get("", "kind").unwrap(), row.try_get("", "email").unwrap())
+    };
+    rows.iter().map(read).collect()
+}
+
+async fn an_address_is_proven_by_the_code_that_goes_there(scene: Scene) {
+    let (stores, profiles) = (&scene.stores, &scene.stores.profiles);
+    let jo = member(&scene, "jo@example.com", Role::Agent).await;
+    let ann = member(&scene, "ann@example.com", Role::Agent).await;
+    let here = stores.sessions.begin(jo.id, Carrier::Tokens, "here").await.unwrap().session.id;
+    let there = stores.sessions.begin(jo.id, Carrier::Tokens, "there").await.unwrap().session.id;
+    assert!(matches!(stores.identities.enter(&elsewhere(), &Newcomer::Stranger).await.unwrap(), Entered::LinkFirst));
+    let (reset, old_digits) = code(&scene, &jo, CodePurpose::ResetPassword).await;
+    assert!(profiles.ask_email(CodeId::random(), jo.id, &Proof::Password { hash: "other".into() }, &email()).await.unwrap().is_none());
+
+    // One that is taken gets a mail as well, and its code is good for nothing.
+    let (id, digits) = ask(&scene, jo.id, "ann@example.com").await;
+    assert_eq!(stores.one_time_codes.get(AllTenants, id).await.unwrap().unwrap().purpose, CodePurpose::NewEmailTaken);
+    assert!(profiles.change_email((jo.id, here), id, digits.expose_secret()).await.unwrap().is_none());
+
+    let (id, digits) = ask(&scene, jo.id, "new@example.com").await;
+    let code = digits.expose_secret();
+    let wrong = if code == "111111" { "222222" } else { "111111" };
+    assert!(profiles.change_email((jo.id, here), id, wrong).await.unwrap().is_none());
+    assert!(profiles.change_email((ann.id, here), id, code).await.unwrap().is_none(), "another's");
+    assert_eq!(stores.users.get(jo.id).await.unwrap().unwrap().email, "jo@example.com");
+    assert_eq!(notices(&scene).await, vec![]);
+    scene.clock.advance(Duration::from_secs(5));
+    let changed = profiles.change_email((jo.id, here), id, code).await.unwrap().unwrap();
+    assert_eq!((changed.email.as_str(), changed.verified_at), ("new@example.com", scene.now()));
+    assert!(profiles.change_email((jo.id, here), id, code).await.unwrap().is_none(), "once");
+    assert!(stores.sessions.live(here).await.unwrap().is_some());
+    assert!(stores.sessions.live(there).await.unwrap().is_none());
+    let redeemed = stores.one_time_codes.redeem(reset, CodePurpose::ResetPassword, old_digits.expose_secret()).await;
+    assert!(redeemed.unwrap().is_none(), "what went to the old address opens nothing");
+    assert!(!stores.one_time_codes.mailing(AllTenants, reset).await.unwrap());
+    let told: Vec<(String, String)> = notices(&scene).await.into_iter().map(|(_, kind, to)| (kind, to)).collect();
+    assert_eq!(told, [("email_changed".to_owned(), "jo@example.com".to_owned())]);
+    assert!(stores.users.by_email(&Email::parse("jo@example.com").unwrap()).await.unwrap().is_none());
+    // Ten minutes.
+    let (id, digits) = ask(&scene, jo.id, "newer@example.com").await;
+    scene.clock.advance(Duration::from_mins(10));
+    assert!(profiles.change_email((jo.id, here), id, digits.expose_secret()).await.unwrap().is_none());
+    // Five mails an hour to one address, whoever asks.
+    let mut mailed = 0;
+    for _ in 0..12 {
+        let asked = profiles.ask_email(CodeId::random(), jo.id, &password(), &email()).await.unwrap();
+        mailed += asked.unwrap().len();
+    }
+    assert_eq!(mailed, 5);
+}
+
+fn email() -> Email {
+    Email::parse("wanted@example.com").unwrap()
+}
+
+/// Somebody whom an issuer calls Jo, who does not manage the address.
+fn elsewhere() -> Proven {
+    Proven {
+        issuer: "https://login.example.com".to_owned(),
+        subject: "jo".to_owned(),
+        email: Some(Email::parse("jo@example.com").unwrap()),
+        is_authoritative: false,
+        name: None,
+    }
+}
+
+async fn of_two_who_prove_one_address_at_once_one_has_it(scene: Scene) {
+    for round in 0..5 {
+        let wanted = format!("wanted{round}@example.com");
+        let mut codes = Vec::new();
+        for name in ["jo", "ann"] {
+            let user = member(&scene, &format!("{name}{round}@example.com"), Role::Agent).await.id;
+            let session = scene.stores.sessions.begin(user, Carrier::Tokens, "test").await.unwrap().session.id;
+            codes.push(((user, session), ask(&scene, user, &wanted).await));
+        }
+        let done = join_all(codes.iter().map(|(own, (id, digits))| async {
+            scene.stores.profiles.change_email(*own, *id, digits.expose_secret()).await
+        }))
+        .await;
+        assert_eq!(done.iter().filter(|done| matches!(done, Ok(Some(_)))).count(), 1, "{done:?}");
+        assert_eq!(done.iter().filter(|done| matches!(done, Err(StoreError::Taken { .. }))).count(), 1, "{done:?}");
+    }
+}
+
+async fn a_notice_is_mailed_once_while_it_is_news(scene: Scene) {
+    let notices_of = &scene.stores.notices;
+    let jo = member(&scene, "jo@example.com", Role::Agent).await.id;
+    let session = scene.stores.sessions.begin(jo, Carrier::Tokens, "test").await.unwrap().session.id;
+    for address in ["one@example.com", "two@example.com"] {
+        let (id, digits) = ask(&scene, jo, address).await;
+        scene.stores.profiles.change_email((jo, session), id, digits.expose_secret()).await.unwrap().unwrap();
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    let all = notices(&scene).await;
+    let [first, second] = [all[0].0, all[1].0];
+    assert!(notices_of.waiting(AllTenants, first).await.unwrap().is_some());
+    let claims = join_all((0..4).map(|_| notices_of.mailing(AllTenants, first))).await;
+    assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
+    assert!(notices_of.waiting(AllTenants, first).await.unwrap().is_none());
+    notices_of.not_mailed(AllTenants, first).await.unwrap();
+    assert!(notices_of.mailing(AllTenants, first).await.unwrap(), "the server did not have it");
+    scene.clock.advance(Duration::from_hours(12));
+    assert!(!notices_of.mailing(AllTenants, second).await.unwrap(), "no news any more");
+    assert_eq!(notices_of.prune(AllTenants, 10).await.unwrap(), 0);
+    scene.clock.advance(Duration::from_hours(13));
+    assert_eq!(notices_of.prune(AllTenants, 10).await.unwrap(), 2);
 }
 
 async fn nobody_leaves_by_anothers_proof(scene: Scene) {

@@ -42,6 +42,23 @@ fn letter(code: &OneTimeCode, digits: &str) -> Letter {
                  for it, somebody else is signed in as you: choose a new password, which ends their session.\n"
             ),
         ),
+        CodePurpose::ChangeEmail => (
+            "Your code for another address",
+            format!(
+                "Give your account another address with this code: {digits}\n\nIt is good for ten minutes, and once. If you \
+                 did not ask for it, somebody else is signed in as you: choose a new password, which ends their session.\n"
+            ),
+        ),
+        CodePurpose::NewEmail => (
+            "Your code for this address",
+            format!("Make this the address of your account with this code: {digits}\n\n{once}\n"),
+        ),
+        CodePurpose::NewEmailTaken => (
+            "This address has an account",
+            "Somebody wanted to make this the address of their account, but it has one already. If it was you, sign in \
+             with that one, or delete it first. If it was not, you need not do anything.\n"
+                .to_owned(),
+        ),
         CodePurpose::AddressTaken => (
             "You are registered already",
             "Somebody wanted to register with this address, which is registered already. If it was you, sign in, or \

@@ -40,6 +40,8 @@ pub(super) struct OwnerProof {
 pub(super) enum OwnPurpose {
     /// `DELETE /v1/me`.
     DeleteAccount,
+    /// `POST /v1/me/email`.
+    ChangeEmail,
 }
 
 /// What a code is asked for.
@@ -54,7 +56,7 @@ pub(super) struct AskForOwnCode {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OwnCode {
     /// To be sent with the code, within ten minutes.
-    challenge: CodeId,
+    pub challenge: CodeId,
 }
 
 /// Have a code mailed to one's own address, to do what takes more than being signed in. It is for who has no password.
@@ -77,6 +79,7 @@ pub(super) async fn ask(
         let user = app.stores().users.get(user).await?.ok_or_else(|| Problem::not_found("user"))?;
         let purpose = match ask.purpose {
             OwnPurpose::DeleteAccount => CodePurpose::DeleteAccount,
+            OwnPurpose::ChangeEmail => CodePurpose::ChangeEmail,
         };
         let email = Email::parse(&user.email)?;
         let issued = app.stores().one_time_codes.issue(challenge, purpose, (user.id, &email)).await?;

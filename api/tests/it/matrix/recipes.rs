@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use postrider_shared::identities::Proven;
-use postrider_shared::ids::TenantId;
+use postrider_shared::ids::{CodeId, TenantId};
+use postrider_shared::profiles::Proof;
 use postrider_shared::roles::Role;
 use postrider_shared::sessions::Carrier;
+use postrider_shared::users::Email;
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::{Value, json};
 
 use super::people::{PASSWORD, Person, person};
 use crate::api::{Api, TenantKeys, answer};
+use crate::identity::digits;
 use crate::oidc::a_token;
 use crate::operations::Operation;
 use crate::resources::{mailbox, rows, window};
@@ -32,6 +35,8 @@ pub struct Subject {
     pub keys: TenantKeys,
     /// Somebody who works for it.
     pub member: Person,
+    /// Instead of the one that fits everybody.
+    pub body: Option<Value>,
     ids: HashMap<&'static str, String>,
 }
 
@@ -57,6 +62,15 @@ impl Subject {
     pub async fn end_another_session_of(&mut self, api: &Api, person: &Person) {
         let other = api.app.stores().sessions.begin(person.id, Carrier::Tokens, "another").await.unwrap();
         self.ids.insert("me", other.session.id.to_string());
+    }
+
+    /// Somebody proves another address with a code that is theirs alone.
+    pub async fn change_email_of(&mut self, api: &Api, person: &Person, hash: &str) {
+        let (id, proof) = (CodeId::random(), Proof::Password { hash: hash.into() });
+        let email = Email::parse(&format!("new-{}@example.com", person.id)).unwrap();
+        api.app.stores().profiles.ask_email(id, person.id, &proof, &email).await.unwrap().unwrap();
+        let code = digits(api, &json!({ "challenge": id })).await;
+        self.body = Some(json!({ "challenge": id, "code": code }));
     }
 
     /// Somebody's identity is the one that is removed; another one stays, because there is no password.
@@ -184,7 +198,7 @@ async fn subject(api: &Api, name: &str, operation: Option<&Operation>) -> Subjec
         ids.insert("accounts", id(&account));
         ids.extend(rows(api, &keys, &id(&account)).await);
     }
-    Subject { keys, member, ids }
+    Subject { keys, member, body: None, ids }
 }
 
 fn items() -> Value {
@@ -238,6 +252,8 @@ pub fn body(operation: &str) -> Option<Value> {
         | "create_tenant" => json!({ "name": "Another name" }),
         "ask_for_my_code" => json!({ "purpose": "delete_account" }),
         "delete_me" => json!({ "password": PASSWORD }),
+        "change_my_email" => json!({ "email": "another@example.com", "password": PASSWORD }),
+        "confirm_my_email" => json!({ "challenge": CodeId::random(), "code": "123456" }),
         "change_my_password" => json!({ "current_password": PASSWORD, "new_password": "another long one" }),
         "change_user" => json!({ "role": "viewer" }),
         "create_account" => mailbox("another@example.com"),
@@ -265,10 +281,12 @@ pub fn body(operation: &str) -> Option<Value> {
 }
 
 /// Operations on whoever calls, where that is a person. A key is told that there is nobody.
-pub const OF_PEOPLE: [&str; 9] = [
+pub const OF_PEOPLE: [&str; 11] = [
     "ask_for_my_code",
     "change_me",
+    "change_my_email",
     "change_my_password",
+    "confirm_my_email",
     "delete_me",
     "end_my_session",
     "link_my_identity",
