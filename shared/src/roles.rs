@@ -84,6 +84,10 @@ words! {
         PlatformKeysRead = "platform_keys:read",
         /// Makes, changes, rotates and revokes platform keys.
         PlatformKeysWrite = "platform_keys:write",
+        /// Sees who runs the platform.
+        PlatformUsersRead = "platform_users:read",
+        /// Lets people run the platform, and no longer.
+        PlatformUsersWrite = "platform_users:write",
         /// Changes the keys that seal secrets.
         SecretsRotate = "secrets:rotate",
         /// Starts drills that break something on purpose.
@@ -126,6 +130,8 @@ impl Permission {
             | Self::TenantsManage
             | Self::PlatformKeysRead
             | Self::PlatformKeysWrite
+            | Self::PlatformUsersRead
+            | Self::PlatformUsersWrite
             | Self::SecretsRotate
             | Self::DrillsRun => PLATFORM,
         }

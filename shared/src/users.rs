@@ -7,6 +7,7 @@ mod erasing;
 pub(crate) mod member;
 mod members;
 mod password;
+mod platform;
 mod row;
 mod store;
 
@@ -20,5 +21,6 @@ pub use store::{NewUser, Users};
 pub(crate) use {
     erasing::{erase, erase_if_idle, forget_address},
     members::{admins_beside, join, lock_tenant, members_beside},
-    store::{by_email, has, insert, lock, move_to, lock_to_remove, platform_admins, run_the_platform},
+    platform::{platform_admins, run_the_platform},
+    store::{by_email, has, insert, lock, lock_to_remove, move_to},
 };

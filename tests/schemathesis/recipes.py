@@ -137,6 +137,8 @@ RECIPES = {
     "change_my_email": send(lambda w: {"email": w.address(), "password": PASSWORD}),
     "confirm_my_email": send(lambda w: w.new_address("confirm_my_email")),
     "delete_me": send({"password": PASSWORD}),
+    "add_platform_user": at(lambda w: w.member("add_platform_user")),
+    "remove_platform_user": at(lambda w: w.platform_user()),
     "change_me": send({"name": "Jo"}),
     "change_my_password": send({"current_password": PASSWORD, "new_password": "another horse battery"}),
     "end_my_session": at(lambda w: w.person("end_my_session")["session_id"]),

@@ -245,6 +245,13 @@ class World:
         address, _ = self.invitation()
         return {"token": self.mailed(address, "token:\\s+(\\S+)"), "name": "Jo", "password": PASSWORD}
 
+    def platform_user(self):
+        """Somebody who runs the platform, and is not the last."""
+        for purpose in ("stays", f"goes {self.next()}"):
+            user = self.member(purpose)
+            self.call("PUT", f"/v1/platform/users/{user}", platform=True)
+        return user
+
     def member(self, purpose):
         """Somebody who works for the business; the same one for the same purpose."""
         if f"member {purpose}" not in self.people:

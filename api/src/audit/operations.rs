@@ -53,10 +53,10 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "rotate_platform_key"
         | "revoke_platform_key" => Recorded::Change,
         "redrive_dead_letter" | "discard_dead_letter" => Recorded::Change,
+        "add_platform_user" | "remove_platform_user" => Recorded::Change,
         "change_user" | "remove_user" | "create_invitation" | "revoke_invitation" => Recorded::Change,
-        "delete_me" | "change_my_email" | "confirm_my_email" | "change_me" | "change_my_password" | "link_my_identity" | "unlink_my_identity" => {
-            Recorded::Change
-        }
+        "delete_me" | "change_my_email" | "confirm_my_email" | "change_me" | "change_my_password"
+        | "link_my_identity" | "unlink_my_identity" => Recorded::Change,
         // Sessions are no rows of a tenant.
         "logout" | "end_my_session" => Recorded::Elsewhere,
 
@@ -82,7 +82,7 @@ pub fn decided(operation: &str) -> Option<Recorded> {
         | "list_quote_revisions"
         | "get_quote_revision_pdf" => Recorded::Access,
         "list_audit_events" | "export_audit_events" => Recorded::Access,
-        "list_users" | "get_user" | "list_invitations" => Recorded::Access,
+        "list_users" | "get_user" | "list_invitations" | "list_platform_users" => Recorded::Access,
         "ask_for_my_code" => Recorded::Nothing("a code changes nothing before it comes back"),
         "get_me" | "list_my_identities" => Recorded::Nothing("shows people their own data"),
 

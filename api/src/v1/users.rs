@@ -1,4 +1,6 @@
-//! The people who work for a tenant.
+//! The people who work for a tenant, and those who run the platform.
+
+mod platform;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,7 +22,7 @@ use crate::problem::Answer;
 
 /// The operations on people.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, change, remove))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, change, remove)).merge(platform::router())
 }
 
 /// Somebody who works for the tenant.

@@ -238,8 +238,11 @@ async fn a_person_gets_another_address_and_the_old_one_is_told() {
     for wrong in ["jo", " JO@example.com", ""] {
         problem(ask(&new_email(wrong, PASSWORD)), "invalid-body").await;
     }
-    let reset = answer(open(&api, "/v1/auth/password-reset", &json!({ "email": "jo@example.com" })), StatusCode::ACCEPTED).await;
-    let reset = json!({ "challenge": reset["challenge"], "code": digits(&api, &reset).await, "password": "a stolen one" });
+    let reset =
+        answer(open(&api, "/v1/auth/password-reset", &json!({ "email": "jo@example.com" })), StatusCode::ACCEPTED)
+            .await;
+    let reset =
+        json!({ "challenge": reset["challenge"], "code": digits(&api, &reset).await, "password": "a stolen one" });
 
     let request = || ask(&new_email("New@example.com", PASSWORD)).header("Idempotency-Key", "move");
     let asked = answer(request(), StatusCode::ACCEPTED).await;
@@ -254,7 +257,10 @@ async fn a_person_gets_another_address_and_the_old_one_is_told() {
     problem(confirm(&keys.agent, &code), "not-found").await;
     assert_eq!(notices(&api).await, vec![]);
     let me = answer(confirm(access, &code), StatusCode::OK).await;
-    assert_eq!((&me["user"]["email"], me["user"]["sessions"].as_array().unwrap().len()), (&json!("new@example.com"), 1));
+    assert_eq!(
+        (&me["user"]["email"], me["user"]["sessions"].as_array().unwrap().len()),
+        (&json!("new@example.com"), 1)
+    );
     problem(confirm(access, &code), "sign-in-refused").await;
     problem(api.get(text(&two, "access_token"), "/v1/me"), "unauthenticated").await;
     problem(open(&api, "/v1/auth/login", &new_email("jo@example.com", PASSWORD)), "sign-in-refused").await;
@@ -265,7 +271,10 @@ async fn a_person_gets_another_address_and_the_old_one_is_told() {
     let found = events(&api, "operation=confirm_my_email&outcome=done").await;
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!((&found[0]["actor_id"], &found[0]["tenant_id"]), (&jo["user_id"], &json!(keys.id)));
-    assert_eq!((&found[0]["before"]["email"], &found[0]["after"]["email"]), (&json!("jo@example.com"), &json!("new@example.com")));
+    assert_eq!(
+        (&found[0]["before"]["email"], &found[0]["after"]["email"]),
+        (&json!("jo@example.com"), &json!("new@example.com"))
+    );
     let asked = events(&api, "operation=change_my_email").await;
     assert_eq!((asked.len(), &asked[0]["outcome"]), (1, &json!("attempted")), "{asked:#?}");
     assert!(!asked[0].to_string().contains("new@"), "not before it is proven");
@@ -333,4 +342,47 @@ async fn an_address_that_was_taken_meanwhile_is_told_to_who_proved_it() {
     problem(api.post(&jo.access, "/v1/me/email/confirm", &confirm), "already-exists").await;
     let me = answer(api.get(&jo.access, "/v1/me"), StatusCode::OK).await;
     assert_eq!(me["user"]["email"], json!(jo.email));
+}
+
+#[tokio::test]
+async fn who_runs_the_platform_lets_others_do_so_and_takes_it_back_at_once() {
+    let api = Api::start().await;
+    let keys = api.tenant("Platform").await;
+    let root = person(&api, None, Role::PlatformAdmin).await;
+    let jo = person(&api, Some(&keys.id), Role::TenantAdmin).await;
+    let path = |id: &UserId| format!("/v1/platform/users/{id}");
+    let call = |method: Method, key: &str, id: &UserId| api.request(method, &path(id)).bearer_auth(key);
+    problem(call(Method::PUT, &jo.access, &jo.id), "forbidden").await;
+    problem(api.get(&jo.access, "/v1/tenants"), "forbidden").await;
+    // A key that may do this and no more makes nobody greater than itself.
+    let narrow = json!({ "name": "narrow", "scopes": ["platform_users:write"] });
+    let narrow = answer(api.post(&api.platform_key, "/v1/platform/api-keys", &narrow), StatusCode::CREATED).await;
+    problem(call(Method::PUT, text(&narrow, "key"), &jo.id), "forbidden").await;
+
+    let added = answer(call(Method::PUT, &root.access, &jo.id), StatusCode::OK).await;
+    assert_eq!((&added["id"], &added["email"]), (&json!(jo.id), &json!(jo.email)));
+    answer(call(Method::PUT, &api.platform_key, &jo.id), StatusCode::OK).await;
+    for proof in jo.proofs() {
+        answer(proof.sign(api.request(Method::GET, "/v1/tenants")), StatusCode::OK).await;
+    }
+    let listed = answer(api.get(&jo.access, "/v1/platform/users"), StatusCode::OK).await;
+    let ids: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|user| &user["id"]).collect();
+    assert!(ids.len() == 2 && ids.contains(&&json!(jo.id)) && ids.contains(&&json!(root.id)), "{listed}");
+
+    answer(call(Method::DELETE, &jo.access, &root.id), StatusCode::NO_CONTENT).await;
+    for proof in root.proofs() {
+        problem(proof.sign(api.request(Method::GET, "/v1/tenants")), "forbidden").await;
+    }
+    problem(call(Method::DELETE, &jo.access, &root.id), "not-found").await;
+    let refused = problem(call(Method::DELETE, &jo.access, &jo.id), "state-conflict").await;
+    assert!(text(&refused, "detail").contains("the only one who runs the platform"), "{refused}");
+    answer(call(Method::PUT, &jo.access, &root.id), StatusCode::OK).await;
+    answer(call(Method::DELETE, text(&narrow, "key"), &jo.id), StatusCode::NO_CONTENT).await;
+    problem(api.get(&jo.access, "/v1/tenants"), "forbidden").await;
+    answer(api.get(&jo.access, "/v1/users"), StatusCode::OK).await;
+    let found = events(&api, &format!("operation=remove_platform_user&subject={}", jo.id)).await;
+    assert_eq!(
+        (&found[0]["before"], &found[0]["after"]),
+        (&json!({ "platform_admin": true }), &json!({ "platform_admin": false }))
+    );
 }

@@ -27,5 +27,6 @@ impl Job for MailNotice {
 }
 
 impl Declared for MailNotice {
-    const SUMMARY: &'static str = "Mails word of a change of an account to its owner, at most once, and only while it is news.";
+    const SUMMARY: &'static str =
+        "Mails word of a change of an account to its owner, at most once, and only while it is news.";
 }

@@ -66,8 +66,7 @@ impl Notices {
     /// Forgets those that are a day old, at most `limit`; returns how many.
     pub async fn prune(&self, _: AllTenants, limit: u64) -> Result<u64, StoreError> {
         let old = Entity::find().filter(Column::CreatedAt.lt(self.clock.now() - REMEMBERED)).limit(limit);
-        let ids: Vec<NoticeId> =
-            old.all(self.database.reader()).await?.into_iter().map(|notice| notice.id).collect();
+        let ids: Vec<NoticeId> = old.all(self.database.reader()).await?.into_iter().map(|notice| notice.id).collect();
         if ids.is_empty() {
             return Ok(0);
         }

@@ -1,13 +1,14 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 
 use super::{
     Email, Membership, User,
     member::{Column as MemberColumn, Entity as MemberEntity},
+    platform::platform_admins,
     row::{ActiveModel, Column, Entity},
 };
 use crate::{
@@ -27,8 +28,8 @@ pub struct NewUser {
 /// The table of people. It is the same for all tenants; what a tenant may see of it, [`Members`](super::Members) shows.
 #[derive(Clone)]
 pub struct Users {
-    database: Database,
-    clock: Clock,
+    pub(super) database: Database,
+    pub(super) clock: Clock,
 }
 
 impl Users {
@@ -155,18 +156,4 @@ pub(crate) async fn lock_to_remove(tx: &Transaction, user: UserId) -> Result<Opt
         platform_admins(tx).await?;
     }
     Ok(Entity::find_by_id(user).lock_exclusive().one(tx.connection()).await?)
-}
-
-/// Who runs the platform, none of whom stops to until the transaction ends.
-pub(crate) async fn platform_admins(tx: &Transaction) -> Result<Vec<User>, StoreError> {
-    let all = Entity::find().filter(Column::PlatformAdmin.eq(true)).order_by_asc(Column::Id);
-    Ok(all.lock_exclusive().all(tx.connection()).await?)
-}
-
-/// The person does from now on what a platform key does.
-pub(crate) async fn run_the_platform(tx: &Transaction, now: DateTime<Utc>, user: UserId) -> Result<(), StoreError> {
-    tx.watch(Entity::find_by_id(user)).await?;
-    let changes = ActiveModel { platform_admin: Set(true), updated_at: Set(now), ..ActiveModel::default() };
-    Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
-    Ok(())
 }

@@ -185,7 +185,13 @@ async fn an_address_is_proven_by_the_code_that_goes_there(scene: Scene) {
     let there = stores.sessions.begin(jo.id, Carrier::Tokens, "there").await.unwrap().session.id;
     assert!(matches!(stores.identities.enter(&elsewhere(), &Newcomer::Stranger).await.unwrap(), Entered::LinkFirst));
     let (reset, old_digits) = code(&scene, &jo, CodePurpose::ResetPassword).await;
-    assert!(profiles.ask_email(CodeId::random(), jo.id, &Proof::Password { hash: "other".into() }, &email()).await.unwrap().is_none());
+    assert!(
+        profiles
+            .ask_email(CodeId::random(), jo.id, &Proof::Password { hash: "other".into() }, &email())
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     // One that is taken gets a mail as well, and its code is good for nothing.
     let (id, digits) = ask(&scene, jo.id, "ann@example.com").await;

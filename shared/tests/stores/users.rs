@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use postrider_shared::{
     database::{AllTenants, StoreError},
-    ids::InvitationId,
+    ids::{InvitationId, UserId},
     invitations::{Acceptance, NewInvitation},
     roles::Role,
     tenants::TenantSettings,
@@ -13,7 +13,12 @@ use secrecy::SecretString;
 
 use crate::scene::{Scene, on_both};
 
-on_both!(a_person_works_for_several_tenants, the_last_administrator_stays, two_administrators_cannot_remove_each_other);
+on_both!(
+    a_person_works_for_several_tenants,
+    the_last_administrator_stays,
+    two_administrators_cannot_remove_each_other,
+    the_last_who_runs_the_platform_keeps_it,
+);
 
 /// A new person of the scene's tenant, as an invitation makes one.
 pub async fn person(scene: &Scene, email: &str, role: Role) -> User {
@@ -78,5 +83,22 @@ async fn two_administrators_cannot_remove_each_other(scene: Scene) {
         let ann = person(&scene, &format!("ann{round}@example.com"), Role::TenantAdmin).await.id;
         let done = join_all([jo, ann].map(|user| members.remove(scene.tenant, user))).await;
         assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+    }
+}
+
+async fn the_last_who_runs_the_platform_keeps_it(scene: Scene) {
+    let users = &scene.stores.users;
+    let jo = person(&scene, "jo@example.com", Role::Viewer).await.id;
+    let ann = person(&scene, "ann@example.com", Role::Viewer).await.id;
+    assert!(matches!(users.let_run_the_platform(AllTenants, UserId::random()).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(users.no_longer_run_the_platform(AllTenants, jo).await, Err(StoreError::NotFound { .. })));
+    for _ in 0..5 {
+        for user in [jo, ann, ann] {
+            assert!(users.let_run_the_platform(AllTenants, user).await.unwrap().platform_admin);
+        }
+        assert_eq!(users.who_run_the_platform(AllTenants, None, 10).await.unwrap().items.len(), 2);
+        let done = join_all([jo, ann].map(|user| users.no_longer_run_the_platform(AllTenants, user))).await;
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+        assert_eq!(done.iter().filter(|done| matches!(done, Err(StoreError::Conflict { .. }))).count(), 1, "{done:?}");
     }
 }

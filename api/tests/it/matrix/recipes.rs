@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use postrider_shared::database::AllTenants;
 use postrider_shared::identities::Proven;
 use postrider_shared::ids::{CodeId, TenantId};
 use postrider_shared::profiles::Proof;
@@ -46,7 +47,7 @@ impl Subject {
         if !path.contains('{') {
             return path.to_owned();
         }
-        let resource = path.split('/').nth(2).unwrap();
+        let resource = path.split('/').nth(if path.contains("/platform/users") { 3 } else { 2 }).unwrap();
         let id = self.ids.get(resource).unwrap_or_else(|| panic!("no recipe: whose id goes into {path}?"));
         let filled = path.replace("{id}", id).replace("{queue}", id).replace("{revision}", "2");
         assert!(!filled.contains('{'), "no recipe: {path} has more than ids");
@@ -123,6 +124,11 @@ pub async fn fresh(api: &Api, operation: &Operation) -> Subject {
         "accept_quote" | "decline_quote" | "renew_quote" => {
             approve(api, &subject).await;
             change(api, "quotes SET state = ? WHERE tenant_id = ?", "sent", tenant).await;
+        }
+        "remove_platform_user" => {
+            // The last one keeps it.
+            person(api, None, Role::PlatformAdmin).await;
+            api.app.stores().users.let_run_the_platform(AllTenants, subject.member.id).await.unwrap();
         }
         "ask_consent" => {
             let account = json!({ "address": "canary-box@gmail.com", "time_zone": "UTC" });
@@ -211,6 +217,7 @@ fn items() -> Value {
 pub fn body(operation: &str) -> Option<Value> {
     let body = match operation {
         "activate_tenant"
+        | "add_platform_user"
         | "approve_tenant"
         | "archive_product"
         | "ask_consent"
@@ -222,6 +229,7 @@ pub fn body(operation: &str) -> Option<Value> {
         | "renew_quote"
         | "resolve_mail"
         | "restore_tenant"
+        | "remove_platform_user"
         | "remove_user"
         | "resume_account"
         | "pause_queue"
