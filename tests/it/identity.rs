@@ -85,6 +85,7 @@ async fn a_business_registers_invites_and_resets_by_mail(database: DatabaseKind)
     let code = ann.reads(3, "new password with this code: ").await;
     let body = json!({ "challenge": asked["challenge"], "code": code, "password": PASSWORD });
     stranger.post("/v1/auth/password-reset/confirm", &body).await.expect_status(204);
+    assert_eq!(ann.reads(4, "The password of your ").await, "account");
     as_ann.get("/v1/me").await.problem(401, "unauthenticated");
     ann.signs_in(PASSWORD).await.get("/v1/jobs").await.ok();
 
@@ -103,23 +104,23 @@ async fn a_business_registers_invites_and_resets_by_mail(database: DatabaseKind)
     let code = moved.reads(2, "another address with this code: ").await;
     let back = json!({ "email": ann.address, "challenge": asked["challenge"], "code": code });
     as_jo.post("/v1/me/email", &back).await.expect_status(202);
-    assert_eq!(ann.reads(4, "but it has one ").await, "already.");
+    assert_eq!(ann.reads(5, "Somebody wanted to make this the ").await, "address");
 
     // Nobody is mailed who is not there, and whoever is registered learns it from their mailbox only.
     stranger.post("/v1/auth/otp", &json!({ "email": "nobody@sandbox.example" })).await.expect_status(202);
     let body = json!({ "email": moved.address, "name": "Mallory", "password": PASSWORD, "tenant_name": "Other" });
     stranger.post("/v1/auth/register", &body).await.expect_status(202);
     assert_eq!(moved.reads(3, "which is registered ").await, "already.");
-    // Ann goes, and her address is free.
+    // A code for leaving says what it is for.
     let asked = stranger.post("/v1/auth/otp", &json!({ "email": ann.address })).await.expect_status(202).body;
-    let code = ann.reads(5, "Sign in with this code: ").await;
+    let code = ann.reads(6, "Sign in with this code: ").await;
     let body = json!({ "challenge": asked["challenge"], "code": code });
     let signed_in = stranger.post("/v1/auth/otp/verify", &body).await.expect_status(200).body;
     let as_ann = stranger.with_key(word(&signed_in, "access_token"));
     as_ann.post("/v1/me/code", &json!({ "purpose": "delete_account" })).await.expect_status(202);
-    ann.reads(6, "Delete your account with this code: ").await;
+    ann.reads(7, "Delete your account with this code: ").await;
     platform.no_jobs_left().await;
     let accepted = platform.sandbox().client().accepted().await.expect("what was accepted");
-    assert_eq!(accepted.len(), 11, "each mail went out once, and none to nobody");
+    assert_eq!(accepted.len(), 12, "each mail went out once, and none to nobody");
     platform.finish().await;
 }

@@ -10,6 +10,7 @@ use crate::api::{Api, answer, problem};
 use crate::audit::events;
 use crate::identity::{PASSWORD, digits, login, member, open, text};
 use crate::matrix::people::person;
+use crate::oidc::{ISSUER, a_token, with_keys};
 
 /// A body with the password.
 fn with_password(password: &str) -> Value {
@@ -385,4 +386,48 @@ async fn who_runs_the_platform_lets_others_do_so_and_takes_it_back_at_once() {
         (&found[0]["before"], &found[0]["after"]),
         (&json!({ "platform_admin": true }), &json!({ "platform_admin": false }))
     );
+}
+
+#[tokio::test]
+async fn people_are_told_of_a_new_password_and_of_identities() {
+    let api = Api::start_with(&[ISSUER]).await;
+    with_keys(&api).await;
+    let keys = api.tenant("Told").await;
+    member(&api, &keys, "jo@example.com", "agent").await;
+    assert_eq!(notices(&api).await, vec![], "a first password, with an invitation, is no news");
+    let session = login(&api, "jo@example.com").await;
+    let access = text(&session, "access_token");
+    let issuer = "https://login.example.com".to_owned();
+    let token = json!({ "id_token": a_token() });
+    let told = async |kind: &str, issuer: Option<&String>| {
+        let newest = notices(&api).await.pop().unwrap();
+        assert_eq!(newest, (kind.to_owned(), "jo@example.com".to_owned(), issuer.cloned()));
+        notices(&api).await.len()
+    };
+    let linked = answer(api.post(access, "/v1/me/identities", &token), StatusCode::CREATED).await;
+    assert_eq!(told("identity_linked", Some(&issuer)).await, 1);
+    answer(api.post(access, "/v1/me/identities", &token), StatusCode::CREATED).await;
+    let path = format!("/v1/me/identities/{}", text(&linked, "id"));
+    let unlink = || api.request(Method::DELETE, &path).bearer_auth(access);
+    answer(unlink(), StatusCode::NO_CONTENT).await;
+    problem(unlink(), "not-found").await;
+    assert_eq!(told("identity_removed", Some(&issuer)).await, 2, "once for what was done, and not for what was not");
+
+    let change = |current: &str| json!({ "current_password": current, "new_password": "another password" });
+    problem(api.post(access, "/v1/me/password", &change("wrong password")), "sign-in-refused").await;
+    answer(api.post(access, "/v1/me/password", &change(PASSWORD)), StatusCode::NO_CONTENT).await;
+    assert_eq!(told("password_changed", None).await, 3);
+    let ask = json!({ "email": "jo@example.com" });
+    let asked = answer(open(&api, "/v1/auth/password-reset", &ask), StatusCode::ACCEPTED).await;
+    let body = json!({ "challenge": asked["challenge"], "code": digits(&api, &asked).await, "password": PASSWORD });
+    answer(open(&api, "/v1/auth/password-reset/confirm", &body), StatusCode::NO_CONTENT).await;
+    assert_eq!(told("password_changed", None).await, 4);
+    // The mails' jobs carry an id, and no address.
+    let sql = Statement::from_string(DbBackend::Sqlite, "SELECT job FROM outbox WHERE job LIKE '%mail_notice%'");
+    let jobs = api.app.database().reader().query_all_raw(sql).await.unwrap();
+    assert_eq!(jobs.len(), 4);
+    for job in jobs {
+        let job: String = job.try_get("", "job").unwrap();
+        assert!(!job.contains("jo@") && !job.contains("horse"), "{job}");
+    }
 }

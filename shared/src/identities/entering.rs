@@ -11,6 +11,7 @@ use crate::{
     database::{StoreError, Transaction, check},
     ids::{IdentityId, TenantId, UserId},
     invitations::{self, Acceptance, Invitation},
+    notices::{self, NoticeKind},
     roles::Role,
     tenants::{self, TenantSettings, TenantState},
     users::{self, Email, NewUser, User},
@@ -130,6 +131,7 @@ impl Identities {
         if !self.linked(tx, user.id, proven, true).await? {
             return Ok(Attempt::Again);
         }
+        notices::tell(tx, self.clock.now(), &user, NoticeKind::IdentityLinked, Some(&proven.issuer)).await?;
         Ok(Attempt::Done(Entered::Linked(user)))
     }
 

@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::OnConflict,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     database::{Database, StoreError, Transaction},
     ids::{IdentityId, UserId},
+    notices::{self, NoticeKind},
     users,
 };
 
@@ -42,7 +43,7 @@ impl Identities {
         let tx = self.database.write().await?;
         let id = IdentityId::random();
         tx.watch(Entity::find_by_id(id)).await?;
-        locked(&tx, user).await?;
+        let person = locked(&tx, user).await?;
         let found = of_subject(&tx, proven).await?;
         if let Some(found) = found {
             let taken = StoreError::Taken { what: "identity" };
@@ -53,8 +54,10 @@ impl Identities {
         }
         // What somebody links to an account that may not be theirs is no more theirs than the account.
         let address_proven = !is_doubtful(&tx, user).await?;
-        let linked = insert(&tx, self.clock.now(), (id, user), proven, address_proven).await?;
+        let now = self.clock.now();
+        let linked = insert(&tx, now, (id, user), proven, address_proven).await?;
         let linked = linked.ok_or(StoreError::Taken { what: "identity" })?;
+        notices::tell(&tx, now, &person, NoticeKind::IdentityLinked, Some(&linked.issuer)).await?;
         tx.commit().await?;
         Ok(linked)
     }
@@ -66,9 +69,9 @@ impl Identities {
         tx.watch(Entity::find().filter(own.clone())).await?;
         let person = locked(&tx, user).await?;
         let all = Entity::find().filter(Column::UserId.eq(user)).all(tx.connection()).await?;
-        if !all.iter().any(|identity| identity.id == id) {
+        let Some(identity) = all.iter().find(|identity| identity.id == id) else {
             return Err(StoreError::NotFound { what: "identity" });
-        }
+        };
         if all.len() == 1 && person.password_hash.is_none() {
             return Err(StoreError::conflict(
                 "identity",
@@ -76,22 +79,31 @@ impl Identities {
             ));
         }
         Entity::delete_many().filter(own).exec(tx.connection()).await?;
+        notices::tell(&tx, self.clock.now(), &person, NoticeKind::IdentityRemoved, Some(&identity.issuer)).await?;
         tx.commit().await
     }
 
     /// The person has just proven the address by mail: identities that came before with a weaker proof of it go. Returns how many.
     pub async fn forget_doubtful(&self, user: UserId) -> Result<u64, StoreError> {
         let tx = self.database.write().await?;
-        let gone = forget_doubtful(&tx, user).await?;
+        let person = locked(&tx, user).await?;
+        let gone = forget_doubtful(&tx, self.clock.now(), &person).await?;
         tx.commit().await?;
         Ok(gone)
     }
 }
 
 /// [`Identities::forget_doubtful`] in the transaction of another store.
-pub(crate) async fn forget_doubtful(tx: &Transaction, user: UserId) -> Result<u64, StoreError> {
-    let doubtful = Entity::delete_many().filter(Column::UserId.eq(user)).filter(Column::AddressProven.eq(false));
-    Ok(doubtful.exec(tx.connection()).await?.rows_affected)
+pub(crate) async fn forget_doubtful(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    user: &users::User,
+) -> Result<u64, StoreError> {
+    let doubtful = Condition::all().add(Column::UserId.eq(user.id)).add(Column::AddressProven.eq(false));
+    for identity in Entity::find().filter(doubtful.clone()).limit(MOST).all(tx.connection()).await? {
+        notices::tell(tx, now, user, NoticeKind::IdentityRemoved, Some(&identity.issuer)).await?;
+    }
+    Ok(Entity::delete_many().filter(doubtful).exec(tx.connection()).await?.rows_affected)
 }
 
 /// The person, whose identities nobody else changes until the transaction ends.

@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     database::{AllTenants, Database, StoreError, Transaction, check},
     ids::UserId,
+    notices::{self, NoticeKind},
 };
 
 /// A person whose address was just proven.
@@ -53,11 +54,13 @@ impl Users {
     }
 
     pub async fn rename(&self, user: UserId, name: &str) -> Result<User, StoreError> {
-        self.set(user, ActiveModel { name: Set(check::line("name", name, 200)?), ..ActiveModel::default() }).await
+        self.set(user, ActiveModel { name: Set(check::line("name", name, 200)?), ..ActiveModel::default() }, false)
+            .await
     }
 
+    /// Word of it goes to the person.
     pub async fn set_password(&self, user: UserId, hash: String) -> Result<User, StoreError> {
-        self.set(user, ActiveModel { password_hash: Set(Some(hash)), ..ActiveModel::default() }).await
+        self.set(user, ActiveModel { password_hash: Set(Some(hash)), ..ActiveModel::default() }, true).await
     }
 
     /// Hashes a password with today's parameters instead of older ones, unless it was changed meanwhile.
@@ -73,14 +76,19 @@ impl Users {
         tx.commit().await
     }
 
-    async fn set(&self, user: UserId, changes: ActiveModel) -> Result<User, StoreError> {
-        let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
+    async fn set(&self, user: UserId, changes: ActiveModel, is_password: bool) -> Result<User, StoreError> {
+        let now = self.clock.now();
+        let changes = ActiveModel { updated_at: Set(now), ..changes };
         let tx = self.database.write().await?;
         tx.watch(Entity::find_by_id(user)).await?;
         Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
         let found = Entity::find_by_id(user).one(tx.connection()).await?;
+        let found = found.ok_or(StoreError::NotFound { what: "user" })?;
+        if is_password {
+            notices::tell(&tx, now, &found, NoticeKind::PasswordChanged, None).await?;
+        }
         tx.commit().await?;
-        found.ok_or(StoreError::NotFound { what: "user" })
+        Ok(found)
     }
 }
 

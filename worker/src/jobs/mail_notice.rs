@@ -20,7 +20,29 @@ impl Handler for MailNotice {
 /// In English, whoever reads it: nobody has said yet which language they speak.
 fn letter(notice: &Notice) -> Letter {
     let at = notice.created_at.format("%Y-%m-%d %H:%M UTC");
+    let issuer = notice.issuer.as_deref().unwrap_or("another site");
     let (subject, text) = match notice.kind {
+        NoticeKind::PasswordChanged => (
+            "Your password was changed",
+            format!(
+                "The password of your account was changed at {at}, and all other sessions have ended.\n\nIf it was not you, \
+                 choose a new one with a mailed code at once: somebody else may be signed in as you.\n"
+            ),
+        ),
+        NoticeKind::IdentityLinked => (
+            "Your account has another way to sign in",
+            format!(
+                "Since {at} one can sign in to your account with an identity of {issuer}, too.\n\nIf it was not you, choose \
+                 a new password with a mailed code, sign in with it, and remove that identity.\n"
+            ),
+        ),
+        NoticeKind::IdentityRemoved => (
+            "A way to sign in to your account was removed",
+            format!(
+                "Since {at} one cannot sign in to your account with an identity of {issuer} any more.\n\nIf it was not you, \
+                 choose a new password with a mailed code: somebody else may be signed in as you.\n"
+            ),
+        ),
         // Not the new address: the old mailbox may be somebody else's by now.
         NoticeKind::EmailChanged => (
             "The address of your account was changed",
