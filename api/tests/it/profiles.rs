@@ -354,7 +354,7 @@ async fn who_runs_the_platform_lets_others_do_so_and_takes_it_back_at_once() {
     let path = |id: &UserId| format!("/v1/platform/users/{id}");
     let call = |method: Method, key: &str, id: &UserId| api.request(method, &path(id)).bearer_auth(key);
     problem(call(Method::PUT, &jo.access, &jo.id), "forbidden").await;
-    problem(api.get(&jo.access, "/v1/tenants"), "forbidden").await;
+    problem(api.get(&jo.access, "/v1/platform/api-keys"), "forbidden").await;
     // A key that may do this and no more makes nobody greater than itself.
     let narrow = json!({ "name": "narrow", "scopes": ["platform_users:write"] });
     let narrow = answer(api.post(&api.platform_key, "/v1/platform/api-keys", &narrow), StatusCode::CREATED).await;
@@ -364,7 +364,7 @@ async fn who_runs_the_platform_lets_others_do_so_and_takes_it_back_at_once() {
     assert_eq!((&added["id"], &added["email"]), (&json!(jo.id), &json!(jo.email)));
     answer(call(Method::PUT, &api.platform_key, &jo.id), StatusCode::OK).await;
     for proof in jo.proofs() {
-        answer(proof.sign(api.request(Method::GET, "/v1/tenants")), StatusCode::OK).await;
+        answer(proof.sign(api.request(Method::GET, "/v1/platform/api-keys")), StatusCode::OK).await;
     }
     let listed = answer(api.get(&jo.access, "/v1/platform/users"), StatusCode::OK).await;
     let ids: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|user| &user["id"]).collect();
@@ -372,14 +372,14 @@ async fn who_runs_the_platform_lets_others_do_so_and_takes_it_back_at_once() {
 
     answer(call(Method::DELETE, &jo.access, &root.id), StatusCode::NO_CONTENT).await;
     for proof in root.proofs() {
-        problem(proof.sign(api.request(Method::GET, "/v1/tenants")), "forbidden").await;
+        problem(proof.sign(api.request(Method::GET, "/v1/platform/api-keys")), "forbidden").await;
     }
     problem(call(Method::DELETE, &jo.access, &root.id), "not-found").await;
     let refused = problem(call(Method::DELETE, &jo.access, &jo.id), "state-conflict").await;
     assert!(text(&refused, "detail").contains("the only one who runs the platform"), "{refused}");
     answer(call(Method::PUT, &jo.access, &root.id), StatusCode::OK).await;
     answer(call(Method::DELETE, text(&narrow, "key"), &jo.id), StatusCode::NO_CONTENT).await;
-    problem(api.get(&jo.access, "/v1/tenants"), "forbidden").await;
+    problem(api.get(&jo.access, "/v1/platform/api-keys"), "forbidden").await;
     answer(api.get(&jo.access, "/v1/users"), StatusCode::OK).await;
     let found = events(&api, &format!("operation=remove_platform_user&subject={}", jo.id)).await;
     assert_eq!(
