@@ -128,19 +128,24 @@ impl QueueClient {
     /// The record once the job has ended, or as it is when the time is over. None if there is no such job.
     pub async fn wait(&self, id: JobId, at_most: Duration) -> Result<Option<JobRecord>, QueueError> {
         let deadline = Instant::now() + at_most;
-        let record = self.get(id).await?;
-        if record.as_ref().is_none_or(|record| record.state.is_finished()) {
-            return Ok(record);
+        let has_ended = |record: &JobRecord| record.state.is_finished();
+        // Each record stands in a block of its own, so that nobody holds one while it waits.
+        {
+            let record = self.get(id).await?;
+            if record.as_ref().is_none_or(has_ended) {
+                return Ok(record);
+            }
         }
         let waiter = self.hub().waiter(id).await;
         loop {
-            let record = self.get(id).await?;
-            let ended = record.as_ref().is_none_or(|record| record.state.is_finished());
-            let now = Instant::now();
-            if ended || now >= deadline {
-                return Ok(record);
+            {
+                let record = self.get(id).await?;
+                if record.as_ref().is_none_or(has_ended) || Instant::now() >= deadline {
+                    return Ok(record);
+                }
             }
-            let _ = tokio::time::timeout_at(deadline.min(now + READ_AGAIN), waiter.changed()).await;
+            let next_look = deadline.min(Instant::now() + READ_AGAIN);
+            let _ = tokio::time::timeout_at(next_look, waiter.changed()).await;
         }
     }
 
