@@ -27,7 +27,7 @@ use crate::request_id::RequestId;
 pub async fn layer(
     (app, operations): (App, Operations),
     caller: Caller,
-    request: Request,
+    request: Box<Request>,
     next: impl Inner,
 ) -> Answer<Response> {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
@@ -43,14 +43,14 @@ pub async fn layer(
         Recorded::Nothing(_) | Recorded::SignIn | Recorded::Asked => Ok(next.run(request).await),
         Recorded::Change => Ok(within(ledger, next.run(request)).await),
         Recorded::Elsewhere => {
-            ledger.write(app.database(), AuditKind::Change, AuditOutcome::Attempted).await?;
+            Box::pin(ledger.write(app.database(), AuditKind::Change, AuditOutcome::Attempted)).await?;
             Ok(next.run(request).await)
         }
         Recorded::Access => {
             let response = next.run(request).await;
             // What cannot be recorded is not handed out.
             if response.status().is_success() {
-                ledger.write(app.database(), AuditKind::Access, AuditOutcome::Done).await?;
+                Box::pin(ledger.write(app.database(), AuditKind::Access, AuditOutcome::Done)).await?;
             }
             Ok(response)
         }
@@ -58,7 +58,7 @@ pub async fn layer(
 }
 
 /// The layer around what strangers may do: signing in and what leads there.
-pub async fn open_layer((app, operations): (App, Operations), request: Request, next: impl Inner) -> Response {
+pub async fn open_layer((app, operations): (App, Operations), request: Box<Request>, next: impl Inner) -> Response {
     let asked = Asked::of(&request);
     let Some((operation, recorded)) = operations.of(&asked.method, asked.path()) else {
         return next.run(request).await;

@@ -37,8 +37,8 @@ pub const TENANT_HEADER: HeaderName = HeaderName::from_static("postrider-tenant"
 /// The layer around the private part of `/v1`.
 pub async fn layer<R: Future<Output = Response>>(
     (app, needs, operations): (App, Needs, Operations),
-    request: Request,
-    next: impl FnOnce(Caller, Request) -> R,
+    request: Box<Request>,
+    next: impl FnOnce(Caller, Box<Request>) -> R,
 ) -> Answer<Response> {
     let asked = Asked::of(&request);
     let identified = identify(&app, &asked, request.headers(), request.uri()).await?;
@@ -58,8 +58,8 @@ pub async fn layer<R: Future<Output = Response>>(
 async fn admit<R: Future<Output = Response>>(
     needs: &Needs,
     identified: Identified,
-    mut request: Request,
-    next: impl FnOnce(Caller, Request) -> R,
+    mut request: Box<Request>,
+    next: impl FnOnce(Caller, Box<Request>) -> R,
 ) -> Answer<Response> {
     let Identified { caller, lack, cookie } = identified;
     let path = request.extensions().get::<MatchedPath>();
@@ -94,7 +94,7 @@ async fn identify(app: &App, asked: &Asked, headers: &HeaderMap, uri: &Uri) -> A
     match cookie::of(headers) {
         Some(text) if !headers.contains_key(header::AUTHORIZATION) => {
             cookie::must_be_of_this_site(&asked.method, headers)?;
-            let Recognised::Live { session, next } = recognised(app, asked, text).await? else {
+            let Recognised::Live { session, next } = Box::pin(recognised(app, asked, text)).await? else {
                 return Err(refused("You are signed out."));
             };
             let cookie = next.as_ref().map(cookie::set).transpose()?;

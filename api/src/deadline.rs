@@ -21,7 +21,7 @@ const BATCH: Duration = Duration::from_hours(6);
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Layer that ends a request at its deadline. A stream that began in time may go on.
-pub async fn layer(request: Request, next: impl Inner) -> Response {
+pub async fn layer(request: Box<Request>, next: impl Inner) -> Response {
     let deadline = of(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     let answer = tokio::time::timeout(deadline, next.run(request)).await;
     answer.unwrap_or_else(|_| {

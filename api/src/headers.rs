@@ -41,7 +41,7 @@ fn has_one_host(request: &Request) -> bool {
 }
 
 /// Layer that adds them to each answer.
-pub async fn layer(fixed: Fixed, request: Request, next: impl Inner) -> Response {
+pub async fn layer(fixed: Fixed, request: Box<Request>, next: impl Inner) -> Response {
     let is_docs = request.uri().path().starts_with("/docs");
     let is_private = request.uri().path().starts_with("/v1");
     let mut response = if has_one_host(&request) {

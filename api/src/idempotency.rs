@@ -56,12 +56,24 @@ pub fn is_key(text: &str) -> bool {
 }
 
 /// Layer that does a repeated POST once.
-pub async fn layer(app: App, caller: Caller, request: Request, next: impl Inner) -> Answer<Response> {
+pub async fn layer(app: App, caller: Caller, request: Box<Request>, next: impl Inner) -> Answer<Response> {
     let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let Some(path) = path.filter(|path| request.method() == Method::POST && !is_kept_by_the_queue(path)) else {
         return Ok(next.run(request).await);
     };
+    Box::pin(keyed(app, caller, key, path, request, next)).await
+}
+
+/// Does what this key stands for, or gives the answer that was given.
+async fn keyed(
+    app: App,
+    caller: Caller,
+    key: String,
+    path: String,
+    request: Box<Request>,
+    next: impl Inner,
+) -> Answer<Response> {
     let (parts, body) = request.into_parts();
     let body = json::body(Request::from_parts(parts.clone(), body), &()).await?;
     let secret = match caller.actor {
@@ -76,7 +88,7 @@ pub async fn layer(app: App, caller: Caller, request: Request, next: impl Inner)
     let fingerprint = fingerprint(&parts, &secret.unwrap_or_default(), &body);
     let claim =
         Claim { tenant: caller.tenant, caller: id_of(caller), operation: format!("POST {path}"), key, fingerprint };
-    let request = Request::from_parts(parts, Body::from(body));
+    let request = Box::new(Request::from_parts(parts, Body::from(body)));
     // A task of its own, from the first note of the key to the last: a client that hangs up stops nothing in between.
     let work = app.clone().tasks().spawn(work::once(app, claim, request, next).in_current_span());
     work.await.map_err(Problem::internal)?
@@ -85,7 +97,7 @@ pub async fn layer(app: App, caller: Caller, request: Request, next: impl Inner)
 /// Layer around what strangers may do: refuses a key that nothing would heed, instead of letting a client take its repeats for safe.
 ///
 /// An answer is kept for its caller, and a stranger is nobody until the answer; many of theirs hold tokens besides.
-pub async fn open_layer(request: Request, next: impl Inner) -> Response {
+pub async fn open_layer(request: Box<Request>, next: impl Inner) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
     let heeds = path == "/v1/auth/refresh" || request.method() != Method::POST;
     if !heeds && request.headers().contains_key(HEADER) {

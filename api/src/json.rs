@@ -262,7 +262,7 @@ mod tests {
         };
         let routes = Router::new().route("/v1/products", post(read)).route("/v1/jobs", post(read));
         let routes = routes.layer(middleware::from_fn(async |request: Request, next: Next| {
-            leftover::layer(1024 * 1024, request, move |request| next.run(request)).await
+            leftover::layer(1024 * 1024, Box::new(request), move |request: Box<Request>| next.run(*request)).await
         }));
         let body = futures::stream::iter(0..pieces).then(move |_| async move {
             tokio::time::sleep(apart).await;

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Stalled(pub Duration);
 
 /// The layer around everything. `payload` is the largest payload of a job.
-pub async fn layer(payload: usize, request: Request, next: impl Inner) -> Response {
+pub async fn layer(payload: usize, request: Box<Request>, next: impl Inner) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
@@ -38,11 +38,11 @@ pub async fn layer(payload: usize, request: Request, next: impl Inner) -> Respon
     // With a length beside it, a proxy may have taken the body to end elsewhere: what follows it then is not the next request. The
     // length is gone by now, so no request is taken after any such body.
     let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = Incoming { body: body.into_data_stream(), stall: bounds.stall, stalled: None };
     let rest = Shared(Arc::new(Mutex::new(body)));
-    let mut request = Request::from_parts(parts, Body::from_stream(rest.clone()));
-    request.extensions_mut().insert(bounds);
+    parts.extensions.insert(bounds);
+    let mut request = Box::new(Request::from_parts(parts, Body::from_stream(rest.clone())));
     DefaultBodyLimit::max(bounds.bytes).apply(&mut request);
     let mut response = next.run(request).await;
     // Whether all was read or time is up: there is nothing else to do.

@@ -51,7 +51,7 @@ impl Measures {
 }
 
 /// Layer that counts, times and logs each request.
-pub async fn layer(measures: Measures, request: Request, next: impl Inner) -> Response {
+pub async fn layer(measures: Measures, request: Box<Request>, next: impl Inner) -> Response {
     let started = Instant::now();
     let method = known(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();

@@ -39,7 +39,7 @@ fn is_acceptable(id: &str) -> bool {
 }
 
 /// Layer that gives the request its id and the log its span.
-pub async fn layer(mut request: Request, next: impl Inner) -> Response {
+pub async fn layer(mut request: Box<Request>, next: impl Inner) -> Response {
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", request_id = %id.0, method = %request.method());

@@ -56,6 +56,11 @@ impl People {
                 _ => known.age,
             }
         };
+        // In a box, because it is rare: whoever waits for a job asks this again and again, and would hold room for it all the time.
+        Box::pin(self.look_up(stores, session, age)).await
+    }
+
+    async fn look_up(&self, stores: &Stores, session: SessionId, age: u64) -> Result<Option<Arc<Person>>, StoreError> {
         let Some(session) = stores.sessions.live(session).await? else { return Ok(None) };
         let Some(user) = stores.users.get(session.user_id).await? else { return Ok(None) };
         let memberships = stores.users.memberships(AllTenants, user.id).await?;

@@ -24,7 +24,7 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const KEPT_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
 
 /// Gives the first answer, or does the work and keeps its answer.
-pub(super) async fn once(app: App, claim: Claim, mut request: Request, next: impl Inner) -> Answer<Response> {
+pub(super) async fn once(app: App, claim: Claim, mut request: Box<Request>, next: impl Inner) -> Answer<Response> {
     let Claim { tenant, caller, operation, key, fingerprint } = claim;
     let requests = &app.stores().requests;
     let ticket = match requests.begin(tenant, caller, &operation, &key, &fingerprint).await? {

@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::Route;
 use futures::FutureExt as _;
-use tower::{Layer, Service, ServiceExt as _};
+use tower::{Layer, Service};
 
 use super::Inner;
 
@@ -26,7 +26,7 @@ pub(super) struct Around<S, F> {
 impl<S, F> Around<S, F> {
     pub(super) fn new<R>(state: S, layer: F) -> Self
     where
-        F: Fn(S, Request, Within) -> R,
+        F: Fn(S, Box<Request>, Within) -> R,
         R: Future<Output = Response> + Send + 'static,
     {
         Self { state, layer }
@@ -37,9 +37,10 @@ impl<S, F> Around<S, F> {
 pub(super) struct Within(Arc<Route>);
 
 impl Inner for Within {
-    async fn run(self, request: Request) -> Response {
-        let Ok(response) = Route::clone(&self.0).oneshot(request).await;
-        response
+    /// No `async fn`: that would hold the copy of the route, and the request's box, until the answer is there.
+    fn run(self, request: Box<Request>) -> impl Future<Output = Response> + Send {
+        // A route is always ready.
+        Route::clone(&self.0).call(*request).map(|Ok(response)| response)
     }
 }
 
@@ -61,7 +62,7 @@ pub(super) struct Placed<S, F> {
 impl<S, F, R> Service<Request> for Placed<S, F>
 where
     S: Clone,
-    F: Fn(S, Request, Within) -> R,
+    F: Fn(S, Box<Request>, Within) -> R,
     R: Future<Output = Response> + Send + 'static,
 {
     type Response = Response;
@@ -75,6 +76,6 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let Around { state, layer } = &self.around;
         // Not an async block: that would hold the answer twice, and it is some kilobytes for each request that waits.
-        layer(state.clone(), request, Within(Arc::clone(&self.within))).map(Ok).boxed()
+        layer(state.clone(), Box::new(request), Within(Arc::clone(&self.within))).map(Ok).boxed()
     }
 }

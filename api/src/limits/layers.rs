@@ -9,7 +9,7 @@ use crate::layers::Inner;
 use crate::problem::{Problem, ProblemType};
 
 /// Layer around everything: what the process takes on, and how often an address may call.
-pub async fn outer(app: App, mut request: Request, next: impl Inner) -> Response {
+pub async fn outer(app: App, mut request: Box<Request>, next: impl Inner) -> Response {
     let limits = app.limits();
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     if class::is_probe(path) {
@@ -44,7 +44,7 @@ pub async fn outer(app: App, mut request: Request, next: impl Inner) -> Response
 }
 
 /// Layer behind the one that identifies: how often a caller, and its tenant, may call.
-pub async fn inner(app: App, caller: Caller, request: Request, next: impl Inner) -> Response {
+pub async fn inner(app: App, caller: Caller, request: Box<Request>, next: impl Inner) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let class = class::class_of(request.method(), path);
     let Some(counted) = app.limits().count_caller(&caller, class).await else { return next.run(request).await };

@@ -81,7 +81,7 @@ impl Pending {
 }
 
 /// Outermost layer for failures: writes problem+json for each and logs its inner cause once.
-pub async fn report(request: Request, next: impl Inner) -> Response {
+pub async fn report(request: Box<Request>, next: impl Inner) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let pending = response.extensions_mut().remove::<Pending>().and_then(|pending| pending.take());

@@ -67,6 +67,11 @@ impl ApiKeys {
         if let Some(key) = self.opened.get(text.prefix.as_str()) {
             return Ok(key.opens_with(&text, self.clock.now()).then_some(key));
         }
+        // In a box, because it is rare: whoever waits for a job asks this again and again, and would hold room for it all the time.
+        Box::pin(self.look_up(text)).await
+    }
+
+    async fn look_up(&self, text: KeyText) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let reading = self.opened.begin();
         let named = Condition::any()
             .add(Column::Prefix.eq(text.prefix.as_str()))

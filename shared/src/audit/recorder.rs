@@ -44,8 +44,8 @@ pub(crate) struct Said {
 }
 
 /// Runs a request whose changes are recorded: each in its transaction.
-pub async fn within<F: Future>(recorder: Arc<Recorder>, request: F) -> F::Output {
-    CURRENT.scope(recorder, request).await
+pub fn within<F: Future>(recorder: Arc<Recorder>, request: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(recorder, request)
 }
 
 /// The recorder of the request that this task serves.

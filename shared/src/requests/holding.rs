@@ -15,13 +15,13 @@ tokio::task_local! {
 }
 
 /// Does the work of a request that holds this ticket: what it commits is bound to the ticket.
-pub async fn holding<F: Future>(ticket: &Ticket, work: F) -> F::Output {
-    CURRENT.scope(Some(ticket.clone()), work).await
+pub fn holding<F: Future>(ticket: &Ticket, work: F) -> impl Future<Output = F::Output> + use<F> {
+    CURRENT.scope(Some(ticket.clone()), work)
 }
 
 /// Does what is no part of the request's work.
-pub(crate) async fn aside<F: Future>(work: F) -> F::Output {
-    CURRENT.scope(None, work).await
+pub(crate) fn aside<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(None, work)
 }
 
 /// Binds a transaction that is about to be committed to the request that it belongs to, if there is one.

@@ -59,7 +59,8 @@ impl Tenants {
             return Ok(state);
         }
         let reading = self.states.begin();
-        let state = self.get(tenant).await?.state;
+        // In a box, because it is rare: see `ApiKeys::verify`.
+        let state = Box::pin(self.get(tenant)).await?.state;
         self.states.keep(reading, tenant, state);
         Ok(state)
     }
