@@ -1,12 +1,12 @@
 //! Serving, and stopping without cutting anybody off.
 
 mod bounds;
+mod head;
 mod passing;
 mod places;
 mod refusal;
 mod wire;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
+use futures::TryFutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -68,7 +69,7 @@ pub async fn until_stopped(listener: TcpListener, routes: Router, bounds: Bounds
                 Ok(place) => {
                     let client = Client { stream, peer: peer.ip(), place };
                     // A token of its own: one that all share is locked by each of them whenever it is looked at.
-                    connections.spawn(client.serve(routes.clone(), bounds.clone(), stopping.child_token()));
+                    connections.spawn(client.serve(routes.clone(), &bounds, stopping.child_token()));
                 }
                 Err(why) => {
                     metrics::counter!("http_refused_total", "limit" => why.limit()).increment(1);
@@ -119,52 +120,62 @@ struct Client {
 }
 
 impl Client {
-    async fn serve(self, routes: Router, bounds: Bounds, stopping: CancellationToken) {
+    /// Serves until somebody ends the connection. No `async fn`: that would keep room for what it is given beside what it makes of it.
+    fn serve(
+        self,
+        routes: Router,
+        bounds: &Bounds,
+        stopping: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let Self { stream, peer, place } = self;
+        let head_time = bounds.head;
         // Answers are small and awaited; a failure here costs only some milliseconds each.
         let _ = stream.set_nodelay(true);
         let turns = Turns::default();
-        let wire = TokioIo::new(Wire::new(stream, turns.clone(), &bounds));
+        let wire = TokioIo::new(Wire::new(stream, turns.clone(), bounds));
         let requests = turns.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let turn = requests.begin();
+            let mut request = head::detached(request);
             request.extensions_mut().insert(Peer(peer));
-            let answer = routes.clone().call(request);
-            async move {
-                match answer.await {
-                    Ok(response) => Ok::<_, Infallible>(passing::until_passed_on(response, turn)),
-                    Err(never) => match never {},
-                }
-            }
+            routes.clone().call(request).map_ok(|response| passing::until_passed_on(response, turn))
         });
         // HTTP/1 only: telling versions apart would wait for the first bytes without a limit.
         let mut serving = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(wire, service);
-        let ended = tokio::select! {
-            ended = &mut serving => Some(ended),
-            () = stopping.cancelled() => None,
-        };
-        let ended = if let Some(ended) = ended {
-            ended
-        } else {
-            Pin::new(&mut serving).graceful_shutdown();
-            match tokio::time::timeout(LAST_HEAD, &mut serving).await {
-                Ok(ended) => ended,
-                Err(_) if turns.is_between() => Ok(()),
-                Err(_) => (&mut serving).await,
+        async move {
+            let ended = tokio::select! {
+                ended = &mut serving => Some(ended),
+                () = stopping.cancelled() => None,
+            };
+            let ended = if let Some(ended) = ended {
+                ended
+            } else {
+                Pin::new(&mut serving).graceful_shutdown();
+                match tokio::time::timeout(LAST_HEAD, &mut serving).await {
+                    Ok(ended) => ended,
+                    Err(_) if turns.is_between() => Ok(()),
+                    Err(_) => (&mut serving).await,
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+                // In a box: it is rare, and larger than all else of a connection.
+                Box::pin(tell_why(serving.into_parts().io.into_inner(), &error, head_time)).await;
             }
-        };
-        let Err(error) = ended else { return };
-        tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
-        let wire = serving.into_parts().io.into_inner();
-        if wire.head_is_late() {
-            let told = format!("The head of the request did not end within {} seconds.", bounds.head.as_secs());
-            wire.refuse(&Problem::new(ProblemType::RequestTimeout, told)).await;
-        } else if wire.has_refused() {
-            wire.linger().await;
-        } else if error.is_parse() {
-            wire.refuse(&Problem::new(ProblemType::MalformedRequest, "")).await;
+            drop(place);
         }
-        drop(place);
+    }
+}
+
+/// Tells a client why its connection ends, if it was not told.
+async fn tell_why(wire: Wire, error: &hyper::Error, head_time: Duration) {
+    if wire.head_is_late() {
+        let told = format!("The head of the request did not end within {} seconds.", head_time.as_secs());
+        wire.refuse(&Problem::new(ProblemType::RequestTimeout, told)).await;
+    } else if wire.has_refused() {
+        wire.linger().await;
+    } else if error.is_parse() {
+        wire.refuse(&Problem::new(ProblemType::MalformedRequest, "")).await;
     }
 }
 
