@@ -35,8 +35,9 @@ impl Attachments {
         };
         let tx = self.database.write().await?;
         mail::find(tx.connection(), row.tenant_id, row.mail_id).await?;
+        // The place in the mail is unique as well: a repeat at the same moment may meet either index first.
         Entity::insert(row.into_active_model())
-            .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(tx.connection())
             .await?;
         tx.commit().await

@@ -3,7 +3,7 @@ use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Column, DeadLetter, DeadLetterState, Entity, group, history};
+use super::{DeadLetter, DeadLetterState, Entity, group, history};
 use crate::{
     database::{StoreError, Transaction},
     ids::{DeadLetterId, TenantId},
@@ -22,8 +22,9 @@ pub(super) async fn archive(
         let rows: Vec<_> = letters.iter().map(|letter| row(now, letter)).collect::<Result<_, _>>()?;
         let histories =
             rows.iter().zip(letters).map(|(row, letter)| history(row.id, letter)).collect::<Result<_, _>>()?;
+        // The number of the death is unique as well: a repeat at the same moment may meet either index first.
         Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
-            .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(tx.connection())
             .await?;
         history::write(tx.connection(), histories).await?;

@@ -59,8 +59,9 @@ pub(super) async fn record(
         };
         thread::create(tx, thread).await?;
     }
+    // The id follows from the key, so one of the same moment stands in the way of both: no index is named.
     let inserted = Entity::insert(row.clone().into_active_model())
-        .on_conflict(OnConflict::columns([Column::AccountId, Column::DedupeKey]).do_nothing().to_owned())
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(tx.connection())
         .await?;
     if inserted == 0 {

@@ -7,7 +7,7 @@ use postrider_shared::{
 
 use crate::scene::{Scene, on_both};
 
-on_both!(an_attachment_is_recorded_once_and_for_its_tenant_only);
+on_both!(an_attachment_is_recorded_once_and_for_its_tenant_only, records_of_one_attachment_at_a_time_are_one);
 
 fn attachment(scene: &Scene, mail: MailId, position: usize) -> Attachment {
     Attachment {
@@ -48,4 +48,16 @@ async fn an_attachment_is_recorded_once_and_for_its_tenant_only(scene: Scene) {
     assert!(matches!(attachments.record(foreign).await, Err(StoreError::NotFound { .. })));
     assert!(matches!(attachments.get(scene.stranger, known[0].id).await, Err(StoreError::NotFound { .. })));
     assert!(attachments.of_mail(scene.stranger, mail).await.unwrap().is_empty());
+}
+
+async fn records_of_one_attachment_at_a_time_are_one(scene: Scene) {
+    let attachments = &scene.stores.attachments;
+    let account = scene.account().await;
+    let mail = scene.stores.mail.record(scene.tenant, scene.new_mail(&account, 1), vec![]).await.unwrap().mail().id;
+    for position in 0..40 {
+        let records = (0..8).map(|_| attachments.record(attachment(&scene, mail, position)));
+        let recorded = futures::future::join_all(records).await;
+        assert!(recorded.iter().all(Result::is_ok), "{recorded:?}");
+    }
+    assert_eq!(attachments.of_mail(scene.tenant, mail).await.unwrap().len(), 40);
 }

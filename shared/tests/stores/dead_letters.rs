@@ -20,6 +20,7 @@ mod bulk;
 
 on_both!(
     a_letter_is_archived_once,
+    archives_of_one_letter_at_a_time_are_one,
     a_letter_is_redriven_once_whatever_crashes,
     letters_of_one_error_are_a_group,
     letters_of_all_states_are_listed_in_pages,
@@ -98,6 +99,15 @@ async fn a_letter_is_archived_once(scene: Scene) {
     assert!(letters.list(scene.tenant, &other, None, 10).await.unwrap().items.is_empty());
     assert!(letters.list(scene.stranger, &filter, None, 10).await.unwrap().items.is_empty());
     assert!(letters.get(scene.stranger, page.items[0].id).await.is_err());
+}
+
+async fn archives_of_one_letter_at_a_time_are_one(scene: Scene) {
+    let letters = &scene.stores.dead_letters;
+    for death_number in 0..40 {
+        let letter = [letter(&scene, death_number)];
+        let archived = futures::future::join_all((0..8).map(|_| letters.archive(AllTenants, &letter))).await;
+        assert!(archived.iter().all(Result::is_ok), "{archived:?}");
+    }
 }
 
 async fn a_letter_is_redriven_once_whatever_crashes(scene: Scene) {
