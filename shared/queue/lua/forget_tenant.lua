@@ -4,7 +4,7 @@
 -- ARGV  1 tenant, 2 what is walked over: J jobs, U unique keys, R rules, K keys, 3 the place, 0 to begin
 -- result  how many things were removed, how many jobs run, the next place, 0 at the end
 -- bounds  one step of a scan of 100 records or names; in a shard's rings, one entry each
-local tenant, walk, place = ARGV[1], ARGV[2], ARGV[3]
+local tenant, part, place = ARGV[1], ARGV[2], ARGV[3]
 local removed, running = 0, 0
 local glob = string.gsub(tenant, '[%*%?%[%]\\]', '\\%0')
 
@@ -105,6 +105,6 @@ local function keys()
   end
 end
 
-if walk == 'J' then jobs() elseif walk == 'U' then unique_keys() elseif walk == 'R' then rules() else keys() end
+if part == 'J' then jobs() elseif part == 'U' then unique_keys() elseif part == 'R' then rules() else keys() end
 finish()
 return { removed, running, place }

@@ -8,20 +8,20 @@ use crate::{error::QueueError, name::Tenant, script, wire};
 /// Where a walk that forgets a tenant goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForgetPlace {
-    walk: Walk,
+    part: Part,
     cursor: String,
 }
 
-/// What is walked over, in this order: names go after the jobs that bear them.
+/// Parts of a shard in the order in which they are walked over: names go after the jobs that bear them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Walk {
+enum Part {
     Jobs,
     UniqueKeys,
     Rules,
     Keys,
 }
 
-impl Walk {
+impl Part {
     const fn letter(self) -> &'static str {
         match self {
             Self::Jobs => "J",
@@ -43,7 +43,7 @@ impl Walk {
 
 impl Default for ForgetPlace {
     fn default() -> Self {
-        Self { walk: Walk::Jobs, cursor: "0".to_owned() }
+        Self { part: Part::Jobs, cursor: "0".to_owned() }
     }
 }
 
@@ -80,16 +80,16 @@ impl QueueClient {
     /// scopes, idempotency keys, lists and dead letters. A walk that was cut off may begin anew; one that met jobs that run, or beside
     /// which somebody enqueued, is to be repeated until it finds nothing. Of a tenant that is not paused, jobs may start meanwhile.
     pub async fn forget_tenant(&self, tenant: &Tenant, place: &ForgetPlace) -> Result<Forgotten, QueueError> {
-        let args = vec![tenant.as_str().into(), place.walk.letter().into(), place.cursor.clone().into_bytes()];
+        let args = vec![tenant.as_str().into(), place.part.letter().into(), place.cursor.clone().into_bytes()];
         let answer = self.link().call(&script::FORGET_TENANT, self.shard_of(tenant), &args).await?;
         let parts = wire::list(answer)?;
         let [removed, running, cursor] = <[_; 3]>::try_from(parts)
             .map_err(|parts| QueueError::Corrupt(format!("{} parts of a step that forgets", parts.len())))?;
         let cursor = wire::text(cursor)?;
         let next = if cursor == "0" {
-            place.walk.next().map(|walk| ForgetPlace { walk, cursor })
+            place.part.next().map(|part| ForgetPlace { part, cursor })
         } else {
-            Some(ForgetPlace { walk: place.walk, cursor })
+            Some(ForgetPlace { part: place.part, cursor })
         };
         let count = |value| wire::integer(&value).map(i64::unsigned_abs);
         Ok(Forgotten { removed: count(removed)?, running: count(running)?, next })

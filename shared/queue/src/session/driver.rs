@@ -23,7 +23,7 @@ use crate::{claim::Claimed, hub::Signal, id::JobId, record::JobRecord, script::M
 /// forgotten who is idle.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Turns that are on their way to a server while others wait: as one is carried out, the answer of another is read. More would
-/// spread the room of this process thin over the shards, and a turn costs as much as a hundred jobs before it brings one.
+/// spread the room of this process thin over the shards, and a turn costs as much as tens of jobs before it brings one.
 const TURNS_AT_A_SERVER: usize = 3;
 /// A turn without an answer for so long keeps no other waiting: its part of a cluster may be away.
 const OVERDUE: Duration = Duration::from_millis(100);
@@ -222,11 +222,10 @@ impl Driver {
                 continue;
             };
             let free = self.free();
-            let Some(left) = places.get_mut(self.session.client.link().home(number)) else {
-                continue;
-            };
+            // None for a shard whose server is not known, whose turns nobody else's wait for.
+            let left = places.get_mut(self.session.client.link().home(number));
             let shard = &mut self.shards[place];
-            if *left == 0 || shard.in_flight.is_some() || !self.session.is_open(number) {
+            if left.as_deref() == Some(&0) || shard.in_flight.is_some() || !self.session.is_open(number) {
                 continue;
             }
             if shard.compare.take() {
@@ -242,7 +241,9 @@ impl Driver {
             if want == 0 && shard.outcomes.is_empty() && !shard.pass_on {
                 continue;
             }
-            *left -= 1;
+            if let Some(left) = left {
+                *left -= 1;
+            }
             self.next = (place + 1) % total;
             let outcomes = turn::batch(&mut shard.outcomes);
             shard.in_flight = Some(Instant::now());
