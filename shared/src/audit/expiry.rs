@@ -12,6 +12,8 @@ use crate::database::{AllTenants, StoreError};
 
 /// Events are kept at least so long, whatever is asked for: the database refuses less.
 pub const SHORTEST_RETENTION: TimeDelta = TimeDelta::days(30);
+/// The database goes by its own clock, which may be behind, and on SQLite counts whole seconds.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::hours(1);
 
 impl AuditEvents {
     /// Removes events that are older than `keep`, the oldest first and at most `limit`; returns how many. What it removes, an event tells
@@ -23,7 +25,7 @@ impl AuditEvents {
         keep: TimeDelta,
         limit: u64,
     ) -> Result<u64, StoreError> {
-        let keep_from = now - keep.max(SHORTEST_RETENTION);
+        let keep_from = now - keep.max(SHORTEST_RETENTION + CLOCKS_DIFFER);
         let old = Entity::find().filter(Column::At.lt(keep_from)).order_by_asc(Column::At).limit(limit);
         let old: Vec<Uuid> = old.all(self.database.reader()).await?.into_iter().map(|event| event.id).collect();
         if old.is_empty() {

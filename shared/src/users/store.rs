@@ -117,10 +117,11 @@ pub(crate) async fn insert(tx: &Transaction, now: DateTime<Utc>, new: NewUser) -
 
 /// [`Users::by_email`] in the transaction of another store, with the person locked until it ends.
 pub(crate) async fn by_email(tx: &Transaction, email: &Email) -> Result<Option<User>, StoreError> {
-    match Entity::find().filter(Column::Email.eq(email.as_str())).one(tx.connection()).await? {
-        Some(user) => lock(tx, user.id).await,
-        None => Ok(None),
-    }
+    let Some(found) = Entity::find().filter(Column::Email.eq(email.as_str())).one(tx.connection()).await? else {
+        return Ok(None);
+    };
+    // Until it was locked, the person may have got another address.
+    Ok(lock(tx, found.id).await?.filter(|user| user.email == email.as_str()))
 }
 
 /// Whether somebody has this address. It takes the same time whether or not.
