@@ -12,4 +12,4 @@ pub use relay::{Enqueue, Relay, RelayError, Relayed};
 pub use row::Model as OutboxEntry;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use store::Outbox;
-pub(crate) use store::append;
+pub(crate) use store::{append, enqueue};

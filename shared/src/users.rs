@@ -21,6 +21,6 @@ pub use store::{NewUser, Users};
 pub(crate) use {
     erasing::{erase, erase_if_idle, forget_address},
     members::{admins_beside, join, lock_tenant, members_beside},
-    platform::{platform_admins, run_the_platform},
+    platform::{not_the_only_one, platform_admins, run_the_platform},
     store::{by_email, has, insert, lock, lock_to_remove, move_to},
 };

@@ -1,7 +1,6 @@
 //! What changes in a connected mailbox: its settings, and whether it is used.
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{NewJob, Tenant};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::SecretString;
 
@@ -133,11 +132,7 @@ impl Accounts {
         let account = find(tx.connection(), tenant, id).await?;
         let entry = match account.login {
             LoginMethod::Password => None,
-            LoginMethod::Google => {
-                let job = NewJob::of(Tenant::from(tenant), &RevokeGoogle { account_id: id });
-                let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
-                Some(outbox::append(&tx, now, tenant, &job).await?)
-            }
+            LoginMethod::Google => Some(outbox::enqueue(&tx, now, tenant, &RevokeGoogle { account_id: id }).await?),
         };
         tx.commit().await?;
         Ok((account, entry))

@@ -147,14 +147,11 @@ struct Named {
 /// What the actor is called at this moment; it may be renamed or removed later.
 async fn name(tx: &DatabaseTransaction, actor: AuditActor) -> Result<Option<String>, StoreError> {
     let backend = tx.get_database_backend();
-    let (sql, id) = match actor {
-        AuditActor::Key(key) => ("SELECT name, prefix FROM api_keys WHERE id = $1", key.0),
-        AuditActor::User(user) => ("SELECT name, email AS prefix FROM users WHERE id = $1", user.0),
+    let (sql, id, mark) = match actor {
+        AuditActor::Key(key) => ("SELECT name, prefix FROM api_keys WHERE id = $1", key.0, "pr_"),
+        AuditActor::User(user) => ("SELECT name, email AS prefix FROM users WHERE id = $1", user.0, ""),
         AuditActor::Stranger | AuditActor::Customer | AuditActor::System => return Ok(None),
     };
     let found = Named::find_by_statement(Statement::from_sql_and_values(backend, sql, [id.into()])).one(tx).await?;
-    Ok(found.map(|found| match actor {
-        AuditActor::Key(_) => format!("{} (pr_{})", found.name, found.prefix),
-        _ => format!("{} ({})", found.name, found.prefix),
-    }))
+    Ok(found.map(|found| format!("{} ({mark}{})", found.name, found.prefix)))
 }

@@ -1,7 +1,6 @@
 mod proof;
 
 use chrono::TimeDelta;
-use postrider_queue::{NewJob, Tenant};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
 use secrecy::SecretString;
 
@@ -203,9 +202,7 @@ impl Consents {
 
     async fn exchange(&self, tx: &Transaction, consent: &Consent) -> Result<OutboxId, StoreError> {
         let job = ConnectGoogle { consent_id: consent.id };
-        let job = NewJob::of(Tenant::from(consent.tenant_id), &job);
-        let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
-        outbox::append(tx, self.clock.now(), consent.tenant_id, &job).await
+        outbox::enqueue(tx, self.clock.now(), consent.tenant_id, &job).await
     }
 
     async fn step(

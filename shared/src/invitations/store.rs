@@ -1,5 +1,4 @@
 use chrono::TimeDelta;
-use postrider_queue::{NewJob, Tenant};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
 use secrecy::SecretString;
 
@@ -74,15 +73,13 @@ impl Invitations {
             mailed_at: None,
             created_at: now,
         };
-        let platform = TenantId::platform();
-        let job = NewJob::of(Tenant::from(platform), &MailInvitation { invitation_id: invitation.id });
-        let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
+        let job = MailInvitation { invitation_id: invitation.id };
         let tx = self.database.write().await?;
         tx.watch(Entity::find().filter(own(tenant, new.id))).await?;
         // One that has this id was made by the same request, whose answer was lost; its mail has another token.
         Entity::delete_many().filter(own(tenant, new.id)).exec(tx.connection()).await?;
         Entity::insert(invitation.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
-        let entry = outbox::append(&tx, now, platform, &job).await?;
+        let entry = outbox::enqueue(&tx, now, TenantId::platform(), &job).await?;
         tx.commit().await?;
         Ok(Invited { invitation, entry })
     }

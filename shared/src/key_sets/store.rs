@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{NewJob, Tenant};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict,
 };
@@ -66,10 +65,8 @@ impl KeySets {
             let asked_at = row.and_then(|row| row.asked_at).unwrap_or(now);
             return Ok(Asked::Before { again_at: asked_at + PAUSE });
         }
-        let platform = TenantId::platform();
-        let job = NewJob::of(Tenant::from(platform), &FetchKeySet { issuer: issuer.to_owned() });
-        let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
-        let entry = outbox::append(&tx, now, platform, &job).await?;
+        let job = FetchKeySet { issuer: issuer.to_owned() };
+        let entry = outbox::enqueue(&tx, now, TenantId::platform(), &job).await?;
         tx.commit().await?;
         Ok(Asked::Now(entry))
     }

@@ -1,5 +1,4 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{NewJob, Tenant};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
 
 use super::{
@@ -95,9 +94,7 @@ pub(crate) async fn tell(
         mailed_at: None,
         created_at: now,
     };
-    let platform = TenantId::platform();
-    let job = NewJob::of(Tenant::from(platform), &MailNotice { notice_id: notice.id });
-    let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
+    let job = MailNotice { notice_id: notice.id };
     Entity::insert(notice.into_active_model()).exec_without_returning(tx.connection()).await?;
-    outbox::append(tx, now, platform, &job).await
+    outbox::enqueue(tx, now, TenantId::platform(), &job).await
 }

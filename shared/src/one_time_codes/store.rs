@@ -1,5 +1,4 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{NewJob, Tenant};
 use rand::RngExt;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, sea_query::OnConflict,
@@ -169,8 +168,5 @@ fn slot(email: &Email, purpose: CodePurpose, now: DateTime<Utc>, place: u32) -> 
 }
 
 async fn mail(tx: &Transaction, now: DateTime<Utc>, id: CodeId) -> Result<OutboxId, StoreError> {
-    let platform = TenantId::platform();
-    let job = NewJob::of(Tenant::from(platform), &MailCode { code_id: id });
-    let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
-    outbox::append(tx, now, platform, &job).await
+    outbox::enqueue(tx, now, TenantId::platform(), &MailCode { code_id: id }).await
 }

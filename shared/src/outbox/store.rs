@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use postrider_queue::{NewJob, Tenant};
+use postrider_queue::{Job, NewJob, Tenant};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{ActiveModel, Column, Entity, OutboxEntry};
@@ -68,6 +68,18 @@ impl Outbox {
             .await?;
         tx.commit().await
     }
+}
+
+/// [`append`] for a payload, under its kind's policy.
+pub(crate) async fn enqueue<J: Job>(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    tenant: TenantId,
+    payload: &J,
+) -> Result<OutboxId, StoreError> {
+    let job = NewJob::of(Tenant::from(tenant), payload);
+    let job = job.map_err(|error| StoreError::invalid("job", error.to_string()))?;
+    append(tx, now, tenant, &job).await
 }
 
 /// Appends a job in the transaction of a store.

@@ -47,9 +47,8 @@ impl Profiles {
             proof::refuse(tx, user).await?;
             return Ok(None);
         }
-        if found.platform_admin && users::platform_admins(&tx).await?.len() == 1 {
-            let reason = "is the only one who runs the platform; let somebody else do that first";
-            return Err(StoreError::conflict("user", reason));
+        if found.platform_admin {
+            users::not_the_only_one(&users::platform_admins(&tx).await?)?;
         }
         let of_user = member::Entity::find().filter(member::Column::UserId.eq(user));
         let memberships = of_user.order_by_asc(member::Column::TenantId).all(tx.connection()).await?;

@@ -103,7 +103,7 @@ impl Tenants {
         self.states.forget(|tenant, _| *tenant == id);
     }
 
-    /// Takes a deletion back, as long as it has not begun: the tenant is suspended again.
+    /// Takes a deletion back, as long as it has not begun: the tenant is suspended, whatever it was before.
     pub async fn restore(&self, id: TenantId) -> Result<Tenant, StoreError> {
         let changes = ActiveModel {
             state: Set(TenantState::Suspended),

@@ -44,14 +44,20 @@ impl Users {
         if !admins.iter().any(|admin| admin.id == user) {
             return Err(StoreError::NotFound { what: "user" });
         }
-        if admins.len() == 1 {
-            let reason = "is the only one who runs the platform; let somebody else do that first";
-            return Err(StoreError::conflict("user", reason));
-        }
+        not_the_only_one(&admins)?;
         tx.watch(Entity::find_by_id(user)).await?;
         set(&tx, self.clock.now(), user, false).await?;
         tx.commit().await
     }
+}
+
+/// A conflict if only one runs the platform.
+pub(crate) fn not_the_only_one(admins: &[User]) -> Result<(), StoreError> {
+    if admins.len() == 1 {
+        let reason = "is the only one who runs the platform; let somebody else do that first";
+        return Err(StoreError::conflict("user", reason));
+    }
+    Ok(())
 }
 
 /// Who runs the platform, none of whom stops to until the transaction ends.
