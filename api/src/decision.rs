@@ -6,10 +6,9 @@
 mod page;
 mod words;
 
-use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse as _, Response};
-use bytes::Bytes;
 use postrider_shared::audit::{AuditActor, Recorder, within};
 use postrider_shared::database::StoreError;
 use postrider_shared::language::Language;
@@ -19,6 +18,7 @@ use self::page::Page;
 use self::words::words;
 use crate::app::App;
 use crate::audit::Asked;
+use crate::json;
 
 /// Where the pages are.
 pub const PATH: &str = "/q/{token}";
@@ -39,7 +39,7 @@ pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response
 pub async fn decide(State(app): State<App>, Path(token): Path<String>, uri: Uri, request: Request) -> Response {
     let Ok(link) = DecisionLink::read(app.keys(), &token, app.clock().now()) else { return invalid() };
     let asked = Asked::of(&request);
-    let body = Bytes::from_request(request, &app).await.unwrap_or_default();
+    let body = json::body(request, &app).await.unwrap_or_default();
     let decision = match body.as_ref() {
         b"decision=accept" => Decision::Accept,
         b"decision=decline" => Decision::Decline,

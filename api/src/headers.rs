@@ -40,7 +40,7 @@ fn has_one_host(request: &Request) -> bool {
     (first.is_some() || request.version() == Version::HTTP_10) && hosts.next().is_none()
 }
 
-/// Layer that adds them to each answer.
+/// Layer that adds them to each answer, and refuses a request that has not exactly one Host.
 pub async fn layer(fixed: Fixed, request: Box<Request>, next: impl Inner) -> Response {
     let is_docs = request.uri().path().starts_with("/docs");
     let is_private = request.uri().path().starts_with("/v1");

@@ -23,12 +23,17 @@ impl RequestId {
         &self.0
     }
 
+    /// For a request that brought none.
+    pub fn random() -> Self {
+        Self(Uuid::now_v7().simple().to_string())
+    }
+
     /// The caller's id when it is safe to log and to echo, else a new one.
     fn of(request: &Request) -> Self {
         let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
         match given {
             Some(id) if is_acceptable(id) => Self(id.to_owned()),
-            _ => Self(Uuid::now_v7().simple().to_string()),
+            _ => Self::random(),
         }
     }
 }

@@ -54,9 +54,8 @@ impl Duty for Pruner {
             ("one_time_codes", stores.one_time_codes.prune(AllTenants, BATCH).await?),
             ("notices", stores.notices.prune(AllTenants, BATCH).await?),
             ("dead_letters", stores.dead_letters.prune(AllTenants, now - KEEP_SETTLED_LETTERS, BATCH).await?),
+            ("audit_events", stores.audit.expire(AllTenants, now, self.audit_retention, BATCH).await?),
         ];
-        let audited = stores.audit.expire(AllTenants, now, self.audit_retention, BATCH).await?;
-        let removed = removed.into_iter().chain([("audit_events", audited)]);
         let mut step = Step::Rest;
         for (table, rows) in removed {
             metrics::counter!("postrider_scheduler_pruned_total", "table" => table).increment(rows);

@@ -131,7 +131,7 @@ pub struct Operations(Arc<HashMap<String, Vec<Operation>>>);
 type Operation = (Method, String, Recorded);
 
 impl Operations {
-    /// Reads the document of the private router. An operation that nobody decided on yet leaves rather too much than too little.
+    /// Reads the document of all routes. A private operation that nobody decided on yet leaves rather too much than too little.
     pub fn of_document(document: &Document) -> Self {
         let mut read: HashMap<String, Vec<Operation>> = HashMap::new();
         for (method, path, operation) in document.operations() {

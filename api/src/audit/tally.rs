@@ -115,6 +115,11 @@ impl Same {
 /// Notes something that anybody can cause at will. It is written beside the request, which neither waits for that nor fails.
 pub fn note(app: &App, request: AuditedRequest, kind: AuditKind, outcome: AuditOutcome, user: Option<UserId>) {
     app.tally().count(Happened { request, at: app.clock().now(), kind, outcome, user, times: 1, after: None });
+    begin_writing(app);
+}
+
+/// Has what is due written, by one task at a time, which the end of the process waits for.
+fn begin_writing(app: &App) {
     let mut state = app.tally().lock();
     if !state.writing && !state.due.is_empty() {
         state.writing = true;
@@ -128,7 +133,7 @@ pub async fn keep(app: App) {
     loop {
         tokio::time::sleep(LOOK).await;
         app.tally().lock().turn(app.clock().now());
-        write(&app).await;
+        begin_writing(&app);
     }
 }
 

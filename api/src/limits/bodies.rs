@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use postrider_queue::MAX_PAYLOAD_BYTES;
 
 /// What of a request stands around a job's payload, at most.
 const AROUND: usize = 64 * 1024;
@@ -53,8 +54,8 @@ impl BodyClass {
         let (bytes, time, stall) = match self {
             Self::Form => (1024, 20, 20),
             Self::SignIn => (16 * 1024, 20, 20),
-            // A corrected payload of a redrive is among them: 256 KiB, and what is around it.
-            Self::Ordinary => (320 * 1024, 20, 20),
+            // A corrected payload of a redrive is among them.
+            Self::Ordinary => (MAX_PAYLOAD_BYTES + AROUND, 20, 20),
             Self::Job => (job, 60, 20),
             Self::Batch => (job.max(ARRAY), 600, 90),
         };

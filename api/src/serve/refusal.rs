@@ -2,18 +2,17 @@
 
 use std::fmt::Write as _;
 
-use uuid::Uuid;
-
 use crate::problem::{MEDIA_TYPE, Problem, ProblemType};
+use crate::request_id::RequestId;
 
 /// Longest answer that can be hyper's own.
 const LONGEST_PLAIN: usize = 256;
 
 /// The whole answer, after which the connection is closed.
 pub(super) fn text(problem: &Problem) -> Vec<u8> {
-    let request_id = Uuid::now_v7().simple().to_string();
+    let request_id = RequestId::random();
     let mut document = problem.document();
-    document.request_id = Some(request_id.clone());
+    document.request_id = Some(request_id.as_str().to_owned());
     // A document always serialises; an empty body would still have its status.
     let body = serde_json::to_string(&document).unwrap_or_default();
     let status = problem.kind().entry().status;
@@ -23,9 +22,10 @@ pub(super) fn text(problem: &Problem) -> Vec<u8> {
     }
     let _ = write!(
         text,
-        "content-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\nx-content-type-options: nosniff\r\n\
+        "content-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\nx-request-id: {}\r\nx-content-type-options: nosniff\r\n\
          cache-control: no-store\r\nconnection: close\r\n\r\n{body}",
-        body.len()
+        body.len(),
+        request_id.as_str()
     );
     text.into_bytes()
 }

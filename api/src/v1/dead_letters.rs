@@ -230,9 +230,15 @@ async fn corrected(app: &App, tenant: TenantId, id: DeadLetterId, payload: Value
 
 /// The letter's payload with a merge patch, if it fits the letter's kind.
 async fn patched(app: &App, tenant: TenantId, id: DeadLetterId, patch: &Value) -> Answer<Vec<u8>> {
+    must_be_an_object(patch)?;
     let letter = app.stores().dead_letters.get(tenant, id).await?;
     dead_letters::patched(tenant, &letter.kind, &letter.payload, patch)
         .map_err(|reason| Problem::new(ProblemType::InvalidPayload, reason))
+}
+
+/// Any other patch would take the place of the payload, whose form is an object.
+fn must_be_an_object(patch: &Value) -> Answer<()> {
+    if patch.is_object() { Ok(()) } else { Err(Problem::field("/patch", "A patch is a JSON object.")) }
 }
 
 /// The payload, if it fits the kind; a kind that this version does not know cannot be checked.

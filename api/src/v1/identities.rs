@@ -3,15 +3,15 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_shared::actor::Actor;
 use postrider_shared::identities;
-use postrider_shared::ids::{IdentityId, SessionId, UserId};
+use postrider_shared::ids::IdentityId;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::me::person;
 use crate::app::App;
 use crate::auth::{Caller, issuers};
 use crate::json::Json;
@@ -115,11 +115,4 @@ async fn unlink(State(app): State<App>, caller: Caller, Path(id): Path<IdentityI
     app.stores().identities.unlink(user, id).await?;
     tracing::info!(user.id = %user, identity.id = %id, "an identity was removed");
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn person(caller: Caller) -> Answer<(UserId, SessionId)> {
-    match caller.actor {
-        Actor::User { user, session } => Ok((user, session)),
-        Actor::Key(_) => Err(Problem::not_found("user")),
-    }
 }

@@ -196,7 +196,7 @@ async fn end_session(State(app): State<App>, caller: Caller, Path(id): Path<Sess
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn person(caller: Caller) -> Answer<(UserId, SessionId)> {
+pub(super) fn person(caller: Caller) -> Answer<(UserId, SessionId)> {
     match caller.actor {
         Actor::User { user, session } => Ok((user, session)),
         Actor::Key(_) => Err(Problem::not_found("user")),

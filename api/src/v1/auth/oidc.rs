@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use postrider_shared::config::Registration;
 use postrider_shared::identities::{Entered, Newcomer};
-use postrider_shared::tenants::TenantState;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::registration::begins_as;
 use super::signing_in::{Carry, SignedIn, begin, check, refused};
 use crate::app::App;
 use crate::auth::issuers;
@@ -88,10 +88,9 @@ fn newcomer(app: &App, tenant_name: Option<String>, invitation: Option<SecretStr
         (Some(_), Some(_)) => Err(Problem::field("/tenant_name", "is for who registers, not for who is invited")),
         (None, Some(token)) => Ok(Newcomer::Invited { token }),
         (None, None) => Ok(Newcomer::Stranger),
-        (Some(tenant_name), None) => Ok(match app.registration() {
-            Registration::Open => Newcomer::Registers { tenant_name, state: TenantState::Active },
-            Registration::Approval => Newcomer::Registers { tenant_name, state: TenantState::Pending },
-            Registration::Closed => Newcomer::Stranger,
+        (Some(tenant_name), None) => Ok(match begins_as(app.registration()) {
+            Some(state) => Newcomer::Registers { tenant_name, state },
+            None => Newcomer::Stranger,
         }),
     }
 }

@@ -110,11 +110,16 @@ pub(super) async fn confirm(
     Ok((StatusCode::CREATED, Json(Registered { user_id, tenant_id, tenant_state: done.tenant.state })))
 }
 
-/// What a business that registers begins as, if any may.
-fn state(app: &App) -> Answer<TenantState> {
-    match app.registration() {
-        Registration::Open => Ok(TenantState::Active),
-        Registration::Approval => Ok(TenantState::Pending),
-        Registration::Closed => Err(Problem::new(ProblemType::Forbidden, "People are invited here; nobody registers.")),
+/// What a business that registers begins as; nothing where nobody may.
+pub(super) const fn begins_as(registration: Registration) -> Option<TenantState> {
+    match registration {
+        Registration::Open => Some(TenantState::Active),
+        Registration::Approval => Some(TenantState::Pending),
+        Registration::Closed => None,
     }
+}
+
+fn state(app: &App) -> Answer<TenantState> {
+    let refused = || Problem::new(ProblemType::Forbidden, "People are invited here; nobody registers.");
+    begins_as(app.registration()).ok_or_else(refused)
 }

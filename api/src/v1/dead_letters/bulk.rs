@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::jobs::{self, Accepted};
-use super::fitting;
+use super::{fitting, must_be_an_object};
 use crate::app::App;
 use crate::auth::Tenant;
 use crate::idempotency::Once;
@@ -86,10 +86,7 @@ impl DeadLetterSelection {
         if self.patch.is_some() && (self.payload.is_some() || action == DeadLetterAction::Discard) {
             return Err(Problem::field("/patch", "A patch is for a redrive, and in the place of a payload."));
         }
-        // Any other would take the place of the payload, whose form is an object.
-        if self.patch.as_ref().is_some_and(|patch| !patch.is_object()) {
-            return Err(Problem::field("/patch", "A patch is a JSON object."));
-        }
+        self.patch.as_ref().map(must_be_an_object).transpose()?;
         Ok(SettleDeadLetters {
             action,
             limit,

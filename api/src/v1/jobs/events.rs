@@ -50,8 +50,9 @@ struct JobEvent {
 /// Server-sent events named `job`, each with the whole job: first as it is, then after every change of state or progress, so a reader
 /// that was away misses no state. After a lost connection ask again, with the `id` of the last event as `Last-Event-ID` (browsers do):
 /// what was seen does not come again. The stream ends when the job has; who asks again then is answered 204, after which browsers
-/// stop asking. It also ends within seconds when the key is revoked, the session ended or the tenant suspended: who asks again is told
-/// why. A reader that is slow gets the newest state and not all between. A server that stops says so by an event named `stopping`. Every 15 seconds of silence a comment is sent.
+/// stop asking. It also ends within seconds when the key is revoked, the access token runs out, the session ends or the tenant is
+/// suspended: who asks again is told why. A reader that is slow gets the newest state and not all between. A server that stops says so
+/// by an event named `stopping`. Every 15 seconds of silence a comment is sent.
 #[utoipa::path(
     get, path = "/jobs/{id}/events", tag = "jobs", operation_id = "follow_job",
     params(

@@ -66,7 +66,7 @@ pub(super) async fn delete(
     Ok((StatusCode::ACCEPTED, Json(asked.tenant.into())))
 }
 
-/// Take back that a tenant is to be deleted. It is suspended again, and nothing of it is lost.
+/// Take back that a tenant is to be deleted. It is suspended, and nothing of it is lost.
 #[utoipa::path(
     post, path = "/tenants/{id}/restore", tag = "tenants", operation_id = "restore_tenant",
     params(("id" = TenantId, Path, description = "The tenant's id.")),
