@@ -19,9 +19,15 @@ pub(super) async fn archive(
     letters: &[postrider_queue::DeadLetter],
 ) -> Result<(), StoreError> {
     for letters in letters.chunks(TOGETHER) {
-        let rows: Vec<_> = letters.iter().map(|letter| row(now, letter)).collect::<Result<_, _>>()?;
-        let histories =
-            rows.iter().zip(letters).map(|(row, letter)| history(row.id, letter)).collect::<Result<_, _>>()?;
+        let both = letters.iter().map(|letter| {
+            let row = row(now, letter)?;
+            let history = history(row.id, letter)?;
+            Ok((row, history))
+        });
+        let mut both: Vec<_> = both.collect::<Result<_, StoreError>>()?;
+        // In one order, so that two archives of the same letters do not wait for each other.
+        both.sort_unstable_by_key(|(row, _)| row.id);
+        let (rows, histories): (Vec<_>, Vec<_>) = both.into_iter().unzip();
         // The number of the death is unique as well: a repeat at the same moment may meet either index first.
         Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
             .on_conflict(OnConflict::new().do_nothing().to_owned())

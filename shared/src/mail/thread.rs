@@ -3,6 +3,8 @@
 //! A mail belongs to the thread of a message it names in In-Reply-To or References. Every id it names is then known to be of that
 //! thread, so that a reply which arrives before what it replies to is joined later.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
@@ -90,8 +92,10 @@ pub(crate) async fn join(
     (tenant_id, account_id, thread_id): (TenantId, AccountId, ThreadId),
     ids: &[String],
 ) -> Result<(), StoreError> {
-    for id in ids {
-        let row = message::Model { account_id, rfc_message_id: key(id), tenant_id, thread_id };
+    // In one order, so that two mails that name the same ids do not wait for each other.
+    let ids: BTreeSet<String> = ids.iter().map(|id| key(id)).collect();
+    for rfc_message_id in ids {
+        let row = message::Model { account_id, rfc_message_id, tenant_id, thread_id };
         let key = [message::Column::AccountId, message::Column::RfcMessageId];
         message::Entity::insert(row.into_active_model())
             .on_conflict(OnConflict::columns(key).do_nothing().to_owned())

@@ -103,9 +103,12 @@ async fn a_letter_is_archived_once(scene: Scene) {
 
 async fn archives_of_one_letter_at_a_time_are_one(scene: Scene) {
     let letters = &scene.stores.dead_letters;
-    for death_number in 0..40 {
-        let letter = [letter(&scene, death_number)];
-        let archived = futures::future::join_all((0..8).map(|_| letters.archive(AllTenants, &letter))).await;
+    for round in 0..40 {
+        let order = [0, 1, 2, 3].map(|n| letter(&scene, 4 * round + n));
+        let mut reversed = order.clone();
+        reversed.reverse();
+        let archives = (0..8).map(|n| letters.archive(AllTenants, if n % 2 == 0 { &order } else { &reversed }));
+        let archived = futures::future::join_all(archives).await;
         assert!(archived.iter().all(Result::is_ok), "{archived:?}");
     }
 }

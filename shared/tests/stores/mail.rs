@@ -12,6 +12,7 @@ on_both!(
     a_mail_is_recorded_once_with_its_jobs,
     copies_that_arrive_together_are_one_record,
     replies_join_their_thread_in_any_order,
+    replies_that_name_the_same_mails_arrive_together,
     a_folder_goes_on_where_it_was_read,
     a_folder_numbered_anew_replays_nothing,
     what_was_recorded_can_be_told_from_a_listing,
@@ -59,6 +60,24 @@ async fn copies_that_arrive_together_are_one_record(scene: Scene) {
     assert_eq!(scene.stores.mail.list(scene.tenant, None, None, 100).await.unwrap().items.len(), MAILS);
     assert_eq!(scene.stores.mail.threads(scene.tenant, None, 100).await.unwrap().items.len(), MAILS);
     assert_eq!(scene.stores.outbox.waiting(AllTenants, 100).await.unwrap().len(), MAILS);
+}
+
+async fn replies_that_name_the_same_mails_arrive_together(scene: Scene) {
+    let account = scene.account().await;
+    for round in 0..20 {
+        let named: Vec<String> = (0..6).map(|n| format!("{round}.{n}@customer.example")).collect();
+        let reply = |n: u32| {
+            let mut references = named.clone();
+            if n.is_multiple_of(2) {
+                references.reverse();
+            }
+            NewMail { references, ..scene.new_mail(&account, 100 * (round + 1) + n) }
+        };
+        let records = (1..=6).map(|n| scene.stores.mail.record(scene.tenant, reply(n), Vec::new()));
+        let recorded = futures::future::join_all(records).await;
+        let failed: Vec<_> = recorded.iter().filter_map(|recorded| recorded.as_ref().err()).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
 }
 
 async fn replies_join_their_thread_in_any_order(scene: Scene) {
