@@ -38,10 +38,18 @@ pub async fn layer(
         return Ok(next.run(request).await);
     }
     let about = Asked::of(&request).described(caller.actor.into(), caller.tenant, operation);
-    let ledger = Recorder::new(about, app.clock().clone());
+    let ledger = Recorder::new(about.clone(), app.clock().clone());
     match recorded {
         Recorded::Nothing(_) | Recorded::SignIn | Recorded::Asked => Ok(next.run(request).await),
-        Recorded::Change => Ok(within(ledger, next.run(request)).await),
+        Recorded::Change => {
+            let response = within(Arc::clone(&ledger), next.run(request)).await;
+            // A password or a token did not prove what it was to prove; a code that did not has left its row where guesses are counted.
+            if response.status() == StatusCode::UNAUTHORIZED && !ledger.has_written() {
+                let own = caller.actor.user().filter(|_| about.resource == "me");
+                tally::note(&app, about, AuditKind::Change, AuditOutcome::Refused, own);
+            }
+            Ok(response)
+        }
         Recorded::Elsewhere => {
             Box::pin(ledger.write(app.database(), AuditKind::Change, AuditOutcome::Attempted)).await?;
             Ok(next.run(request).await)

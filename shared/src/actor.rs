@@ -18,6 +18,16 @@ pub enum Actor {
     },
 }
 
+impl Actor {
+    /// Who it is, if that is a person.
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::Key(_) => None,
+            Self::User { user, .. } => Some(user),
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -15,7 +15,7 @@ const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "wrong horse battery";
 
 /// So many events, once they are written: what is counted is written beside the request.
-async fn written(api: &Api, query: &str, count: usize) -> Vec<Value> {
+pub async fn written(api: &Api, query: &str, count: usize) -> Vec<Value> {
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let found = events(api, query).await;

@@ -43,6 +43,13 @@ pub(crate) struct Said {
     pub after: Option<serde_json::Value>,
 }
 
+impl Said {
+    /// Of what is about a person, and stands in the logs of the tenants that they work for.
+    pub(crate) fn of(kind: AuditKind, outcome: AuditOutcome, user: UserId) -> Self {
+        Self { kind, outcome, subject: Some(user.to_string()), user: Some(user), tenant: None, after: None }
+    }
+}
+
 /// Runs a request whose changes are recorded: each in its transaction.
 pub fn within<F: Future>(recorder: Arc<Recorder>, request: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(recorder, request)

@@ -34,14 +34,7 @@ impl Profiles {
         let taken = users::has(&tx, email).await?;
         let purpose = if taken { CodePurpose::NewEmailTaken } else { CodePurpose::NewEmail };
         let issued = self.codes.issue_in(&tx, id, purpose, Some(user), email).await?;
-        tx.say(Said {
-            kind: AuditKind::Change,
-            outcome: AuditOutcome::Attempted,
-            subject: Some(user.to_string()),
-            user: Some(user),
-            tenant: None,
-            after: None,
-        });
+        tx.say(Said::of(AuditKind::Change, AuditOutcome::Attempted, user));
         tx.commit().await?;
         Ok(Some(issued.into_iter().map(|issued| issued.entry).collect()))
     }

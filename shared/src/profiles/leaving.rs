@@ -86,14 +86,7 @@ fn say(tx: &Transaction, membership: &Membership, ended: Option<&AskedDeletion>)
 }
 
 fn said(user: UserId, tenant: Option<TenantId>, after: serde_json::Value) -> Said {
-    Said {
-        kind: AuditKind::Change,
-        outcome: AuditOutcome::Done,
-        subject: Some(user.to_string()),
-        user: Some(user),
-        tenant,
-        after: Some(after),
-    }
+    Said { tenant, after: Some(after), ..Said::of(AuditKind::Change, AuditOutcome::Done, user) }
 }
 
 /// Decides what becomes of a tenant without this member; the deletion if there is one.

@@ -42,14 +42,7 @@ impl Proof {
 
 /// Ends what a proof did not open, and keeps that it was tried: a guess counts, and the audit log tells of it.
 pub(super) async fn refuse(tx: Transaction, user: UserId) -> Result<(), StoreError> {
-    tx.say(Said {
-        kind: AuditKind::Change,
-        outcome: AuditOutcome::Refused,
-        subject: Some(user.to_string()),
-        user: Some(user),
-        tenant: None,
-        after: None,
-    });
+    tx.say(Said::of(AuditKind::Change, AuditOutcome::Refused, user));
     // The request itself has changed nothing.
     requests::aside(tx.commit()).await
 }
