@@ -2,6 +2,7 @@
 
 mod email;
 mod leaving;
+mod password;
 mod proof;
 
 pub use leaving::Left;

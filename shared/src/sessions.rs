@@ -17,5 +17,5 @@ mod token;
 pub use cookie::Recognised;
 pub use refresh::Rotation;
 pub use row::{Carrier, EndedBy, Model as Session};
-pub(crate) use store::end_others;
+pub(crate) use store::end_all;
 pub use store::{Begun, Sessions};

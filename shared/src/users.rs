@@ -22,5 +22,5 @@ pub(crate) use {
     erasing::{erase, erase_if_idle, forget_address},
     members::{admins_beside, join, lock_tenant, members_beside},
     platform::{not_the_only_one, platform_admins, run_the_platform},
-    store::{by_email, has, insert, lock, lock_to_remove, move_to},
+    store::{by_email, has, insert, lock, lock_to_remove, move_to, set_password},
 };

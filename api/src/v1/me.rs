@@ -160,26 +160,28 @@ async fn change_password(
     once: Once,
     Json(change): Json<PasswordChange>,
 ) -> Answer<StatusCode> {
-    let (user, session) = person(caller)?;
+    let own = person(caller)?;
     // A repeat of a request that did this, and whose answer was lost, sends the password from before.
     if !once.is_done() {
-        replace_password(&app, user, change).await?;
+        replace_password(&app, own, change).await?;
     }
-    app.stores().sessions.end_all(user, Some(session), EndedBy::PasswordChanged).await?;
     app.people().forget();
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn replace_password(app: &App, user: UserId, change: PasswordChange) -> Answer<()> {
+async fn replace_password(app: &App, own: (UserId, SessionId), change: PasswordChange) -> Answer<()> {
     Passwords::check(&change.new_password)?;
-    let found = app.stores().users.get(user).await?.ok_or_else(|| Problem::not_found("user"))?;
-    let verdict = app.passwords().verify(found.password_hash, change.current_password).await;
-    if verdict.map_err(Problem::internal)? == Verdict::Wrong {
-        return Err(Problem::new(ProblemType::SignInRefused, "The current password is another one."));
-    }
+    let refused = || Problem::new(ProblemType::SignInRefused, "The current password is another one.");
+    let found = app.stores().users.get(own.0).await?.ok_or_else(|| Problem::not_found("user"))?;
+    app.limits().sign_in_to(&found.email).await?;
+    let verdict = app.passwords().verify(found.password_hash.clone(), change.current_password).await;
+    let current = match (verdict.map_err(Problem::internal)?, found.password_hash) {
+        (Verdict::Right | Verdict::RightButOld, Some(hash)) => hash.into(),
+        (Verdict::Wrong, _) | (_, None) => return Err(refused()),
+    };
     let hash = app.passwords().hash(change.new_password).await.map_err(Problem::internal)?;
-    app.stores().users.set_password(user, hash).await?;
-    Ok(())
+    let done = app.stores().profiles.change_password(own, &current, hash).await?;
+    done.then_some(()).ok_or_else(refused)
 }
 
 /// End one of one's own sessions. Ending it again changes nothing.

@@ -1,5 +1,6 @@
 //! People: registering, signing in, sessions, invitations.
 
+use postrider_api::audit::tally;
 use postrider_shared::database::AllTenants;
 use postrider_shared::ids::{CodeId, InvitationId, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -7,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, problem, shaped, until};
+use crate::audit_strangers::written;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -246,6 +248,44 @@ async fn a_reset_ends_all_sessions_and_a_change_all_others() {
     problem(api.get(text(&four, "access_token"), "/v1/me"), "unauthenticated").await;
     answer(api.post(access, "/v1/auth/logout", &json!({})), StatusCode::NO_CONTENT).await;
     problem(api.get(access, "/v1/me"), "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn who_does_not_prove_to_be_the_owner_leaves_an_event() {
+    let api = Api::start().await;
+    let keys = api.tenant("Proofs").await;
+    let jo = member(&api, &keys, "jo@example.com", "agent").await;
+    let session = login(&api, "jo@example.com").await;
+    let access = text(&session, "access_token");
+    let wrong = "wrong horse battery";
+    let leave = || api.request(Method::DELETE, "/v1/me").bearer_auth(access).json(&json!({ "password": wrong }));
+    let email = json!({ "email": "new@example.com", "password": wrong });
+    let password = json!({ "current_password": wrong, "new_password": "another password" });
+    for _ in 0..3 {
+        problem(leave(), "sign-in-refused").await;
+    }
+    problem(api.post(access, "/v1/me/email", &email), "sign-in-refused").await;
+    problem(api.post(access, "/v1/me/password", &password).header("Idempotency-Key", "one"), "sign-in-refused").await;
+    // The first of each at once, the others when the hour or the process ends.
+    written(&api, "operation=delete_me", 1).await;
+    tally::close(&api.app).await;
+    for (operation, times) in [("delete_me", vec![2, 1]), ("change_my_email", vec![1]), ("change_my_password", vec![1])]
+    {
+        let found = written(&api, &format!("operation={operation}"), times.len()).await;
+        assert_eq!(found.iter().map(|event| event["times"].as_i64().unwrap()).collect::<Vec<_>>(), times);
+        for event in &found {
+            assert_eq!((&event["kind"], &event["outcome"]), (&json!("change"), &json!("refused")), "{event:#}");
+            let about = (&event["actor_id"], &event["subject_id"], &event["tenant_id"]);
+            assert_eq!(about, (&jo["user_id"], &jo["user_id"], &json!(keys.id)), "{event:#}");
+            assert!(!event.to_string().contains("horse") && !event.to_string().contains("new@"), "{event:#}");
+        }
+    }
+    // A wrong current password is tried as often as one to sign in, and no more.
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        statuses.push(api.post(access, "/v1/me/password", &password).send().await.unwrap().status());
+    }
+    assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
 }
 
 #[tokio::test]

@@ -87,18 +87,17 @@ fn signed(proof: &Proof, role: Role, tenant: &str, call: RequestBuilder) -> Requ
 
 /// One of the three ways in which a role comes.
 async fn caller(api: &Api, (subject, role): (&mut Subject, Role), way: usize, operation: &Operation) -> Proof {
+    static HASH: OnceCell<String> = OnceCell::const_new();
     if way == 0 {
         return by_key(api, &subject.keys, role);
     }
     let tenant = (role != Role::PlatformAdmin).then(|| subject.keys.id.clone());
-    let person = person(api, tenant.as_deref(), role).await;
-    if ["change_my_password", "change_my_email", "confirm_my_email", "delete_me"].contains(&operation.id.as_str()) {
-        static HASH: OnceCell<String> = OnceCell::const_new();
-        let hash = HASH.get_or_init(async || api.app.passwords().hash(PASSWORD.into()).await.unwrap()).await;
-        api.app.stores().users.set_password(person.id, hash.clone()).await.unwrap();
-        if operation.id == "confirm_my_email" {
-            subject.change_email_of(api, &person, hash).await;
-        }
+    let hash = HASH.get_or_init(async || api.app.passwords().hash(PASSWORD.into()).await.unwrap()).await;
+    let by_password = ["change_my_password", "change_my_email", "confirm_my_email", "delete_me"];
+    let password = by_password.contains(&operation.id.as_str()).then(|| hash.clone());
+    let person = people::person_with(api, tenant.as_deref(), role, password).await;
+    if operation.id == "confirm_my_email" {
+        subject.change_email_of(api, &person, hash).await;
     }
     if operation.id == "delete_me" {
         // The last administrator stays.

@@ -82,28 +82,20 @@ impl Identities {
         notices::tell(&tx, self.clock.now(), &person, NoticeKind::IdentityRemoved, Some(&identity.issuer)).await?;
         tx.commit().await
     }
-
-    /// The person has just proven the address by mail: identities that came before with a weaker proof of it go. Returns how many.
-    pub async fn forget_doubtful(&self, user: UserId) -> Result<u64, StoreError> {
-        let tx = self.database.write().await?;
-        let person = locked(&tx, user).await?;
-        let gone = forget_doubtful(&tx, self.clock.now(), &person).await?;
-        tx.commit().await?;
-        Ok(gone)
-    }
 }
 
-/// [`Identities::forget_doubtful`] in the transaction of another store.
+/// The person, whom `tx` has locked, has just proven the address by mail: identities that came before with a weaker proof of it go.
 pub(crate) async fn forget_doubtful(
     tx: &Transaction,
     now: DateTime<Utc>,
     user: &users::User,
-) -> Result<u64, StoreError> {
+) -> Result<(), StoreError> {
     let doubtful = Condition::all().add(Column::UserId.eq(user.id)).add(Column::AddressProven.eq(false));
     for identity in Entity::find().filter(doubtful.clone()).limit(MOST).all(tx.connection()).await? {
         notices::tell(tx, now, user, NoticeKind::IdentityRemoved, Some(&identity.issuer)).await?;
     }
-    Ok(Entity::delete_many().filter(doubtful).exec(tx.connection()).await?.rows_affected)
+    Entity::delete_many().filter(doubtful).exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// The person, whose identities nobody else changes until the transaction ends.

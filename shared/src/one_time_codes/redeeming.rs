@@ -31,6 +31,11 @@ impl OneTimeCodes {
         Ok(taken)
     }
 
+    /// Whose code this is, if it is one that was mailed to somebody.
+    pub(crate) async fn owner(&self, tx: &Transaction, id: CodeId) -> Result<Option<UserId>, StoreError> {
+        Ok(Entity::find_by_id(id).one(tx.connection()).await?.and_then(|row| row.user_id))
+    }
+
     /// [`redeem`](Self::redeem) of this person's code only. Another's is neither taken nor counted.
     pub(crate) async fn redeem_own(
         &self,

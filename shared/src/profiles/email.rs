@@ -63,7 +63,7 @@ impl Profiles {
         users::move_to(&tx, now, user, &email).await?;
         self.codes.void_all(&tx, user).await?;
         identities::forget_doubtful(&tx, now, &before).await?;
-        sessions::end_others(&tx, now, (user, session), EndedBy::EmailChanged).await?;
+        sessions::end_all(&tx, now, (user, Some(session)), EndedBy::EmailChanged).await?;
         notices::tell(&tx, now, &before, NoticeKind::EmailChanged, None).await?;
         let after = users::lock(&tx, user).await?.ok_or_else(nobody)?;
         tx.commit().await?;

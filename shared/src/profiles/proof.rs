@@ -29,15 +29,18 @@ impl Proof {
         purpose: CodePurpose,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Password { hash } => {
-                let own = user.password_hash.as_deref().unwrap_or_default();
-                Ok(!own.is_empty() && bool::from(own.as_bytes().ct_eq(hash.expose_secret().as_bytes())))
-            }
+            Self::Password { hash } => Ok(has_password(user, hash)),
             Self::Code { id, code } => {
                 Ok(codes.redeem_own(tx, (user.id, *id), purpose, code.expose_secret()).await?.is_some())
             }
         }
     }
+}
+
+/// Whether this is the hash of the user's password still.
+pub(super) fn has_password(user: &User, hash: &SecretString) -> bool {
+    let own = user.password_hash.as_deref().unwrap_or_default();
+    !own.is_empty() && bool::from(own.as_bytes().ct_eq(hash.expose_secret().as_bytes()))
 }
 
 /// Ends what a proof did not open, and keeps that it was tried: a guess counts, and the audit log tells of it.

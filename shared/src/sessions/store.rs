@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     database::{AllTenants, Database, StoreError, Transaction},
     ids::{SessionId, UserId},
+    users::{self, User},
 };
 
 /// How long a session lasts that nobody uses.
@@ -46,11 +47,13 @@ impl Sessions {
     }
 
     /// Signs a person in. `client` is what the client calls itself.
-    pub async fn begin(&self, user: UserId, carrier: Carrier, client: &str) -> Result<Begun, StoreError> {
+    ///
+    /// `None` if the person is gone, or has another password or address than in `user`: what proved who they are may be void by now.
+    pub async fn begin(&self, user: &User, carrier: Carrier, client: &str) -> Result<Option<Begun>, StoreError> {
         let (now, token) = (self.clock.now(), TokenText::random());
         let session = Session {
             id: SessionId::random(),
-            user_id: user,
+            user_id: user.id,
             carrier,
             client: client.chars().filter(|c| !c.is_control()).take(200).collect(),
             created_at: now,
@@ -60,18 +63,17 @@ impl Sessions {
             ended_by: None,
         };
         let tx = self.database.write().await?;
+        // Whoever ends all sessions of a person has the same lock, and leaves none behind that was about to begin.
+        let same = |now: &User| now.password_hash == user.password_hash && now.email == user.email;
+        if !users::lock(&tx, user.id).await?.is_some_and(|now| same(&now)) {
+            return Ok(None);
+        }
         Entity::insert(session.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         add(&tx, &token, session.id, now).await?;
-        tx.say(Said {
-            kind: AuditKind::SignIn,
-            outcome: AuditOutcome::Done,
-            subject: Some(session.id.to_string()),
-            user: Some(session.user_id),
-            tenant: None,
-            after: None,
-        });
+        let said = Said::of(AuditKind::SignIn, AuditOutcome::Done, session.user_id);
+        tx.say(Said { subject: Some(session.id.to_string()), ..said });
         tx.commit().await?;
-        Ok(Begun { session, token: token.text() })
+        Ok(Some(Begun { session, token: token.text() }))
     }
 
     /// The session if it opens anything now.
@@ -93,13 +95,17 @@ impl Sessions {
         if Entity::find().filter(own.clone()).one(self.database.reader()).await?.is_none() {
             return Err(StoreError::NotFound { what: "session" });
         }
-        self.end_those(own, by).await
+        let tx = self.database.write().await?;
+        end(&tx, self.clock.now(), own, by).await?;
+        tx.commit().await
     }
 
     /// Ends all sessions of a person but the one that is named, if one is.
     pub async fn end_all(&self, user: UserId, but: Option<SessionId>, by: EndedBy) -> Result<(), StoreError> {
-        let all = Condition::all().add(Column::UserId.eq(user));
-        self.end_those(all.add_option(but.map(|kept| Column::Id.ne(kept))), by).await
+        let tx = self.database.write().await?;
+        users::lock(&tx, user).await?;
+        end_all(&tx, self.clock.now(), (user, but), by).await?;
+        tx.commit().await
     }
 
     /// Forgets what ended long ago, at most `limit` sessions; returns how many.
@@ -120,12 +126,6 @@ impl Sessions {
         tx.commit().await?;
         Ok(done.rows_affected)
     }
-
-    async fn end_those(&self, which: Condition, by: EndedBy) -> Result<(), StoreError> {
-        let tx = self.database.write().await?;
-        end(&tx, self.clock.now(), which, by).await?;
-        tx.commit().await
-    }
 }
 
 /// Ends sessions and forgets their tokens: from then on those are unknown.
@@ -142,27 +142,23 @@ async fn end(tx: &Transaction, now: DateTime<Utc>, which: Condition, by: EndedBy
     Ok(())
 }
 
-/// Ends all sessions of a person but one, in the transaction of another store.
-pub(crate) async fn end_others(
+/// [`Sessions::end_all`] in a transaction that has [locked](users::lock) the person.
+pub(crate) async fn end_all(
     tx: &Transaction,
     now: DateTime<Utc>,
-    (user, kept): (UserId, SessionId),
+    (user, but): (UserId, Option<SessionId>),
     by: EndedBy,
 ) -> Result<(), StoreError> {
-    end(tx, now, Condition::all().add(Column::UserId.eq(user)).add(Column::Id.ne(kept)), by).await
+    let all = Condition::all().add(Column::UserId.eq(user));
+    end(tx, now, all.add_option(but.map(|kept| Column::Id.ne(kept))), by).await
 }
 
 /// Ends a session whose token came a second time: somebody else had it.
 pub(super) async fn reused(tx: &Transaction, now: DateTime<Utc>, session: &Session) -> Result<(), StoreError> {
     end(tx, now, Condition::all().add(Column::Id.eq(session.id)), EndedBy::Reuse).await?;
-    tx.say(Said {
-        kind: AuditKind::SignIn,
-        outcome: AuditOutcome::Refused,
-        subject: Some(session.id.to_string()),
-        user: Some(session.user_id),
-        tenant: None,
-        after: Some(json!({ "ended_by": EndedBy::Reuse })),
-    });
+    let said = Said::of(AuditKind::SignIn, AuditOutcome::Refused, session.user_id);
+    let after = Some(json!({ "ended_by": EndedBy::Reuse }));
+    tx.say(Said { subject: Some(session.id.to_string()), after, ..said });
     Ok(())
 }
 
@@ -198,11 +194,10 @@ pub(super) async fn found(
     now: DateTime<Utc>,
 ) -> Result<Option<(chain::Model, Session)>, StoreError> {
     let Some(link) = chain::Entity::find_by_id(token.hash()).one(tx.connection()).await? else { return Ok(None) };
-    // Whatever happens to a session's tokens happens under the lock on its row.
-    let touch = ActiveModel { carrier: Set(carrier), ..ActiveModel::default() };
+    // Whatever happens to a session's tokens happens under the lock on its row. It is not locked by a write: PostgreSQL looks for the
+    // person of a row that is written twice, and waits for one who is about to leave and waits for the session.
     let one = Condition::all().add(Column::Id.eq(link.session_id)).add(Column::Carrier.eq(carrier));
-    Entity::update_many().set(touch).filter(one.clone()).exec(tx.connection()).await?;
-    let session = Entity::find().filter(one).one(tx.connection()).await?;
+    let session = Entity::find().filter(one).lock_exclusive().one(tx.connection()).await?;
     let link = chain::Entity::find_by_id(token.hash()).one(tx.connection()).await?;
     Ok(session.filter(|session| session.is_live(now)).and_then(|session| Some((link?, session))))
 }

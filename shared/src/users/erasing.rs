@@ -25,6 +25,8 @@ pub(crate) async fn erase_if_idle(tx: &Transaction, user: UserId) -> Result<(), 
 /// Removes a person who works for nobody, with identities, sessions and codes. What they did stays in the audit log.
 pub(crate) async fn erase(tx: &Transaction, user: UserId) -> Result<(), StoreError> {
     for sql in [
+        // A refresh that is under way adds a token under its session's lock.
+        "UPDATE sessions SET user_id = user_id WHERE user_id = $1",
         "DELETE FROM session_tokens WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)",
         "DELETE FROM sessions WHERE user_id = $1",
         "DELETE FROM one_time_codes WHERE user_id = $1",

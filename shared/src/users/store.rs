@@ -15,7 +15,6 @@ use crate::{
     clock::Clock,
     database::{AllTenants, Database, StoreError, Transaction, check},
     ids::UserId,
-    notices::{self, NoticeKind},
 };
 
 /// A person whose address was just proven.
@@ -54,41 +53,29 @@ impl Users {
     }
 
     pub async fn rename(&self, user: UserId, name: &str) -> Result<User, StoreError> {
-        self.set(user, ActiveModel { name: Set(check::line("name", name, 200)?), ..ActiveModel::default() }, false)
-            .await
-    }
-
-    /// Word of it goes to the person.
-    pub async fn set_password(&self, user: UserId, hash: String) -> Result<User, StoreError> {
-        self.set(user, ActiveModel { password_hash: Set(Some(hash)), ..ActiveModel::default() }, true).await
-    }
-
-    /// Hashes a password with today's parameters instead of older ones, unless it was changed meanwhile.
-    pub async fn rehash(&self, user: &User, hash: String) -> Result<(), StoreError> {
-        let changes = ActiveModel { password_hash: Set(Some(hash)), ..ActiveModel::default() };
-        let tx = self.database.write().await?;
-        Entity::update_many()
-            .set(changes)
-            .filter(Column::Id.eq(user.id))
-            .filter(Column::PasswordHash.eq(user.password_hash.clone()))
-            .exec(tx.connection())
-            .await?;
-        tx.commit().await
-    }
-
-    async fn set(&self, user: UserId, changes: ActiveModel, is_password: bool) -> Result<User, StoreError> {
-        let now = self.clock.now();
-        let changes = ActiveModel { updated_at: Set(now), ..changes };
+        let name = check::line("name", name, 200)?;
+        let changes = ActiveModel { name: Set(name), updated_at: Set(self.clock.now()), ..ActiveModel::default() };
         let tx = self.database.write().await?;
         tx.watch(Entity::find_by_id(user)).await?;
         Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
         let found = Entity::find_by_id(user).one(tx.connection()).await?;
         let found = found.ok_or(StoreError::NotFound { what: "user" })?;
-        if is_password {
-            notices::tell(&tx, now, &found, NoticeKind::PasswordChanged, None).await?;
-        }
         tx.commit().await?;
         Ok(found)
+    }
+
+    /// Keeps another hash of the same password, with today's parameters. `None` if another one holds by now.
+    pub async fn rehash(&self, user: User, hash: String) -> Result<Option<User>, StoreError> {
+        let changes = ActiveModel { password_hash: Set(Some(hash.clone())), ..ActiveModel::default() };
+        let tx = self.database.write().await?;
+        let done = Entity::update_many()
+            .set(changes)
+            .filter(Column::Id.eq(user.id))
+            .filter(Column::PasswordHash.eq(user.password_hash.clone()))
+            .exec(tx.connection())
+            .await?;
+        tx.commit().await?;
+        Ok((done.rows_affected == 1).then_some(User { password_hash: Some(hash), ..user }))
     }
 }
 
@@ -144,6 +131,19 @@ pub(crate) async fn move_to(
     };
     let update = Entity::update_many().set(changes).filter(Column::Id.eq(user));
     update.exec(tx.connection()).await.map_err(StoreError::taken("user"))?;
+    Ok(())
+}
+
+/// Gives a person the password behind this hash.
+pub(crate) async fn set_password(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    user: UserId,
+    hash: String,
+) -> Result<(), StoreError> {
+    tx.watch(Entity::find_by_id(user)).await?;
+    let changes = ActiveModel { password_hash: Set(Some(hash)), updated_at: Set(now), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(Column::Id.eq(user)).exec(tx.connection()).await?;
     Ok(())
 }
 

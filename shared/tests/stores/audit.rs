@@ -195,9 +195,9 @@ async fn of_a_stranger_only_what_is_said_is_kept(scene: Scene) {
     let recorder = Recorder::of_what_is_said(request, scene.clock.clone());
     let begun = within(recorder, async {
         // A write that nobody watches.
-        scene.stores.users.rehash(&known, "another hash".to_owned()).await.unwrap();
+        let known = scene.stores.users.rehash(known, "another hash".to_owned()).await.unwrap().unwrap();
         turns_out_to_be(user, None);
-        scene.stores.sessions.begin(user, Carrier::Tokens, "test").await.unwrap()
+        scene.stores.sessions.begin(&known, Carrier::Tokens, "test").await.unwrap().unwrap()
     })
     .await;
     let events = scene.events().await;

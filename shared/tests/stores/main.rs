@@ -20,6 +20,7 @@ mod migrations;
 mod occurrences;
 mod one_time_codes;
 mod outbox;
+mod passwords;
 mod postgres;
 mod products;
 mod profiles;

@@ -6,6 +6,7 @@ use postrider_shared::{
     ids::SessionId,
     roles::Role,
     sessions::{Carrier, EndedBy, Recognised, Rotation},
+    users::User,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -25,7 +26,7 @@ on_both!(
 
 async fn begin(scene: &Scene, carrier: Carrier) -> (SessionId, String) {
     let user = person(scene, "jo@example.com", Role::Agent).await;
-    let begun = scene.stores.sessions.begin(user.id, carrier, "test").await.unwrap();
+    let begun = scene.stores.sessions.begin(&user, carrier, "test").await.unwrap().unwrap();
     assert_eq!(begun.session.client, "test");
     (begun.session.id, begun.token.expose_secret().to_owned())
 }
@@ -71,8 +72,8 @@ async fn who_lost_the_answer_asks_again_with_its_own_key(scene: Scene) {
     assert!(sessions.live(id).await.unwrap().is_none());
 
     for (key, wait) in [(Some("another"), 0), (None, 0), (Some("request 1"), 60)] {
-        let user = scene.stores.users.memberships(AllTenants, sessions_owner(&scene).await).await.unwrap()[0].user_id;
-        let begun = sessions.begin(user, Carrier::Tokens, "test").await.unwrap();
+        let user = sessions_owner(&scene).await;
+        let begun = sessions.begin(&user, Carrier::Tokens, "test").await.unwrap().unwrap();
         let first = begun.token.expose_secret();
         next(sessions.refresh(first, Some("request 1")).await.unwrap());
         scene.clock.advance(Duration::from_secs(wait));
@@ -81,9 +82,9 @@ async fn who_lost_the_answer_asks_again_with_its_own_key(scene: Scene) {
     }
 }
 
-async fn sessions_owner(scene: &Scene) -> postrider_shared::ids::UserId {
+async fn sessions_owner(scene: &Scene) -> User {
     let members = scene.stores.members.list(scene.tenant, None, 1).await.unwrap();
-    members.items[0].user.id
+    members.items[0].user.clone()
 }
 
 async fn a_session_ends_by_itself_and_by_its_owner(scene: Scene) {
@@ -98,22 +99,22 @@ async fn a_session_ends_by_itself_and_by_its_owner(scene: Scene) {
     scene.clock.advance(Duration::from_hours(24 * 6));
     assert!(sessions.live(id).await.unwrap().is_none(), "ninety days are over");
     assert!(matches!(sessions.refresh(&token, None).await.unwrap(), Rotation::Unknown));
-    let idle = sessions.begin(user, Carrier::Tokens, "idle").await.unwrap();
+    let idle = sessions.begin(&user, Carrier::Tokens, "idle").await.unwrap().unwrap();
     scene.clock.advance(Duration::from_hours(24 * 7));
     assert!(sessions.live(idle.session.id).await.unwrap().is_none());
 
-    let begin = async |client: &str| sessions.begin(user, Carrier::Tokens, client).await.unwrap();
+    let begin = async |client: &str| sessions.begin(&user, Carrier::Tokens, client).await.unwrap().unwrap();
     let (one, two, three) = (begin("one").await, begin("two").await, begin("three").await);
-    assert_eq!(sessions.list(user).await.unwrap().len(), 3);
+    assert_eq!(sessions.list(user.id).await.unwrap().len(), 3);
     let ann = person(&scene, "ann@example.com", Role::Agent).await.id;
     let refused = sessions.end(ann, one.session.id, EndedBy::SignedOut).await;
     assert!(matches!(refused, Err(StoreError::NotFound { .. })));
     assert!(sessions.live(one.session.id).await.unwrap().is_some(), "nobody signs others out");
-    sessions.end(user, one.session.id, EndedBy::SignedOut).await.unwrap();
+    sessions.end(user.id, one.session.id, EndedBy::SignedOut).await.unwrap();
     assert!(sessions.live(one.session.id).await.unwrap().is_none());
-    sessions.end_all(user, Some(two.session.id), EndedBy::PasswordChanged).await.unwrap();
+    sessions.end_all(user.id, Some(two.session.id), EndedBy::PasswordChanged).await.unwrap();
     assert!(sessions.live(three.session.id).await.unwrap().is_none());
-    assert_eq!(sessions.list(user).await.unwrap().len(), 1);
+    assert_eq!(sessions.list(user.id).await.unwrap().len(), 1);
     assert!(matches!(sessions.refresh(three.token.expose_secret(), None).await.unwrap(), Rotation::Unknown));
     scene.clock.advance(Duration::from_hours(24 * 40));
     assert_eq!(sessions.prune(AllTenants, 100).await.unwrap(), 5);

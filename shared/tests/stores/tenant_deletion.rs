@@ -123,7 +123,7 @@ async fn a_deleted_tenant_leaves_no_row_and_others_keep_all(mut scene: Scene) {
     let both = person(&scene, "both@example.com", Role::Agent).await;
     scene.stores.members.add(scene.stranger, both.id, Role::Agent).await.unwrap();
     let only = person(&scene, "only@example.com", Role::Agent).await;
-    scene.stores.sessions.begin(only.id, Carrier::Tokens, "test").await.unwrap();
+    scene.stores.sessions.begin(&only, Carrier::Tokens, "test").await.unwrap().unwrap();
     assert!(rows(&scene).await.values().filter(|many| **many > 0).count() >= 10);
     assert_eq!(histories(&scene).await, 4);
 

@@ -22,6 +22,11 @@ on_both!(
 
 /// A new person of the scene's tenant, as an invitation makes one.
 pub async fn person(scene: &Scene, email: &str, role: Role) -> User {
+    person_with(scene, email, role, None).await
+}
+
+/// One with the password behind this hash.
+pub async fn person_with(scene: &Scene, email: &str, role: Role, password_hash: Option<&str>) -> User {
     let new = NewInvitation {
         id: InvitationId::random(),
         email: Email::parse(email).unwrap(),
@@ -30,7 +35,7 @@ pub async fn person(scene: &Scene, email: &str, role: Role) -> User {
     };
     let invitation = scene.stores.invitations.create(Some(scene.tenant), new).await.unwrap().invitation;
     let token: SecretString = scene.stores.invitations.open(&invitation).unwrap();
-    let who = Acceptance { name: Some("Jo".to_owned()), password_hash: None };
+    let who = Acceptance { name: Some("Jo".to_owned()), password_hash: password_hash.map(str::to_owned) };
     scene.stores.invitations.accept(&token, who).await.unwrap().unwrap().user
 }
 

@@ -80,7 +80,7 @@ pub(super) async fn sign_in(
         Entered::LinkFirst => return Err(Problem::new(ProblemType::IdentityNotLinked, "")),
         Entered::NotInvited => return Err(refused()),
     };
-    begin(&app, &user, login.carry, &headers).await
+    begin(&app, &user, login.carry, &headers).await?.ok_or_else(refused)
 }
 
 fn newcomer(app: &App, tenant_name: Option<String>, invitation: Option<SecretString>) -> Answer<Newcomer> {

@@ -67,9 +67,10 @@ pub(super) async fn ask(State(app): State<App>, Json(ask): Json<AskForCode>) -> 
 pub(super) async fn verify(State(app): State<App>, headers: HeaderMap, Json(verify): Json<Verify>) -> Answer<Response> {
     check(verify.carry, &headers)?;
     let taken = app.stores().one_time_codes.redeem(verify.challenge, CodePurpose::SignIn, &verify.code).await?;
-    let user = taken.and_then(|code| code.user_id).ok_or_else(refused)?;
-    let user = app.stores().users.get(user).await?.ok_or_else(refused)?;
-    begin(&app, &user, verify.carry, &headers).await
+    let (user, email) = taken.and_then(|code| Some((code.user_id?, code.email))).ok_or_else(refused)?;
+    // Who has another address by now was told that codes to the old one are void.
+    let user = app.stores().users.get(user).await?.filter(|user| user.email == email).ok_or_else(refused)?;
+    begin(&app, &user, verify.carry, &headers).await?.ok_or_else(refused)
 }
 
 /// Has a code mailed. The answer does not wait for that, so that it takes the same time where there is nobody to mail.

@@ -6,8 +6,7 @@ use axum::response::Response;
 use postrider_shared::audit;
 use postrider_shared::ids::CodeId;
 use postrider_shared::one_time_codes::CodePurpose;
-use postrider_shared::sessions::EndedBy;
-use postrider_shared::users::{Email, Passwords, Verdict};
+use postrider_shared::users::{Email, Passwords, User, Verdict};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -44,19 +43,34 @@ pub(super) async fn login(State(app): State<App>, headers: HeaderMap, Json(login
     check(login.carry, &headers)?;
     let email = Email::parse(&login.email)?;
     app.limits().sign_in_to(email.as_str()).await?;
-    let user = app.stores().users.by_email(&email).await?;
+    // A password that was replaced, or hashed anew, while it was compared is compared once more.
+    for _ in 0..2 {
+        if let Some(user) = compared(&app, &email, &login.password).await?
+            && let Some(response) = begin(&app, &user, login.carry, &headers).await?
+        {
+            return Ok(response);
+        }
+    }
+    Err(refused())
+}
+
+/// Whoever has this address and this password; `None` if its hash became another one meanwhile.
+async fn compared(app: &App, email: &Email, password: &SecretString) -> Answer<Option<User>> {
+    let user = app.stores().users.by_email(email).await?;
     if let Some(user) = &user {
         audit::claims_to_be(user.id);
     }
     // Somebody who is not there costs a hash, too.
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-    let verdict = app.passwords().verify(stored, login.password.clone()).await.map_err(Problem::internal)?;
-    let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else { return Err(refused()) };
-    if verdict == Verdict::RightButOld {
-        let hash = app.passwords().hash(login.password).await.map_err(Problem::internal)?;
-        app.stores().users.rehash(&user, hash).await?;
+    let verdict = app.passwords().verify(stored, password.clone()).await.map_err(Problem::internal)?;
+    match (user, verdict) {
+        (None, _) | (_, Verdict::Wrong) => Err(refused()),
+        (Some(user), Verdict::Right) => Ok(Some(user)),
+        (Some(user), Verdict::RightButOld) => {
+            let hash = app.passwords().hash(password.clone()).await.map_err(Problem::internal)?;
+            Ok(app.stores().users.rehash(user, hash).await?)
+        }
     }
-    begin(&app, &user, login.carry, &headers).await
 }
 
 /// Have a code mailed for a new password, if the address has a user. The answer is the same if not.
@@ -99,12 +113,8 @@ pub struct Reset {
 pub(super) async fn reset(State(app): State<App>, Json(reset): Json<Reset>) -> Answer<StatusCode> {
     Passwords::check(&reset.password)?;
     let hash = app.passwords().hash(reset.password).await.map_err(Problem::internal)?;
-    let taken = app.stores().one_time_codes.redeem(reset.challenge, CodePurpose::ResetPassword, &reset.code).await?;
-    let user = taken.and_then(|code| code.user_id).ok_or_else(refused)?;
-    audit::turns_out_to_be(user, None);
-    app.stores().users.set_password(user, hash).await?;
-    app.stores().identities.forget_doubtful(user).await?;
-    app.stores().sessions.end_all(user, None, EndedBy::PasswordChanged).await?;
+    let done = app.stores().profiles.reset_password(reset.challenge, &reset.code, hash).await?;
+    let user = done.ok_or_else(refused)?;
     app.people().forget();
     tracing::info!(user.id = %user, "a password was reset");
     Ok(StatusCode::NO_CONTENT)

@@ -57,17 +57,18 @@ pub(super) fn check(carry: Carry, headers: &HeaderMap) -> Answer<()> {
     }
 }
 
-/// Begins a session.
-pub(super) async fn begin(app: &App, user: &User, carry: Carry, headers: &HeaderMap) -> Answer<Response> {
+/// Begins a session. `None` if the person is gone, or has another password or address than when it was looked at.
+pub(super) async fn begin(app: &App, user: &User, carry: Carry, headers: &HeaderMap) -> Answer<Option<Response>> {
     let client = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let carrier = match carry {
         Carry::Tokens => Carrier::Tokens,
         Carry::Cookie => Carrier::Cookie,
     };
     audit::turns_out_to_be(user.id, None);
-    let Begun { session, token } = app.stores().sessions.begin(user.id, carrier, client).await?;
+    let begun = app.stores().sessions.begin(user, carrier, client).await?;
+    let Some(Begun { session, token }) = begun else { return Ok(None) };
     tracing::info!(user.id = %user.id, session.id = %session.id, %carrier, "signed in");
-    answer(app, &session, &token)
+    answer(app, &session, &token).map(Some)
 }
 
 /// What carries a session from now on.

@@ -72,21 +72,26 @@ impl Person {
 
 /// Somebody new with this role: in a tenant, or without one to run the platform.
 pub async fn person(api: &Api, tenant: Option<&str>, role: Role) -> Person {
+    person_with(api, tenant, role, None).await
+}
+
+/// One with the password behind this hash.
+pub async fn person_with(api: &Api, tenant: Option<&str>, role: Role, password_hash: Option<String>) -> Person {
     let (stores, id) = (api.app.stores(), InvitationId::random());
     let email = format!("{id}@example.com");
     let tenant: Option<TenantId> = tenant.map(|tenant| tenant.parse().unwrap());
     let new = NewInvitation { id, email: Email::parse(&email).unwrap(), role, invited_by: "matrix".to_owned() };
     let invited = stores.invitations.create(tenant, new).await.unwrap();
     let token = stores.invitations.open(&invited.invitation).unwrap();
-    let accepted = stores.invitations.accept(&token, Acceptance::default()).await.unwrap().unwrap();
+    let accepted = stores.invitations.accept(&token, Acceptance { name: None, password_hash }).await.unwrap().unwrap();
     signed_in(api, accepted.user.id, email).await
 }
 
 /// Signs somebody in, by token and by cookie.
 pub async fn signed_in(api: &Api, id: UserId, email: String) -> Person {
-    let sessions = &api.app.stores().sessions;
-    let tokens = sessions.begin(id, Carrier::Tokens, "matrix").await.unwrap();
-    let cookie = sessions.begin(id, Carrier::Cookie, "matrix").await.unwrap();
+    let (sessions, user) = (&api.app.stores().sessions, api.app.stores().users.get(id).await.unwrap().unwrap());
+    let tokens = sessions.begin(&user, Carrier::Tokens, "matrix").await.unwrap().unwrap();
+    let cookie = sessions.begin(&user, Carrier::Cookie, "matrix").await.unwrap().unwrap();
     let (session, now) = (tokens.session.id, api.app.clock().now());
     let access = jwt::issue(api.app.keys(), now, jwt::Named { user: id, session }).unwrap();
     let (refresh, cookie) = (tokens.token.expose_secret().to_owned(), cookie.token.expose_secret().to_owned());

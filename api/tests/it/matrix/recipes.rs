@@ -61,7 +61,9 @@ impl Subject {
 
     /// Somebody's other session is the one that is ended.
     pub async fn end_another_session_of(&mut self, api: &Api, person: &Person) {
-        let other = api.app.stores().sessions.begin(person.id, Carrier::Tokens, "another").await.unwrap();
+        let user = api.app.stores().users.get(person.id).await.unwrap().unwrap();
+        let begun = api.app.stores().sessions.begin(&user, Carrier::Tokens, "another").await.unwrap();
+        let other = begun.unwrap();
         self.ids.insert("me", other.session.id.to_string());
     }
 
