@@ -41,9 +41,9 @@ async fn a_mail_is_recorded_once_with_its_jobs(scene: Scene) {
 }
 
 async fn copies_that_arrive_together_are_one_record(scene: Scene) {
-    let account = scene.account().await;
     // A table has more than one index that tells copies apart, and which of them a copy meets first is a matter of microseconds.
     const MAILS: usize = 40;
+    let account = scene.account().await;
     for uid in 1..=MAILS {
         let mail = NewMail {
             rfc_message_id: None,
