@@ -7,7 +7,7 @@ mod error;
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use chrono::TimeDelta;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::GoogleConfig;
@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use self::error::GoogleError;
+use super::network;
 use super::told::Told;
 use super::transport::Trust;
 
@@ -123,28 +124,18 @@ impl Google {
         Ok(Exchanged { granted, scopes })
     }
 
-    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<Vec<u8>, GoogleError> {
+    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<Bytes, GoogleError> {
         let secret = |field: &&(&str, &str)| SECRETS.contains(&field.0);
         let told = Told::secrets(fields.iter().filter(secret).map(|(_, value)| *value));
         let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(encode(fields)), &told).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder, told: &Told) -> Result<Vec<u8>, GoogleError> {
-        let mut response = request.send().await.map_err(|error| GoogleError::network(&error))?;
+    async fn send(&self, request: reqwest::RequestBuilder, told: &Told) -> Result<Bytes, GoogleError> {
+        let response = request.send().await.map_err(|error| GoogleError::network(&error))?;
         let (status, retry_after) = (response.status(), answer::retry_after(response.headers(), self.clock.now()));
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| GoogleError::network(&error))? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(GoogleError::Malformed { detail: "it is too long".to_owned() });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            Ok(body.to_vec())
-        } else {
-            Err(answer::refused(status.as_u16(), retry_after, &body, told))
-        }
+        let body = network::body(response, MAX_BODY).await?;
+        if status.is_success() { Ok(body) } else { Err(answer::refused(status.as_u16(), retry_after, &body, told)) }
     }
 }
 

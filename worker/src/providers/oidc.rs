@@ -9,7 +9,7 @@ mod error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use postrider_shared::config::{Issuer, IssuersConfig};
 use postrider_shared::egress::Egress;
 use postrider_shared::key_sets::PublicKey;
@@ -17,7 +17,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 pub use self::error::OidcError;
-use super::network::Lookup;
+use super::network::{self, Lookup};
 use super::transport::Trust;
 
 /// For each of the two calls.
@@ -99,20 +99,14 @@ fn place(egress: &Egress, document: &Url, keys: &Url) -> Place {
     }
 }
 
-async fn get(http: &reqwest::Client, url: Url, most: usize) -> Result<(HeaderMap, Vec<u8>), OidcError> {
+async fn get(http: &reqwest::Client, url: Url, most: usize) -> Result<(HeaderMap, Bytes), OidcError> {
     let request = http.get(url).header("accept", "application/json");
-    let mut response = request.send().await.map_err(|error| OidcError::network(&error))?;
+    let response = request.send().await.map_err(|error| OidcError::network(&error))?;
     if !response.status().is_success() {
         return Err(OidcError::Refused { status: response.status().as_u16() });
     }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| OidcError::network(&error))? {
-        if body.len() + chunk.len() > most {
-            return Err(OidcError::Malformed { detail: "it is too long" });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((response.headers().clone(), body.to_vec()))
+    let headers = response.headers().clone();
+    Ok((headers, network::body(response, most).await?))
 }
 
 #[cfg(test)]

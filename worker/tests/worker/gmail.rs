@@ -5,6 +5,7 @@ use postrider_shared::clock::Clock;
 use postrider_worker::providers::gmail::{Gmail, GmailError, GmailSettings};
 use postrider_worker::providers::transport::Trust;
 use secrecy::SecretString;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{ADDRESS, Servers};
 
@@ -75,6 +76,28 @@ async fn a_large_message_goes_by_upload_and_arrives_byte_for_byte() {
     assert!(arrived.ends_with(&large[large.len() - 8_999_000..]), "{} of {} bytes", arrived.len(), large.len());
     let refused = gmail.create_draft(&token, &raw("huge@x", None, 36 * 1024 * 1024), None).await.unwrap_err();
     assert!(matches!(refused, GmailError::TooLarge { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_whose_reason_is_lost_is_not_for_good() {
+    for status in ["400 Bad Request", "403 Forbidden"] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gmail = gmail_at(&format!("http://{}", listener.local_addr().unwrap()));
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(socket.read_u8().await.unwrap());
+            }
+            let cut = format!("HTTP/1.1 {status}\r\nContent-Length: 500\r\n\r\n{{\"error\":");
+            socket.write_all(cut.as_bytes()).await.unwrap();
+        };
+        let token = SecretString::from("canary-token");
+        let (found, ()) = tokio::join!(gmail.draft(&token, "draft"), server);
+        let error = found.unwrap_err();
+        assert!(matches!(error, GmailError::Conflict { .. }), "{status}: {error:?}");
+        assert!(!error.in_doubt() && !error.to_string().contains("canary"), "{error}");
+    }
 }
 
 #[tokio::test]

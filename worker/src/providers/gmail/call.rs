@@ -1,11 +1,12 @@
 //! One request and its answer.
 
-use bytes::{Bytes, BytesMut};
-use reqwest::{Method, RequestBuilder, Response};
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{Gmail, GmailError};
+use crate::providers::network;
 use crate::providers::told::Told;
 
 /// More than a thread of thousands of messages needs.
@@ -29,23 +30,18 @@ impl Gmail {
         let response = self.http.execute(request).await.map_err(|error| GmailError::network(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = body(response).await;
+        let body = network::body(response, MAX_BODY).await;
         if status.is_success() {
-            return body;
+            return Ok(body?);
         }
-        // What the status says holds even if the words are lost.
-        let body = body.unwrap_or_default();
+        // What the status says holds even if the words are lost; only these leave it to their words whether they are for good.
+        let body = match body {
+            Err(error) if matches!(status.as_u16(), 400 | 403) => {
+                let detail = format!("its reason is lost: {error}");
+                return Err(GmailError::Conflict { status: status.as_u16(), detail });
+            }
+            body => body.unwrap_or_default(),
+        };
         Err(GmailError::refused(status.as_u16(), (&headers, &told), &body, self.clock.now()))
     }
-}
-
-async fn body(mut response: Response) -> Result<Bytes, GmailError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| GmailError::network(&error))? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(GmailError::Malformed { detail: format!("the answer is longer than {MAX_BODY} bytes") });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::providers::network;
+use crate::providers::network::{self, BodyError};
 use crate::providers::told::Told;
 use crate::providers::transport::certificate_refused;
 
@@ -40,7 +40,7 @@ pub enum GmailError {
     TooLarge { bytes: usize },
     #[error("Gmail knows of no such thing: {detail}")]
     NotFound { detail: String },
-    /// Another call changed the same thing at the same moment.
+    /// Another call changed the same thing at the same moment, or the reason of a refusal was lost.
     #[error("Gmail asks to try again: {status} {detail}")]
     Conflict { status: u16, detail: String },
     /// 5xx, or an answer of something before Google.
@@ -118,6 +118,15 @@ impl GmailError {
             (408 | 409 | 412 | 425, _, _) => Self::Conflict { status, detail },
             (400..=499, _, _) => Self::Refused { status, reason, detail },
             (_, _, _) => Self::Server { status, detail },
+        }
+    }
+}
+
+impl From<BodyError> for GmailError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong { .. } => Self::Malformed { detail: error.to_string() },
+            BodyError::Lost(error) => Self::network(&error),
         }
     }
 }

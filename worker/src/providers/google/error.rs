@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::providers::network;
+use crate::providers::network::{self, BodyError};
 
 /// Why Google did not do what it was asked. Details are Google's own words; no token is ever in them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +50,15 @@ impl GoogleError {
             | Self::Timeout
             | Self::Rejected { .. }
             | Self::Malformed { .. } => None,
+        }
+    }
+}
+
+impl From<BodyError> for GoogleError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong { .. } => Self::Malformed { detail: error.to_string() },
+            BodyError::Lost(error) => Self::network(&error),
         }
     }
 }

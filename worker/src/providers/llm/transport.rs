@@ -10,13 +10,12 @@ use std::time::Duration;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use async_openai::types::chat::CreateChatCompletionResponse;
-use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use postrider_shared::clock::Clock;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::providers::network;
+use crate::providers::network::{self, BodyError};
 use crate::providers::told::Told;
 
 /// An answer of the largest sensible size is some 100 kB.
@@ -35,6 +34,15 @@ pub(super) enum HttpFailure {
     NotACompletion { detail: String },
     #[error("the request cannot be built: {detail}")]
     Unbuildable { detail: String },
+}
+
+impl From<BodyError> for HttpFailure {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong { .. } => Self::TooLong,
+            BodyError::Lost(error) => network(&error),
+        }
+    }
 }
 
 impl From<HttpFailure> for OpenAIError {
@@ -75,7 +83,7 @@ impl tower::Service<HttpRequestFactory> for Transport {
             let response = http.execute(request).await.map_err(|error| network(&error))?;
             let status = response.status();
             let headers = response.headers().clone();
-            let body = read(response).await?;
+            let body = network::body(response, MAX_BODY).await?;
             if !status.is_success() {
                 return Err(refused(status.as_u16(), retry_after(&headers, clock.now()), &body, &told));
             }
@@ -86,17 +94,6 @@ impl tower::Service<HttpRequestFactory> for Transport {
             Ok(rebuilt.into())
         })
     }
-}
-
-async fn read(mut response: reqwest::Response) -> Result<Bytes, HttpFailure> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(HttpFailure::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }
 
 /// The URL is configuration and may hold a key: it stays out of the text.

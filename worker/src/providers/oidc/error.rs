@@ -1,6 +1,6 @@
 //! What a failed fetch means: always that the next one may do better.
 
-use crate::providers::network;
+use crate::providers::network::{self, BodyError};
 
 /// Why an issuer's keys could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,5 +29,14 @@ impl OidcError {
             return Self::Timeout;
         }
         Self::Network { detail: network::innermost(error) }
+    }
+}
+
+impl From<BodyError> for OidcError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong { .. } => Self::Malformed { detail: "it is too long" },
+            BodyError::Lost(error) => Self::network(&error),
+        }
     }
 }
