@@ -229,6 +229,7 @@ async fn consents_that_are_denied_of_another_mailbox_or_repeated_connect_nothing
     })
     .await;
     assert_eq!(calls(&platform).await.revoke, 1, "the other mailbox's grant is not kept");
+    assert!(!platform.worker(0).log().contains("else.example"), "logs name no addresses");
     office.in_state("needs_consent").await;
 
     let readonly = Some("https://www.googleapis.com/auth/gmail.readonly".to_owned());

@@ -70,7 +70,7 @@ pub struct Services {
     pub one_time_codes: OneTimeCodes,
     pub invitations: Invitations,
     pub notices: Notices,
-    /// Absent where nobody is mailed about signing in.
+    /// Sends codes, invitations and notices; absent without `SYSTEM_SMTP_SERVER`, and then these wait.
     pub system_mail: Option<SystemMail>,
     pub secrets: Secrets,
     pub key_sets: KeySets,
@@ -200,7 +200,7 @@ impl Services {
         self
     }
 
-    /// Mails people about signing in.
+    /// Mails codes, invitations and notices.
     #[must_use]
     pub fn with_system_mail(mut self, mail: Option<SystemMail>) -> Self {
         self.system_mail = mail;
@@ -340,7 +340,7 @@ impl Context {
         self.google.as_deref().ok_or_else(|| Stop::snooze(until, "GOOGLE_CLIENT_ID is not set at this worker"))
     }
 
-    /// The server for mail about signing in, where it is configured.
+    /// What mails codes, invitations and notices, where it is configured. Where it is not, these wait for an operator.
     pub(crate) fn system_mail(&self) -> Result<&SystemMail, Stop> {
         let missing = || self.until_an_operator_looks("SYSTEM_SMTP_SERVER is not set at this worker");
         self.system_mail.as_ref().ok_or_else(missing)

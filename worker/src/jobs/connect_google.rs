@@ -120,7 +120,8 @@ fn is_final(ctx: &Context, error: GoogleError) -> Result<String, Stop> {
 }
 
 async fn failed(ctx: &Context, consent: &Consent, reason: &str) -> Outcome {
-    tracing::warn!(account.id = %consent.account_id, reason, "a consent came to nothing");
+    // Why is for the account's history: it may name addresses.
+    tracing::warn!(account.id = %consent.account_id, "a consent came to nothing");
     // The exchange may have taken it a step further.
     let now = ctx.consents.get(consent.tenant_id, consent.id).await?;
     ctx.consents.failed(now.as_ref().unwrap_or(consent), reason).await?;

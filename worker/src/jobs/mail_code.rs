@@ -25,34 +25,27 @@ impl Handler for MailCode {
 
 /// In English, whoever reads it: nobody has said yet which language they speak.
 fn letter(code: &OneTimeCode, digits: &str) -> Letter {
-    let once = "It is good for ten minutes, and once. If you did not ask for it, you need not do anything.";
+    let with_code = |what: &str, unasked: &str| {
+        format!(
+            "{what} with this code: {digits}\n\nIt is good for ten minutes, and once. If you did not ask for it, {unasked}.\n"
+        )
+    };
+    let harmless = "you need not do anything";
+    let intruder = "somebody else is signed in as you: choose a new password, which ends their session";
     // Not in the subject: those are shown on locked screens.
     let (subject, text) = match code.purpose {
-        CodePurpose::SignIn => ("Your code for signing in", format!("Sign in with this code: {digits}\n\n{once}\n")),
-        CodePurpose::Register => {
-            ("Your code for registering", format!("Finish your registration with this code: {digits}\n\n{once}\n"))
+        CodePurpose::SignIn => ("Your code for signing in", with_code("Sign in", harmless)),
+        CodePurpose::Register => ("Your code for registering", with_code("Finish your registration", harmless)),
+        CodePurpose::ResetPassword => ("Your code for a new password", with_code("Choose a new password", harmless)),
+        CodePurpose::DeleteAccount => {
+            ("Your code for deleting your account", with_code("Delete your account", intruder))
         }
-        CodePurpose::ResetPassword => {
-            ("Your code for a new password", format!("Choose a new password with this code: {digits}\n\n{once}\n"))
+        CodePurpose::ChangeEmail => {
+            ("Your code for another address", with_code("Give your account another address", intruder))
         }
-        CodePurpose::DeleteAccount => (
-            "Your code for deleting your account",
-            format!(
-                "Delete your account with this code: {digits}\n\nIt is good for ten minutes, and once. If you did not ask \
-                 for it, somebody else is signed in as you: choose a new password, which ends their session.\n"
-            ),
-        ),
-        CodePurpose::ChangeEmail => (
-            "Your code for another address",
-            format!(
-                "Give your account another address with this code: {digits}\n\nIt is good for ten minutes, and once. If you \
-                 did not ask for it, somebody else is signed in as you: choose a new password, which ends their session.\n"
-            ),
-        ),
-        CodePurpose::NewEmail => (
-            "Your code for this address",
-            format!("Make this the address of your account with this code: {digits}\n\n{once}\n"),
-        ),
+        CodePurpose::NewEmail => {
+            ("Your code for this address", with_code("Make this the address of your account", harmless))
+        }
         CodePurpose::NewEmailTaken => (
             "This address has an account",
             "Somebody wanted to make this the address of their account, but it has one already. If it was you, sign in \

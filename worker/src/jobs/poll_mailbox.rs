@@ -104,7 +104,7 @@ async fn connect(planned: bool, ctx: &Context, account: &Account) -> Outcome {
             ctx.pause_account(account, &error.to_string()).await?;
             Ok(Done::with(json!({ "paused": error.to_string() })))
         }
-        // No later attempt does better, and each would look into a network that is not the tenant's.
+        // It was not called. Only a person helps: with another server, or with `ALLOWED_PRIVATE_NETWORKS`.
         Err(Trouble::Imap(error @ ImapError::Forbidden)) => {
             ctx.pause_account(account, &error.to_string()).await?;
             Ok(Done::with(json!({ "paused": error.to_string() })))

@@ -77,8 +77,7 @@ impl Session {
         let client = async { greeted(login, opened.await?, &budget).await };
         let client = within(Stage::Connect, limits.connect, client).await?;
         let inner = within(Stage::Login, limits.command, log_in(client, login)).await;
-        let told = Told::login(&login.username, &login.credential);
-        let inner = inner.map_err(|error| error.without(&told))?;
+        let inner = inner.map_err(|error| error.without(&Told::login(&login.username, &login.credential)))?;
         Ok(Self { inner, budget, limits })
     }
 

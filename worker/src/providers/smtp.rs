@@ -59,8 +59,8 @@ pub async fn submit(
     may_start: impl Future<Output = bool> + Send,
 ) -> Result<Receipt, SmtpError> {
     let mut connection = connect(login).await?;
-    let told = Told::login(&login.username, &login.credential);
-    let sent = converse(&mut connection, login, submission, may_start).await.map_err(|error| error.without(&told));
+    let sent = converse(&mut connection, login, submission, may_start).await;
+    let sent = sent.map_err(|error| error.without(&Told::login(&login.username, &login.credential)));
     // Politeness only: whatever QUIT answers changes nothing about the message.
     let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
     sent

@@ -1,3 +1,5 @@
+//! Counts of calls, for tests.
+
 use serde::{Deserialize, Serialize};
 
 /// How often each endpoint was called since the last reset, whatever it answered.

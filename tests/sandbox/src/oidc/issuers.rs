@@ -1,3 +1,5 @@
+//! Issuers as they are now: what tests ordered of each, its keys, and how often it was called.
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,3 +1,5 @@
+//! Keys of issuers, and tokens signed with them.
+
 use std::sync::Arc;
 
 use base64::Engine as _;
