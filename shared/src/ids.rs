@@ -152,7 +152,7 @@ impl MessageId {
 }
 
 /// SHA-256 over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ; as a version 8 UUID.
-fn derive(what: &str, parts: &[&str]) -> Uuid {
+pub(crate) fn derive(what: &str, parts: &[&str]) -> Uuid {
     let mut hash = Sha256::new();
     for part in std::iter::once(&what).chain(parts) {
         hash.update((part.len() as u64).to_be_bytes());

@@ -1,7 +1,7 @@
 //! Jobs that died: kept in the database, driven again once, or discarded.
 
 use postrider_tests::{Api, DatabaseKind, Platform, eventually};
-use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -167,5 +167,48 @@ async fn a_bulk_run_goes_on_after_a_kill() {
     let done = api.finished(job).await;
     assert_eq!(done.output, Some(json!({ "total": 5, "settled": 5, "refused": 0, "gone": 0 })));
     assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 1, "the limit holds for both runs together");
+    platform.finish().await;
+}
+
+/// A bulk run whose worker is killed when all is done but the queue was not told so is told of once.
+#[tokio::test]
+async fn a_bulk_run_that_is_repeated_leaves_one_event() {
+    let platform = Platform::with(DatabaseKind::Sqlite).start().await;
+    let api = platform.tenant("Repeated").await;
+    let fail = json!({ "kind": "diagnostic.fail", "payload": { "times": 1, "permanent": true } });
+    api.post("/v1/jobs/batch", &vec![fail; 3]).await.expect_status(202);
+    eventually("three letters", || async { (api.all("/v1/dead-letters?state=dead").await.len() == 3).then_some(()) })
+        .await;
+
+    // The worker waits for its turn to write; meanwhile Redis goes away, so that the queue hears nothing more.
+    let worker = platform.worker(0);
+    worker.pause();
+    let job = api.post("/v1/dead-letters/discard", &json!({ "kind": "diagnostic.fail" })).await.expect_status(202).body;
+    let job = job["id"].as_str().unwrap();
+    let connection = platform.database().connection().await;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let turn = connection.begin_with_options(options).await.unwrap();
+    worker.resume();
+    eventually("its first note", || async { api.job(job).await.progress.filter(|progress| progress["left"] == 3) })
+        .await;
+    platform.redis().kill();
+    turn.rollback().await.unwrap();
+    let told = "SELECT after FROM audit_events WHERE actor_kind = 'system' AND operation = 'discard_dead_letters'";
+    let events = async || {
+        let sql = Statement::from_string(connection.get_database_backend(), told);
+        connection.query_all_raw(sql).await.unwrap().len()
+    };
+    eventually("its event", || async { (events().await == 1).then_some(()) }).await;
+    worker.kill();
+    platform.redis().restart().await;
+    worker.start();
+    worker.ready().await;
+    let done = api.finished(job).await;
+    assert_eq!(done.output, Some(json!({ "total": 3, "settled": 3, "refused": 0, "gone": 0 })));
+    assert_eq!(events().await, 1);
+    connection.close().await.unwrap();
     platform.finish().await;
 }

@@ -3,11 +3,17 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, Statement,
+    sea_query::OnConflict,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{AuditEvent, AuditKind, AuditOutcome, row::Entity};
+use super::{
+    AuditEvent, AuditKind, AuditOutcome,
+    row::{Column, Entity},
+};
 use crate::{
     actor::Actor,
     database::StoreError,
@@ -75,11 +81,13 @@ pub(super) struct About {
     pub happened: Happened,
     pub subject: Option<String>,
     pub before: Option<Value>,
+    /// Its id, if it is to be there once; a random one if not.
+    pub id: Option<Uuid>,
 }
 
 impl From<Happened> for About {
     fn from(happened: Happened) -> Self {
-        Self { happened, subject: None, before: None }
+        Self { happened, subject: None, before: None, id: None }
     }
 }
 
@@ -116,8 +124,10 @@ pub(super) async fn insert(tx: &DatabaseTransaction, about: About) -> Result<(),
         (tenant, _) => vec![tenant],
     };
     for tenant_id in tenants {
-        let event = AuditEvent { id: Uuid::now_v7(), tenant_id, ..event.clone() };
-        Entity::insert(event.into_active_model()).exec_without_returning(tx).await?;
+        let id = about.id.unwrap_or_else(Uuid::now_v7);
+        let row = Entity::insert(AuditEvent { id, tenant_id, ..event.clone() }.into_active_model());
+        let once = OnConflict::column(Column::Id).do_nothing().to_owned();
+        row.on_conflict(once).exec_without_returning(tx).await?;
     }
     Ok(())
 }

@@ -4,12 +4,12 @@ use uuid::Uuid;
 
 use super::{
     AuditEvent, AuditKind, AuditOutcome, Happened,
-    event::insert,
+    event::{About, insert},
     row::{Column, Entity},
 };
 use crate::{
     database::{Cursor, Database, Page, StoreError, page::newest_first},
-    ids::TenantId,
+    ids::{TenantId, derive},
 };
 
 /// Which events.
@@ -47,6 +47,15 @@ impl AuditEvents {
         for event in events {
             insert(tx.connection(), event.clone().into()).await?;
         }
+        tx.commit().await
+    }
+
+    /// Adds what happened outside a recorded request, once: said again with the same `parts`, it adds nothing. For what stands in one
+    /// log only.
+    pub async fn happened_once(&self, event: Happened, parts: &[&str]) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        let about = About { id: Some(derive("audit event", parts)), ..event.into() };
+        insert(tx.connection(), about).await?;
         tx.commit().await
     }
 

@@ -28,7 +28,38 @@ on_both!(
     what_is_old_is_removed_in_steps_that_say_so,
     nobody_makes_the_database_let_go_of_what_is_young,
     of_a_stranger_only_what_is_said_is_kept,
+    what_is_said_once_is_there_once,
 );
+
+async fn what_is_said_once_is_there_once(scene: Scene) {
+    let happened = |tenant, settled: u32| Happened {
+        request: AuditedRequest {
+            actor: AuditActor::System,
+            tenant: Some(tenant),
+            request_id: "request-1".to_owned(),
+            ip: None,
+            operation: "discard_dead_letters".to_owned(),
+            resource: "dead-letters".to_owned(),
+            subject_id: Some("job_1".to_owned()),
+        },
+        at: scene.now(),
+        kind: AuditKind::Change,
+        outcome: AuditOutcome::Done,
+        user: None,
+        times: 1,
+        after: Some(serde_json::json!({ "settled": settled })),
+    };
+    let audit = &scene.stores.audit;
+    let of_job_1 = ["discard_dead_letters", "job_1"];
+    audit.happened_once(happened(scene.tenant, 7), &of_job_1).await.unwrap();
+    audit.happened_once(happened(scene.tenant, 8), &of_job_1).await.unwrap();
+    let [event] = &scene.events().await[..] else { panic!("{:#?}", scene.events().await) };
+    assert_eq!(event.after.as_deref(), Some(r#"{"settled":7}"#), "the first stays as it was");
+
+    audit.happened_once(happened(scene.stranger, 7), &["discard_dead_letters", "job_2"]).await.unwrap();
+    audit.happened(&[happened(scene.tenant, 7), happened(scene.tenant, 7)]).await.unwrap();
+    assert_eq!(scene.events().await.len(), 4, "everything else happened as often as it is said");
+}
 
 impl Scene {
     fn recorder(&self, operation: &str, resource: &str) -> Arc<Recorder> {

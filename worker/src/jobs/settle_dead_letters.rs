@@ -93,7 +93,8 @@ async fn record(job: &SettleDeadLetters, ctx: &Context, done: &Value) -> Result<
         times: 1,
         after: Some(json!({ "filter": job.filter, "settled": done["settled"], "refused": done["refused"] })),
     };
-    Ok(ctx.audit.happened(&[event]).await?)
+    // A run that is cut off after this is repeated.
+    Ok(ctx.audit.happened_once(event, &[operation, &ctx.job.id.to_string()]).await?)
 }
 
 async fn step(job: &SettleDeadLetters, ctx: &Context, place: Option<Place>, limit: u64) -> Result<BulkStep, Stop> {
