@@ -24,7 +24,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, Standing, Tenant};
-use crate::idempotency;
+use crate::idempotency::{self, Once};
 use crate::json::{self, Json};
 use crate::page::{Limit, Page};
 use crate::parameters::{Path, Query};
@@ -245,15 +245,30 @@ async fn retry(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     Path(id): Path<JobId>,
+    once: Once,
 ) -> Answer<(StatusCode, Json<Job>)> {
-    own(&app, tenant, id).await?;
+    let record = own(&app, tenant, id).await?;
+    if once.seed().is_some() && is_waiting(record.state) {
+        // Binds what follows to the request: a repeat whose first answer was lost finds a job that does not wait any more.
+        app.database().write().await?.commit().await?;
+    }
     match app.queue().promote(id).await? {
         Promoted::Now => {}
+        Promoted::NotWaiting(_) if once.is_done() => {}
         Promoted::NotWaiting(state) => return Err(not_waiting(state)),
         Promoted::NotFound => return Err(Problem::not_found("job")),
     }
     let record = own(&app, tenant, id).await?;
     Ok((StatusCode::ACCEPTED, Json(record.into())))
+}
+
+/// Whether it waits for a time.
+fn is_waiting(state: postrider_queue::JobState) -> bool {
+    use postrider_queue::JobState as Engine;
+    match state {
+        Engine::Scheduled | Engine::Retryable => true,
+        Engine::Available | Engine::Running | Engine::Completed | Engine::Cancelled | Engine::Dead => false,
+    }
 }
 
 fn not_waiting(state: postrider_queue::JobState) -> Problem {

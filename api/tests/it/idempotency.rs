@@ -367,6 +367,19 @@ async fn what_was_done_before_a_kill_is_not_done_again() {
         let (first, second) = twice(&api, &subject.keys, &subject.path(operation), &body(name).unwrap()).await;
         assert_eq!(second["state"], first["state"], "{operation}");
     }
+    // A job that waits for its time, and then does not any more: for another request it needs no retry.
+    let subject = with("retry_job").await;
+    let keys = &subject.keys;
+    let retry = subject.path("/v1/jobs/{id}/retry");
+    let (first, second) = twice(&api, keys, &retry, &Value::Null).await;
+    assert_eq!((&second["id"], &second["state"]), (&first["id"], &first["state"]));
+    problem(keyed(api.post(&keys.admin, &retry, &Value::Null), "another request"), "state-conflict").await;
+    // Nor did a run retry it that never saw it waiting.
+    forget_answers(&api).await;
+    let unseen = "UPDATE idempotent_requests SET committed = FALSE";
+    api.app.database().reader().execute_unprepared(unseen).await.unwrap();
+    problem(keyed(api.post(&keys.admin, &retry, &Value::Null), "lost"), "state-conflict").await;
+
     // A quote that is offered again, and whose state would allow it once more.
     let subject = with("renew_quote").await;
     let keys = &subject.keys;
