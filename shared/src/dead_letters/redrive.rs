@@ -10,6 +10,9 @@ use crate::{
     outbox::{Enqueue, RelayError},
 };
 
+/// The note of a letter that may be redriven later.
+const NO_ROOM: &str = "the queue had no room for its job";
+
 /// What became of a redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redriven {
@@ -43,7 +46,16 @@ impl<Q: Enqueue> Redriver<Q> {
         payload: Option<Vec<u8>>,
     ) -> Result<Redriven, RelayError> {
         match self.letters.begin_redrive(tenant, id, payload).await? {
-            BegunRedrive::Begun(letter) | BegunRedrive::Underway(letter) => self.enqueue(letter).await,
+            BegunRedrive::Begun(letter) => {
+                let redriven = self.enqueue(&letter).await;
+                if let Err(RelayError::Queue(QueueError::Full | QueueError::TooDeep { .. })) = &redriven
+                    && let Err(error) = self.put_back(&letter).await
+                {
+                    tracing::warn!(%error, letter.id = %letter.id, "a dead letter that the queue has no room for is left to the sweep");
+                }
+                redriven
+            }
+            BegunRedrive::Underway(letter) => self.enqueue(&letter).await,
             BegunRedrive::Settled(letter) => Ok(match letter.successor()? {
                 Some(job) => Redriven::Enqueued { job, letter },
                 None => Redriven::Discarded(letter),
@@ -77,16 +89,27 @@ impl<Q: Enqueue> Redriver<Q> {
         &self.queue
     }
 
-    async fn enqueue(&self, letter: DeadLetter) -> Result<Redriven, RelayError> {
+    /// The queue has no room: the letter is dead again at once. Not so if the job is there after all, by a call before this one whose
+    /// answer was lost.
+    async fn put_back(&self, letter: &DeadLetter) -> Result<(), RelayError> {
+        if let Some(job) = letter.redrive_job()?.id
+            && !self.queue.has(job).await?
+        {
+            self.letters.redrive_refused(letter.tenant_id, letter.id, NO_ROOM).await?;
+        }
+        Ok(())
+    }
+
+    async fn enqueue(&self, letter: &DeadLetter) -> Result<Redriven, RelayError> {
         let (tenant, id) = (letter.tenant_id, letter.id);
         let job = match letter.redrive_job() {
             Ok(job) => job,
-            Err(error @ StoreError::Unreadable { .. }) => return self.refuse(&letter, &error.to_string()).await,
+            Err(error @ StoreError::Unreadable { .. }) => return self.refuse(letter, &error.to_string()).await,
             Err(error) => return Err(error.into()),
         };
         let enqueued = match self.queue.enqueue_many(vec![job]).await {
             Ok(enqueued) => enqueued,
-            Err(error @ QueueError::Invalid { .. }) => return self.refuse(&letter, &error.to_string()).await,
+            Err(error @ QueueError::Invalid { .. }) => return self.refuse(letter, &error.to_string()).await,
             Err(error) => return Err(error.into()),
         };
         let answer =
@@ -97,7 +120,7 @@ impl<Q: Enqueue> Redriver<Q> {
                 let letter = self.letters.redrive_refused(tenant, id, &refusal.to_string()).await?;
                 Ok(Redriven::UniqueTaken { holder, letter })
             }
-            Err(refusal @ Refusal::BatchEnded) => self.refuse(&letter, &refusal.to_string()).await,
+            Err(refusal @ Refusal::BatchEnded) => self.refuse(letter, &refusal.to_string()).await,
         }
     }
 

@@ -121,14 +121,19 @@ impl DeadLetters {
         })
     }
 
-    /// `redriving` → `redriven`: the job is in the queue.
+    /// `redriving` → `redriven`: the job is in the queue. Also from `dead`, if another call was refused meanwhile.
     pub async fn redriven(&self, tenant: TenantId, id: DeadLetterId, job: JobId) -> Result<DeadLetter, StoreError> {
         let changes = ActiveModel {
             state: Set(DeadLetterState::Redriven),
             redriven_job_id: Set(Some(job.to_string())),
+            note: Set(None),
             ..ActiveModel::default()
         };
-        Ok(self.step(tenant, id, DeadLetterState::Redriving, changes).await?.1)
+        let (moved, letter) = self.step(tenant, id, DeadLetterState::Redriving, changes.clone()).await?;
+        if moved || letter.state != DeadLetterState::Dead {
+            return Ok(letter);
+        }
+        Ok(self.step(tenant, id, DeadLetterState::Dead, changes).await?.1)
     }
 
     /// `redriving` → `dead`: the queue did not take the job, for this reason.

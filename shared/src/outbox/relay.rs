@@ -12,6 +12,9 @@ use crate::{
 pub trait Enqueue: Send + Sync {
     async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError>;
 
+    /// Whether it has this job, in whatever state.
+    async fn has(&self, job: JobId) -> Result<bool, QueueError>;
+
     /// The id that follows from the parts, for a job of this tenant.
     fn derived_job_id(&self, tenant: &Tenant, parts: &[&str]) -> JobId;
 }
@@ -20,6 +23,10 @@ pub trait Enqueue: Send + Sync {
 impl Enqueue for QueueClient {
     async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
         Self::enqueue_many(self, jobs).await
+    }
+
+    async fn has(&self, job: JobId) -> Result<bool, QueueError> {
+        Ok(self.get(job).await?.is_some())
     }
 
     fn derived_job_id(&self, tenant: &Tenant, parts: &[&str]) -> JobId {

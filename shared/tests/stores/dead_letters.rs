@@ -28,6 +28,7 @@ on_both!(
     a_redriven_job_has_what_the_dead_one_had,
     a_taken_unique_key_leaves_the_letter_dead,
     what_is_discarded_is_not_redriven,
+    a_letter_that_the_queue_has_no_room_for_is_dead_at_once,
 );
 
 fn letter(scene: &Scene, death_number: u64) -> postrider_queue::DeadLetter {
@@ -169,6 +170,33 @@ async fn what_is_discarded_is_not_redriven(scene: Scene) {
     redriver.redrive(scene.tenant, letter.id, None).await.unwrap();
     let error = letters.discard(scene.tenant, letter.id).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict { .. }), "{error}");
+}
+
+async fn a_letter_that_the_queue_has_no_room_for_is_dead_at_once(scene: Scene) {
+    let letters = &scene.stores.dead_letters;
+    let letter = archived(&scene).await;
+    let edited = br#"{"times":0}"#.to_vec();
+    let full = Redriver::new(letters.clone(), bulk::Away);
+    for _ in 0..2 {
+        assert!(full.redrive(scene.tenant, letter.id, Some(edited.clone())).await.unwrap_err().is_transient());
+        let now = letters.get(scene.tenant, letter.id).await.unwrap();
+        assert_eq!((now.state, now.redrive_payload), (DeadLetterState::Dead, None));
+        assert_eq!(now.note.as_deref(), Some("the queue had no room for its job"));
+    }
+
+    // A redrive that is under way may have brought the job there: it keeps the letter.
+    assert!(matches!(letters.begin_redrive(scene.tenant, letter.id, None).await.unwrap(), BegunRedrive::Begun(_)));
+    assert!(full.redrive(scene.tenant, letter.id, None).await.is_err());
+    assert_eq!(letters.get(scene.tenant, letter.id).await.unwrap().state, DeadLetterState::Redriving);
+
+    // Whoever brought it there has the last word, also if another was refused meanwhile.
+    letters.redrive_refused(scene.tenant, letter.id, "another call met a full queue").await.unwrap();
+    let job = letter.redrive_job().unwrap().id.unwrap();
+    let redriven = letters.redriven(scene.tenant, letter.id, job).await.unwrap();
+    assert_eq!((redriven.state, redriven.successor().unwrap()), (DeadLetterState::Redriven, Some(job)));
+    // And nothing moves what is settled.
+    letters.redrive_refused(scene.tenant, letter.id, "too late").await.unwrap();
+    assert_eq!(letters.get(scene.tenant, letter.id).await.unwrap().state, DeadLetterState::Redriven);
 }
 
 /// Letters whose errors differ in numbers only, a second apart.

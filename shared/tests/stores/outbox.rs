@@ -55,6 +55,10 @@ impl Enqueue for &Tray {
         Ok(answers)
     }
 
+    async fn has(&self, job: JobId) -> Result<bool, QueueError> {
+        Ok(self.taken.lock().unwrap().iter().any(|known| known.id == Some(job)))
+    }
+
     fn derived_job_id(&self, tenant: &Tenant, parts: &[&str]) -> JobId {
         let mut all = vec![tenant.as_str()];
         all.extend(parts);

@@ -84,12 +84,16 @@ async fn many_letters_are_discarded_and_those_refused_say_why(scene: Scene) {
 }
 
 /// A queue that takes nothing: as if the process had ended after the letters were taken.
-struct Away;
+pub struct Away;
 
 #[async_trait]
 impl Enqueue for Away {
     async fn enqueue_many(&self, _: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
         Err(QueueError::Full)
+    }
+
+    async fn has(&self, _: JobId) -> Result<bool, QueueError> {
+        Ok(false)
     }
 
     fn derived_job_id(&self, _: &Tenant, parts: &[&str]) -> JobId {
