@@ -1,7 +1,5 @@
 //! What clients hear when the queue takes no new jobs, and that nothing accepted is told as refused, or the other way round.
 
-use std::time::{Duration, Instant};
-
 use postrider_queue::{DepthLimits, QueueName};
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
@@ -9,15 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, answer, problem, shaped};
 use crate::resources::dead_letter;
-
-/// Waits until `look` is satisfied.
-async fn until(what: &str, look: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !look().await {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
+use crate::wait::until;
 
 #[tokio::test]
 async fn a_deep_queue_answers_503_and_when_to_come_back() {
@@ -69,7 +59,8 @@ async fn short_memory_answers_503_and_when_to_come_back() {
     api.redis.command(&["CONFIG", "SET", "maxmemory", &(used + used / 9).to_string()]);
     until("the shards are closed", async || {
         api.app.queue().tick().await.unwrap();
-        api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status() == StatusCode::SERVICE_UNAVAILABLE
+        let status = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status();
+        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
     let response = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap();
@@ -81,7 +72,8 @@ async fn short_memory_answers_503_and_when_to_come_back() {
     api.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
     until("the shards are open", async || {
         api.app.queue().tick().await.unwrap();
-        api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status() == StatusCode::ACCEPTED
+        let status = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status();
+        (status == StatusCode::ACCEPTED).then_some(())
     })
     .await;
 }
@@ -123,7 +115,8 @@ async fn short_memory_closes_every_way_into_the_queue_and_nothing_else() {
     until("the shards are closed", async || {
         api.app.queue().tick().await.unwrap();
         let sent = [rotate(), api.post(&keys.agent, "/v1/jobs", &echo)].map(RequestBuilder::send);
-        futures::future::join_all(sent).await.into_iter().all(|answer| answer.unwrap().status() == 503)
+        let answers = futures::future::join_all(sent).await;
+        answers.into_iter().all(|answer| answer.unwrap().status() == 503).then_some(())
     })
     .await;
     for (way, request) in ways() {
@@ -148,7 +141,8 @@ async fn short_memory_closes_every_way_into_the_queue_and_nothing_else() {
     api.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
     until("the shards are open", async || {
         api.app.queue().tick().await.unwrap();
-        api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status() == StatusCode::ACCEPTED
+        let status = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status();
+        (status == StatusCode::ACCEPTED).then_some(())
     })
     .await;
     answer(api.get(&keys.viewer, &format!("/v1/jobs/{two}")), StatusCode::OK).await;

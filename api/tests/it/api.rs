@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use postrider_api::app::{App, Parts};
 use postrider_api::router::router;
@@ -23,6 +22,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::wait::until;
 
 /// A running API. Everything ends with it.
 pub struct Api {
@@ -99,7 +100,7 @@ impl Api {
             registration: self.app.registration(),
             issuers: self.app.issuers().clone(),
             egress: self.app.egress().clone(),
-            clock: Clock::system(),
+            clock: self.app.clock().clone(),
             consent: Some(consent()),
             keys: self.app.keys().clone(),
             metrics: None,
@@ -183,14 +184,21 @@ pub async fn shaped(response: Response, slug: &str) -> Value {
     let body: Value = response.json().await.unwrap();
     assert_eq!(body["type"], format!("/problems/{slug}"), "{status}: {body}");
     assert_eq!(content_type, "application/problem+json");
-    assert_eq!(body["status"], status.as_u16());
-    assert_eq!(body["request_id"], request_id);
-    for member in ["title", "detail", "next"] {
-        assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {body}");
-    }
+    assert_eq!(wrong_member(&body, status, &request_id), None, "{status}: {body}");
     let waits = status == 503 || status == 429 || slug == "request-in-progress";
     assert_eq!(retry_after.is_some(), waits, "{body}");
     body
+}
+
+/// The first member of a problem that an answer of this status and request id must have, and has not.
+pub fn wrong_member(problem: &Value, status: StatusCode, request_id: &str) -> Option<&'static str> {
+    if problem["status"] != status.as_u16() {
+        return Some("status");
+    }
+    if problem["request_id"] != request_id {
+        return Some("request_id");
+    }
+    ["title", "detail", "next"].into_iter().find(|member| problem[member].as_str().is_none_or(str::is_empty))
 }
 
 async fn database(folder: &Path) -> Database {
@@ -237,7 +245,7 @@ impl Redis {
     }
 
     async fn answers(&self) {
-        until("redis answers", || self.command(&["PING"]) == "PONG").await;
+        until("Redis answers", async || (self.command(&["PING"]) == "PONG").then_some(())).await;
     }
 }
 
@@ -254,14 +262,5 @@ impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();
-    }
-}
-
-/// Waits for a condition, at most ten seconds.
-pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, problem};
-use crate::operations::operations;
+use crate::operations::{operations, resource};
 use crate::resources::{mailbox, rows, window};
 
 /// Operations whose 2xx needs what only workers or Google make. Those of them that change something go through the same stores as
@@ -58,10 +58,10 @@ struct Calls<'a> {
 
 impl Calls<'_> {
     async fn call(&mut self, name: &str, body: Value) -> Value {
-        let (method, path) = self.operations[name].clone();
-        let resource = path.split('/').nth(if path.contains("/platform/users") { 3 } else { 2 }).unwrap();
+        let (method, pattern) = self.operations[name].clone();
+        let resource = resource(&pattern);
         let id = self.ids.get(resource).cloned().unwrap_or_default();
-        let path = path.replace("{id}", &id).replace("{queue}", &id);
+        let path = pattern.replace("{id}", &id).replace("{queue}", &id);
         let path = if name == "delete_tenant" { format!("{path}?confirm=Renamed") } else { path };
         let request = self.api.request(method.clone(), &path).bearer_auth(&self.api.platform_key);
         let request = if path.contains("/platform/") || ["queues", "secrets", "tenants"].contains(&resource) {

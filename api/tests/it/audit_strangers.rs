@@ -9,22 +9,20 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, answer, problem};
 use crate::audit::events;
-use crate::identity::{digits, login, member, open, text};
+use crate::identity::{PASSWORD, digits, login, member, open, other_digits, text};
+use crate::wait::until;
 
-const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "wrong horse battery";
 
 /// So many events, once they are written: what is counted is written beside the request.
 pub async fn written(api: &Api, query: &str, count: usize) -> Vec<Value> {
-    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
+    let found = until(&format!("{count} events of {query}"), async || {
         let found = events(api, query).await;
-        if found.len() >= count || tokio::time::Instant::now() > end {
-            assert_eq!(found.len(), count, "{query}: {found:#?}");
-            return found;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        (found.len() >= count).then_some(found)
+    })
+    .await;
+    assert_eq!(found.len(), count, "{query}: {found:#?}");
+    found
 }
 
 fn shown(event: &Value) -> (&str, &str, &str, i64) {
@@ -42,7 +40,7 @@ async fn registering_and_signing_in_leave_events() {
     assert_eq!((&found[0]["actor_id"], &found[0]["ip"]), (&Value::Null, &json!("127.0.0.1")));
 
     let code = digits(&api, &asked).await;
-    let wrong = json!({ "challenge": asked["challenge"], "code": if code == "111111" { "222222" } else { "111111" } });
+    let wrong = json!({ "challenge": asked["challenge"], "code": other_digits(&code) });
     problem(open(&api, "/v1/auth/register/confirm", &wrong), "sign-in-refused").await;
     written(&api, "operation=confirm_registration&outcome=refused", 1).await;
     let confirm = json!({ "challenge": asked["challenge"], "code": code });

@@ -7,12 +7,11 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::{Api, TenantKeys, answer, problem, shaped};
-use crate::operations::{Operation, operations};
+use crate::operations::{Operation, operations, resource};
 
 /// A path with these ids in it; an unknown name is a mistake of the test.
 fn filled(path: &str, ids: &HashMap<&str, String>) -> String {
-    let resource = path.split('/').nth(2).unwrap();
-    let id = ids.get(resource).unwrap_or_else(|| panic!("no id for {path}"));
+    let id = ids.get(resource(path)).unwrap_or_else(|| panic!("no id for {path}"));
     path.replace("{id}", id).replace("{queue}", id)
 }
 
@@ -157,7 +156,7 @@ fn body_for(path: &str) -> Value {
 /// One of each thing of a tenant.
 async fn belongings(api: &Api, owner: &TenantKeys) -> HashMap<&'static str, String> {
     let id = |body: &Value| body["id"].as_str().unwrap().to_owned();
-    let job = json!({ "kind": "diagnostic.echo", "run_at": "2027-01-01T00:00:00Z" });
+    let job = json!({ "kind": "diagnostic.echo", "run_at": "2999-01-01T00:00:00Z" });
     let job = answer(api.post(&owner.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
     let account = crate::resources::mailbox("owner@example.com");
     let account = answer(api.post(&owner.admin, "/v1/accounts", &account), StatusCode::CREATED).await;

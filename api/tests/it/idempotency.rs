@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use postrider_api::limits::Peer;
@@ -17,6 +17,7 @@ use crate::matrix::recipes::{OF_PEOPLE, Subject, body, fresh};
 use crate::matrix::start;
 use crate::matrix::strangers::open;
 use crate::operations::{Operation, operations};
+use crate::wait::until;
 
 fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
     request.header("Idempotency-Key", key)
@@ -95,17 +96,11 @@ async fn a_client_that_hangs_up_does_not_stop_the_work() {
     let api = Api::start().await;
     let body = json!({ "name": "Hasty" });
     let call = || keyed(api.post(&api.platform_key, "/v1/tenants", &body), "hasty");
-    let cut = tokio::time::timeout(std::time::Duration::from_micros(700), call().send()).await;
+    let cut = tokio::time::timeout(Duration::from_micros(700), call().send()).await;
     drop(cut);
     // Done by the cut request or by this one, but once.
-    let made = loop {
-        let found = call().send().await.unwrap();
-        if found.status() != StatusCode::CONFLICT {
-            break found.status();
-        }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!(made, StatusCode::CREATED);
+    let (status, made) = repeated(call).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
     let all = answer(api.get(&api.platform_key, "/v1/tenants"), StatusCode::OK).await;
     assert_eq!(all["items"].as_array().unwrap().len(), 1);
 }
@@ -257,16 +252,12 @@ impl<F: Future + Unpin> Future for CutAfter<F> {
 
 /// Repeats a request until it is no longer said to be under way.
 async fn repeated(request: impl Fn() -> RequestBuilder) -> (StatusCode, Value) {
-    let since = Instant::now();
-    loop {
+    until("it is no longer in progress", async || {
         let response = request().send().await.unwrap();
         let (status, answer) = (response.status(), response.json::<Value>().await.unwrap_or_default());
-        if answer["type"] != "/problems/request-in-progress" {
-            return (status, answer);
-        }
-        assert!(since.elapsed() < Duration::from_secs(8), "still in progress");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        (answer["type"] != "/problems/request-in-progress").then_some((status, answer))
+    })
+    .await
 }
 
 #[tokio::test]
@@ -319,7 +310,7 @@ async fn sockets_that_break_at_random_moments_leave_one_effect() {
     assert_eq!(all["items"].as_array().unwrap().len(), 40 + 3, "one key for each request");
 }
 
-/// What an operation without a body is asked twice, with its answer lost in between.
+/// What the same request is answered twice, with the first answer lost on our side in between: it is worked on again, not replayed.
 async fn twice(api: &Api, keys: &TenantKeys, path: &str, body: &Value) -> (Value, Value) {
     let post = || keyed(api.post(&keys.admin, path, body), "lost");
     let sent = async || {
@@ -435,14 +426,11 @@ async fn a_repeat_after_a_failure_carries_on_with_the_same_request() {
     let before = seeds(&api).await;
     assert_eq!(before.len(), 1, "the request is remembered");
     api.redis.restart().await;
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    until("the queue is back", async || {
         let call = keyed(api.post(&keys.admin, "/v1/jobs/cancel", &body), "carry on");
-        if call.send().await.unwrap().status() == StatusCode::ACCEPTED {
-            break;
-        }
-        assert!(Instant::now() < deadline, "the queue is back");
-    }
+        (call.send().await.unwrap().status() == StatusCode::ACCEPTED).then_some(())
+    })
+    .await;
     assert_eq!(seeds(&api).await, before, "what it makes has the same ids");
 }
 

@@ -7,9 +7,11 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::api::{Api, TenantKeys, answer, problem, shaped, until};
+use crate::api::{Api, TenantKeys, answer, problem, shaped};
 use crate::audit_strangers::written;
+use crate::wait::until;
 
+/// What a person with a password signs in with.
 pub const PASSWORD: &str = "correct horse battery";
 
 pub fn open(api: &Api, path: &str, body: &Value) -> RequestBuilder {
@@ -20,17 +22,13 @@ pub fn open(api: &Api, path: &str, body: &Value) -> RequestBuilder {
 pub async fn digits(api: &Api, challenge: &Value) -> String {
     let id: CodeId = challenge["challenge"].as_str().unwrap().parse().unwrap();
     let codes = &api.app.stores().one_time_codes;
-    until_some(async || codes.get(AllTenants, id).await.unwrap()).await;
-    let row = codes.get(AllTenants, id).await.unwrap().unwrap();
+    let row = until("the code is made", async || codes.get(AllTenants, id).await.unwrap()).await;
     codes.open(&row).unwrap().expose_secret().to_owned()
 }
 
-async fn until_some<T>(find: impl AsyncFn() -> Option<T>) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while find().await.is_none() {
-        assert!(std::time::Instant::now() < deadline, "not within ten seconds");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+/// Digits that are not these.
+pub fn other_digits(code: &str) -> &'static str {
+    if code == "111111" { "222222" } else { "111111" }
 }
 
 /// Invites somebody and accepts for them.
@@ -82,7 +80,7 @@ async fn somebody_registers_proves_the_address_and_signs_in() {
     )
     .await;
     let code = digits(&api, &asked).await;
-    let wrong = if code == "111111" { "222222" } else { "111111" };
+    let wrong = other_digits(&code);
     let confirm = |code: &str| json!({ "challenge": asked["challenge"], "code": code });
     problem(open(&api, "/v1/auth/register/confirm", &confirm(wrong)), "sign-in-refused").await;
     let done = answer(open(&api, "/v1/auth/register/confirm", &confirm(&code)), StatusCode::CREATED).await;
@@ -196,7 +194,7 @@ async fn fifty_guesses_of_a_code_at_once_count_as_five() {
     member(&api, &keys, "jo@example.com", "agent").await;
     let asked = answer(open(&api, "/v1/auth/otp", &json!({ "email": "jo@example.com" })), StatusCode::ACCEPTED).await;
     let code = digits(&api, &asked).await;
-    let wrong = if code == "111111" { "222222" } else { "111111" };
+    let wrong = other_digits(&code);
     let body = |code: &str| json!({ "challenge": asked["challenge"], "code": code });
     let mut guesses = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -397,5 +395,5 @@ async fn forged_tokens_open_nothing() {
         assert_eq!(refused.headers()["www-authenticate"], "Bearer realm=\"postrider\"");
         shaped(refused, "unauthenticated").await;
     }
-    until("the tasks end", || api.app.tasks().is_empty()).await;
+    until("the tasks end", async || api.app.tasks().is_empty().then_some(())).await;
 }

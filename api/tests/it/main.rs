@@ -23,3 +23,4 @@ mod profiles;
 mod resources;
 mod slow;
 mod smuggling;
+mod wait;

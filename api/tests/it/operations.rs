@@ -15,6 +15,11 @@ pub struct Operation {
     pub permission: Permission,
 }
 
+/// Whose ids a path takes: `jobs` in `/v1/jobs/{id}/cancel`.
+pub fn resource(path: &str) -> &str {
+    path.split('/').nth(if path.contains("/platform/users") { 3 } else { 2 }).unwrap()
+}
+
 /// All of them; those that are open to strangers are not among them.
 pub fn operations() -> Vec<Operation> {
     let document = postrider_api::router::document().unwrap();

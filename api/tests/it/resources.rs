@@ -132,7 +132,7 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
 
 /// A dead letter, as the scheduler archives it.
 pub async fn dead_letter(api: &Api, owner: &TenantKeys) -> String {
-    let job = json!({ "kind": "diagnostic.fail", "payload": { "times": 1 }, "run_at": "2027-01-01T00:00:00Z" });
+    let job = json!({ "kind": "diagnostic.fail", "payload": { "times": 1 }, "run_at": "2999-01-01T00:00:00Z" });
     let accepted = answer(api.post(&owner.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
     let record = api.app.queue().get(accepted["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
     let letter = postrider_queue::DeadLetter {

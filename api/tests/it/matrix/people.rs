@@ -11,9 +11,6 @@ use secrecy::ExposeSecret as _;
 
 use crate::api::{Api, TenantKeys, answer};
 
-/// What a person with a password signs in with.
-pub const PASSWORD: &str = "correct horse battery";
-
 /// By what a caller is known.
 #[derive(Debug, Clone)]
 pub enum Proof {

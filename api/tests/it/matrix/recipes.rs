@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use postrider_shared::database::AllTenants;
 use postrider_shared::identities::Proven;
 use postrider_shared::ids::{CodeId, TenantId};
@@ -13,11 +14,11 @@ use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::{Value, json};
 
-use super::people::{PASSWORD, Person, person};
+use super::people::{Person, person};
 use crate::api::{Api, TenantKeys, answer};
-use crate::identity::digits;
+use crate::identity::{PASSWORD, digits};
 use crate::oidc::a_token;
-use crate::operations::Operation;
+use crate::operations::{Operation, resource};
 use crate::resources::{mailbox, rows, window};
 
 /// Words that only the subject's own things hold.
@@ -47,8 +48,7 @@ impl Subject {
         if !path.contains('{') {
             return path.to_owned();
         }
-        let resource = path.split('/').nth(if path.contains("/platform/users") { 3 } else { 2 }).unwrap();
-        let id = self.ids.get(resource).unwrap_or_else(|| panic!("no recipe: whose id goes into {path}?"));
+        let id = self.ids.get(resource(path)).unwrap_or_else(|| panic!("no recipe: whose id goes into {path}?"));
         let filled = path.replace("{id}", id).replace("{queue}", id).replace("{revision}", "2");
         assert!(!filled.contains('{'), "no recipe: {path} has more than ids");
         filled
@@ -156,11 +156,20 @@ async fn change(api: &Api, change: &str, value: &str, tenant: TenantId) {
     assert!(done.rows_affected() > 0, "nothing to change");
 }
 
+/// As if the time of a key had come, which nobody has used yet.
+pub async fn expire_key(api: &Api, id: &str) {
+    let values = [(api.app.clock().now() - TimeDelta::seconds(1)).into(), id.parse::<uuid::Uuid>().unwrap().into()];
+    let sql = "UPDATE api_keys SET expires_at = ? WHERE id = ?";
+    let change = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+    let done = api.app.database().reader().execute_raw(change).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+}
+
 /// A new tenant with one of each thing, or only with what one operation needs.
 async fn subject(api: &Api, name: &str, operation: Option<&Operation>) -> Subject {
     let keys = api.tenant(name).await;
     let id = |body: &Value| body["id"].as_str().unwrap().to_owned();
-    let resource = operation.map(|operation| operation.path.split('/').nth(2).unwrap());
+    let resource = operation.map(|operation| self::resource(&operation.path));
     let needs = |those: &[&str]| resource.is_none_or(|resource| those.contains(&resource));
     let member = person(api, Some(&keys.id), Role::Agent).await;
     api.app.stores().users.rename(member.id, "Canary member").await.unwrap();
@@ -172,7 +181,7 @@ async fn subject(api: &Api, name: &str, operation: Option<&Operation>) -> Subjec
         ("secrets", "job_00000000000000000000000000".to_owned()),
     ]);
     if needs(&["jobs"]) {
-        let job = json!({ "kind": "diagnostic.echo", "payload": { "data": "Canary window" }, "run_at": "2027-01-01T00:00:00Z" });
+        let job = json!({ "kind": "diagnostic.echo", "payload": { "data": "Canary window" }, "run_at": "2999-01-01T00:00:00Z" });
         let job = answer(api.post(&keys.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
         ids.insert("jobs", id(&job));
     }

@@ -4,10 +4,9 @@ use postrider_api::auth::access::Access;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::people::PASSWORD;
 use super::start;
 use crate::api::Api;
-use crate::identity::{digits, member};
+use crate::identity::{PASSWORD, digits, member, other_digits};
 use crate::oidc::{a_forged_token, a_token};
 
 /// The names of the operations that ask for no permission.
@@ -27,9 +26,8 @@ async fn recipe(api: &Api, operation: &str, email: &str) -> (Value, Option<Value
         assert_eq!(asked.status(), StatusCode::ACCEPTED);
         let asked: Value = asked.json().await.unwrap();
         let code = digits(api, &asked).await;
-        let wrong = if code == "111111" { "222222" } else { "111111" };
         let with = |code: &str| json!({ "challenge": asked["challenge"], "code": code });
-        (with(&code), with(wrong))
+        (with(&code), with(other_digits(&code)))
     };
     let login = |password: &str| json!({ "email": email, "password": password });
     match operation {
