@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::api::{Api, answer};
+use crate::api::{Api, answer, wrong_member};
 
 /// In place of a path parameter, as written in the URL.
 const IDS: [&str; 16] = [
@@ -81,7 +81,7 @@ fn with(path: &str, id: &str) -> String {
     pieces.collect::<Vec<_>>().join("/")
 }
 
-/// Sends it without a library that would tidy the URL up, and checks the answer's form; what is wrong with it.
+/// Sends it without a library that would tidy the URL up, and checks that there is an answer, and its form; what is wrong with it.
 async fn wrong(api: &Api, key: &str, method: &Method, target: &str, statuses: &[u16]) -> Option<String> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(api.address).await.unwrap();
@@ -95,14 +95,21 @@ async fn wrong(api: &Api, key: &str, method: &Method, target: &str, statuses: &[
     let mut text = Vec::new();
     stream.read_to_end(&mut text).await.unwrap();
     let text = String::from_utf8_lossy(&text);
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let status: u16 = head[9..12].parse().unwrap();
-    let is_refusal = (400..600).contains(&status);
-    let in_words = head.contains("content-type: application/problem+json")
-        && serde_json::from_str::<Value>(body).is_ok_and(|problem| problem["status"] == status);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return Some(format!("{method} {target}: no whole answer: {text:?}"));
+    };
+    let Some(status) = head.get(9..12).and_then(|digits| digits.parse::<StatusCode>().ok()) else {
+        return Some(format!("{method} {target}: no status: {text:?}"));
+    };
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    let in_words = field("content-type: ") == "application/problem+json"
+        && serde_json::from_str::<Value>(body)
+            .is_ok_and(|problem| wrong_member(&problem, status, field("x-request-id: ")).is_none());
     // Whatever stands before the handlers may refuse any request.
-    let is_known = statuses.contains(&status) || [400, 404, 405].contains(&status);
-    if status >= 500 || (is_refusal && !in_words) || !is_known || head.to_ascii_lowercase().contains("evil") {
+    let is_known = statuses.contains(&status.as_u16()) || [400, 404, 405].contains(&status.as_u16());
+    if status.is_server_error() || (is_refusal && !in_words) || !is_known || head.to_ascii_lowercase().contains("evil")
+    {
         return Some(format!("{method} {target}: {text}"));
     }
     None

@@ -7,6 +7,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use super::recipes::CANARIES;
+use crate::api::wrong_member;
 
 /// Cases by what they are, and those that opened.
 #[derive(Debug, Default)]
@@ -31,15 +32,22 @@ impl Tally {
         self.leaks.extend(other.leaks);
     }
 
-    /// A case that must be refused with this problem and show nothing.
+    /// A case that must be refused with this problem, in the right form, and show nothing.
     pub async fn must_refuse(&mut self, what: &str, name: &str, request: RequestBuilder, slug: &str) {
         self.count(what);
-        let (status, body) = sent(request).await;
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let body = text(response).await;
         let problem: Value = serde_json::from_str(&body).unwrap_or_default();
         let refused = (status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED)
             && problem["type"] == format!("/problems/{slug}");
         if !refused {
             self.leak(format!("{name}, {what}: {status} instead of {slug}: {body}"));
+        } else if header("content-type") != "application/problem+json" {
+            self.leak(format!("{name}, {what}: a problem as {}", header("content-type")));
+        } else if let Some(member) = wrong_member(&problem, status, header("x-request-id")) {
+            self.leak(format!("{name}, {what}: a problem without its {member}: {body}"));
         }
         self.must_not_show(what, name, &body);
     }
@@ -72,8 +80,12 @@ impl Tally {
 
 /// What a call answered: the status, and the body if it ends.
 pub async fn sent(request: RequestBuilder) -> (StatusCode, String) {
-    let response: Response = request.send().await.unwrap();
-    let status = response.status();
+    let response = request.send().await.unwrap();
+    (response.status(), text(response).await)
+}
+
+/// The body, if it ends.
+async fn text(response: Response) -> String {
     let endless = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
-    (status, if endless { String::new() } else { response.text().await.unwrap() })
+    if endless { String::new() } else { response.text().await.unwrap() }
 }
