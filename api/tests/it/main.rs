@@ -1,6 +1,7 @@
 //! The API through HTTP, with a real Redis and a real database.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends where it stands")]
 
+mod accounts;
 mod admission;
 mod api;
 mod api_keys;
@@ -9,12 +10,16 @@ mod audit_strangers;
 mod bounds;
 mod documents;
 mod doors;
+mod follow_jobs;
 mod hostile;
+mod id_tokens;
 mod idempotency;
 mod identity;
 mod jobs;
 mod large_payloads;
+mod leaving;
 mod limits;
+mod lost_answers;
 mod matrix;
 mod oidc;
 mod operations;
