@@ -7,6 +7,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postrider_sandbox::google::{Orders, Trouble};
+use postrider_tests::canaries::PERSONS_PASSWORD;
 use postrider_tests::platform::{Office, owner_answers};
 use postrider_tests::{Api, DatabaseKind, Job, Platform, Submitted, canaries, eventually};
 use reqwest::Method;
@@ -17,8 +18,6 @@ const NEVER: u32 = 86_400;
 const WRONG: &str = "canary-wrong-mailbox-password";
 const SYSTEM: &str = "canary-of-the-system-mail";
 const POSTMASTER: &str = "postrider@sandbox.example";
-/// Of a person; the harness looks for how it begins.
-const PASSWORD: &str = "correct horse battery of a person";
 const GUESSED: &str = "canary-guessed-password";
 const CHOSEN: &str = "canary-chosen-password";
 const FORGED: &str = "pr_0123456789ab_canaryforgedkey0123456789abcdef0123456789abcdef0123456789ab";
@@ -75,7 +74,7 @@ async fn people(platform: &Platform) -> Vec<String> {
     let refusal = format!("454 4.7.0 not now, {POSTMASTER} with {SYSTEM} ({echo})");
     let fault = json!({ "target": "smtp", "kind": "reject_4xx", "stage": "auth", "times": 1, "reply": refusal });
     platform.sandbox().fault(fault).await;
-    let body = json!({ "email": jo, "name": "Jo", "password": PASSWORD, "tenant_name": "Jo's plates" });
+    let body = json!({ "email": jo, "name": "Jo", "password": PERSONS_PASSWORD, "tenant_name": "Jo's plates" });
     let asked = stranger.post("/v1/auth/register", &body).await.expect_status(202).body;
     codes.push(mailed(platform, jo, 1, "with this code: ").await);
     let mistyped = json!({ "challenge": asked["challenge"], "code": codes[0], "password": [GUESSED] });
@@ -90,14 +89,14 @@ async fn people(platform: &Platform) -> Vec<String> {
     let cut = cut.body(format!("{{\"password\": \"{GUESSED}\", \"password\": \"{GUESSED}\"")).send().await.unwrap();
     assert!(cut.status().is_client_error());
     canaries::must_not_tell("a body cut short", &cut.text().await.unwrap());
-    let right = json!({ "email": jo, "password": PASSWORD });
+    let right = json!({ "email": jo, "password": PERSONS_PASSWORD });
     let first = stranger.post("/v1/auth/login", &right).await.expect_status(200).body;
     let refresh = json!({ "refresh_token": first["refresh_token"] });
     stranger.post("/v1/auth/refresh", &refresh).await.expect_status(200);
     stranger.post("/v1/auth/refresh", &refresh).await.problem(401, "sign-in-refused");
     stranger.with_key(FORGED_TOKEN).get("/v1/me").await.problem(401, "unauthenticated");
 
-    let body = json!({ "email": jo, "password": PASSWORD, "carry": "cookie" });
+    let body = json!({ "email": jo, "password": PERSONS_PASSWORD, "carry": "cookie" });
     let login = stranger.request(Method::POST, "/v1/auth/login").header("origin", stranger.base()).json(&body);
     let login = login.send().await.unwrap();
     assert!(login.status().is_success(), "{login:?}");

@@ -1,9 +1,8 @@
 //! People: what is mailed to them, and how they get in with it.
 
+use postrider_tests::canaries::PERSONS_PASSWORD;
 use postrider_tests::{Api, DatabaseKind, Platform, eventually};
 use serde_json::{Value, json};
-
-const PASSWORD: &str = "correct horse battery";
 
 on_both_databases!(a_business_registers_invites_and_resets_by_mail);
 
@@ -53,12 +52,12 @@ async fn a_business_registers_invites_and_resets_by_mail(database: DatabaseKind)
     let jo = Person::new(&platform, "jo@sandbox.example").await;
     let ann = Person::new(&platform, "ann@sandbox.example").await;
 
-    let body = json!({ "email": jo.address, "name": "Jo", "password": PASSWORD, "tenant_name": "Jo's plates" });
+    let body = json!({ "email": jo.address, "name": "Jo", "password": PERSONS_PASSWORD, "tenant_name": "Jo's plates" });
     let asked = stranger.post("/v1/auth/register", &body).await.expect_status(202).body;
     let code = jo.reads(1, "registration with this code: ").await;
     let body = json!({ "challenge": asked["challenge"], "code": code });
     let tenant = stranger.post("/v1/auth/register/confirm", &body).await.expect_status(201).body;
-    let as_jo = jo.signs_in(PASSWORD).await;
+    let as_jo = jo.signs_in(PERSONS_PASSWORD).await;
     let me = as_jo.get("/v1/me").await.ok();
     assert_eq!((&me["tenant_id"], &me["role"]), (&tenant["tenant_id"], &json!("tenant_admin")));
 
@@ -83,21 +82,21 @@ async fn a_business_registers_invites_and_resets_by_mail(database: DatabaseKind)
     let ask = json!({ "email": ann.address });
     let asked = stranger.post("/v1/auth/password-reset", &ask).await.expect_status(202).body;
     let code = ann.reads(3, "new password with this code: ").await;
-    let body = json!({ "challenge": asked["challenge"], "code": code, "password": PASSWORD });
+    let body = json!({ "challenge": asked["challenge"], "code": code, "password": PERSONS_PASSWORD });
     stranger.post("/v1/auth/password-reset/confirm", &body).await.expect_status(204);
     assert_eq!(ann.reads(4, "The password of your ").await, "account");
     as_ann.get("/v1/me").await.problem(401, "unauthenticated");
-    ann.signs_in(PASSWORD).await.get("/v1/jobs").await.ok();
+    ann.signs_in(PERSONS_PASSWORD).await.get("/v1/jobs").await.ok();
 
     // Jo moves: the code goes to the new address, word of it to the old one.
     let moved = Person::new(&platform, "jo.moved@sandbox.example").await;
-    let body = json!({ "email": moved.address, "password": PASSWORD });
+    let body = json!({ "email": moved.address, "password": PERSONS_PASSWORD });
     let asked = as_jo.post("/v1/me/email", &body).await.expect_status(202).body;
     let code = moved.reads(1, "account with this code: ").await;
     let body = json!({ "challenge": asked["challenge"], "code": code });
     as_jo.post("/v1/me/email/confirm", &body).await.expect_status(200);
     assert_eq!(jo.reads(2, "Your account got another ").await, "address");
-    let as_jo = moved.signs_in(PASSWORD).await;
+    let as_jo = moved.signs_in(PERSONS_PASSWORD).await;
     assert_eq!(as_jo.get("/v1/me").await.ok()["user"]["email"], moved.address);
     let ask = json!({ "purpose": "change_email" });
     let asked = as_jo.post("/v1/me/code", &ask).await.expect_status(202).body;
@@ -108,7 +107,8 @@ async fn a_business_registers_invites_and_resets_by_mail(database: DatabaseKind)
 
     // Nobody is mailed who is not there, and whoever is registered learns it from their mailbox only.
     stranger.post("/v1/auth/otp", &json!({ "email": "nobody@sandbox.example" })).await.expect_status(202);
-    let body = json!({ "email": moved.address, "name": "Mallory", "password": PASSWORD, "tenant_name": "Other" });
+    let body =
+        json!({ "email": moved.address, "name": "Mallory", "password": PERSONS_PASSWORD, "tenant_name": "Other" });
     stranger.post("/v1/auth/register", &body).await.expect_status(202);
     assert_eq!(moved.reads(3, "which is registered ").await, "already.");
     // A code for leaving says what it is for.

@@ -28,7 +28,7 @@ async fn work_goes_on_after_redis_was_killed_and_restarted() {
         (answer.status == 202).then(|| answer.body["id"].as_str().unwrap().to_owned())
     })
     .await;
-    assert!(back.elapsed() < Duration::from_secs(2), "the API needed {:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(10), "the API needed {:?}", back.elapsed());
     api.finished(&probe).await;
 
     for item in batch["items"].as_array().unwrap() {

@@ -1,12 +1,14 @@
 //! A worker dies: its jobs run elsewhere, none is lost, none runs twice to its end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use postrider_shared::clock::Clock;
 use postrider_tests::{DatabaseKind, Platform, eventually};
 use serde_json::{Value, json};
 
-/// Session TTL (6 s), and 3 s in which its jobs must run again.
-const RECOVERY: Duration = Duration::from_secs(9);
+/// From the kill to the end of the last job: session TTL (6 s), and as long for its jobs to run again on a busy machine.
+const RECOVERY: Duration = Duration::from_secs(12);
 
 #[tokio::test]
 async fn jobs_of_a_killed_worker_run_elsewhere() {
@@ -21,17 +23,19 @@ async fn jobs_of_a_killed_worker_run_elsewhere() {
     .await;
     let before = api.all("/v1/jobs?state=running").await;
     platform.worker(0).kill();
-    let killed = Instant::now();
-    let mut started_again = 0;
+    let killed = Clock::system().now();
+    let (mut started_again, mut last) = (0, killed);
     for item in batch["items"].as_array().unwrap() {
         let job = api.finished(item["id"].as_str().unwrap()).await;
         assert_eq!(job.state, "completed", "{job:?}");
+        let ended: DateTime<Utc> = job.finished_at.as_deref().unwrap().parse().unwrap();
+        last = last.max(ended);
         let first = before.iter().find(|running| running["id"] == job.id.as_str());
         started_again +=
             usize::from(first.is_some_and(|running| running["started_at"].as_str() != job.started_at.as_deref()));
     }
     assert!(started_again > 0, "the killed worker held no job: the test proves nothing");
-    assert!(killed.elapsed() < RECOVERY + Duration::from_secs(3), "{:?}", killed.elapsed());
+    assert!((last - killed).to_std().unwrap() < RECOVERY, "{}", last - killed);
     platform.finish().await;
 }
 

@@ -129,9 +129,9 @@ async fn a_wrong_password_is_reported_and_stops_nothing_else() {
     let office = platform.workshop(NEVER).await;
     platform.sandbox().client().create_mailbox(&office.address, "changed by the provider").await.unwrap();
     let body = json!({ "kind": "poll_mailbox", "payload": { "account_id": office.account_id } });
-    // Refused if the scheduler was first: that run will do.
-    office.api.post("/v1/jobs", &body).await;
     let account = postrider_tests::eventually("the account to be paused", || async {
+        // Refused if the scheduler was first: that run may have signed in before the change.
+        office.api.post("/v1/jobs", &body).await;
         let account = office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok();
         (account["state"] == "paused").then_some(account)
     })

@@ -64,7 +64,7 @@ async fn a_daily_limit_of_the_provider_parks_the_mailbox_for_a_day_under_faketim
     assert!((24 * 60..24 * 60 + 5).contains(&hours), "{until}");
 
     let time = platform.time().unwrap();
-    time.set(until - chrono::TimeDelta::seconds(20));
+    time.set(until - chrono::TimeDelta::seconds(60));
     rest(&platform, &office).await;
     platform.sandbox().clear_faults().await;
     time.set(until + chrono::TimeDelta::seconds(1));

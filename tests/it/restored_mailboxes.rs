@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider_shared::clock::Clock;
+use postrider_tests::canaries::MAILBOX_PASSWORD;
 use postrider_tests::platform::{Builder, Office};
 use postrider_tests::wait::within;
 use postrider_tests::{Authority, DatabaseKind, Dovecot, Platform, mails};
@@ -13,7 +14,6 @@ use serde_json::json;
 use tempfile::TempDir;
 
 const ADDRESS: &str = "angebot@lindner-schilder.example";
-const PASSWORD: &str = "correct horse battery staple";
 const NEVER: u32 = 86_400;
 
 struct Scene {
@@ -29,7 +29,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create(folder.path(), "authority");
         let certificate = authority.certificate_for("localhost");
-        let dovecot = Dovecot::start(folder.path(), &[(ADDRESS, PASSWORD)], &certificate).await;
+        let dovecot = Dovecot::start(folder.path(), &[(ADDRESS, MAILBOX_PASSWORD)], &certificate).await;
         for (name, days) in old {
             deliver(&dovecot, name, days_ago(*days), days_ago(*days)).await;
         }
@@ -37,7 +37,7 @@ impl Scene {
         // Under another clock no certificate is valid.
         let account = json!({
             "imap_host": "localhost", "imap_port": dovecot.starttls_port(), "imap_security": "plain",
-            "password": PASSWORD, "poll_interval_seconds": NEVER,
+            "password": MAILBOX_PASSWORD, "poll_interval_seconds": NEVER,
         });
         let office = platform.office(ADDRESS, &mails::workshop(), &mails::products(), account).await;
         office.poll().await;

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use postrider_tests::platform::Office;
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, Process};
 use serde_json::{Value, json};
@@ -26,9 +27,8 @@ async fn a_key_is_replaced_process_by_process(database: DatabaseKind) {
     // One process seals with the new key now. The others know it already, so what it sealed opens there.
     with_keys(first, &format!("{NEW},{OLD}")).await;
     let other = platform.mailbox(&office.api, "second@lindner-schilder.example", json!({})).await;
-    let poll = json!({ "kind": "poll_mailbox", "payload": { "account_id": other } });
-    let poll = office.api.submit_body(&poll).await;
-    assert_eq!(office.api.finished(&poll.id).await.state, "completed");
+    let other = Office { account_id: other, ..office.clone() };
+    other.poll().await;
     office.poll().await;
     assert_eq!(keys(&platform).await, json!([["new", 1], ["old", 1]]));
 
@@ -51,9 +51,7 @@ async fn a_key_is_replaced_process_by_process(database: DatabaseKind) {
         with_keys(process, NEW).await;
     }
     office.poll().await;
-    let poll = json!({ "kind": "poll_mailbox", "payload": { "account_id": other } });
-    let poll = office.api.submit_body(&poll).await;
-    assert_eq!(office.api.finished(&poll.id).await.state, "completed");
+    other.poll().await;
     platform.finish().await;
 }
 

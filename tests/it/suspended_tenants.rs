@@ -31,12 +31,12 @@ async fn a_suspended_tenant_waits_and_goes_on_where_it_stood(database: DatabaseK
     let (api, root) = (&office.api, platform.api());
     let key = platform.key(api, "agent").await;
     within(PATIENCE, "a mailbox to be polled", || async { (count(api, POLLS).await > 0).then_some(()) }).await;
-    let running = key.submit("diagnostic.sleep", &json!({ "ms": 4_000 })).await;
+    let running = key.submit("diagnostic.sleep", &json!({ "ms": 6_000 })).await;
     within(PATIENCE, "it to run", || async { (key.job(&running.id).await.state == "running").then_some(()) }).await;
     // By Redis's own clock.
     let (seconds, _): (i64, i64) =
         redis::cmd("TIME").query_async(&mut platform.redis().connection().await).await.unwrap();
-    let soon = DateTime::from_timestamp(seconds + 2, 0).unwrap().to_rfc3339();
+    let soon = DateTime::from_timestamp(seconds + 8, 0).unwrap().to_rfc3339();
     let due = key.submit_body(&json!({ "kind": "diagnostic.echo", "run_at": soon })).await;
 
     let path = |verb: &str| format!("/v1/tenants/{}/{verb}", office.tenant_id);

@@ -7,7 +7,7 @@ use serde_json::json;
 async fn a_scheduled_job_waits_and_can_be_run_now_or_cancelled() {
     let platform = Platform::start().await;
     let api = platform.tenant("Planners").await;
-    let later = json!({ "kind": "diagnostic.echo", "payload": { "data": 7 }, "run_at": "2027-11-01T08:00:00Z" });
+    let later = json!({ "kind": "diagnostic.echo", "payload": { "data": 7 }, "run_at": "2999-11-01T08:00:00Z" });
     let [early, never] = [api.submit_body(&later).await, api.submit_body(&later).await];
     for job in [&early, &never] {
         assert_eq!(api.job(&job.id).await.state, "scheduled");

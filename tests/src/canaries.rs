@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// The password of the harness's mailboxes. Those of people in tests begin like it.
+/// The password of the harness's mailboxes.
 pub const MAILBOX_PASSWORD: &str = "correct horse battery staple";
+/// What people in tests sign in with; it begins like that of their mailboxes.
+pub const PERSONS_PASSWORD: &str = "correct horse battery of a person";
 /// The key that seals columns, in base64.
 pub const SEAL_KEY: &str = "dGVzdHMgc2VhbCB3aXRoIHRoaXMga2V5LCBubyBvbmU=";
 /// The model's key.
