@@ -11,13 +11,10 @@ use tokio::net::TcpStream;
 use crate::certificate::{Certificate, run};
 use crate::ports::Port;
 use crate::process::{Process, Recipe};
-use crate::wait::poll_until;
+use crate::wait::{DEADLINE, poll_until};
 
 /// The user by whom the harness looks whether the server is there.
 const OURS: (&str, &str) = ("harness@localhost", "harness");
-
-/// How long it may refuse a session.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ends when dropped.
 #[derive(Debug)]
@@ -202,14 +199,17 @@ impl Dovecot {
     /// commands are those that may be given twice.
     ///
     /// # Panics
-    /// When they are refused for ten seconds.
+    /// When they are refused until the [`DEADLINE`], or an answer does not come.
     pub async fn session(&self, user: &str, commands: &[&str]) -> Vec<String> {
         let last = std::sync::Mutex::new(String::new());
-        let done = poll_until(PATIENCE, async || match self.session_once(user, commands).await {
-            Ok(lines) => Some(lines),
-            Err(refused) => {
-                *last.lock().expect("the last refusal") = refused;
-                None
+        let done = poll_until(DEADLINE, async || {
+            let session = tokio::time::timeout(DEADLINE, self.session_once(user, commands)).await;
+            match session.unwrap_or_else(|_| Err("Dovecot says nothing".to_owned())) {
+                Ok(lines) => Some(lines),
+                Err(refused) => {
+                    *last.lock().expect("the last refusal") = refused;
+                    None
+                }
             }
         });
         let Some(lines) = done.await else {
@@ -220,8 +220,8 @@ impl Dovecot {
 
     async fn session_once(&self, user: &str, commands: &[&str]) -> Result<Vec<String>, String> {
         let password = &self.users.iter().find(|(name, _)| name == user).expect("a user of this server").1;
-        let stream = TcpStream::connect(("127.0.0.1", self.starttls_port())).await.expect("connect to Dovecot");
-        let mut stream = BufReader::new(stream);
+        let stream = TcpStream::connect(("127.0.0.1", self.starttls_port())).await;
+        let mut stream = BufReader::new(stream.map_err(|error| error.to_string())?);
         let login = format!("LOGIN \"{user}\" \"{password}\"");
         let mut lines = Vec::new();
         for (number, command) in [login.as_str(), "SELECT INBOX"].iter().chain(commands).enumerate() {

@@ -107,7 +107,7 @@ impl Process {
     /// Waits until this start's log has the recipe's `ready` text.
     ///
     /// # Panics
-    /// When the program ends before, or does not get ready in 30 s; with the end of its log.
+    /// When the program ends before, or is not ready by the [`DEADLINE`](crate::wait::DEADLINE); with the end of its log.
     pub async fn ready(&self) {
         self.logged(&self.recipe.ready.clone()).await;
     }
@@ -115,10 +115,11 @@ impl Process {
     /// Waits until the log since the last start contains `text`.
     pub async fn logged(&self, text: &str) {
         within(crate::wait::DEADLINE, &format!("{:?} in the log of {}", text, self.recipe.name), || async {
+            // Asked first: what it logged last is there by then.
+            let status = self.exit_status();
             if self.log().contains(text) {
                 return Some(());
             }
-            let status = self.exit_status();
             assert!(
                 status.is_none(),
                 "{} ended with {status:?} before it logged {text:?}:\n{}",

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long anything in a test may take unless it says otherwise; generous, because four tests share two cores in CI.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How long anything in a test may take unless it says otherwise; generous, because four tests share two cores in CI. It is half of
+/// what a whole test may take, so that what was missing is named.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Repeats `look` until it finds something, and returns it.
 ///

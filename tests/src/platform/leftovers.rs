@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Platform;
-use crate::wait::within;
+use crate::wait::{DEADLINE, within};
 
 /// Jobs that stand in a queue and are no leftovers: the next poll of a mailbox is always ahead, and the next look after drafts.
 const RECURRING: [&str; 2] = ["poll_mailbox", "tend_drafts"];
@@ -17,13 +17,13 @@ impl Platform {
     /// Waits until the queues are empty.
     ///
     /// # Panics
-    /// When they are not after 20 s; the message lists what is left.
+    /// When they are not in time; the message lists what is left.
     pub async fn no_jobs_left(&self) {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + DEADLINE;
         // A job may step from a state that is not yet listed into one that was, or end and leave a follow-up behind the
         // listing's back: so it takes two looks that find nothing, with no job new between them.
         let seen = Mutex::new(None);
-        within(Duration::from_secs(30), "the queues to be empty", || async {
+        within(DEADLINE + Duration::from_secs(10), "the queues to be empty", || async {
             let left = self.unfinished().await;
             assert!(left.is_empty() || Instant::now() < end, "jobs are left over:\n{}", list(&left));
             let newest = self.newest().await;
