@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "postrider-fuzz",
-        may_use: &[SHARED, DOCUMENTS, "postrider-worker"],
+        may_use: &[SHARED, DOCUMENTS, "postrider-api", "postrider-worker"],
         because: "it feeds the parsers themselves, millions of times; a process around them would be in the way",
     },
     Rule {

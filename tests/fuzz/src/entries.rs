@@ -1,6 +1,7 @@
 //! From bytes to the parser, one function each.
 
 pub(crate) mod documents;
+pub(crate) mod issuers;
 pub(crate) mod links;
 pub(crate) mod mail;
 pub(crate) mod mailbox;

@@ -1,4 +1,4 @@
-//! Every place where bytes of strangers are parsed, each as a function of those bytes alone: the fuzz targets.
+//! Parsers of strangers' bytes, each as a function of those bytes alone: the fuzz targets.
 //!
 //! Two things run them. `tests/short.rs`, with every other test: all seeds and a fixed number of broken ones, on any toolchain.
 //! And libFuzzer, guided by coverage, for as long as somebody likes: `tests/fuzz/run`. Both go by [`TARGETS`].
@@ -10,7 +10,7 @@ mod seeds;
 
 use postrider_documents::Kind;
 
-use self::entries::{documents, links, mail, mailbox, model, pricing};
+use self::entries::{documents, issuers, links, mail, mailbox, model, pricing};
 pub use self::judge::{Verdict, listen, try_input};
 pub use self::mutation::Mutator;
 use self::seeds::Seeds;
@@ -52,6 +52,8 @@ pub const TARGETS: &[Target] = &[
     target("model_answer", Seeds::own(), model::answer),
     target("consent_state", Seeds::own(), links::consent_state),
     target("decision_link", Seeds::own(), links::decision),
+    target("id_token", Seeds::own(), issuers::id_token).at_most(1_000),
+    target("key_set", Seeds::own(), issuers::key_set),
 ];
 
 impl Target {

@@ -3,7 +3,7 @@
 //! An issuer's own URL is an operator's word and may lead anywhere. Where its document leads is the issuer's: by TLS, to the
 //! issuer's own host or where [`Egress`] allows, so that nobody has us call what only we can reach. Redirects are not followed.
 
-mod answer;
+pub mod answer;
 mod error;
 
 use std::sync::Arc;

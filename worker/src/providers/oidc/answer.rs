@@ -43,7 +43,7 @@ struct Key {
 }
 
 /// Where the keys are, if the document is this issuer's.
-pub(super) fn keys_url(body: &[u8], issuer: &str) -> Result<Url, OidcError> {
+pub fn keys_url(body: &[u8], issuer: &str) -> Result<Url, OidcError> {
     let document: Document =
         serde_json::from_slice(body).map_err(|_| OidcError::Malformed { detail: "no usable discovery document" })?;
     if document.issuer != issuer {
@@ -53,7 +53,7 @@ pub(super) fn keys_url(body: &[u8], issuer: &str) -> Result<Url, OidcError> {
 }
 
 /// The keys that sign with RS256; others stand in the same sets and are passed over.
-pub(super) fn keys(body: &[u8]) -> Result<Vec<PublicKey>, OidcError> {
+pub fn keys(body: &[u8]) -> Result<Vec<PublicKey>, OidcError> {
     let set: Set = serde_json::from_slice(body).map_err(|_| OidcError::Malformed { detail: "no JSON Web Key Set" })?;
     if set.keys.len() > MOST {
         return Err(OidcError::Malformed { detail: "it has too many keys" });
