@@ -16,9 +16,7 @@ struct Arguments {
         long,
         help = "sqlite://path/to/file.db?mode=rwc or postgres://user:password@host/database",
         env = "DATABASE_URL",
-        hide_env_values = true,
-        required_unless_present = "database_url_file",
-        conflicts_with = "database_url_file"
+        hide_env_values = true
     )]
     database_url: Option<String>,
     #[arg(long, help = "A file that holds that URL", env = "DATABASE_URL_FILE")]
@@ -58,9 +56,18 @@ async fn main() -> ExitCode {
     }
 }
 
+/// An empty setting is none, as for the other processes.
 fn database_url(arguments: &Arguments) -> Result<String, DbErr> {
-    let Some(path) = &arguments.database_url_file else {
-        return Ok(arguments.database_url.clone().unwrap_or_default());
+    let url = arguments.database_url.as_ref().filter(|url| !url.is_empty());
+    let path = arguments.database_url_file.as_ref().filter(|path| !path.as_os_str().is_empty());
+    let path = match (url, path) {
+        (Some(url), None) => return Ok(url.clone()),
+        (None, Some(path)) => path,
+        (Some(_), Some(_)) => {
+            let both = "DATABASE_URL and DATABASE_URL_FILE are both set: which one counts?";
+            return Err(DbErr::Custom(both.to_owned()));
+        }
+        (None, None) => return Err(DbErr::Custom("DATABASE_URL is not set".to_owned())),
     };
     let text = std::fs::read_to_string(path);
     let text = text
@@ -94,5 +101,27 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
             }
             Ok(text)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, Command, database_url};
+
+    #[test]
+    fn the_url_stands_in_one_of_two_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        std::fs::write(&path, "sqlite://b.db\n").unwrap();
+        let of = |url: &str, path: &str| {
+            let (database_url, database_url_file) = (Some(url.to_owned()), Some(path.into()));
+            super::database_url(&Arguments { database_url, database_url_file, command: Command::Status })
+        };
+        assert_eq!(of("sqlite://a.db", "").unwrap(), "sqlite://a.db");
+        assert_eq!(of("", path.to_str().unwrap()).unwrap(), "sqlite://b.db");
+        assert!(of("", "").unwrap_err().to_string().ends_with("DATABASE_URL is not set"));
+        assert!(of("sqlite://a.db", path.to_str().unwrap()).unwrap_err().to_string().contains("both set"));
+        let neither = Arguments { database_url: None, database_url_file: None, command: Command::Status };
+        assert!(database_url(&neither).is_err());
     }
 }
