@@ -1,5 +1,5 @@
-//! `bench SCENARIO [--json] [options]`: how fast the product is, on servers of its own; `bench table` is all of it at once,
-//! next to what Redis can do at most and to what one would use instead.
+//! `bench SCENARIO [--json] [options]`: how fast the product is, on servers of its own. `bench table` is the queue and the
+//! pipeline at once, next to what Redis can do at most and to what one would use instead.
 
 mod api;
 mod backlog;
@@ -170,7 +170,8 @@ enum Scenario {
     },
     /// Many mailboxes, each read at its interval by one worker on two cores: how late polls start, and the worker's memory.
     Mailboxes(mailboxes::Options),
-    /// All of it: every scenario with every contestant in rotation, medians, ratios, promises.
+    /// The queue and the pipeline: with every contestant in rotation, medians, ratios, promises. Scenarios that are not in it: api,
+    /// corpus, fairness, idle, mailboxes, redrive, render, rotate.
     Table(table::Options),
     /// Plays a contestant in a process of its own.
     #[command(hide = true)]

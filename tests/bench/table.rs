@@ -1,5 +1,5 @@
-//! `bench table`: every scenario with every contestant, in rotation, several times over; medians, ratios, and whether they
-//! are what the product promises of itself.
+//! `bench table`: the scenarios of the queue with every contestant, in rotation, several times over, and the pipeline; medians,
+//! ratios, and whether they are what the product promises of itself.
 //!
 //! Rotation is what makes figures comparable: whatever else the machine does meets all contestants alike, so that ratios
 //! hold where absolute figures move.

@@ -260,7 +260,7 @@ const WORK: &[Variable] = &[
         "ALLOWED_PRIVATE_NETWORKS",
         Default::Off,
         &["api", "worker"],
-        "Networks that are called although they are not public, such as 10.1.0.0/16,fd00:5::/48, for mail servers of accounts (also those of GMAIL_IMAP_SERVER) and keys of issuers. Whoever names a host at any other address that only this installation reaches is refused, and accounts with such a host are paused. The same for API and workers.",
+        "Networks that are called although they are not public, such as 10.1.0.0/16,fd00:5::/48: for mail servers of accounts (GMAIL_IMAP_SERVER and GMAIL_SMTP_SERVER, too), and for an issuer's keys where its discovery document names another place than its own. All other such hosts are at public addresses: one that is named by another address is refused, an account whose host leads to one is paused. The same for API and workers.",
     ),
     variable(
         "EXTRA_CA_CERTS",
@@ -333,13 +333,13 @@ const WORK: &[Variable] = &[
         "GMAIL_IMAP_SERVER",
         Default::Is("tls://imap.gmail.com:993"),
         API,
-        "Where mail of Google accounts is read: tls, starttls or plain, then host and port. Noted in an account when it is added.",
+        "Where mail of Google accounts is read: tls, starttls or plain, then host and port; at a public address, or in ALLOWED_PRIVATE_NETWORKS. Noted in an account when it is added.",
     ),
     variable(
         "GMAIL_SMTP_SERVER",
         Default::Is("tls://smtp.gmail.com:465"),
         API,
-        "Where mail of Google accounts is sent.",
+        "Where mail of Google accounts is sent whose transport is smtp. As GMAIL_IMAP_SERVER.",
     ),
     variable(
         "MAILBOX_CONNECTIONS",

@@ -32,7 +32,7 @@ pub(super) const SIGN_IN: &[Variable] = &[
         "SYSTEM_SMTP_SERVER",
         Default::Off,
         WORKER,
-        "The mail server for mail about signing in (codes, invitations): tls, starttls or plain, then host and port, such as tls://smtp.example.com:465. Without it such mail waits.",
+        "The mail server for mail to people with accounts (codes, invitations, notices): tls, starttls or plain, then host and port, such as tls://smtp.example.com:465. Without it such mail waits.",
     ),
     variable("SYSTEM_SMTP_USERNAME", Default::Off, WORKER, "Who logs in there; nobody if not set."),
     secret("SYSTEM_SMTP_PASSWORD", Default::Off, WORKER, "The password for that."),
