@@ -11,6 +11,8 @@ use postrider_fuzz::{Mutator, TARGETS, Target, Verdict, listen, try_input};
 
 /// One input that takes longer than this, unoptimised and on a busy machine, is an attack that works.
 const ONE: Duration = Duration::from_secs(10);
+/// Of so many broken inputs of a target the place and the words are told.
+const TOLD: usize = 10;
 /// More than this would be a corpus for libFuzzer, which finds it by itself.
 const SEED_BYTES: usize = 512 * 1024;
 
@@ -63,6 +65,10 @@ fn short_run(target: &Target) -> (String, Vec<String>) {
     let _ = writeln!(line, "{:20} {inputs:>5} inputs in {:>6.2?}", target.name, begun.elapsed());
     for place in gave_up {
         let _ = writeln!(line, "{:20} caught at {place}", "");
+    }
+    // Told here, because panics are no longer told once they are listened for.
+    for why in broken.iter().take(TOLD) {
+        let _ = writeln!(line, "{why}");
     }
     (line, broken)
 }
