@@ -106,7 +106,7 @@ async fn a_follow_up_that_was_overtaken_on_its_way_goes_to_a_person() {
 async fn a_follow_up_waits_for_the_reply_that_is_on_its_way() {
     let platform = Platform::start().await;
     let office = platform.workshop(NEVER).await;
-    let slow = json!({ "target": "smtp", "kind": "latency", "stage": "end", "match": JO, "times": 1, "ms": 3_000 });
+    let slow = json!({ "target": "smtp", "kind": "latency", "stage": "end", "match": JO, "times": 1, "ms": 8_000 });
     platform.sandbox().fault(slow).await;
     platform.deliver_request(&office, "jo").await;
     office.poll().await;
@@ -177,7 +177,7 @@ async fn a_worker_killed_while_it_amends_makes_one_revision(database: DatabaseKi
     let platform = Platform::with(database).start().await;
     let (office, first) = platform.quoted("jo").await;
     let held =
-        json!({ "target": "llm", "kind": "latency", "stage": "request", "match": "5 statt", "times": 1, "ms": 5_000 });
+        json!({ "target": "llm", "kind": "latency", "stage": "request", "match": "5 statt", "times": 1, "ms": 20_000 });
     platform.sandbox().fault(held).await;
     platform.deliver_reply(&office, from_jo("more@kunden.example", &[&first], "Bitte 5 statt 2.")).await;
     office.poll().await;

@@ -70,7 +70,7 @@ async fn copies_that_are_read_at_the_same_moment_make_one_quote(database: Databa
     let office = platform.workshop(NEVER).await;
     // All are with the model before any is answered.
     let slow =
-        json!({ "target": "llm", "kind": "latency", "stage": "request", "match": "Anfrage", "times": 4, "ms": 2_000 });
+        json!({ "target": "llm", "kind": "latency", "stage": "request", "match": "Anfrage", "times": 4, "ms": 5_000 });
     platform.sandbox().fault(slow).await;
     for number in 1..=4 {
         deliver(&platform, &office.address, &format!("copy-{number}@kunden.example"), ASKS).await;
