@@ -15,7 +15,7 @@ mod row;
 mod store;
 
 pub use bulk::{BulkStep, Place, STEP};
-pub use edit::{Edit, patched};
+pub use edit::{Edit, Unfit, fitting, patched};
 pub use filter::{DeadLetterFilter, DeadLetterGroup};
 pub use redrive::{Redriven, Redriver};
 pub use row::Model as DeadLetter;

@@ -5,10 +5,8 @@ mod groups;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use postrider_queue::MAX_PAYLOAD_BYTES;
-use postrider_shared::dead_letters::{self, DeadLetterFilter, DeadLetterState, Redriven};
+use postrider_shared::dead_letters::{self, DeadLetterFilter, DeadLetterState, Redriven, Unfit};
 use postrider_shared::ids::{DeadLetterId, TenantId};
-use postrider_shared::jobs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -225,15 +223,14 @@ async fn discard(
 /// The payload, if it fits the letter's kind.
 async fn corrected(app: &App, tenant: TenantId, id: DeadLetterId, payload: Value) -> Answer<Vec<u8>> {
     let letter = app.stores().dead_letters.get(tenant, id).await?;
-    fitting(tenant, &letter.kind, payload)
+    Ok(dead_letters::fitting(tenant, &letter.kind, payload)?)
 }
 
 /// The letter's payload with a merge patch, if it fits the letter's kind.
 async fn patched(app: &App, tenant: TenantId, id: DeadLetterId, patch: &Value) -> Answer<Vec<u8>> {
     must_be_an_object(patch)?;
     let letter = app.stores().dead_letters.get(tenant, id).await?;
-    dead_letters::patched(tenant, &letter.kind, &letter.payload, patch)
-        .map_err(|reason| Problem::new(ProblemType::InvalidPayload, reason))
+    Ok(dead_letters::patched(tenant, &letter.kind, &letter.payload, patch)?)
 }
 
 /// Any other patch would take the place of the payload, whose form is an object.
@@ -241,18 +238,12 @@ fn must_be_an_object(patch: &Value) -> Answer<()> {
     if patch.is_object() { Ok(()) } else { Err(Problem::field("/patch", "A patch is a JSON object.")) }
 }
 
-/// The payload, if it fits the kind; a kind that this version does not know cannot be checked.
-fn fitting(tenant: TenantId, kind: &str, payload: Value) -> Answer<Vec<u8>> {
-    let payload = match jobs::find(kind) {
-        Some(kind) => {
-            let job = kind.new_job(tenant.into(), payload);
-            job.map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?.payload
-        }
-        None => serde_json::to_vec(&payload).map_err(Problem::internal)?,
-    };
-    if payload.len() > MAX_PAYLOAD_BYTES {
-        let detail = format!("The payload has {} bytes; {MAX_PAYLOAD_BYTES} are allowed.", payload.len());
-        return Err(Problem::new(ProblemType::PayloadTooLarge, detail));
+impl From<Unfit> for Problem {
+    fn from(reason: Unfit) -> Self {
+        let kind = match reason {
+            Unfit::Form(_) => ProblemType::InvalidPayload,
+            Unfit::TooLarge { .. } => ProblemType::PayloadTooLarge,
+        };
+        Self::new(kind, reason.to_string())
     }
-    Ok(payload)
 }

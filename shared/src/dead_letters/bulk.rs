@@ -157,7 +157,7 @@ impl DeadLetters {
             match edit::patched(tenant, &letter.kind, &letter.payload, patch) {
                 Ok(payload) => drop(fitting.insert(letter.id, payload)),
                 Err(reason) => {
-                    let update = Entity::update_many().set(self.refusal(reason));
+                    let update = Entity::update_many().set(self.refusal(reason.to_string()));
                     update.filter(still(DeadLetterState::Dead, &[letter.id])).exec(tx.connection()).await?;
                 }
             }

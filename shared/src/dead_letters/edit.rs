@@ -1,5 +1,7 @@
 //! Payloads that are corrected by a redrive.
 
+use std::error::Error;
+
 use postrider_queue::MAX_PAYLOAD_BYTES;
 use serde_json::Value;
 
@@ -16,22 +18,39 @@ pub enum Edit {
     Patched(Value),
 }
 
-/// A payload changed by a merge patch, if the result fits its kind; or why it does not.
-pub fn patched(tenant: TenantId, kind: &str, payload: &[u8], patch: &Value) -> Result<Vec<u8>, String> {
-    if PayloadReference::read(payload).is_some() {
-        return Err("its payload is stored apart and cannot be patched".to_owned());
-    }
-    let mut value: Value = serde_json::from_slice(payload).map_err(|_| "its payload is no JSON".to_owned())?;
-    merge(&mut value, patch);
-    let bytes = match jobs::find(kind) {
-        Some(kind) => kind.new_job(tenant.into(), value).map_err(|error| error.to_string())?.payload,
-        // A kind that this version does not know cannot be checked.
-        None => serde_json::to_vec(&value).map_err(|error| error.to_string())?,
+/// Why a letter's job cannot have a payload.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It is not of the form of its kind, or cannot be patched.
+    #[error("{0}")]
+    Form(String),
+    /// It is larger than what a redrive takes.
+    #[error("the payload has {bytes} bytes; {} are allowed", MAX_PAYLOAD_BYTES)]
+    TooLarge { bytes: usize },
+}
+
+/// The payload's bytes, if it fits the kind; one of a kind that this version does not know is only measured.
+pub fn fitting(tenant: TenantId, kind: &str, payload: Value) -> Result<Vec<u8>, Unfit> {
+    let form = |error: &dyn Error| Unfit::Form(error.to_string());
+    let payload = match jobs::find(kind) {
+        Some(kind) => kind.new_job(tenant.into(), payload).map_err(|error| form(&error))?.payload,
+        None => serde_json::to_vec(&payload).map_err(|error| form(&error))?,
     };
-    match bytes.len() {
-        0..=MAX_PAYLOAD_BYTES => Ok(bytes),
-        many => Err(format!("the patched payload has {many} bytes; {MAX_PAYLOAD_BYTES} are allowed")),
+    match payload.len() {
+        0..=MAX_PAYLOAD_BYTES => Ok(payload),
+        bytes => Err(Unfit::TooLarge { bytes }),
     }
+}
+
+/// [`fitting`], of a payload changed by a merge patch.
+pub fn patched(tenant: TenantId, kind: &str, payload: &[u8], patch: &Value) -> Result<Vec<u8>, Unfit> {
+    if PayloadReference::read(payload).is_some() {
+        return Err(Unfit::Form("its payload is stored apart and cannot be patched".to_owned()));
+    }
+    let read = serde_json::from_slice(payload);
+    let mut value: Value = read.map_err(|_| Unfit::Form("its payload is no JSON".to_owned()))?;
+    merge(&mut value, patch);
+    fitting(tenant, kind, value)
 }
 
 /// As RFC 7396 says: objects are merged, null removes a member, everything else replaces. A patch is no deeper than a request may be.
@@ -90,7 +109,8 @@ mod tests {
         assert_eq!(patch(br#"{"ms":1}"#, json!({"ms": 2})).unwrap(), br#"{"ms":2}"#);
         assert!(patch(br#"{"ms":1}"#, json!({"ms": "soon"})).is_err());
         assert!(patch(br#"{"ms":1}"#, json!({"colour": 1})).is_err());
-        assert!(patch(b"\xff", json!({"ms": 2})).unwrap_err().contains("no JSON"));
-        assert!(patched(tenant, "unheard_of", b"{}", &json!({"a": "x".repeat(MAX_PAYLOAD_BYTES)})).is_err());
+        assert!(patch(b"\xff", json!({"ms": 2})).unwrap_err().to_string().contains("no JSON"));
+        let large = patched(tenant, "unheard_of", b"{}", &json!({"a": "x".repeat(MAX_PAYLOAD_BYTES)}));
+        assert_eq!(large, Err(Unfit::TooLarge { bytes: MAX_PAYLOAD_BYTES + 8 }));
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use postrider_queue::NewJob;
-use postrider_shared::dead_letters::DeadLetterFilter;
+use postrider_shared::dead_letters::{self, DeadLetterFilter};
 use postrider_shared::ids::TenantId;
 use postrider_shared::jobs::{DeadLetterAction, SettleDeadLetters};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::jobs::{self, Accepted};
-use super::{fitting, must_be_an_object};
+use super::must_be_an_object;
 use crate::app::App;
 use crate::auth::Tenant;
 use crate::idempotency::Once;
@@ -81,7 +81,7 @@ impl DeadLetterSelection {
             let Some(kind) = &self.kind else {
                 return Err(Problem::field("/payload", "A payload fits one kind only: name it."));
             };
-            fitting(tenant, kind, payload.clone())?;
+            dead_letters::fitting(tenant, kind, payload.clone())?;
         }
         if self.patch.is_some() && (self.payload.is_some() || action == DeadLetterAction::Discard) {
             return Err(Problem::field("/patch", "A patch is for a redrive, and in the place of a payload."));
