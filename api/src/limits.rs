@@ -26,7 +26,7 @@ use crate::problem::{Answer, Problem, ProblemType};
 
 pub(crate) use address::counted_as;
 pub use address::{ClientAddress, Peer};
-pub use bodies::{BodyBounds, BodyClass};
+pub use bodies::{BodyBounds, BodyClass, LINE_TIME};
 pub use class::class_of;
 pub use layers::{inner, outer};
 

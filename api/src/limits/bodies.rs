@@ -9,6 +9,8 @@ use postrider_queue::MAX_PAYLOAD_BYTES;
 const AROUND: usize = 64 * 1024;
 /// Largest batch that is read as a whole.
 const ARRAY: usize = 16 * 1024 * 1024;
+/// Longest time for one line of a stream. Less than its stall, so that its sender hears what became of the lines before.
+pub const LINE_TIME: Duration = Duration::from_secs(60);
 
 /// What operations take bodies of one sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ mod tests {
                     .map(|class| class.bounds(payload));
             assert!(form.bytes < sign_in.bytes && sign_in.bytes < ordinary.bytes, "strangers send least");
             assert!(job.bytes > payload && batch.bytes >= job.bytes, "a job may stand in a batch of one");
+            assert!(batch.stall > LINE_TIME && batch.time > LINE_TIME);
         }
     }
 }

@@ -19,6 +19,7 @@ use futures::TryStreamExt as _;
 use postrider_queue::NewJob;
 use postrider_shared::ids::TenantId;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,7 +29,7 @@ use crate::app::App;
 use crate::auth::{Caller, Tenant};
 use crate::idempotency;
 use crate::json;
-use crate::limits::BodyClass;
+use crate::limits::{BodyClass, LINE_TIME};
 use crate::problem::{Answer, Problem, ProblemType};
 
 use lines::Lines;
@@ -43,8 +44,6 @@ const MAX_LINES: usize = 10_000_000;
 const CHUNK: usize = 500;
 /// If the first so many are all refused, the rest is not read: the client sends something else than it thinks.
 const MAX_REFUSED: usize = 1_000;
-/// How long a stream may pause.
-const PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(submit))
@@ -130,7 +129,7 @@ impl Intake {
         let longest = BodyClass::Job.bounds(self.app.payload_limit()).bytes;
         let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other), longest);
         let mut index = 0;
-        while let Some(line) = tokio::time::timeout(PAUSE, lines.next()).await.map_err(|_| too_slow(PAUSE))?? {
+        while let Some(line) = timeout(LINE_TIME, lines.next()).await.map_err(|_| too_slow(LINE_TIME))?? {
             match line {
                 _ if index >= MAX_LINES => {
                     self.results.refuse(index, &too_many(MAX_LINES));
