@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod by_route;
 pub mod callback;
 pub mod cors;
 pub mod deadline;

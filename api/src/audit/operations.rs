@@ -1,10 +1,8 @@
 //! What each operation leaves in the audit log, in one table.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use axum::http::Method;
 
+use crate::by_route::ByRoute;
 use crate::openapi::Document;
 
 /// What an operation leaves in the audit log.
@@ -125,30 +123,24 @@ pub fn decided(operation: &str) -> Option<Recorded> {
 
 /// What each routed operation leaves.
 #[derive(Debug, Clone)]
-pub struct Operations(Arc<HashMap<String, Vec<Operation>>>);
-
-/// One method of a path: its operation's name, and what it leaves.
-type Operation = (Method, String, Recorded);
+pub struct Operations(ByRoute<(String, Recorded)>);
 
 impl Operations {
     /// Reads the document of all routes. A private operation that nobody decided on yet leaves rather too much than too little.
     pub fn of_document(document: &Document) -> Self {
-        let mut read: HashMap<String, Vec<Operation>> = HashMap::new();
-        for (method, path, operation) in document.operations() {
+        let read = document.operations().map(|(method, path, operation)| {
             let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
             let recorded = decided(&name).unwrap_or(match method {
                 Method::GET => Recorded::Access,
                 _ => Recorded::Change,
             });
-            read.entry(path).or_default().push((method, name, recorded));
-        }
-        Self(Arc::new(read))
+            (method, path, (name, recorded))
+        });
+        Self(read.collect())
     }
 
     /// The operation's name, and what it leaves.
     pub fn of(&self, method: &Method, path: &str) -> Option<(&str, Recorded)> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        let (_, name, recorded) = self.0.get(path)?.iter().find(|(known, ..)| known == method)?;
-        Some((name, *recorded))
+        self.0.get(method, path).map(|(name, recorded)| (name.as_str(), *recorded))
     }
 }

@@ -4,13 +4,11 @@
 //! `security(())`. One that says neither, or that stands in the router of the other kind, stops the start: a new operation is
 //! nobody's by mistake.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use axum::http::Method;
 use postrider_shared::roles::Permission;
 use serde_json::{Value, json};
 
+use crate::by_route::ByRoute;
 use crate::openapi::{Document, SCHEME};
 
 /// What an operation asks of its caller.
@@ -61,10 +59,7 @@ pub fn check_open(open: &Document) -> Result<(), AccessError> {
 
 /// The permission each private operation needs.
 #[derive(Debug, Clone)]
-pub struct Needs(Arc<Private>);
-
-/// By path, then by method: a request's path is looked up as it is, without a copy of it.
-type Private = HashMap<String, Vec<(Method, Permission)>>;
+pub struct Needs(ByRoute<Permission>);
 
 /// What a routed request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,25 +75,21 @@ pub enum Need {
 impl Needs {
     /// Reads the private router's document; every operation must name a permission.
     pub fn of(private: &Document) -> Result<Self, AccessError> {
-        let mut read = Private::default();
-        for (method, path, operation) in private.operations() {
-            match Access::of(operation) {
-                Some(Access::Permission(permission)) => {
-                    read.entry(path).or_default().push((method, permission));
-                }
-                Some(Access::Open) => return Err(AccessError::OpenAmongPrivate { method, path }),
-                None => return Err(AccessError::Undecided { method, path }),
-            }
-        }
-        Ok(Self(Arc::new(read)))
+        let read = private.operations().map(|(method, path, operation)| match Access::of(operation) {
+            Some(Access::Permission(permission)) => Ok((method, path, permission)),
+            Some(Access::Open) => Err(AccessError::OpenAmongPrivate { method, path }),
+            None => Err(AccessError::Undecided { method, path }),
+        });
+        read.collect::<Result<_, _>>().map(Self)
     }
 
     /// What a routed request needs.
     pub fn needed(&self, method: &Method, path: &str) -> Need {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        let Some(needs) = self.0.get(path) else { return Need::Undecided };
-        let need = needs.iter().find(|(needed, _)| needed == method);
-        need.map_or(Need::NoSuchMethod, |(_, permission)| Need::Permission(*permission))
+        match self.0.get(method, path) {
+            Some(permission) => Need::Permission(*permission),
+            None if self.0.has(path) => Need::NoSuchMethod,
+            None => Need::Undecided,
+        }
     }
 }
 
