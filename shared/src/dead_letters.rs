@@ -13,6 +13,7 @@ mod origin;
 mod redrive;
 mod row;
 mod store;
+mod subject;
 
 pub use bulk::{BulkStep, Place, STEP};
 pub use edit::{Edit, Unfit, fitting, patched};

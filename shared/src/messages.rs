@@ -8,7 +8,8 @@
 //!    ↓         ├────→ failed
 //! skipped      └────→ unknown → accepted | failed | unknown_final
 //! ```
-//! States only move forward. Within `sending`, three facts tell what a crash leaves behind:
+//! States only move forward, but for a message whose job became a dead letter: it is `failed`, too, until a redrive of the job takes
+//! it back to `sending`. Within `sending`, three facts tell what a crash leaves behind:
 //! * no attempt is open (`attempt_started_at` empty): the server said "not now"; the next attempt may send;
 //! * an attempt is open, its data did not start: nothing can have arrived, and nothing will, because
 //!   [`data_starting`](Messages::data_starting) refuses an attempt that was overtaken; the next attempt may send;
@@ -18,6 +19,7 @@
 //! in the row is the only one ever sent, and a provider sends a draft once: so a later attempt may send it again.
 
 mod attempt;
+mod burial;
 mod circles;
 mod drafts;
 mod list;
@@ -27,6 +29,7 @@ mod settle;
 mod store;
 
 pub use attempt::{BeginSending, Fence};
+pub(crate) use burial::{OpenAttempt, bury, revive};
 pub(crate) use circles::refused;
 pub use circles::{MOST_IN_A_THREAD, MOST_TO_ONE, WINDOW};
 pub use drafts::Draft;
@@ -50,7 +53,7 @@ words! {
         Sending = "sending",
         /// The mail server took it.
         Accepted = "accepted",
-        /// It will never be sent; the reason says why.
+        /// It is not sent; the reason says why. If its job is a dead letter, a redrive sends it.
         Failed = "failed",
         /// It was not to be sent any more; the reason says why.
         Skipped = "skipped",
@@ -62,7 +65,7 @@ words! {
 }
 
 impl MessageState {
-    /// Whether nothing will change it any more, apart from late news about an unknown one.
+    /// Whether nothing will change it any more, apart from late news about an unknown one and a redrive of its job.
     pub fn is_settled(self) -> bool {
         match self {
             Self::Planned | Self::Sending => false,

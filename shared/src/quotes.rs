@@ -35,7 +35,7 @@ pub use repeat::Repeat;
 pub use row::Model as Quote;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use steps::Approved;
-pub(crate) use steps::follow_message;
+pub(crate) use steps::{awaits, follow_message};
 pub use store::{CreatedQuote, Quotes, Step};
 
 use crate::words::words;

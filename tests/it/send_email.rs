@@ -7,7 +7,10 @@ use serde_json::json;
 const NEVER: u32 = 86_400;
 const BANNERS: &str = "01-de-banner-vereinsfest.eml";
 
-on_both_databases!(a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again);
+on_both_databases!(
+    a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again,
+    a_reply_whose_job_died_has_failed_until_it_is_redriven,
+);
 
 async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
@@ -29,6 +32,70 @@ async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(datab
     platform.no_jobs_left().await;
     assert_eq!(platform.sandbox().accepted().await.len(), 1);
     assert_eq!(platform.ledger().await.len(), 1);
+    platform.finish().await;
+}
+
+/// The job dies of what has nothing to do with the mail server: its PDF cannot be read.
+async fn a_reply_whose_job_died_has_failed_until_it_is_redriven(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 0 });
+    let office =
+        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await;
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+    ledger_in_state(&platform, "planned").await;
+    let message = office.api.all("/v1/messages").await.remove(0);
+    let quote = message["quote_id"].as_str().unwrap().to_owned();
+    let folder = platform.folder().join("objects").join(&office.tenant_id).join("quotes").join(&quote);
+    let (pdf, away) = (folder.join("1.pdf"), folder.join("away.pdf"));
+    std::fs::rename(&pdf, &away).unwrap();
+    std::os::unix::fs::symlink(&pdf, &pdf).unwrap();
+    office.api.patch(&format!("/v1/accounts/{}", office.account_id), &json!({ "daily_cap": 9 })).await.ok();
+    let letters = async || office.api.all("/v1/dead-letters?kind=send_email").await;
+    hurry(&office, "send_email", || async { !letters().await.is_empty() }).await;
+
+    let (message, quote) = (format!("/v1/messages/{}", message["id"].as_str().unwrap()), format!("/v1/quotes/{quote}"));
+    let both = async || (office.api.get(&message).await.ok(), office.api.get(&quote).await.ok());
+    let (failed, of) = both().await;
+    assert_eq!((&failed["state"], &of["state"]), (&json!("failed"), &json!("failed")), "{failed} {of}");
+    assert!(failed["reason"].as_str().unwrap().starts_with("its job failed for good: "), "{failed}");
+
+    std::fs::remove_file(&pdf).unwrap();
+    std::fs::rename(&away, &pdf).unwrap();
+    platform.api().post("/v1/queues/email/pause", &json!({})).await.ok();
+    let letter = letters().await.remove(0);
+    let redrive = format!("/v1/dead-letters/{}/redrive", letter["id"].as_str().unwrap());
+    for _ in 0..2 {
+        office.api.post(&redrive, &json!({})).await;
+    }
+    let (sending, of) = both().await;
+    assert_eq!((&sending["state"], &of["state"]), (&json!("sending"), &json!("sending")), "{sending} {of}");
+    platform.api().post("/v1/queues/email/resume", &json!({})).await.ok();
+    ledger_in_state(&platform, "accepted").await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    assert_eq!(both().await.1["state"], "sent");
+    platform.finish().await;
+}
+
+/// A mail server that is away for longer than the job has attempts.
+#[tokio::test]
+async fn a_reply_that_was_given_up_is_sent_by_a_redrive() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    platform.sandbox().fault(json!({ "target": "smtp", "kind": "reject_4xx", "stage": "end" })).await;
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+    let letters = async || office.api.all("/v1/dead-letters?kind=send_email").await;
+    hurry(&office, "send_email", || async { !letters().await.is_empty() }).await;
+    let row = ledger_in_state(&platform, "failed").await;
+    assert_eq!(row.attempt, 20, "{row:?}");
+    platform.sandbox().clear_faults().await;
+    let letter = letters().await.remove(0);
+    office.api.post(&format!("/v1/dead-letters/{}/redrive", letter["id"].as_str().unwrap()), &json!({})).await;
+    ledger_in_state(&platform, "accepted").await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
     platform.finish().await;
 }
 

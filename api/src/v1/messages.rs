@@ -48,7 +48,8 @@ pub struct Message {
     body_text: String,
     /// What its attachment is called.
     attachment_name: Option<String>,
-    /// Where it is in its life. `unknown`: the server may have taken it, and it is not sent again by itself.
+    /// Where it is in its life. `unknown`: the server may have taken it, and it is not sent again by itself. `failed`: it was not
+    /// sent; if that is because its job is a dead letter, a redrive of that sends it, and meanwhile it is `sending` again.
     state: MessageState,
     /// How often its sending was tried.
     attempt: i32,

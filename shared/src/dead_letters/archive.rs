@@ -3,7 +3,7 @@ use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{DeadLetter, DeadLetterState, Entity, group, history};
+use super::{DeadLetter, DeadLetterState, Entity, group, history, subject};
 use crate::{
     database::{StoreError, Transaction},
     ids::{DeadLetterId, TenantId},
@@ -12,7 +12,8 @@ use crate::{
 /// Rows of one statement: a database takes 32,766 values at most.
 const TOGETHER: usize = 500;
 
-/// Writes rows for dead letters that have none; repeats change nothing. All of them have their row when this is committed.
+/// Writes rows for dead letters that have none, and marks what their jobs were to do as failed; repeats change nothing. All of them
+/// have their row when this is committed.
 pub(super) async fn archive(
     tx: &Transaction,
     now: DateTime<Utc>,
@@ -22,18 +23,19 @@ pub(super) async fn archive(
         let both = letters.iter().map(|letter| {
             let row = row(now, letter)?;
             let history = history(row.id, letter)?;
-            Ok((row, history))
+            Ok(((row.id, letter), row, history))
         });
         let mut both: Vec<_> = both.collect::<Result<_, StoreError>>()?;
         // In one order, so that two archives of the same letters do not wait for each other.
-        both.sort_unstable_by_key(|(row, _)| row.id);
-        let (rows, histories): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+        both.sort_unstable_by_key(|(_, row, _)| row.id);
+        let (letters, rows, histories): (Vec<_>, Vec<_>, Vec<_>) = both.into_iter().collect();
         // The number of the death is unique as well: a repeat at the same moment may meet either index first.
         Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(tx.connection())
             .await?;
         history::write(tx.connection(), histories).await?;
+        Box::pin(subject::archived(tx, now, &letters)).await?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use super::{
     ActiveModel, Column, DeadLetterFilter, DeadLetterState, DeadLetters, Edit, Entity, edit,
     origin::Origin,
     redrive::{Redriver, verdict},
+    subject,
 };
 use crate::{
     database::{StoreError, Transaction},
@@ -138,6 +139,7 @@ impl DeadLetters {
                 }
                 origins.insert(origin.id, origin);
             }
+            Box::pin(subject::redriving(&tx, self.now(), origins.values())).await?;
         }
         tx.commit().await?;
         Ok(Taken { origins: ids.iter().filter_map(|id| origins.remove(id)).collect(), refused, next })
@@ -195,7 +197,9 @@ impl DeadLetters {
         for (id, reason) in refused {
             let changes = self.refusal(reason);
             let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Redriving, &[id]));
-            update.exec(tx.connection()).await?;
+            if update.exec(tx.connection()).await?.rows_affected == 1 {
+                Box::pin(subject::dead_again(&tx, self.now(), &[id])).await?;
+            }
         }
         tx.commit().await
     }

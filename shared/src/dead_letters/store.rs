@@ -7,7 +7,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, sea_query::Expr,
 };
 
-use super::{ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, archive, history};
+use super::{ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, archive, history, subject};
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, MAX_PAGE, Page, StoreError, page::newest_first},
@@ -215,6 +215,9 @@ impl DeadLetters {
         let current = own(tenant, id).add(Column::State.eq(from));
         let done = Entity::update_many().set(changes).filter(current).exec(tx.connection()).await?;
         let letter = find(tx.connection(), tenant, id).await?;
+        if done.rows_affected == 1 {
+            Box::pin(subject::follow(&tx, self.clock.now(), &letter)).await?;
+        }
         tx.commit().await?;
         Ok((done.rows_affected == 1, letter))
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
-use super::{ActiveModel, Column, Draft, Entity, Message, MessageState, Slot, store};
+use super::{ActiveModel, Column, Draft, Entity, Message, MessageState, Slot, burial, store};
 use crate::{
     database::{StoreError, Transaction},
     ids::{MessageId, TenantId},
@@ -50,7 +50,7 @@ pub(super) async fn begin(
 ) -> Result<BeginSending, StoreError> {
     tenants::must_stay(tx.connection(), tenant).await?;
     let message = store::locked(tx, tenant, id).await?;
-    if message.state.is_settled() {
+    if message.state.is_settled() && !burial::may_be_sent(tx, &message).await? {
         return Ok(BeginSending::AlreadySettled(message));
     }
     let held = held(&message);

@@ -69,4 +69,14 @@ impl Model {
     pub fn attempt(&self) -> u32 {
         u32::try_from(self.attempt).unwrap_or_default()
     }
+
+    /// Whether it failed only because its job did: nothing was handed over, and a redrive may send it.
+    pub fn was_buried(&self) -> bool {
+        self.state == MessageState::Failed && self.attempt_started_at.is_none()
+    }
+
+    /// Whether no run of its job will change it.
+    pub fn is_settled(&self) -> bool {
+        self.state.is_settled() && !self.was_buried()
+    }
 }

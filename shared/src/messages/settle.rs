@@ -23,6 +23,8 @@ pub enum Verdict {
     },
     /// The server did not take it and said "not now", or was never reached: another attempt may send.
     Refused { reason: String },
+    /// The same, and its job ends with this: another attempt may send only if a person redrives the job.
+    GivenUp { reason: String },
     /// It can never be sent.
     Failed { reason: String },
     /// The answer was lost after the data had started.
@@ -45,7 +47,7 @@ pub(super) async fn settle(
             is_open || matches!(message.state, MessageState::Unknown | MessageState::UnknownFinal)
         }
         Verdict::Failed { .. } => is_open || message.state == MessageState::Unknown,
-        Verdict::Refused { .. } | Verdict::Unknown { .. } => is_open,
+        Verdict::Refused { .. } | Verdict::GivenUp { .. } | Verdict::Unknown { .. } => is_open,
     };
     if !is_ours || !allowed {
         return Ok(Settled::Before(message));
@@ -53,7 +55,9 @@ pub(super) async fn settle(
     let (state, quote_state, reason) = match &verdict {
         Verdict::Accepted { .. } => (MessageState::Accepted, QuoteState::Sent, None),
         Verdict::Refused { reason } => (MessageState::Sending, QuoteState::Sending, Some(reason.as_str())),
-        Verdict::Failed { reason } => (MessageState::Failed, QuoteState::Failed, Some(reason.as_str())),
+        Verdict::Failed { reason } | Verdict::GivenUp { reason } => {
+            (MessageState::Failed, QuoteState::Failed, Some(reason.as_str()))
+        }
         Verdict::Unknown { reason } => (MessageState::Unknown, QuoteState::Sending, Some(reason.as_str())),
     };
     let mut changes = ActiveModel {
@@ -67,7 +71,7 @@ pub(super) async fn settle(
             changes.accepted_at = Set(Some(*at));
             changes.provider_id = Set(provider_id.clone());
         }
-        Verdict::Refused { .. } => {
+        Verdict::Refused { .. } | Verdict::GivenUp { .. } => {
             changes.attempt_started_at = Set(None);
             changes.data_started_at = Set(None);
         }

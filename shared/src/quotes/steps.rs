@@ -248,8 +248,21 @@ pub(super) async fn fail(tx: &Transaction, now: DateTime<Utc>, at: At, reason: &
     take(tx, now, at, &from, changes, &By::SYSTEM).await
 }
 
+/// Where a quote's reply is not known to be with the customer.
+const AWAITING: &[QuoteState] = &[QuoteState::Rendered, QuoteState::Sending, QuoteState::Failed];
+
+/// Whether the message is the reply that the quote still waits for, and not that of an earlier revision. The quote does not change
+/// until the transaction ends.
+pub(crate) async fn awaits(
+    tx: &Transaction,
+    (tenant, id, message): (TenantId, QuoteId, MessageId),
+) -> Result<bool, StoreError> {
+    let quote = locked(tx, tenant, id).await?;
+    Ok(message == MessageId::of_quote(id, quote.revision()) && AWAITING.contains(&quote.state))
+}
+
 /// Follows what became of the message that carries the quote's revision; late news of an earlier revision say nothing about this
-/// one. The ledger decides; a quote never goes back.
+/// one. The ledger decides; a quote goes back only from `failed`, if its reply is sent after all.
 pub(crate) async fn follow_message(
     tx: &Transaction,
     now: DateTime<Utc>,
@@ -258,8 +271,8 @@ pub(crate) async fn follow_message(
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
     let from: &[QuoteState] = match to {
-        QuoteState::Sent => &[QuoteState::Rendered, QuoteState::Sending, QuoteState::Failed],
-        QuoteState::Sending | QuoteState::Failed => &[QuoteState::Rendered, QuoteState::Sending],
+        QuoteState::Sent | QuoteState::Sending => AWAITING,
+        QuoteState::Failed => &[QuoteState::Rendered, QuoteState::Sending],
         QuoteState::Draft
         | QuoteState::NeedsReview
         | QuoteState::Priced

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod bulk;
+mod messages;
 
 on_both!(
     a_letter_is_archived_once,

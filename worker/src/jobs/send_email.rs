@@ -32,7 +32,7 @@ impl Handler for SendEmail {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
         let planned = ctx.messages.get(tenant, self.message_id).await?;
-        if planned.state.is_settled() {
+        if planned.is_settled() {
             return Ok(settled(&planned));
         }
         let Some(account) = ctx.accounts.if_connected(tenant, planned.account_id).await? else {

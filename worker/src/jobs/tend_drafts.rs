@@ -157,6 +157,8 @@ async fn is_nobodys(ctx: &Context, account: &Account, ledger_id: &str, draft: &s
     }
     Ok(match (&message.draft_id, message.state) {
         (Some(own), _) if own != draft => true,
+        // A redrive sends this very one.
+        (Some(_), MessageState::Failed) if message.was_buried() => false,
         (_, MessageState::Accepted | MessageState::Failed | MessageState::Skipped) => true,
         (_, MessageState::Planned | MessageState::Sending | MessageState::Unknown | MessageState::UnknownFinal) => {
             false

@@ -78,7 +78,7 @@ impl Attempt<'_> {
                 | SmtpError::Overtaken),
             ) => {
                 let last = self.ctx.job.attempt >= self.ctx.job.max_attempts;
-                let verdict = if last { Verdict::Failed { reason: error.to_string() } } else { refused(&error) };
+                let verdict = if last { Verdict::GivenUp { reason: error.to_string() } } else { refused(&error) };
                 self.end(verdict, Err(error.into())).await
             }
         }

@@ -43,7 +43,7 @@ pub(super) async fn unsent(attempt: Attempt<'_>, error: GmailError) -> Outcome {
         | GmailError::Server { .. }
         | GmailError::AnswerLost { .. }
         | GmailError::Malformed { .. } => {
-            let verdict = if is_last(&attempt) { Verdict::Failed { reason: error.to_string() } } else { refused };
+            let verdict = if is_last(&attempt) { Verdict::GivenUp { reason: error.to_string() } } else { refused };
             attempt.end(verdict, Err(Stop::retry(error))).await
         }
     }
