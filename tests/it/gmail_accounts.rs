@@ -304,3 +304,75 @@ async fn a_wrong_client_secret_is_told_and_stops_no_mailbox() {
     assert!(platform.sandbox().accepted().await.is_empty());
     platform.abandon("its messages wait for a minute until Google is asked again");
 }
+
+#[tokio::test]
+async fn a_token_that_google_does_not_take_back_is_tried_once_and_again_by_a_redrive() {
+    let platform = Platform::start().await;
+    let office = office(&platform, json!({})).await;
+    order(&platform, Orders { keep: Some((401, "invalid_client".into())), ..Orders::default() }).await;
+    office.api.delete(&format!("/v1/accounts/{}", office.account_id)).await.expect_status(204);
+    let letter = eventually("the dead letter", || async {
+        office.api.all("/v1/dead-letters?kind=revoke_google").await.into_iter().next()
+    })
+    .await;
+    assert!(letter["error"].as_str().unwrap().contains("mend GOOGLE_CLIENT_ID"), "{letter}");
+    assert_eq!(calls(&platform).await.revoke, 1, "asking again does not help");
+
+    let google = platform.sandbox().client();
+    assert_eq!(google.standing_tokens(ADDRESS).await.unwrap().refresh_tokens, 1);
+    order(&platform, Orders::default()).await;
+    let path = format!("/v1/dead-letters/{}/redrive", letter["id"].as_str().unwrap());
+    let job = office.api.post(&path, &json!({})).await.ok()["redriven_job_id"].as_str().unwrap().to_owned();
+    let done = office.api.finished(&job).await;
+    assert_eq!(done.output.unwrap()["revoked"], true);
+    assert_eq!(google.standing_tokens(ADDRESS).await.unwrap().refresh_tokens, 0);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_consent_waits_until_a_wrong_client_secret_is_mended() {
+    let platform = Platform::start().await;
+    let google = platform.sandbox().client();
+    let api = platform.tenant("Lindner").await;
+    let (account_id, consent) =
+        platform.google_account(&api, google, ADDRESS, json!({ "poll_interval_seconds": NEVER })).await;
+    let office = Office { tenant_id: String::new(), account_id, address: ADDRESS.into(), api };
+    let wrong = Trouble { status: 401, error: "invalid_client".into(), times: 2, delay_ms: 0, retry_after: None };
+    order(&platform, Orders { troubles: vec![wrong], ..Orders::default() }).await;
+    platform.consents(&consent).await.expect_status(200);
+    eventually("the consent to go through", || async {
+        for job in office.api.all("/v1/jobs?kind=connect_google&state=scheduled").await {
+            // It may have started meanwhile.
+            let _ = office.api.post(&format!("/v1/jobs/{}/retry", job["id"].as_str().unwrap()), &json!({})).await;
+        }
+        let account = office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok();
+        (account["state"] == "active").then_some(())
+    })
+    .await;
+    let job = office.api.all("/v1/jobs?kind=connect_google").await.remove(0);
+    assert_eq!(job["attempt"], 1, "no attempt is burnt: {job}");
+    assert_eq!(calls(&platform).await.exchange, 3);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_consent_whose_code_has_expired_says_what_to_do_under_faketime() {
+    let start = "2027-02-01T09:00:00Z".parse().unwrap();
+    let platform = Platform::with(DatabaseKind::Sqlite).at_time(start).start().await;
+    let google = platform.sandbox().client();
+    let api = platform.tenant("Lindner").await;
+    let (account_id, consent) = platform.google_account(&api, google, ADDRESS, json!({})).await;
+    let office = Office { tenant_id: String::new(), account_id, address: ADDRESS.into(), api };
+    let wrong = Trouble { status: 401, error: "invalid_client".into(), times: 99, delay_ms: 0, retry_after: None };
+    order(&platform, Orders { troubles: vec![wrong], ..Orders::default() }).await;
+    platform.consents(&consent).await.expect_status(200);
+    eventually("the job to wait", || async {
+        office.api.all("/v1/jobs?kind=connect_google&state=scheduled").await.into_iter().next()
+    })
+    .await;
+    platform.time().unwrap().set(start + Duration::from_mins(11));
+    let account = office.in_state("needs_consent").await;
+    let reason = account["pause_reason"].as_str().unwrap();
+    assert!(reason.contains("GOOGLE_CLIENT_ID") && reason.contains("consent again"), "{account}");
+    platform.finish().await;
+}

@@ -1,5 +1,6 @@
 //! From an owner's consent to a mailbox that is read and sent from.
 
+use chrono::TimeDelta;
 use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::accounts::{Account, identity_of};
 use postrider_shared::database::AllTenants;
@@ -11,6 +12,11 @@ use serde_json::json;
 use crate::context::Context;
 use crate::providers::google::{Google, GoogleError};
 use crate::registry::Handler;
+
+/// How long Google takes a code after it was given.
+const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
+/// How soon to see whether an operator has mended the settings, while a code gets older.
+const OPERATOR_PAUSE: TimeDelta = TimeDelta::seconds(15);
 
 /// What reads mail over IMAP, sends it over SMTP, and does both over the Gmail API.
 const SCOPE: &str = "https://mail.google.com/";
@@ -96,10 +102,18 @@ async fn useless(ctx: &Context, consent: &Consent, error: GoogleError) -> Outcom
 fn is_final(ctx: &Context, error: GoogleError) -> Result<String, Stop> {
     let last = ctx.job.attempt >= ctx.job.max_attempts;
     match error {
-        GoogleError::InvalidGrant { .. }
-        | GoogleError::Unauthorized { .. }
-        | GoogleError::Rejected { .. }
-        | GoogleError::Misconfigured { .. } => Ok(error.to_string()),
+        GoogleError::InvalidGrant { .. } | GoogleError::Unauthorized { .. } | GoogleError::Rejected { .. } => {
+            Ok(error.to_string())
+        }
+        // No fault of the owner's, and a code that was not taken is good for another try.
+        GoogleError::Misconfigured { .. } => {
+            let next = ctx.clock.now() + OPERATOR_PAUSE;
+            if next < ctx.job.enqueued_at + CODE_LIFE {
+                tracing::error!(%error, "a Google account cannot be connected: check GOOGLE_CLIENT_ID and its secret");
+                return Err(Stop::snooze(next, error));
+            }
+            Ok(format!("{error}. An operator has to mend GOOGLE_CLIENT_ID and its secret; then consent again"))
+        }
         GoogleError::RateLimited { .. }
         | GoogleError::Server { .. }
         | GoogleError::Network { .. }

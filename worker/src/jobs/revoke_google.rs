@@ -27,25 +27,31 @@ impl Handler for RevokeGoogle {
         let revoked = match token {
             Some(token) if others == 0 => match ctx.google()?.revoke(&token).await {
                 Ok(known) => known,
-                Err(error @ (GoogleError::RateLimited { .. } | GoogleError::Server { .. })) => {
-                    return Err(match error.retry_after() {
-                        Some(wait) => Stop::retry_after(error, wait),
-                        None => Stop::retry(error),
-                    });
-                }
-                Err(
-                    error @ (GoogleError::Network { .. }
-                    | GoogleError::Timeout
-                    | GoogleError::Malformed { .. }
-                    | GoogleError::Misconfigured { .. }
-                    | GoogleError::InvalidGrant { .. }
-                    | GoogleError::Unauthorized { .. }
-                    | GoogleError::Rejected { .. }),
-                ) => return Err(Stop::retry(error)),
+                Err(error) => return Err(stop(error)),
             },
             Some(_) | None => false,
         };
         ctx.grants.forget(tenant, self.account_id).await?;
         Ok(Done::with(json!({ "revoked": revoked, "other_connections": others })))
+    }
+}
+
+/// What does not change by asking again ends the job; the token is kept, so that its dead letter can be redriven.
+fn stop(error: GoogleError) -> Stop {
+    match error {
+        GoogleError::RateLimited { .. }
+        | GoogleError::Server { .. }
+        | GoogleError::Network { .. }
+        | GoogleError::Timeout
+        | GoogleError::Malformed { .. } => match error.retry_after() {
+            Some(wait) => Stop::retry_after(error, wait),
+            None => Stop::retry(error),
+        },
+        GoogleError::Misconfigured { .. } => Stop::fail(format_args!(
+            "{error}. The grant still stands at Google: an operator has to mend GOOGLE_CLIENT_ID and its secret, then redrive this"
+        )),
+        GoogleError::InvalidGrant { .. } | GoogleError::Unauthorized { .. } | GoogleError::Rejected { .. } => {
+            Stop::fail(format_args!("{error}. The grant may still stand at Google, where its owner can remove it"))
+        }
     }
 }

@@ -29,12 +29,15 @@ pub struct Orders {
     pub rotate: bool,
     /// For the next calls of the token endpoint.
     pub troubles: Vec<Trouble>,
+    /// No token is taken back; the status and OAuth's error code say so.
+    pub keep: Option<(u16, String)>,
 }
 
 impl Default for Orders {
     fn default() -> Self {
         let expires_in = 3_599;
-        Self { expires_in, deny: false, consent_as: None, granted_scope: None, rotate: false, troubles: Vec::new() }
+        let troubles = Vec::new();
+        Self { expires_in, deny: false, consent_as: None, granted_scope: None, rotate: false, troubles, keep: None }
     }
 }
 

@@ -82,6 +82,9 @@ fn told(wanted: &Wanted) -> String {
 
 pub(super) async fn revoke(State(office): State<Arc<Office>>, Form(back): Form<Back>) -> Response {
     office.google.counted(|calls| calls.revoke += 1);
+    if let Some((status, error)) = office.google.keeps() {
+        return refuse(status, &error, "Ordered by a test.");
+    }
     if office.google.give_back(&back.token) {
         return Json(json!({})).into_response();
     }

@@ -128,6 +128,11 @@ impl Google {
         Some(trouble)
     }
 
+    /// Why no token is taken back, if that was ordered.
+    pub(super) fn keeps(&self) -> Option<(u16, String)> {
+        self.lock().orders.keep.clone()
+    }
+
     /// A code for the mailbox whose owner consented.
     pub(super) fn consent(&self, request: Request, address: &str) -> String {
         let code = secret("4/canary");
