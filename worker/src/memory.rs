@@ -6,7 +6,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MEGABYTE: u64 = 1024 * 1024;
 
-/// Megabytes that jobs reserve before they fetch something large. Waiting for them is short: it ends with a fetch.
+/// Megabytes that jobs reserve before they fetch something large. Waiting for them is short: it ends with a fetch, or when a mail's
+/// files are read.
 #[derive(Debug, Clone)]
 pub struct Memory {
     megabytes: u32,

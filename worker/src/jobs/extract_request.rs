@@ -40,8 +40,9 @@ impl Handler for ExtractRequest {
                 return Ok(Done::with(json!({ "mail": record.state })));
             }
         }
+        let memory = ctx.mail_memory.reserve(record.size.unsigned_abs()).await;
         let raw = ctx.objects.get(&record.raw_key).await?;
-        let mail = parsed(ctx, &record, raw.clone()).await?;
+        let mail = Mail::parse_apart(raw.clone()).await?;
         let sender = match sender(ctx, tenant, &record, &mail).await? {
             Ok(sender) => sender,
             Err(reason) => {
@@ -55,6 +56,7 @@ impl Handler for ExtractRequest {
             conversation::await_reply(ctx, &record, &conversation.quote)?;
         }
         let files = attachments::gather(ctx, tenant, &record, raw).await?;
+        drop(memory);
         let material = Material::gather(ctx, tenant, &record, mail, sender, files, conversation).await?;
         if let Some(fingerprint) = fingerprint::of(&material)
             && let Some(Repeat::Of(original, quote)) = ctx.quotes.repeats(&record, &fingerprint).await?
@@ -84,11 +86,6 @@ impl Handler for ExtractRequest {
             Verdict::Quote(quote) => create(ctx, tenant, *quote).await,
         }
     }
-}
-
-async fn parsed(ctx: &Context, record: &InboundMail, raw: bytes::Bytes) -> Result<Mail, Stop> {
-    let _memory = ctx.mail_memory.reserve(record.size.unsigned_abs()).await;
-    Mail::parse_apart(raw).await
 }
 
 /// Whom an answer goes to, or why there is none: answering machines or ourselves begins a conversation that never ends.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use mail_parser::{MessageParser, MimeHeaders};
 use postrider_migration::{Migrator, MigratorTrait};
-use postrider_queue::{JobState, NewJob, QueueClient};
+use postrider_queue::{Job, JobState, ListFilter, NewJob, QueueClient};
 use postrider_sandbox::faults::{FaultKind, Target};
 use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
 use postrider_shared::database::Database;
 use postrider_shared::ids::TenantId;
-use postrider_shared::jobs::PollMailbox;
+use postrider_shared::jobs::{ExtractRequest, PollMailbox};
 use postrider_shared::mail::MailState;
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::objects::Objects;
@@ -26,6 +26,7 @@ use postrider_shared::tenants::TenantSettings;
 use postrider_shared::time_zone::TimeZone;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
+use postrider_worker::memory::Memory;
 use postrider_worker::providers::llm::{Llm, LlmSettings};
 use postrider_worker::providers::transport::{Dialer, Trust};
 use postrider_worker::runtime::{self, RuntimeConfig};
@@ -42,6 +43,7 @@ struct Shop {
     queue: QueueClient,
     stores: Stores,
     objects: Objects,
+    memory: Memory,
     tenant: TenantId,
     account: Account,
     stop: oneshot::Sender<()>,
@@ -79,6 +81,7 @@ impl Shop {
         let llm = Llm::new(settings, clock.clone()).unwrap();
         let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock)
             .with_dialer(Dialer::default().anywhere());
+        let memory = services.mail_memory.clone();
         let queues = ["mail", "extraction", "quotes", "email"].map(|name| name.parse().unwrap()).to_vec();
         let config = RuntimeConfig {
             queues,
@@ -95,7 +98,7 @@ impl Shop {
             };
             runtime::run(config, registry, Arc::new(services), stop).await.unwrap();
         });
-        Self { servers, queue, stores, objects, tenant, account, stop, worker, _folder: folder, _redis: redis }
+        Self { servers, queue, stores, objects, memory, tenant, account, stop, worker, _folder: folder, _redis: redis }
     }
 
     async fn deliver(&self, mail: &str) {
@@ -250,5 +253,34 @@ async fn wrong_credentials_pause_the_mailbox_and_say_why() {
     let account = shop.stores.accounts.get(shop.tenant, shop.account.id).await.unwrap();
     assert!(!account.is_active() && account.pause_reason.unwrap().contains("login"));
     assert_eq!(shop.poll().await["skipped"], "the mailbox is paused");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_is_fetched_only_when_there_is_memory_for_it() {
+    let shop = Shop::open().await;
+    let extraction = "extraction".parse().unwrap();
+    shop.queue.pause(&extraction).await.unwrap();
+    shop.deliver(REQUEST).await;
+    shop.poll().await;
+    let mail = shop.stores.mail.list(shop.tenant, Some(MailState::Received), None, 10).await.unwrap().items.remove(0);
+    let raw = shop.objects.get(&mail.raw_key).await.unwrap();
+    // Whoever fetches it now fails for good.
+    shop.objects.delete(&mail.raw_key).await.unwrap();
+    let all = shop.memory.reserve(u64::MAX).await;
+    shop.queue.resume(&extraction).await.unwrap();
+    let filter = ListFilter { kind: Some(ExtractRequest::KIND), ..ListFilter::default() };
+    let job = shop.queue.list(&shop.tenant.into(), &filter, None, 10).await.unwrap().items.remove(0).id;
+    let record = async || shop.queue.get(job).await.unwrap().unwrap();
+    shop.until("its start", || async { (record().await.started_at.is_some()).then_some(()) }).await;
+    // Later jobs of the same worker overtake it.
+    for _ in 0..3 {
+        shop.poll().await;
+    }
+    assert_eq!(record().await.state, JobState::Running, "{:?}", record().await.error);
+    shop.objects.put(&mail.raw_key, raw).await.unwrap();
+    drop(all);
+    shop.until("the quote", || async { (shop.messages(MessageState::Accepted).await == 1).then_some(()) }).await;
+    assert_eq!(record().await.attempt, 1);
     shop.close().await;
 }
