@@ -17,6 +17,9 @@ use crate::problem::{Answer, Problem};
 /// It takes the password, or a code (`POST /v1/me/code`) for who has none. What the person did stays in the audit logs until its time is
 /// over, and what belongs to a tenant, its keys too, is the tenant's. The last administrator of a tenant where others work, or of an
 /// active one with connected mailboxes or keys, is refused; a tenant that has neither is deleted a week after its only member has left.
+///
+/// The session ends with the account. So who repeats the call because its answer was lost gets 401 (`unauthorized`): the first one was
+/// carried out, or the session was over before it.
 #[utoipa::path(
     delete, path = "/me", tag = "people", operation_id = "delete_me",
     request_body = OwnerProof,
