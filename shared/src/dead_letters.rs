@@ -4,6 +4,7 @@
 //! (`dead → redriving → redriven`) and an enqueue under an id derived from the death, so it happens once, whatever crashes.
 
 mod archive;
+mod bringing;
 mod bulk;
 mod edit;
 mod filter;

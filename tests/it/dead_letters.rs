@@ -8,6 +8,7 @@ on_both_databases!(
     a_dead_job_is_kept_and_redriven_once,
     a_discarded_dead_letter_stays_discarded,
     many_dead_letters_are_settled_by_a_job,
+    a_bulk_redrive_waits_for_room_in_the_queue,
 );
 
 async fn letter_of(api: &Api, job: &str) -> Value {
@@ -122,6 +123,54 @@ async fn many_dead_letters_are_settled_by_a_job(database: DatabaseKind) {
         "{told:#}"
     );
     assert_eq!(api.all("/v1/dead-letters?state=dead").await.len(), 1);
+    platform.finish().await;
+}
+
+async fn a_bulk_redrive_waits_for_room_in_the_queue(database: DatabaseKind) {
+    let platform = Platform::with(database).setting("QUEUE_DEPTH_LIMITS", &"diagnostics=4").start().await;
+    let api = platform.tenant("Crowded").await;
+    for _ in 0..6 {
+        let job = api.submit("diagnostic.fail", &json!({ "times": 1, "permanent": true })).await;
+        api.finished(&job.id).await;
+    }
+    let dead = async || api.all("/v1/dead-letters?state=dead").await;
+    eventually("six letters", || async { (dead().await.len() == 6).then_some(()) }).await;
+
+    platform.api().post("/v1/queues/diagnostics/pause", &json!({})).await.ok();
+    let selection = json!({ "kind": "diagnostic.fail", "payload": { "times": 0 } });
+    let job = api.post("/v1/dead-letters/redrive", &selection).await.expect_status(202).body;
+    let job = job["id"].as_str().unwrap();
+    let waiting = async || {
+        eventually("it to wait for room", || async {
+            let job = api.job(job).await;
+            job.progress.filter(|said| said["waits_for_room"] == true && job.state == "scheduled")
+        })
+        .await
+    };
+    let said = waiting().await;
+    let counts = ["total", "done", "settled", "refused", "left"].map(|name| said[name].as_u64().unwrap());
+    assert_eq!(counts, [6, 4, 4, 0, 2], "{said}");
+    let left = dead().await;
+    assert_eq!(left.len(), 2, "what it has no room for is dead, so that others may settle it");
+    assert!(left.iter().all(|letter| letter["note"].as_str().unwrap().contains("no room")), "{left:#?}");
+    api.post(&format!("/v1/dead-letters/{}/discard", left[0]["id"].as_str().unwrap()), &json!({})).await.ok();
+
+    platform.api().post("/v1/queues/diagnostics/resume", &json!({})).await.ok();
+    let all_done = async || {
+        let redriven = api.all("/v1/dead-letters?state=redriven").await;
+        for letter in &redriven {
+            let again = api.finished(letter["redriven_job_id"].as_str().unwrap()).await;
+            assert_eq!(again.state, "completed", "{letter}");
+        }
+        redriven.len()
+    };
+    assert_eq!(all_done().await, 4);
+    // It goes on by itself after a while; this is sooner.
+    let _ = api.post(&format!("/v1/jobs/{job}/retry"), &json!({})).await;
+    let done = api.finished(job).await;
+    assert_eq!(done.output, Some(json!({ "total": 6, "settled": 5, "refused": 0, "gone": 1 })));
+    assert_eq!(done.attempt, 1, "waiting burns no attempt");
+    assert_eq!(all_done().await, 5);
     platform.finish().await;
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::QueueError;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
@@ -13,15 +12,11 @@ use sea_orm::{
 use serde_json::Value;
 
 use super::{
-    ActiveModel, Column, DeadLetterFilter, DeadLetterState, DeadLetters, Edit, Entity, edit,
-    origin::Origin,
-    redrive::{Redriver, verdict},
-    subject,
+    ActiveModel, Column, DeadLetterFilter, DeadLetterState, DeadLetters, Edit, Entity, edit, origin::Origin, subject,
 };
 use crate::{
     database::{StoreError, Transaction},
     ids::{DeadLetterId, TenantId},
-    outbox::{Enqueue, RelayError},
 };
 
 /// Where the next step begins: after the letter that died then, under that id.
@@ -43,6 +38,9 @@ pub struct BulkStep {
     pub refused: u64,
     /// Where the next step begins; none after the last one.
     pub next: Option<Place>,
+    /// The queue has no room for the next ones, which are dead as before. The next step begins at the place all the same; without one,
+    /// at the oldest.
+    pub no_room: bool,
 }
 
 /// A letter that may be taken, and how much it weighs.
@@ -54,11 +52,11 @@ struct Found {
 }
 
 /// Letters that were taken: they are `redriving`. Oldest death first.
-struct Taken {
-    origins: Vec<Origin>,
+pub(super) struct Taken {
+    pub(super) origins: Vec<Origin>,
     /// How many stay dead, because their payload cannot be edited so.
-    refused: u64,
-    next: Option<Place>,
+    pub(super) refused: u64,
+    pub(super) next: Option<Place>,
 }
 
 impl DeadLetters {
@@ -97,7 +95,7 @@ impl DeadLetters {
     }
 
     /// `dead` → `redriving` for up to `limit` letters of the filter, with another payload if one is given.
-    async fn begin_many(
+    pub(super) async fn begin_many(
         &self,
         tenant: TenantId,
         filter: &DeadLetterFilter,
@@ -179,7 +177,7 @@ impl DeadLetters {
 
     /// `redriving` → `redriven` for those that are in the queue, and → `dead` for those that it refused. Which job took a
     /// letter's place follows from the letter.
-    async fn settle_many(
+    pub(super) async fn settle_many(
         &self,
         redriven: &[DeadLetterId],
         refused: Vec<(DeadLetterId, String)>,
@@ -204,6 +202,17 @@ impl DeadLetters {
         tx.commit().await
     }
 
+    /// `redriving` → `dead` for those that the queue has no room for.
+    pub(super) async fn put_back(&self, ids: &[DeadLetterId], why: &str) -> Result<(), StoreError> {
+        let tx = self.database().write().await?;
+        for ids in ids.chunks(usize::try_from(TOGETHER).unwrap_or(usize::MAX)) {
+            let update = Entity::update_many().set(self.refusal(why.to_owned()));
+            update.filter(still(DeadLetterState::Redriving, ids)).exec(tx.connection()).await?;
+            Box::pin(subject::dead_again(&tx, self.now(), ids)).await?;
+        }
+        tx.commit().await
+    }
+
     /// Discards up to `limit` dead letters of the filter.
     pub async fn discard_many(
         &self,
@@ -224,7 +233,7 @@ impl DeadLetters {
             update.exec(tx.connection()).await?;
         }
         tx.commit().await?;
-        Ok(BulkStep { settled: ids.len() as u64, refused: 0, next })
+        Ok(BulkStep { settled: ids.len() as u64, next, ..BulkStep::default() })
     }
 }
 
@@ -247,81 +256,4 @@ fn still(state: DeadLetterState, ids: &[DeadLetterId]) -> Condition {
     Condition::all()
         .add(Column::Id.is_in(ids.iter().copied()))
         .add(sea_orm::sea_query::ExprTrait::eq(now, state.as_str()))
-}
-
-impl<Q: Enqueue> Redriver<Q> {
-    /// Redrives up to `limit` dead letters of the filter, each once, whatever crashes: the same three steps as for a single
-    /// one, for many of them together. A letter whose process ended in between is `redriving` and finished by the sweep.
-    pub async fn redrive_many(
-        &self,
-        tenant: TenantId,
-        filter: &DeadLetterFilter,
-        edit: &Edit,
-        after: Option<Place>,
-        limit: u64,
-    ) -> Result<BulkStep, RelayError> {
-        let mut step = BulkStep::default();
-        let mut taken = self.letters().begin_many(tenant, filter, edit, after, limit).await?;
-        loop {
-            let many = taken.origins.len() as u64;
-            step.refused += taken.refused;
-            let left = limit.saturating_sub(step.settled + step.refused + many);
-            step.next = taken.next;
-            // While these are enqueued, the next ones are read.
-            let following = async {
-                let after = taken.next.filter(|_| left > 0)?;
-                Some(self.letters().begin_many(tenant, filter, edit, Some(after), left).await)
-            };
-            let (brought, following) = tokio::join!(self.bring(&taken.origins), following);
-            let refused = brought?;
-            step.refused += refused;
-            step.settled += many - refused;
-            match following {
-                Some(following) => taken = following?,
-                None => return Ok(step),
-            }
-        }
-    }
-
-    /// Enqueues letters that are `redriving` and settles each; returns how many were refused.
-    pub(super) async fn bring(&self, origins: &[Origin]) -> Result<u64, RelayError> {
-        let (mut found, mut jobs) = (Vec::with_capacity(origins.len()), Vec::new());
-        let mut verdicts = Vec::with_capacity(origins.len());
-        for origin in origins {
-            match origin.job() {
-                Ok(job) => {
-                    found.push(origin);
-                    jobs.push(job);
-                }
-                Err(error) => verdicts.push((origin.id, Err(error.to_string()))),
-            }
-        }
-        let of = |answer| verdict(answer).map_err(|refusal| refusal.to_string());
-        match self.queue().enqueue_many(jobs).await {
-            Ok(answers) => {
-                verdicts.extend(found.into_iter().zip(answers).map(|(origin, answer)| (origin.id, of(answer))));
-            }
-            // The queue refuses one of them for ever and said so before it took any: each for itself.
-            Err(QueueError::Invalid { .. }) => {
-                for origin in found {
-                    match self.queue().enqueue_many(vec![origin.job()?]).await {
-                        Ok(answers) => verdicts.extend(answers.into_iter().map(|answer| (origin.id, of(answer)))),
-                        Err(error @ QueueError::Invalid { .. }) => verdicts.push((origin.id, Err(error.to_string()))),
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let (mut redriven, mut refused) = (Vec::with_capacity(verdicts.len()), Vec::new());
-        for (id, verdict) in verdicts {
-            match verdict {
-                Ok(_) => redriven.push(id),
-                Err(reason) => refused.push((id, reason)),
-            }
-        }
-        let many = refused.len() as u64;
-        self.letters().settle_many(&redriven, refused).await?;
-        Ok(many)
-    }
 }

@@ -79,6 +79,11 @@ impl Origin {
         Column::Recipient,
     ];
 
+    /// The id of that job.
+    pub(super) fn successor(&self) -> Result<JobId, QueueError> {
+        successor(&self.job_id, self.death_number)
+    }
+
     /// The job that takes the place of the one that died: the same for every call, so that it is enqueued once.
     ///
     /// It has all of the old one but its time (it is due now), its idempotency key (a redrive is another request) and its

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The note of a letter that may be redriven later.
-const NO_ROOM: &str = "the queue had no room for its job";
+pub(super) const NO_ROOM: &str = "the queue had no room for its job";
 
 /// What became of a redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,9 @@ impl<Q: Enqueue> Redriver<Q> {
         }
         let mut failed = None;
         for origins in by_tenant.into_values() {
-            if let Err(error) = self.bring(&origins).await {
-                failed = Some(error);
+            match self.bring(&origins).await {
+                Ok(brought) => failed = brought.no_room.map(|(_, error)| error.into()).or(failed),
+                Err(error) => failed = Some(error),
             }
         }
         failed.map_or(Ok(count), Err)

@@ -49,6 +49,8 @@ pub struct SettleDeadLetters {
 impl Job for SettleDeadLetters {
     const KIND: JobKind = JobKind::new("settle_dead_letters");
     const QUEUE: QueueName = Queue::Upkeep.name();
+    /// It waits for room in the queue, for as long as that takes within reason.
+    const MAX_SNOOZES: u32 = 10_000;
     const TIMEOUT: Duration = Duration::from_hours(1);
 }
 

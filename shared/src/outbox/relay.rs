@@ -12,6 +12,9 @@ use crate::{
 pub trait Enqueue: Send + Sync {
     async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError>;
 
+    /// The same, with an answer for each. The outer error means that one is malformed and none was taken.
+    async fn enqueue_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued, QueueError>>, QueueError>;
+
     /// Whether it has this job, in whatever state.
     async fn has(&self, job: JobId) -> Result<bool, QueueError>;
 
@@ -23,6 +26,10 @@ pub trait Enqueue: Send + Sync {
 impl Enqueue for QueueClient {
     async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
         Self::enqueue_many(self, jobs).await
+    }
+
+    async fn enqueue_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued, QueueError>>, QueueError> {
+        Self::enqueue_each(self, jobs).await
     }
 
     async fn has(&self, job: JobId) -> Result<bool, QueueError> {

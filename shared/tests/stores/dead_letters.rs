@@ -177,7 +177,7 @@ async fn a_letter_that_the_queue_has_no_room_for_is_dead_at_once(scene: Scene) {
     let letters = &scene.stores.dead_letters;
     let letter = archived(&scene).await;
     let edited = br#"{"times":0}"#.to_vec();
-    let full = Redriver::new(letters.clone(), bulk::Away);
+    let full = Redriver::new(letters.clone(), bulk::Away::Full);
     for _ in 0..2 {
         assert!(full.redrive(scene.tenant, letter.id, Some(edited.clone())).await.unwrap_err().is_transient());
         let now = letters.get(scene.tenant, letter.id).await.unwrap();

@@ -24,6 +24,12 @@ pub struct Tray {
     pub taken: Mutex<Vec<NewJob>>,
     pub lose_answers: Mutex<u32>,
     pub holder: Mutex<Option<JobId>>,
+    /// How many more jobs there is room for; no end if absent.
+    pub room: Mutex<Option<usize>>,
+}
+
+fn too_deep() -> QueueError {
+    QueueError::TooDeep { queue: "work".to_owned(), waiting: 1, limit: 1 }
 }
 
 #[async_trait]
@@ -53,6 +59,20 @@ impl Enqueue for &Tray {
             return Err(QueueError::Full);
         }
         Ok(answers)
+    }
+
+    async fn enqueue_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued, QueueError>>, QueueError> {
+        let many = jobs.len();
+        if let Some(room) = &mut *self.room.lock().unwrap() {
+            // All or none.
+            let Some(left) = room.checked_sub(many) else { return Ok((0..many).map(|_| Err(too_deep())).collect()) };
+            *room = left;
+        }
+        match self.enqueue_many(jobs).await {
+            Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+            Err(error @ QueueError::Invalid { .. }) => Err(error),
+            Err(_) => Ok((0..many).map(|_| Err(QueueError::Closed)).collect()),
+        }
     }
 
     async fn has(&self, job: JobId) -> Result<bool, QueueError> {

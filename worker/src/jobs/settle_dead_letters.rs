@@ -1,6 +1,7 @@
 //! Redrives or discards many dead letters: in steps, with progress. A run that is cut off goes on at the place that the one before
 //! noted, and counts as settled what that had done after its last note.
 
+use chrono::TimeDelta;
 use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::audit::{AuditActor, AuditKind, AuditOutcome, AuditedRequest, Happened};
 use postrider_shared::dead_letters::{BulkStep, Edit, Place, STEP};
@@ -10,6 +11,10 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::registry::Handler;
+
+/// How soon to go on in a queue without room that took some jobs, and in one that took none.
+const ROOM_COMES: TimeDelta = TimeDelta::seconds(5);
+const NO_ROOM_COMES: TimeDelta = TimeDelta::seconds(30);
 
 /// How far it is, as watchers of the job see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +31,9 @@ struct Tally {
     left: u64,
     /// Where it goes on.
     place: Option<Place>,
+    /// The queue has no room for the next ones: it goes on when there is some. What else is said here holds till then.
+    #[serde(default)]
+    waits_for_room: bool,
 }
 
 impl Handler for SettleDeadLetters {
@@ -33,8 +41,8 @@ impl Handler for SettleDeadLetters {
         let tenant = ctx.tenant()?;
         let mut tally = if let Some(earlier) = ctx.earlier_progress::<Tally>().await? {
             let left = ctx.dead_letters.count(tenant, &self.filter, earlier.place).await?;
-            let settled = earlier.settled + earlier.left.saturating_sub(left);
-            Tally { settled, left, ..earlier }
+            let unsaid = if earlier.waits_for_room { 0 } else { earlier.left.saturating_sub(left) };
+            Tally { settled: earlier.settled + unsaid, left, waits_for_room: false, ..earlier }
         } else {
             let left = ctx.dead_letters.count(tenant, &self.filter, None).await?;
             Tally { total: left.min(self.limit), left, ..Tally::default() }
@@ -42,16 +50,26 @@ impl Handler for SettleDeadLetters {
         if self.dry_run {
             return Ok(Done::with(json!({ "total": tally.total })));
         }
+        let before = tally.settled;
         loop {
             tally.done = tally.settled + tally.refused;
             tally.total = tally.total.max(tally.done);
             ctx.progress(json!(tally)).await;
+            if tally.waits_for_room {
+                let wait = if tally.settled > before { ROOM_COMES } else { NO_ROOM_COMES };
+                return Err(Stop::snooze(ctx.clock.now() + wait, "the queue has no room for more jobs"));
+            }
             ctx.go_on()?;
             let step = step(&self, ctx, tally.place, self.limit.saturating_sub(tally.done).min(STEP)).await?;
             tally.settled += step.settled;
             tally.refused += step.refused;
             tally.left = tally.left.saturating_sub(step.settled + step.refused);
             tally.place = step.next;
+            if step.no_room && tally.settled + tally.refused < self.limit {
+                tally.left = ctx.dead_letters.count(tenant, &self.filter, tally.place).await?;
+                tally.waits_for_room = true;
+                continue;
+            }
             if tally.place.is_none() || self.limit <= tally.settled + tally.refused {
                 let ended = ended(&tally);
                 record(&self, ctx, &ended).await?;

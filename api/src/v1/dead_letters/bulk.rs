@@ -110,7 +110,8 @@ impl DeadLetterSelection {
 ///
 /// The job in the answer does it, each letter once, in steps. Its progress, which can be followed by its events, says how many there
 /// are (`total`) and how many are `done`: `settled` were enqueued again, `refused` stay dead, each with a note. Its output says so at
-/// the end, with those that others settled meanwhile as `gone`. Cancelling the job ends it after its step.
+/// the end, with those that others settled meanwhile as `gone`. Where the queue has no room for more, those that are left stay dead, and
+/// the job waits for room (`waits_for_room`) and goes on where it was. Cancelling the job ends it after its step.
 #[utoipa::path(
     post, path = "/dead-letters/redrive", tag = "dead letters", operation_id = "redrive_dead_letters",
     request_body = DeadLetterSelection,

@@ -21,6 +21,7 @@ on_both!(
     many_letters_are_redriven_once_whatever_crashes,
     many_letters_are_discarded_and_those_refused_say_why,
     many_letters_wait_for_the_sweep_if_the_queue_is_away,
+    what_the_queue_has_no_room_for_is_dead_again_and_comes_next,
     chunks_that_overlap_lose_and_repeat_nothing,
     one_malformed_letter_is_refused_and_stops_nobody,
     payloads_are_patched_each_for_itself,
@@ -38,7 +39,7 @@ async fn many_letters_are_redriven_once_whatever_crashes(scene: Scene) {
     let step =
         async |after| redriver.redrive_many(scene.tenant, &filter, &Edit::Replaced(edited.to_vec()), after, 10).await;
     // The process ends after the enqueue of the first ten: they stay in between until the sweep finds them.
-    assert!(step(None).await.unwrap_err().is_transient());
+    assert!(step(None).await.is_err());
     let second = step(None).await.unwrap();
     assert_eq!((second.settled, second.refused), (10, 0));
     let third = step(second.next).await.unwrap();
@@ -83,13 +84,24 @@ async fn many_letters_are_discarded_and_those_refused_say_why(scene: Scene) {
     assert_eq!(letters.list(scene.tenant, &discarded, None, 10).await.unwrap().items.len(), 6);
 }
 
-/// A queue that takes nothing: as if the process had ended after the letters were taken.
-pub struct Away;
+/// A queue that takes nothing: it has no room, or the process ended after the letters were taken.
+pub enum Away {
+    Full,
+    Gone,
+}
 
 #[async_trait]
 impl Enqueue for Away {
     async fn enqueue_many(&self, _: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
-        Err(QueueError::Full)
+        Err(match self {
+            Self::Full => QueueError::Full,
+            Self::Gone => QueueError::Closed,
+        })
+    }
+
+    async fn enqueue_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued, QueueError>>, QueueError> {
+        Ok(futures::future::join_all(jobs.iter().map(async |_| Err(self.enqueue_many(Vec::new()).await.unwrap_err())))
+            .await)
     }
 
     async fn has(&self, _: JobId) -> Result<bool, QueueError> {
@@ -106,10 +118,10 @@ async fn many_letters_wait_for_the_sweep_if_the_queue_is_away(scene: Scene) {
     many(&scene, 5, "no answer after").await;
     let all = DeadLetterFilter::default();
     let edited = br#"{"times":0}"#;
-    let away = Redriver::new(letters.clone(), Away)
+    let away = Redriver::new(letters.clone(), Away::Gone)
         .redrive_many(scene.tenant, &all, &Edit::Replaced(edited.to_vec()), None, 100)
         .await;
-    assert!(away.unwrap_err().is_transient());
+    assert!(away.is_err());
     let redriving = DeadLetterFilter { state: Some(DeadLetterState::Redriving), ..all.clone() };
     let page = letters.list(scene.tenant, &redriving, None, 10).await.unwrap();
     assert_eq!(page.items.len(), 5);
@@ -128,6 +140,35 @@ async fn many_letters_wait_for_the_sweep_if_the_queue_is_away(scene: Scene) {
     assert!(taken.iter().all(|job| job.payload == edited));
 }
 
+async fn what_the_queue_has_no_room_for_is_dead_again_and_comes_next(scene: Scene) {
+    const LETTERS: u64 = 4_100;
+    let letters = &scene.stores.dead_letters;
+    many(&scene, LETTERS, "no answer after").await;
+    let all = DeadLetterFilter::default();
+    let tray = Tray { room: Mutex::new(Some(2_003)), ..Tray::default() };
+    let redriver = Redriver::new(letters.clone(), &tray);
+    let step = async |after| redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, after, STEP).await.unwrap();
+    let first = step(None).await;
+    assert_eq!((first.settled, first.refused), (2_003, 0), "all that fits, though it does not all fit");
+    assert!(first.no_room && first.next.is_some());
+    let dead = DeadLetterFilter { state: Some(DeadLetterState::Dead), ..all.clone() };
+    let redriving = DeadLetterFilter { state: Some(DeadLetterState::Redriving), ..all.clone() };
+    assert_eq!(letters.count(scene.tenant, &dead, first.next).await.unwrap(), LETTERS - 2_003);
+    assert!(letters.list(scene.tenant, &redriving, None, 10).await.unwrap().items.is_empty());
+    let page = letters.list(scene.tenant, &dead, None, 10).await.unwrap();
+    assert_eq!(page.items[0].note.as_deref(), Some("the queue had no room for its job"));
+
+    let again = step(first.next).await;
+    assert_eq!((again.settled, again.next, again.no_room), (0, first.next, true));
+    *tray.room.lock().unwrap() = None;
+    let last = step(again.next).await;
+    assert_eq!((last.settled, last.refused, last.next, last.no_room), (LETTERS - 2_003, 0, None, false));
+    assert_eq!(tray.taken.lock().unwrap().len() as u64, LETTERS);
+    // Nothing is left to the sweep.
+    scene.clock.advance(Duration::from_mins(1));
+    assert_eq!(redriver.sweep(scene.now(), LETTERS).await.unwrap(), 0);
+}
+
 async fn chunks_that_overlap_lose_and_repeat_nothing(scene: Scene) {
     const LETTERS: u64 = 4_100;
     let tray = Tray { lose_answers: Mutex::new(1), ..Tray::default() };
@@ -135,7 +176,7 @@ async fn chunks_that_overlap_lose_and_repeat_nothing(scene: Scene) {
     many(&scene, LETTERS, "no answer after").await;
     let all = DeadLetterFilter::default();
     // While the first chunk's answer is lost, the second has been taken.
-    assert!(redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.unwrap_err().is_transient());
+    assert!(redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.is_err());
     let step = redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.unwrap();
     scene.clock.advance(Duration::from_mins(1));
     let swept = redriver.sweep(scene.now(), LETTERS).await.unwrap() as u64;

@@ -156,12 +156,14 @@ async fn many_messages_are_redriven_and_fail_again_if_there_is_no_room(scene: Sc
     let letters = &scene.stores.dead_letters;
     let (_, id) = planned(&scene).await;
     let letter = die(&scene, id, 1).await;
-    let full = Redriver::new(letters.clone(), Away);
+    let full = Redriver::new(letters.clone(), Away::Full);
     assert!(full.redrive(scene.tenant, letter.id, None).await.is_err());
     assert_eq!(both(&scene, id).await, FAILED);
+    let all = DeadLetterFilter::default();
+    let step = full.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, 10).await.unwrap();
+    assert_eq!((step.no_room, both(&scene, id).await), (true, FAILED));
     let tray = Tray::default();
     let redriver = Redriver::new(letters.clone(), &tray);
-    let all = DeadLetterFilter::default();
     let step = redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, 10).await.unwrap();
     assert_eq!((step.settled, both(&scene, id).await), (1, SENDING));
 
