@@ -70,5 +70,6 @@ mod start_up;
 mod stock_storage;
 mod suspended_tenants;
 mod threads;
+mod unfetchable_mails;
 mod waiting_jobs;
 mod watch_mailboxes;

@@ -77,17 +77,38 @@ impl Mail {
         mail
     }
 
-    /// Reads a raw message on a thread that may be kept busy: a large one takes a while.
-    pub async fn parse_apart(raw: bytes::Bytes) -> Result<Self, Stop> {
-        tokio::task::spawn_blocking(move || Self::parse(&raw))
-            .await
-            .map_err(|error| Stop::retry(format_args!("reading the mail was cut off: {error}")))
+    /// Reads a raw message [apart](apart).
+    pub async fn parse_apart(raw: bytes::Bytes) -> Result<Self, CutOff> {
+        apart(move || Self::parse(&raw)).await
     }
 
     /// Whether the mail says that it answers another one.
     pub fn is_reply(&self) -> bool {
         self.in_reply_to.is_some() || !self.references.is_empty()
     }
+}
+
+/// Why a mail was not read to its end. What a panic says may repeat the mail, so it is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CutOff {
+    /// The reader panicked, and would do so again.
+    #[error("the mail makes its reader crash")]
+    Crashed,
+    /// The process is stopping.
+    #[error("reading the mail was cut off")]
+    Stopped,
+}
+
+impl From<CutOff> for Stop {
+    fn from(error: CutOff) -> Self {
+        Self::retry(error)
+    }
+}
+
+/// Reads on a thread that may be kept busy: a large mail takes a while. A panic ends only the reading.
+pub async fn apart<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, CutOff> {
+    let ended = tokio::task::spawn_blocking(read).await;
+    ended.map_err(|error| if error.is_panic() { CutOff::Crashed } else { CutOff::Stopped })
 }
 
 /// A date before 1970 or far in the future is a broken clock or a lie; the time of arrival is used instead.

@@ -25,7 +25,7 @@ impl Job for PollMailbox {
     const MAX_ATTEMPTS: u32 = 3;
     /// A run takes a part of a folder and lets the next one follow at once: enough for two million mails.
     const MAX_SNOOZES: u32 = 10_000;
-    const TIMEOUT: Duration = Duration::from_mins(5);
+    const TIMEOUT: Duration = Duration::from_mins(8);
 
     /// One run at a time per mailbox.
     fn unique_key(&self) -> Option<UniqueKey> {

@@ -45,6 +45,20 @@ pub struct Model {
     pub doubt_below: i64,
     /// Whether we know what lay in the folder when we began to read it.
     pub snapshot: Coverage,
+    /// The mail that could not be fetched last; 0 for none.
+    pub failed_uid: i64,
+    /// When it could not be for the first time.
+    pub failed_since: Option<DateTime<Utc>>,
+    /// Runs that could not fetch it although their server handed over another mail.
+    pub failures: i32,
+}
+
+/// How often and how long a mail could not be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    pub since: DateTime<Utc>,
+    /// Runs that could not fetch it although their server handed over another mail.
+    pub failures: u32,
 }
 
 /// How a server numbers the mails of a folder, as it says now.
@@ -136,6 +150,9 @@ pub(super) async fn open(
             last_polled_at: None,
             doubt_below: if is_lost { numbering.end() } else { 0 },
             snapshot,
+            failed_uid: 0,
+            failed_since: None,
+            failures: 0,
         };
         Entity::insert(cursor.clone().into_active_model())
             .on_conflict(OnConflict::columns([Column::AccountId, Column::Folder]).do_nothing().to_owned())
@@ -157,6 +174,9 @@ pub(super) async fn open(
         last_uid: 0,
         since,
         doubt_below: numbering.end(),
+        failed_uid: 0,
+        failed_since: None,
+        failures: 0,
         ..before.clone()
     };
     let changes = ActiveModel {
@@ -164,6 +184,9 @@ pub(super) async fn open(
         last_uid: Set(0),
         since: Set(now.since),
         doubt_below: Set(now.doubt_below),
+        failed_uid: Set(now.failed_uid),
+        failed_since: Set(now.failed_since),
+        failures: Set(now.failures),
         ..ActiveModel::default()
     };
     Entity::update_many().set(changes).filter(place(account.id, folder)).exec(tx.connection()).await?;
@@ -201,6 +224,34 @@ pub(super) async fn settle_doubts(
     let changes = ActiveModel { doubt_below: Set(0), ..ActiveModel::default() };
     Entity::update_many().set(changes).filter(same).exec(connection).await?;
     Ok(())
+}
+
+/// A run could not fetch this mail; it counts if the server handed over another.
+pub(super) async fn failed_at(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (account, folder): (AccountId, &str),
+    (uid_validity, uid): (u32, u32),
+    counts: bool,
+) -> Result<Failing, StoreError> {
+    let same = place(account, folder).add(Column::UidValidity.eq(i64::from(uid_validity)));
+    let Some(before) = Entity::find().filter(same.clone()).lock_exclusive().one(tx.connection()).await? else {
+        // Numbered anew since: that number is another mail's.
+        return Ok(Failing { since: now, failures: 0 });
+    };
+    let (since, failures) = match before.failed_since {
+        Some(since) if before.failed_uid == i64::from(uid) => (since, before.failures),
+        Some(_) | None => (now, 0),
+    };
+    let failures = failures.saturating_add(i32::from(counts));
+    let changes = ActiveModel {
+        failed_uid: Set(i64::from(uid)),
+        failed_since: Set(Some(since)),
+        failures: Set(failures),
+        ..ActiveModel::default()
+    };
+    Entity::update_many().set(changes).filter(same).exec(tx.connection()).await?;
+    Ok(Failing { since, failures: u32::try_from(failures).unwrap_or_default() })
 }
 
 /// Moves the place forward, never back, and only under the validity it was read with.

@@ -5,9 +5,9 @@ use postrider_queue::NewJob;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{
-    Column, Coverage, Entity, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Print, Reading,
-    Recorded, Settled, Settlement, Sighting, Snapshot, Thread, conversation, cursor, record, settling, snapshot,
-    thread,
+    Column, Coverage, Entity, Failing, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Print,
+    Reading, Recorded, Settled, Settlement, Sighting, Snapshot, Thread, conversation, cursor, record, settling,
+    snapshot, thread,
 };
 use crate::{
     accounts,
@@ -155,6 +155,22 @@ impl Mail {
         let now = Some(self.clock.now());
         cursor::advance(tx.connection(), account, folder, uid_validity, last_uid, now).await?;
         tx.commit().await
+    }
+
+    /// Notes that a run could not fetch the mail with this UIDVALIDITY and UID. It counts if the server handed over another one.
+    pub async fn failed_at(
+        &self,
+        tenant: TenantId,
+        (account, folder): (AccountId, &str),
+        mail: (u32, u32),
+        counts: bool,
+    ) -> Result<Failing, StoreError> {
+        let tx = self.database.write().await?;
+        accounts::find(tx.connection(), tenant, account).await?;
+        let now = self.clock.now().trunc_subsecs(6);
+        let failing = cursor::failed_at(&tx, now, (account, folder), mail, counts).await?;
+        tx.commit().await?;
+        Ok(failing)
     }
 
     /// The places in all folders of a mailbox.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use postrider_shared::{
     database::{AllTenants, StoreError},
-    mail::{Intent, MailState, NewMail, Numbering, Opened, Reading, Recorded, Settled, dedupe_key},
+    mail::{Failing, Intent, MailState, NewMail, Numbering, Opened, Reading, Recorded, Settled, dedupe_key},
 };
 
 use crate::scene::{Scene, on_both};
@@ -15,6 +15,7 @@ on_both!(
     replies_that_name_the_same_mails_arrive_together,
     a_folder_goes_on_where_it_was_read,
     a_folder_numbered_anew_replays_nothing,
+    failures_are_counted_for_one_mail_at_a_time,
     what_was_recorded_can_be_told_from_a_listing,
     strangers_text_fits_into_both_databases,
     a_mail_is_settled_once,
@@ -121,6 +122,29 @@ async fn a_folder_goes_on_where_it_was_read(scene: Scene) {
     let opened = open().await.unwrap();
     let Opened::Continues(cursor) = opened else { panic!("{opened:?}") };
     assert_eq!((cursor.last_uid, cursor.last_polled_at), (40, Some(scene.now())));
+}
+
+async fn failures_are_counted_for_one_mail_at_a_time(scene: Scene) {
+    let account = scene.account().await;
+    let mail = &scene.stores.mail;
+    let open = |validity: u32| mail.open_folder(scene.tenant, account.id, "INBOX", validity);
+    let failed = |key, counts| mail.failed_at(scene.tenant, (account.id, "INBOX"), key, counts);
+    open(7).await.unwrap();
+    let since = scene.now();
+    assert_eq!(failed((7, 40), true).await.unwrap(), Failing { since, failures: 1 });
+    scene.clock.advance(Duration::from_mins(1));
+    assert_eq!(failed((7, 40), false).await.unwrap(), Failing { since, failures: 1 }, "nothing else could be had");
+    assert_eq!(failed((7, 40), true).await.unwrap(), Failing { since, failures: 2 });
+    let cursor = open(7).await.unwrap().cursor().clone();
+    assert_eq!((cursor.failed_uid, cursor.failed_since, cursor.failures), (40, Some(since), 2));
+    assert_eq!(cursor.last_uid, 0, "it is not passed over");
+    assert_eq!(failed((7, 41), true).await.unwrap(), Failing { since: scene.now(), failures: 1 });
+    assert_eq!(failed((6, 41), true).await.unwrap().failures, 0, "another mail had that number");
+    let stranger = mail.failed_at(scene.stranger, (account.id, "INBOX"), (7, 41), true).await;
+    assert!(matches!(stranger, Err(StoreError::NotFound { .. })), "{stranger:?}");
+    let numbered_anew = open(8).await.unwrap();
+    assert_eq!((numbered_anew.cursor().failed_uid, numbered_anew.cursor().failures), (0, 0));
+    assert_eq!(failed((8, 41), true).await.unwrap().failures, 1);
 }
 
 async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {

@@ -1,6 +1,7 @@
 //! Fetches new mail of one mailbox. Each message is recorded in a transaction of its own together with the place in
 //! the folder, so that a run that is cut off anywhere goes on where it was.
 
+mod blame;
 mod folder;
 mod message;
 mod snapshot;

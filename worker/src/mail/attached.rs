@@ -2,7 +2,6 @@
 //! among them.
 
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
-use postrider_queue::Stop;
 
 /// Attachments that are taken out of one mail; of further ones only the number is told, and some names.
 pub const MOST_ATTACHMENTS: usize = 20;
@@ -55,10 +54,8 @@ impl Attached {
     }
 
     /// The same on a thread that may be kept busy.
-    pub async fn parse_apart(raw: bytes::Bytes) -> Result<Self, Stop> {
-        tokio::task::spawn_blocking(move || Self::parse(&raw))
-            .await
-            .map_err(|error| Stop::retry(format_args!("reading the mail was cut off: {error}")))
+    pub async fn parse_apart(raw: bytes::Bytes) -> Result<Self, super::CutOff> {
+        super::apart(move || Self::parse(&raw)).await
     }
 }
 

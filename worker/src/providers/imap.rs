@@ -8,6 +8,7 @@ mod command;
 mod error;
 mod idle;
 mod listing;
+mod witness;
 mod xoauth2;
 
 use std::time::Duration;

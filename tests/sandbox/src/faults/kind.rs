@@ -78,6 +78,10 @@ pub enum Stage {
     Select,
     Search,
     Fetch,
+    /// What is in one message is fetched, whole; `match` sees its subject.
+    Body,
+    /// The same of its header.
+    Header,
     Store,
     Append,
     Idle,
@@ -118,6 +122,8 @@ impl FaultKind {
                     | Stage::Select
                     | Stage::Search
                     | Stage::Fetch
+                    | Stage::Body
+                    | Stage::Header
                     | Stage::Store
                     | Stage::Append
                     | Stage::Idle

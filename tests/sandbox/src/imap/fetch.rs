@@ -9,6 +9,7 @@ use super::structure::structure;
 use super::text::{date_time, literal};
 use super::value::Value;
 use crate::faults::{FaultKind, Stage};
+use crate::ledger::Headings;
 use crate::mailboxes::Message;
 
 const HUGE_LITERAL_BYTES: u64 = 8 << 30;
@@ -65,6 +66,9 @@ impl Session {
             else {
                 continue;
             };
+            for stage in items.iter().filter_map(Item::stage) {
+                self.fault(stage, &[&Headings::of(&message.raw).subject.unwrap_or_default()]).await?;
+            }
             let newly_seen = reads && !selected.read_only && !message.has("\\Seen");
             if newly_seen {
                 message.flags.push("\\Seen".into());
@@ -100,6 +104,16 @@ impl Session {
 }
 
 impl Item {
+    /// Where a fault may strike that concerns this message alone.
+    fn stage(&self) -> Option<Stage> {
+        let Self::Body { label, .. } = self else { return None };
+        match label.split('<').next() {
+            Some("BODY[]" | "RFC822") => Some(Stage::Body),
+            Some("BODY[HEADER]" | "RFC822.HEADER") => Some(Stage::Header),
+            _ => None,
+        }
+    }
+
     fn of(&self, message: &Message) -> Vec<u8> {
         match self {
             Self::Flags => format!("FLAGS ({})", message.flags.join(" ")).into_bytes(),

@@ -7,15 +7,17 @@ use serde::Serialize;
 
 use super::message::{self, Place, Taken};
 use super::start::Start;
-use super::{Trouble, snapshot};
+use super::{Trouble, blame, is_last, snapshot};
 use crate::context::Context;
-use crate::providers::imap::{ImapError, Login, Session};
+use crate::providers::imap::{ImapError, Login, Session, Stage};
 
 pub(crate) const FOLDER: &str = "INBOX";
 /// Messages one run takes; what is left is the next run's, which follows at once.
 pub(super) const BATCH: usize = 200;
 /// A run ends in good order long before its hard deadline.
 const RUN_LIMIT: Duration = Duration::from_mins(3);
+/// What its last message may take beyond that.
+const ENDING: Duration = Duration::from_mins(1);
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -40,7 +42,16 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
     let selected = session.select_numbered(FOLDER).await?;
     let mut start = Start::of(ctx, account, &selected).await?;
     if start.lacks_snapshot {
-        snapshot::take(ctx, account, &mut session, (&selected, &start)).await?;
+        match snapshot::take(ctx, account, &mut session, (&selected, &start)).await {
+            // The server may stumble over an old mail: it can be read all the same.
+            Err(Trouble::Imap(
+                ImapError::Closed { stage: Stage::List } | ImapError::Timeout { stage: Stage::List, .. },
+            )) if is_last(ctx) => {
+                (session, _) = blame::open(login).await?;
+                snapshot::do_without(ctx, account).await?;
+            }
+            taken => taken?,
+        }
     }
     let plan = start.plan(ctx, account, &mut session).await?;
     let mut read = Read { reset: start.reset, known: plan.known, old: plan.old, more: plan.more, ..Read::default() };
@@ -54,12 +65,15 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
     let recorded = ctx.mail.known_to_provider(account.tenant_id, account.id, &named).await?;
     let mut last = plan.passed;
     let mut found_old = Vec::new();
+    let mut tried = false;
     for (message, doubt) in &plan.unread {
         ctx.go_on()?;
-        if begun.elapsed() > RUN_LIMIT {
+        let patience = message::patience(&session, message);
+        if begun.elapsed() > RUN_LIMIT || tried && begun.elapsed() + patience > RUN_LIMIT + ENDING {
             read.more = true;
             break;
         }
+        tried = true;
         let provider_id = ids.get(&message.uid);
         if provider_id.is_some_and(|id| recorded.contains(id)) {
             read.known += 1;
@@ -82,11 +96,11 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
                 }
             }
             Err(Trouble::Imap(error)) => {
-                // Only what the message itself causes is recorded; a server that is away is asked again later.
-                let Some(reason) = blamed(ctx, &error) else { return Err(error.into()) };
-                session = Session::open(login).await?;
-                session.select(FOLDER).await?;
-                read.count(message::fail(ctx, &mut session, &place, reason).await?);
+                drop(session);
+                let (opened, reason) = blame::judge(ctx, login, &place, error).await?;
+                let (opened, header) = blame::header(login, opened, message.uid).await?;
+                session = opened;
+                read.count(message::record(ctx, &place, header, Some(reason)).await?);
             }
             Err(stop) => return Err(stop),
         }
@@ -114,28 +128,5 @@ impl Read {
             Taken::Old => self.old += 1,
             Taken::Gone => {}
         }
-    }
-}
-
-/// Whether this error is the message's own fault, and what to say of it.
-fn blamed(ctx: &Context, error: &ImapError) -> Option<String> {
-    let last_attempt = ctx.job.attempt >= ctx.job.max_attempts;
-    match error {
-        ImapError::TooMuch { .. } => Some("the mail is larger than its server says, or than can be read".to_owned()),
-        ImapError::Protocol { .. } | ImapError::Withheld { .. } | ImapError::Refused { .. } if last_attempt => {
-            Some(error.to_string())
-        }
-        ImapError::Protocol { .. }
-        | ImapError::Withheld { .. }
-        | ImapError::Refused { .. }
-        | ImapError::Unreachable { .. }
-        | ImapError::Forbidden
-        | ImapError::Tls { .. }
-        | ImapError::Insecure { .. }
-        | ImapError::Timeout { .. }
-        | ImapError::Closed { .. }
-        | ImapError::Busy { .. }
-        | ImapError::LoginRefused { .. }
-        | ImapError::Unsendable => None,
     }
 }

@@ -1,9 +1,11 @@
 //! One message: fetched, kept as it is in the object store, read, recorded with the job that follows.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use mail_parser::MessageParser;
-use postrider_queue::NewJob;
+use postrider_queue::{NewJob, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::jobs::ExtractRequest;
 use postrider_shared::mail::{NewMail, Recorded, dedupe_key};
@@ -12,7 +14,7 @@ use postrider_shared::objects::raw_mail_key;
 use super::Trouble;
 use super::start::LATE;
 use crate::context::Context;
-use crate::mail::Mail;
+use crate::mail::{CutOff, Mail, apart};
 use crate::providers::imap::{ImapError, Listed, Session};
 
 /// The largest mail that is fetched whole; of a larger one only its header is kept.
@@ -50,10 +52,7 @@ impl Doubt {
     /// Whether a mail that was not recorded is from before the connection. Its server noted the arrival at the top of its
     /// header, which a restored copy keeps; without that, without a snapshot, and without times of arrival that were kept, only the
     /// sender's own date is left.
-    fn is_old(self, account: &Account, raw: &[u8], sent_at: Option<DateTime<Utc>>) -> bool {
-        let header = MessageParser::default().parse_headers(raw);
-        let noted = header.as_ref().and_then(|header| header.received()?.date());
-        let noted = noted.and_then(|noted| DateTime::from_timestamp(noted.to_timestamp(), 0));
+    fn is_old(self, account: &Account, noted: Option<DateTime<Utc>>, sent_at: Option<DateTime<Utc>>) -> bool {
         match (self, noted) {
             (Self::Unseen, Some(arrived)) => arrived < account.connected_at - LATE,
             (Self::Unseen, None) => false,
@@ -75,40 +74,43 @@ pub(super) enum Taken {
     Gone,
 }
 
+/// How long fetching a message may take.
+pub(super) fn patience(session: &Session, listed: &Listed) -> Duration {
+    session.fetch_patience(listed.size.map_or(MAX_MAIL_BYTES, u64::from).min(MAX_MAIL_BYTES))
+}
+
 /// Fetches and records a message.
 pub(super) async fn take(ctx: &Context, session: &mut Session, place: &Place<'_>) -> Result<Taken, Trouble> {
     let size = place.listed.size.map(u64::from);
     if let Some(size) = size.filter(|size| *size > MAX_MAIL_BYTES) {
         let reason = format!("the mail has {} MB, more than the {} MB that are read", mega(size), mega(MAX_MAIL_BYTES));
-        return fail(ctx, session, place, reason).await;
+        let header = match session.fetch_header(place.listed.uid).await {
+            Ok(header) => header.unwrap_or_default(),
+            // The reason is all there is.
+            Err(ImapError::Protocol { .. } | ImapError::Refused { .. }) => Bytes::new(),
+            Err(other) => return Err(other.into()),
+        };
+        return record(ctx, place, header, Some(reason)).await;
     }
     // Large mails of many mailboxes at once must not use up the memory together.
     let _memory = ctx.mail_memory.reserve(size.unwrap_or(MAX_MAIL_BYTES)).await;
-    let Some(raw) = session.fetch(place.listed.uid, MAX_MAIL_BYTES).await? else { return Ok(Taken::Gone) };
+    let patience = patience(session, &place.listed);
+    let fetched = session.fetch_within(place.listed.uid, MAX_MAIL_BYTES, patience).await?;
+    let Some(raw) = fetched else { return Ok(Taken::Gone) };
     record(ctx, place, raw, None).await
 }
 
-/// Records a message that cannot be read, with as much of its header as there is.
-pub(super) async fn fail(
+/// Records a message, or as much of its header as there is, with the reason why it cannot be read.
+pub(super) async fn record(
     ctx: &Context,
-    session: &mut Session,
     place: &Place<'_>,
-    reason: String,
+    raw: Bytes,
+    failure: Option<String>,
 ) -> Result<Taken, Trouble> {
-    let header = match session.fetch_header(place.listed.uid).await {
-        Ok(header) => header.unwrap_or_default(),
-        // The server makes even that impossible: the reason is all there is.
-        Err(ImapError::TooMuch { .. } | ImapError::Protocol { .. } | ImapError::Refused { .. }) => Bytes::new(),
-        Err(other) => return Err(other.into()),
-    };
-    record(ctx, place, header, Some(reason)).await
-}
-
-async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<String>) -> Result<Taken, Trouble> {
     let (tenant, account) = (place.account.tenant_id, place.account.id);
-    let mail = Mail::parse_apart(raw.clone()).await?;
+    let (mail, noted) = understood(apart(reader(raw.clone())).await)?;
     if let Some(doubt) = place.doubt
-        && doubt.is_old(place.account, &raw, mail.sent_at)
+        && doubt.is_old(place.account, noted, mail.sent_at)
     {
         return Ok(Taken::Old);
     }
@@ -140,7 +142,7 @@ async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<St
     };
     let id = new.id();
     new.raw_key = raw_mail_key(tenant, account, id);
-    ctx.objects.put(&new.raw_key, raw).await.map_err(postrider_queue::Stop::from)?;
+    ctx.objects.put(&new.raw_key, raw).await.map_err(Stop::from)?;
     let jobs: Vec<NewJob> = if failed {
         vec![]
     } else {
@@ -158,6 +160,49 @@ async fn record(ctx: &Context, place: &Place<'_>, raw: Bytes, failure: Option<St
     }
 }
 
+/// Reads a mail, and when its server noted that it arrived.
+fn reader(raw: Bytes) -> impl FnOnce() -> (Mail, Option<DateTime<Utc>>) {
+    move || {
+        let header = MessageParser::default().parse_headers(&raw);
+        let noted = header.as_ref().and_then(|header| header.received()?.date());
+        let noted = noted.and_then(|noted| DateTime::from_timestamp(noted.to_timestamp(), 0));
+        (Mail::parse(&raw), noted)
+    }
+}
+
+/// A mail that crashes its reader would do so at each try: it is recorded like any other that cannot be read.
+fn understood<T: Default>(read: Result<(Mail, T), CutOff>) -> Result<(Mail, T), Stop> {
+    match read {
+        Ok(read) => Ok(read),
+        Err(CutOff::Crashed) => {
+            tracing::error!("a mail crashes its reader: it is recorded as it came");
+            let mail = Mail { unreadable: Some("the mail makes its reader crash"), ..Mail::default() };
+            Ok((mail, T::default()))
+        }
+        Err(CutOff::Stopped) => Err(CutOff::Stopped.into()),
+    }
+}
+
 fn mega(bytes: u64) -> u64 {
     bytes.div_ceil(1024 * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mail_that_crashes_its_reader_is_one_that_cannot_be_read() {
+        let crashed = apart(|| -> (Mail, Option<DateTime<Utc>>) { panic!("what the mail says") }).await;
+        assert_eq!(crashed, Err(CutOff::Crashed));
+        let (mail, noted) = understood(crashed).unwrap();
+        assert_eq!((mail.unreadable, noted), (Some("the mail makes its reader crash"), None));
+        let stopped = understood::<Option<DateTime<Utc>>>(Err(CutOff::Stopped)).unwrap_err();
+        assert!(matches!(stopped, Stop::Retry { .. }), "{stopped}");
+        let raw =
+            Bytes::from_static(b"Received: by mx; Mon, 2 Nov 2026 10:00:00 +0000\r\nSubject: Plates\r\n\r\nTwo.\r\n");
+        let (mail, noted) = understood(apart(reader(raw)).await).unwrap();
+        assert_eq!((mail.subject.as_str(), mail.unreadable), ("Plates", None));
+        assert_eq!(noted, "2026-11-02T10:00:00Z".parse().ok());
+    }
 }

@@ -35,6 +35,12 @@ pub(super) async fn take(
     Ok(())
 }
 
+/// A folder whose old mail cannot be looked at.
+pub(super) async fn do_without(ctx: &Context, account: &Account) -> Result<(), Trouble> {
+    tracing::warn!(account.id = %account.id, "what lies in the folder cannot be looked at");
+    Ok(ctx.mail.keep_snapshot(account.tenant_id, account.id, FOLDER, Coverage::Newest, &[]).await?)
+}
+
 /// Keeps what was passed over as old since.
 pub(super) async fn pass_over(
     ctx: &Context,

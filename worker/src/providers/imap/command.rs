@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_imap::imap_proto::{Response, Status};
 
-use super::error::is_busy;
+use super::error::{is_bug, is_busy};
 use super::{ImapError, Session, Stage, within};
 
 impl Session {
@@ -43,6 +43,10 @@ fn ended(stage: Stage, status: &Status, information: Option<&str>) -> Result<(),
     let detail = information.unwrap_or("no reason given").chars().take(200).collect();
     match status {
         Status::Ok => Ok(()),
+        // A message that the server stumbles over does so later, too.
+        Status::No if stage == Stage::Fetch && is_bug(information.unwrap_or_default()) => {
+            Err(ImapError::Refused { stage, detail })
+        }
         Status::No if is_busy(information.unwrap_or_default()) => Err(ImapError::Busy { stage, detail }),
         Status::No => Err(ImapError::Refused { stage, detail }),
         Status::Bad | Status::PreAuth => Err(ImapError::Protocol { stage, detail }),

@@ -155,6 +155,11 @@ pub(super) fn is_busy(line: &str) -> bool {
     BUSY.iter().any(|words| upper.contains(words))
 }
 
+/// Whether a status line blames the server's own software.
+pub(super) fn is_bug(line: &str) -> bool {
+    line.to_ascii_uppercase().contains("[SERVERBUG]")
+}
+
 /// RFC 5530 codes name wrong credentials. Without a code it stays open.
 fn login_refused(detail: &str) -> ImapError {
     let upper = detail.to_ascii_uppercase();

@@ -219,9 +219,23 @@ impl Session {
     /// The raw message, or `None` if it is gone. Fails with [`ImapError::TooMuch`] beyond `max_bytes`; the
     /// connection is then of no further use.
     pub async fn fetch(&mut self, uid: u32, max_bytes: u64) -> Result<Option<Bytes>, ImapError> {
+        self.fetch_within(uid, max_bytes, self.fetch_patience(max_bytes)).await
+    }
+
+    /// How long a message of so many bytes may take.
+    pub fn fetch_patience(&self, bytes: u64) -> Duration {
+        self.limits.command + Duration::from_secs(bytes / BYTES_PER_SECOND)
+    }
+
+    /// [`fetch`](Self::fetch) with another time limit.
+    pub async fn fetch_within(
+        &mut self,
+        uid: u32,
+        max_bytes: u64,
+        limit: Duration,
+    ) -> Result<Option<Bytes>, ImapError> {
         let mut body = None;
         let mut mentioned = false;
-        let limit = self.limits.command + Duration::from_secs(max_bytes / BYTES_PER_SECOND);
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[])");
         self.command(Stage::Fetch, &command, limit, max_bytes.saturating_add(64 * 1024), |response| {
             if let Response::Fetch(_, attributes) = response
@@ -242,7 +256,7 @@ impl Session {
     }
 }
 
-fn uid_of(attributes: &[AttributeValue<'_>]) -> Option<u32> {
+pub(super) fn uid_of(attributes: &[AttributeValue<'_>]) -> Option<u32> {
     attributes.iter().find_map(|attribute| match attribute {
         AttributeValue::Uid(uid) => Some(*uid),
         _ => None,
@@ -257,7 +271,7 @@ fn is_nameless(attributes: &[AttributeValue<'_>]) -> bool {
     uid_of(attributes).is_none() && attributes.iter().any(listed)
 }
 
-fn message<'a>(attributes: &'a [AttributeValue<'_>]) -> Option<&'a [u8]> {
+pub(super) fn message<'a>(attributes: &'a [AttributeValue<'_>]) -> Option<&'a [u8]> {
     attributes.iter().find_map(|attribute| match attribute {
         AttributeValue::BodySection { section: None, data: Some(data), .. } | AttributeValue::Rfc822(Some(data)) => {
             Some(data.as_ref())

@@ -1,0 +1,132 @@
+//! A mail that its server never hands over: it is set aside, with what is known of it, and those behind it are read. A server that is
+//! away, or hands over nothing, is waited for.
+
+use postrider_tests::platform::Office;
+use postrider_tests::{DatabaseKind, Platform, eventually};
+use serde_json::{Value, json};
+
+const NEVER: u32 = 86_400;
+const PATIENCE_S: u32 = 2;
+
+async fn impatient(database: DatabaseKind) -> (Platform, Office) {
+    let platform = Platform::with(database).setting("MAIL_TIMEOUT_SECONDS", &PATIENCE_S).start().await;
+    let office = platform.workshop(NEVER).await;
+    (platform, office)
+}
+
+/// Something that goes wrong with the mail of this subject, until it is taken away; its id.
+async fn poison(platform: &Platform, kind: &str, stage: &str, subject: &str) -> u64 {
+    let fault = json!({ "target": "imap", "kind": kind, "stage": stage, "match": subject });
+    platform.sandbox().fault(fault).await.id
+}
+
+async fn struck(platform: &Platform, fault: u64) -> u64 {
+    let faults = platform.sandbox().client().faults().await.unwrap();
+    faults.iter().find(|standing| standing.id == fault).map_or(0, |standing| standing.struck)
+}
+
+/// The mail that came from this sender of the test's.
+async fn from(office: &Office, name: &str) -> Value {
+    let address = format!("{name}@kunden.example");
+    let mails = office.mails().await;
+    mails.iter().find(|mail| mail["from_address"] == address.as_str()).unwrap_or_else(|| panic!("{mails:#?}")).clone()
+}
+
+/// Reads the mailbox once, whatever comes of it, and returns the job.
+async fn try_to_poll(office: &Office) -> postrider_tests::client::Job {
+    let body = json!({ "kind": "poll_mailbox", "payload": { "account_id": office.account_id } });
+    let answer = office.api.post("/v1/jobs", &body).await;
+    let id = answer.body["job_id"].as_str().or(answer.body["id"].as_str()).unwrap().to_owned();
+    office.api.finished(&id).await
+}
+
+on_both_databases!(a_mail_that_is_never_handed_over_keeps_none_back);
+
+async fn a_mail_that_is_never_handed_over_keeps_none_back(database: DatabaseKind) {
+    let (platform, office) = impatient(database).await;
+    platform.deliver_request(&office, "before").await;
+    office.poll().await;
+    for (number, kind) in ["close", "reset", "hang"].into_iter().enumerate() {
+        let fault = poison(&platform, kind, "body", &format!("Anfrage {kind}")).await;
+        platform.deliver_request(&office, kind).await;
+        platform.deliver_request(&office, &format!("after-{kind}")).await;
+        let job = office.poll().await;
+        assert_eq!((job.attempt, struck(&platform, fault).await), (3, 3), "{kind}: {job:#?}");
+        let aside = from(&office, kind).await;
+        assert_eq!(aside["state"], "failed", "{aside:#}");
+        assert!(aside["reason"].as_str().is_some_and(|reason| reason.contains("cannot be fetched")), "{aside:#}");
+        assert_eq!(aside["subject"], format!("Anfrage {kind}"), "{aside:#}");
+        platform.sandbox().accepted_at_least(number + 2).await;
+        // It is asked for no more.
+        office.poll().await;
+        assert_eq!(struck(&platform, fault).await, 3, "{kind}");
+    }
+    platform.no_jobs_left().await;
+    assert_eq!(office.mails().await.len(), 7);
+    assert_eq!(platform.sandbox().accepted().await.len(), 4);
+    // A person deals with it like with any other that could not be read.
+    let aside = from(&office, "close").await;
+    let id = aside["id"].as_str().unwrap();
+    let resolved = office.api.post(&format!("/v1/mails/{id}/resolve"), &json!({})).await.ok();
+    assert_eq!(resolved["state"], "resolved");
+    assert!(office.api.all("/v1/dead-letters").await.is_empty());
+    platform.finish().await;
+}
+
+/// Not even its header can be had: there is a record all the same.
+#[tokio::test]
+async fn a_mail_of_which_nothing_can_be_had_is_recorded() {
+    let (platform, office) = impatient(DatabaseKind::Sqlite).await;
+    platform.deliver_request(&office, "before").await;
+    office.poll().await;
+    for stage in ["body", "header"] {
+        poison(&platform, "close", stage, "poison").await;
+    }
+    platform.deliver_request(&office, "poison").await;
+    platform.deliver_request(&office, "after").await;
+    office.poll().await;
+    platform.sandbox().accepted_at_least(2).await;
+    let mails = office.mails().await;
+    let aside: Vec<&Value> = mails.iter().filter(|mail| mail["state"] == "failed").collect();
+    assert_eq!((mails.len(), aside.len()), (3, 1), "{mails:#?}");
+    assert_eq!((&aside[0]["from_address"], &aside[0]["subject"]), (&json!(""), &json!("")), "{:#}", aside[0]);
+    assert!(aside[0]["size"].as_i64().is_some_and(|size| size > 0), "{:#}", aside[0]);
+    platform.finish().await;
+}
+
+/// While no mail can be had it is the server's trouble, however long: nothing is set aside, and all is read when it is over.
+#[tokio::test]
+async fn a_server_that_hands_over_nothing_is_waited_for() {
+    let (platform, office) = impatient(DatabaseKind::Sqlite).await;
+    platform.deliver_request(&office, "before").await;
+    office.poll().await;
+    poison(&platform, "close", "body", "Anfrage").await;
+    for name in ["first", "second"] {
+        platform.deliver_request(&office, name).await;
+    }
+    for _ in 0..3 {
+        let job = try_to_poll(&office).await;
+        assert_ne!(job.state, "completed", "{job:#?}");
+    }
+    assert_eq!(office.mails().await.len(), 1);
+    platform.sandbox().clear_faults().await;
+    // Failures at other stages in between count as little.
+    for stage in ["connect", "auth", "select", "fetch"] {
+        platform.sandbox().fault(json!({ "target": "imap", "kind": "close", "stage": stage, "times": 3 })).await;
+        try_to_poll(&office).await;
+    }
+    poison(&platform, "close", "body", "Anfrage first").await;
+    let fault = json!({ "target": "imap", "kind": "close", "stage": "connect", "times": 10_000, "skip": 2 });
+    let away = platform.sandbox().fault(fault).await.id;
+    eventually("a look at the mail and a server that is away afterwards", || async {
+        let job = try_to_poll(&office).await;
+        assert_ne!(job.state, "completed", "{job:#?}");
+        (struck(&platform, away).await >= 6).then_some(())
+    })
+    .await;
+    platform.sandbox().clear_faults().await;
+    office.poll().await;
+    platform.sandbox().accepted_at_least(3).await;
+    assert!(office.mails().await.iter().all(|mail| mail["state"] != "failed"));
+    platform.finish().await;
+}
