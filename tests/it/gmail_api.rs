@@ -143,6 +143,52 @@ async fn lost_answers_and_failing_servers_leave_neither_doubt_nor_a_second_mail(
     platform.finish().await;
 }
 
+/// 408: Google gave up waiting, and may have sent it. It is looked for before anything is sent again, by the same attempt.
+#[tokio::test]
+async fn a_message_whose_sending_timed_out_is_looked_for_first() {
+    let platform = Platform::start().await;
+    let office = workshop(&platform).await;
+    for (stage, name) in [("accepted", "sent"), ("send", "unsent")] {
+        let more = json!({ "times": 1, "match": format!("{name}@"), "reply": "408 requestTimeout Request Timeout" });
+        fault(&platform, stage, "server_error", more).await;
+        platform.deliver_request(&office, name).await;
+    }
+    office.poll().await;
+    hurry(&office, || async {
+        let rows = platform.ledger().await;
+        rows.len() == 2 && rows.iter().all(|row| row.state == "accepted")
+    })
+    .await;
+    let rows = platform.ledger().await;
+    let sent = rows.iter().find(|row| row.to_address.starts_with("sent@")).expect("its row");
+    assert_eq!(sent.attempt, 1, "{sent:?}");
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 2);
+    platform.finish().await;
+}
+
+/// A page of a proxy's says nothing of the mailbox: it goes on, and the message is tried again.
+#[tokio::test]
+async fn a_refusal_that_is_not_googles_pauses_no_mailbox() {
+    let platform = Platform::start().await;
+    let office = workshop(&platform).await;
+    for (stage, name) in [("draft", "drafting"), ("send", "sending")] {
+        let more = json!({ "times": 2, "match": format!("{name}@"), "reply": "403" });
+        fault(&platform, stage, "not_json", more).await;
+        platform.deliver_request(&office, name).await;
+    }
+    office.poll().await;
+    hurry(&office, || async {
+        let rows = platform.ledger().await;
+        rows.len() == 2 && rows.iter().all(|row| row.state == "accepted")
+    })
+    .await;
+    assert_eq!(account(&office).await["state"], "active");
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 2);
+    platform.finish().await;
+}
+
 /// Runs waiting sends now, again and again, until `done`.
 async fn hurry<F: Future<Output = bool>>(office: &Office, done: impl Fn() -> F) {
     eventually("all to get through", || async {

@@ -115,6 +115,7 @@ async fn only_a_lost_answer_and_a_failing_server_leave_doubt() {
         ("429 rateLimitExceeded slow", false),
         ("403 domainPolicy no", false),
         ("400 invalidArgument no", false),
+        ("408 requestTimeout slow", true),
         ("500 backendError later", true),
         ("503 backendError later", true),
     ] {

@@ -59,7 +59,7 @@ pub enum FaultKind {
     /// 500, or the status in `reply`.
     #[serde(alias = "5xx")]
     ServerError,
-    /// 502 with a page of HTML.
+    /// 502, or for Gmail the status in `reply`, with a page of HTML.
     NotJson,
 }
 

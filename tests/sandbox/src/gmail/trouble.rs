@@ -76,7 +76,8 @@ async fn response(fault: &Fault) -> Response {
         }
         FaultKind::NotJson => {
             let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
-            (StatusCode::BAD_GATEWAY, [(CONTENT_TYPE, "text/html")], page).into_response()
+            let status = fault.reply.as_deref().and_then(|status| status.parse().ok());
+            (status.unwrap_or(StatusCode::BAD_GATEWAY), [(CONTENT_TYPE, "text/html")], page).into_response()
         }
         FaultKind::LoginNo => unauthenticated("by order"),
         FaultKind::DailyLimit => error(403, "dailyLimitExceeded", "Daily Limit Exceeded"),

@@ -43,7 +43,7 @@ pub enum GmailError {
     /// Another call changed the same thing at the same moment, or the reason of a refusal was lost.
     #[error("Gmail asks to try again: {status} {detail}")]
     Conflict { status: u16, detail: String },
-    /// 5xx, or an answer of something before Google.
+    /// 5xx, 408, or an answer of something before Google.
     #[error("Gmail failed: {status} {detail}")]
     Server { status: u16, detail: String },
     /// The request was not written.
@@ -110,12 +110,15 @@ impl GmailError {
             (403, "accessNotConfigured" | "SERVICE_DISABLED" | "ipRefererBlocked", _) => {
                 Self::Unavailable { reason, detail }
             }
+            // Google names its reasons: a 403 without is the refusal of something before it, which knows nothing of the mailbox. After
+            // a 408 the request may have been carried out.
+            (403, "", "") | (408, _, _) => Self::Server { status, detail },
             (403, _, _) => Self::Forbidden { reason, detail },
             (400, "failedPrecondition", _) | (400, _, "FAILED_PRECONDITION") if said.is_no_mailbox() => {
                 Self::Forbidden { reason, detail }
             }
             (404 | 410, _, _) => Self::NotFound { detail },
-            (408 | 409 | 412 | 425, _, _) => Self::Conflict { status, detail },
+            (409 | 412 | 425, _, _) => Self::Conflict { status, detail },
             (400..=499, _, _) => Self::Refused { status, reason, detail },
             (_, _, _) => Self::Server { status, detail },
         }
@@ -218,6 +221,8 @@ mod tests {
         assert!(matches!(said(400, "failedPrecondition", "Precondition check failed."), GmailError::Refused { .. }));
         assert!(matches!(said(404, "notFound", "Requested entity was not found."), GmailError::NotFound { .. }));
         assert!(matches!(said(409, "aborted", "again"), GmailError::Conflict { .. }));
+        let timeout = said(408, "requestTimeout", "Request Timeout");
+        assert!(matches!(timeout, GmailError::Server { status: 408, .. }) && timeout.in_doubt());
         assert!(matches!(said(413, "uploadTooLarge", "large"), GmailError::Refused { .. }));
         assert!(matches!(said(503, "backendError", "Backend Error"), GmailError::Server { .. }));
     }
@@ -230,6 +235,13 @@ mod tests {
         assert!(matches!(of(401), GmailError::Unauthorized { .. }));
         assert!(matches!(of(429), GmailError::RateLimited { .. }));
         assert!(matches!(of(302), GmailError::Server { .. }));
+        assert!(matches!(of(403), GmailError::Server { status: 403, .. }));
+        let bare = br#"{"error": {"code": 403, "message": "no"}}"#;
+        let bare = GmailError::refused(403, (&HeaderMap::new(), &Told::default()), bare, now());
+        assert!(matches!(bare, GmailError::Server { status: 403, .. }));
+        let named = br#"{"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}}"#;
+        let named = GmailError::refused(403, (&HeaderMap::new(), &Told::default()), named, now());
+        assert!(matches!(named, GmailError::Forbidden { .. }));
         let oauth = br#"{"error": "invalid_request"}"#;
         let refused = GmailError::refused(400, (&HeaderMap::new(), &Told::default()), oauth, now());
         assert!(matches!(refused, GmailError::Refused { ref reason, .. } if reason == "invalid_request"));
