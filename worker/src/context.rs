@@ -35,6 +35,7 @@ use crate::documents::{Documents, Scanner};
 use crate::lease::JobLease;
 use crate::links::Links;
 use crate::memory::Memory;
+use crate::providers::Classed;
 use crate::providers::gmail::Gmail;
 use crate::providers::google::Google;
 use crate::providers::llm::Llm;
@@ -223,9 +224,9 @@ impl Services {
 
     /// Stops a mailbox until a person looks at it: nothing of it is read, and its messages wait without burning
     /// attempts.
-    pub async fn pause_account(&self, account: &Account, reason: &str) -> Result<(), Stop> {
-        tracing::error!(account.id = %account.id, reason, "mailbox paused");
-        let paused = self.accounts.pause(account.tenant_id, account.id, reason).await?;
+    pub async fn pause_account(&self, account: &Account, error: &impl Classed) -> Result<(), Stop> {
+        tracing::error!(account.id = %account.id, error.class = error.class(), "mailbox paused");
+        let paused = self.accounts.pause(account.tenant_id, account.id, &error.to_string()).await?;
         self.define_scope(&paused).await
     }
 
@@ -353,8 +354,13 @@ impl Context {
 
     /// Sends nothing more from a mailbox until then: its provider takes no more. Its messages wait in their lanes, so that they do
     /// not ask in turn.
-    pub async fn limit_account(&self, account: &Account, until: DateTime<Utc>, reason: &str) -> Result<(), Stop> {
-        tracing::warn!(account.id = %account.id, %until, reason, "nothing more is sent from the mailbox until then");
+    pub async fn limit_account(
+        &self,
+        account: &Account,
+        until: DateTime<Utc>,
+        error: &impl Classed,
+    ) -> Result<(), Stop> {
+        tracing::warn!(account.id = %account.id, %until, error.class = error.class(), "nothing more is sent from the mailbox until then");
         let limited = self.accounts.limit(account.tenant_id, account.id, until).await?;
         self.define_scope(&limited).await
     }

@@ -3,6 +3,7 @@
 //! Nothing in here touches the database. What an error means for the job is decided once, in the error type's
 //! conversion into `Stop`, so that handlers just use `?`.
 
+mod class;
 pub mod credential;
 pub mod gmail;
 pub mod google;
@@ -14,3 +15,5 @@ mod outcome;
 pub mod smtp;
 mod told;
 pub mod transport;
+
+pub use self::class::Classed;

@@ -24,6 +24,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use self::connection::{Connection, Ended};
 use self::others::Others;
 use crate::context::Services;
+use crate::providers::imap::ImapError;
 
 /// From one look at the leases to the next, which is also the beat.
 const STEP: Duration = Duration::from_secs(1);
@@ -251,11 +252,12 @@ async fn note(services: &Services, account: &Account, ended: Ended) -> Result<Da
             services.watches.not_offered(account, Way::Idle, WITHOUT_IDLE, why).await
         }
         // The poll would find the same, up to a day later.
-        Ended::Forbidden { error } => {
+        Ended::Forbidden => {
+            let error = ImapError::Forbidden;
             if let Err(unpaused) = services.pause_account(account, &error).await {
                 tracing::warn!(error = %unpaused, account.id = %account.id, "a mailbox that may not be read is not paused yet");
             }
-            services.watches.failed(account, Way::Idle, &error).await
+            services.watches.failed(account, Way::Idle, &error.to_string()).await
         }
         Ended::Failed { error, long } => {
             if long {

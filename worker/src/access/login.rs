@@ -5,6 +5,7 @@ use postrider_shared::accounts::{Account, LoginMethod};
 
 use super::{AccessToken, TokenError};
 use crate::context::{Context, Services};
+use crate::providers::Classed;
 use crate::providers::credential::Credential;
 
 /// A credential, and the token behind it, if it is one.
@@ -40,9 +41,9 @@ impl Services {
 impl Context {
     /// Stops an account whose login is refused for good: a password until a person resumes it, a token (this one was renewed just
     /// before) until its owner consents again.
-    pub async fn login_useless(&self, account: &Account, login: &Login, reason: &str) -> Result<(), Stop> {
-        let Some(token) = &login.token else { return self.pause_account(account, reason).await };
-        match self.access_tokens.useless(account.tenant_id, account.id, token, reason).await {
+    pub async fn login_useless(&self, account: &Account, login: &Login, error: &impl Classed) -> Result<(), Stop> {
+        let Some(token) = &login.token else { return self.pause_account(account, error).await };
+        match self.access_tokens.useless(account.tenant_id, account.id, token, &error.to_string()).await {
             TokenError::NeedsConsent { .. } => Ok(()),
             error @ (TokenError::Waiting { .. } | TokenError::Store(_) | TokenError::Queue(_)) => Err(error.into()),
         }

@@ -117,7 +117,7 @@ impl AccessTokens {
         reason: &str,
     ) -> Result<(), TokenError> {
         let Some(paused) = self.grants.revoked(account, version, reason).await? else { return Ok(()) };
-        tracing::error!(account.id = %paused.id, reason, "mailbox stopped until its owner consents again");
+        tracing::error!(account.id = %paused.id, "mailbox stopped until its owner consents again");
         metrics::counter!("postrider_accounts_needing_consent_total").increment(1);
         match self.scopes.define(&paused).await {
             Ok(()) => Ok(()),

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::access::{self, TokenError};
 use crate::context::{Context, Services};
+use crate::providers::Classed as _;
 use crate::providers::imap::{ImapError, Login};
 use crate::registry::Handler;
 
@@ -97,23 +98,23 @@ async fn connect(planned: bool, ctx: &Context, account: &Account) -> Outcome {
         }
         // One refusal may be a server's bad moment; a named reason, or one that stays, is not.
         Err(Trouble::Imap(error @ ImapError::LoginRefused { certain, .. })) if certain || is_last(ctx) => {
-            ctx.login_useless(account, &login, &error.to_string()).await?;
+            ctx.login_useless(account, &login, &error).await?;
             Ok(Done::with(json!({ "paused": error.to_string() })))
         }
         // A certificate may be renewed a minute later; one that stays wrong needs a person.
         Err(Trouble::Imap(error @ ImapError::Insecure { .. })) if is_last(ctx) => {
-            ctx.pause_account(account, &error.to_string()).await?;
+            ctx.pause_account(account, &error).await?;
             Ok(Done::with(json!({ "paused": error.to_string() })))
         }
         // It was not called. Only a person helps: with another server, or with `ALLOWED_PRIVATE_NETWORKS`.
         Err(Trouble::Imap(error @ ImapError::Forbidden)) => {
-            ctx.pause_account(account, &error.to_string()).await?;
+            ctx.pause_account(account, &error).await?;
             Ok(Done::with(json!({ "paused": error.to_string() })))
         }
         // The next planned run is the next attempt; a letter about each of them would help nobody.
         Err(Trouble::Imap(error)) if planned && is_last(ctx) && !matches!(error, ImapError::Unsendable) => {
             let until = ctx.watches.failed(account, Way::Poll, &error.to_string()).await?;
-            tracing::warn!(account.id = %account.id, %error, %until, "the mailbox is left alone for a while");
+            tracing::warn!(account.id = %account.id, error.class = error.class(), %until, "the mailbox is left alone for a while");
             Ok(Done::with(json!({ "failed": error.to_string(), "left_alone_until": until })))
         }
         Err(Trouble::Imap(error)) => Err(error.into()),

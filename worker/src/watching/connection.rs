@@ -27,7 +27,7 @@ pub(super) enum Ended {
     /// Its server has no IDLE: it is read at its interval only.
     NotOffered,
     /// Its host is none that may be called.
-    Forbidden { error: String },
+    Forbidden,
     /// `long`: it had lived for a good while.
     Failed { error: String, long: bool },
 }
@@ -186,7 +186,7 @@ impl Connection {
 
 fn failed(error: &ImapError, long: bool) -> Ended {
     if *error == ImapError::Forbidden {
-        return Ended::Forbidden { error: error.to_string() };
+        return Ended::Forbidden;
     }
     Ended::Failed { error: error.to_string(), long }
 }

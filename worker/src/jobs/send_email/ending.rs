@@ -52,19 +52,19 @@ impl Attempt<'_> {
                 self.end(refused(&error), Err(error.into())).await
             }
             Err(error @ SmtpError::LoginRefused { .. }) => {
-                self.ctx.login_useless(self.account, login, &error.to_string()).await?;
+                self.ctx.login_useless(self.account, login, &error).await?;
                 let stop = Stop::snooze(super::look_again(self.ctx), &error).with_cap(CapUse::NotUsed);
                 self.end(refused(&error), Err(stop)).await
             }
             Err(error @ (SmtpError::Insecure { .. } | SmtpError::Forbidden)) => {
-                self.ctx.pause_account(self.account, &error.to_string()).await?;
+                self.ctx.pause_account(self.account, &error).await?;
                 let stop = Stop::snooze(super::look_again(self.ctx), &error).with_cap(CapUse::NotUsed);
                 self.end(refused(&error), Err(stop)).await
             }
             Err(error @ SmtpError::DailyLimit { .. }) => {
                 // The ledger first: the message was refused, whatever becomes of the scope.
                 self.settle(refused(&error)).await?;
-                self.ctx.limit_account(self.account, now + PROVIDER_LIMIT, &error.to_string()).await?;
+                self.ctx.limit_account(self.account, now + PROVIDER_LIMIT, &error).await?;
                 // Back into its lane, which is parked now with all the others.
                 Err(Stop::snooze(now, &error).with_cap(CapUse::NotUsed))
             }

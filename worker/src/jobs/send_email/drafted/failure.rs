@@ -73,7 +73,7 @@ pub(super) async fn doubt(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>,
 
 async fn pause(attempt: Attempt<'_>, error: &GmailError) -> Outcome {
     let ctx = attempt.ctx;
-    ctx.pause_account(attempt.account, &error.to_string()).await?;
+    ctx.pause_account(attempt.account, error).await?;
     let stop = Stop::snooze(look_again(ctx), error).with_cap(CapUse::NotUsed);
     attempt.end(Verdict::Refused { reason: error.to_string() }, Err(stop)).await
 }
@@ -82,7 +82,7 @@ async fn pause(attempt: Attempt<'_>, error: &GmailError) -> Outcome {
 async fn limit(attempt: Attempt<'_>, error: &GmailError, until: chrono::DateTime<chrono::Utc>) -> Outcome {
     let ctx = attempt.ctx;
     attempt.settle(Verdict::Refused { reason: error.to_string() }).await?;
-    ctx.limit_account(attempt.account, until, &error.to_string()).await?;
+    ctx.limit_account(attempt.account, until, error).await?;
     // Back into its lane, which is parked now with all the others.
     Err(Stop::snooze(ctx.clock.now(), error).with_cap(CapUse::NotUsed))
 }
