@@ -24,6 +24,7 @@ macro_rules! on_both_databases {
 mod archiver;
 mod feeder;
 mod office;
+mod pruner;
 mod relay;
 mod resolver;
 mod sweeper;

@@ -48,6 +48,20 @@ fn depth_limits_name_queues_or_all_others() {
 }
 
 #[test]
+fn audit_events_are_kept_for_three_years_or_as_long_as_is_said() {
+    let of = |days: Option<&'static str>| {
+        let days = days.map(|days| ("AUDIT_RETENTION_DAYS", days));
+        Settings::of(complete().into_iter().chain(days)).read::<SchedulerConfig>()
+    };
+    for (set, days) in [(None, 1_095), (Some("30"), 30), (Some("36500"), 36_500)] {
+        assert_eq!(of(set).unwrap().audit_retention, chrono::TimeDelta::days(days));
+    }
+    for wrong in ["29", "0", "-1", "36501", "a year"] {
+        assert!(of(Some(wrong)).unwrap_err().problems()[0].starts_with("AUDIT_RETENTION_DAYS: "), "{wrong}");
+    }
+}
+
+#[test]
 fn texts_that_look_like_numbers_stay_texts() {
     use secrecy::ExposeSecret;
     let worker: WorkerConfig = Settings::of(complete()).read().unwrap();

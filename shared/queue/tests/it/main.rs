@@ -43,6 +43,7 @@ mod sifting;
 mod silence;
 mod slices;
 mod suspects;
+mod turns;
 mod unique;
 mod visits;
 mod waiting;
