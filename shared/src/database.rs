@@ -11,6 +11,7 @@ pub(crate) mod check;
 mod error;
 mod exact;
 pub(crate) mod page;
+pub(crate) mod reach;
 mod texts;
 
 use std::{

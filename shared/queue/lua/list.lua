@@ -14,7 +14,7 @@ local length = call('LLEN', key)
 local from = oldest and length or 0
 if ARGV[3] ~= '' then
   local place = length - tonumber(ARGV[5])
-  if place < 0 or call('LINDEX', key, place) ~= ARGV[3] then
+  if place < 0 or place >= length or call('LINDEX', key, place) ~= ARGV[3] then
     -- The end was cut off meanwhile. Of an id that was used twice the entry that is read last, so that no page comes twice.
     place = call('LPOS', key, ARGV[3], 'RANK', oldest and 1 or -1)
   end

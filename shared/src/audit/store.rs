@@ -8,7 +8,7 @@ use super::{
     row::{Column, Entity},
 };
 use crate::{
-    database::{Cursor, Database, Page, StoreError, page::newest_first},
+    database::{Cursor, Database, Page, StoreError, page::newest_first, reach::within_reach},
     ids::{TenantId, derive},
 };
 
@@ -91,10 +91,10 @@ impl AuditEvents {
             }
         }
         if let Some(from) = filter.from {
-            select = select.filter(Column::At.gte(from));
+            select = select.filter(Column::At.gte(within_reach(from)));
         }
         if let Some(until) = filter.until {
-            select = select.filter(Column::At.lt(until));
+            select = select.filter(Column::At.lt(within_reach(until)));
         }
         let key = |row: &AuditEvent| Cursor::after(row.at, row.id);
         Ok(newest_first(self.database.reader(), select, (Column::At, Column::Id), cursor, limit, key).await?)

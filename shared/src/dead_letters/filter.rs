@@ -5,7 +5,10 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter,
 use serde::{Deserialize, Serialize};
 
 use super::{Column, DeadLetterState, DeadLetters, Entity};
-use crate::{database::StoreError, ids::TenantId};
+use crate::{
+    database::{StoreError, reach::within_reach},
+    ids::TenantId,
+};
 
 /// Which of a tenant's dead letters are meant. An empty filter means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +38,8 @@ impl DeadLetterFilter {
             .add_option(self.kind.as_deref().map(|kind| Column::Kind.eq(kind)))
             .add_option(self.queue.as_deref().map(|queue| Column::Queue.eq(queue)))
             .add_option(self.group.as_deref().map(|group| Column::ErrorGroup.eq(group)))
-            .add_option(self.died_after.map(|at| Column::DiedAt.gte(at)))
-            .add_option(self.died_before.map(|at| Column::DiedAt.lt(at)))
+            .add_option(self.died_after.map(|at| Column::DiedAt.gte(within_reach(at))))
+            .add_option(self.died_before.map(|at| Column::DiedAt.lt(within_reach(at))))
     }
 }
 

@@ -32,5 +32,6 @@ mod secrets;
 mod sessions;
 mod snapshots;
 mod tenant_deletion;
+mod times;
 mod users;
 mod watches;
