@@ -1,5 +1,6 @@
 //! JSON bodies: read within bounds, refused with the place and the reason.
 
+mod lines;
 mod text;
 mod unique;
 
@@ -17,6 +18,7 @@ use crate::leftover::Stalled;
 use crate::limits::BodyBounds;
 use crate::problem::{Answer, Problem, ProblemType};
 
+pub use lines::Lines;
 pub use text::MAX_DEPTH;
 pub use unique::{unique, unique_or_none};
 

@@ -131,10 +131,11 @@ async fn get(
     Ok(Json(ended.unwrap_or(record).into()))
 }
 
+/// Which jobs a list has.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct JobsQuery {
+pub struct JobsQuery {
     /// Only jobs in this state.
     state: Option<JobState>,
     /// Only jobs of this kind.
@@ -173,6 +174,26 @@ enum JobOrder {
     Oldest,
 }
 
+impl JobsQuery {
+    /// As the queue knows it.
+    pub fn filter(&self) -> Answer<ListFilter> {
+        Ok(ListFilter {
+            kind: self.kind.as_deref().map(str::parse).transpose().map_err(|error| invalid(&error))?,
+            state: self.state.map(Into::into),
+            queue: self.queue.as_deref().map(str::parse).transpose().map_err(|error| invalid(&error))?,
+            lane: self.lane.as_deref().map(str::parse).transpose().map_err(|error| invalid(&error))?,
+            batch: self.batch_id,
+            created_after: self.created_after,
+            created_before: self.created_before,
+            oldest_first: self.sort == JobOrder::Oldest,
+        })
+    }
+}
+
+fn invalid(error: &postrider_queue::QueueError) -> Problem {
+    Problem::new(ProblemType::InvalidQuery, error.to_string())
+}
+
 /// List jobs.
 ///
 /// The list reaches back to the newest 1,000 jobs of each kind and the newest 10,000 of all kinds at least; a job's own id finds it for
@@ -189,21 +210,10 @@ async fn list(
     Tenant(tenant): Tenant,
     Query(query): Query<JobsQuery>,
 ) -> Answer<Json<Page<Job>>> {
-    let invalid = |error: postrider_queue::QueueError| Problem::new(ProblemType::InvalidQuery, error.to_string());
-    let filter = ListFilter {
-        kind: query.kind.map(|kind| kind.parse()).transpose().map_err(invalid)?,
-        state: query.state.map(Into::into),
-        queue: query.queue.map(|queue| queue.parse()).transpose().map_err(invalid)?,
-        lane: query.lane.map(|lane| lane.parse()).transpose().map_err(invalid)?,
-        batch: query.batch_id,
-        created_after: query.created_after,
-        created_before: query.created_before,
-        oldest_first: query.sort == JobOrder::Oldest,
-    };
-    let listed = app.queue().list(&tenant.into(), &filter, query.cursor, query.limit.into()).await;
+    let listed = app.queue().list(&tenant.into(), &query.filter()?, query.cursor, query.limit.into()).await;
     let page = listed.map_err(|error| match error {
         // All that can be invalid here came in the query.
-        error @ postrider_queue::QueueError::Invalid { .. } => invalid(error),
+        error @ postrider_queue::QueueError::Invalid { .. } => invalid(&error),
         error => error.into(),
     })?;
     Ok(Json(Page { items: page.items.into_iter().map(Job::from).collect(), next_cursor: page.next }))

@@ -7,3 +7,4 @@ pub(crate) mod mail;
 pub(crate) mod mailbox;
 pub(crate) mod model;
 pub(crate) mod pricing;
+pub(crate) mod requests;

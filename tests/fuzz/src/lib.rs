@@ -10,7 +10,7 @@ mod seeds;
 
 use postrider_documents::Kind;
 
-use self::entries::{documents, issuers, links, mail, mailbox, model, pricing};
+use self::entries::{documents, issuers, links, mail, mailbox, model, pricing, requests};
 pub use self::judge::{Verdict, listen, try_input};
 pub use self::mutation::Mutator;
 use self::seeds::Seeds;
@@ -54,6 +54,9 @@ pub const TARGETS: &[Target] = &[
     target("decision_link", Seeds::own(), links::decision),
     target("id_token", Seeds::own(), issuers::id_token).at_most(1_000),
     target("key_set", Seeds::own(), issuers::key_set),
+    target("api_body", Seeds::own(), requests::body),
+    target("api_lines", Seeds::own(), requests::lines),
+    target("api_parameters", Seeds::own(), requests::parameters),
 ];
 
 impl Target {

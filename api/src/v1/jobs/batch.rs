@@ -4,7 +4,6 @@
 //! any length needs the same memory. The answer comes after the last line, out of a file if it is long: a client that sends
 //! everything before it reads anything must not be able to block itself.
 
-mod lines;
 mod results;
 mod spool;
 
@@ -28,11 +27,10 @@ use super::submission::{self, Submission};
 use crate::app::App;
 use crate::auth::{Caller, Tenant};
 use crate::idempotency;
-use crate::json;
+use crate::json::{self, Lines};
 use crate::limits::{BodyClass, LINE_TIME};
 use crate::problem::{Answer, Problem, ProblemType};
 
-use lines::Lines;
 use results::Results;
 pub use results::{Batch, BatchItem};
 

@@ -1,0 +1,3 @@
+#![no_main]
+
+postrider_fuzz::program!("api_parameters");
