@@ -162,8 +162,12 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::time::Duration;
 
-    use super::ProblemType;
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse as _;
+
+    use super::{Problem, ProblemType};
 
     #[test]
     fn every_problem_has_its_own_slug_and_says_what_to_do() {
@@ -175,5 +179,16 @@ mod tests {
             assert!(entry.status.is_client_error() || entry.status.is_server_error());
             assert!(entry.title.ends_with('.') && entry.next.ends_with('.'), "{}", entry.slug);
         }
+    }
+
+    #[test]
+    fn whoever_comes_back_when_told_is_not_too_early() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (3_599_001, "3600")] {
+            let problem = Problem::new(ProblemType::TooManyRequests, "").retry_after(Duration::from_millis(millis));
+            assert_eq!(problem.into_response().headers()[RETRY_AFTER], seconds, "{millis} ms");
+        }
+        // What is only away for now says so without being told; what is wrong for good says nothing.
+        assert_eq!(Problem::new(ProblemType::Overloaded, "").into_response().headers()[RETRY_AFTER], "1");
+        assert!(!Problem::not_found("job").into_response().headers().contains_key(RETRY_AFTER));
     }
 }

@@ -54,3 +54,37 @@ pub(super) fn add(headers: &mut HeaderMap, counted: &Counted) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use postrider_queue::Allowance;
+
+    use super::*;
+
+    #[test]
+    fn all_limits_are_told_and_the_tightest_for_clients_that_know_one() {
+        let rate = |units, seconds, burst| RateLimit { units, per: Duration::from_secs(seconds), burst };
+        let state = |burst, remaining, millis| {
+            let full_in = Duration::from_millis(millis);
+            LimitState { burst, remaining, full_in, short_for: Duration::ZERO }
+        };
+        // Of the first a fifth is left, of the second a half, though that is less.
+        let policies = vec![Policy::new("caller", rate(60, 60, 50)), Policy::new("reads", rate(1, 3_600, 2))];
+        let limits = vec![state(50, 10, 39_001), state(2, 1, 3_600_000)];
+        let mut headers = HeaderMap::new();
+        headers.insert(LIMIT, HeaderValue::from_static("of an earlier layer"));
+        add(&mut headers, &Counted { policies, allowance: Allowance { allowed: true, limits } });
+        for (name, value) in [
+            (POLICY, r#""caller";q=50;w=50, "reads";q=2;w=7200"#),
+            (RATE_LIMIT, r#""caller";r=10;t=40, "reads";r=1;t=3600"#),
+            (LIMIT, "50"),
+            (REMAINING, "10"),
+            (RESET, "40"),
+        ] {
+            assert_eq!(headers[&name], value, "{name}");
+        }
+        assert_eq!(headers.len(), 5);
+    }
+}

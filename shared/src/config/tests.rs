@@ -170,6 +170,31 @@ fn every_secret_may_stand_in_a_file() {
 }
 
 #[test]
+fn of_a_secret_in_a_file_only_the_end_of_its_line_is_dropped() {
+    use secrecy::ExposeSecret;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret").display().to_string();
+    let read = |more: &[(&'static str, &str)]| {
+        let rest = complete().into_iter().filter(|(name, _)| *name != "OPENAI_API_KEY");
+        Settings::of(rest.chain(more.iter().copied())).read::<WorkerConfig>()
+    };
+    for (text, secret) in [(" a b\t \n", " a b\t "), ("a\nb\r\n\r\n", "a\nb"), ("007", "007")] {
+        std::fs::write(&path, text).unwrap();
+        let worker = read(&[("OPENAI_API_KEY_FILE", &path)]).unwrap();
+        assert_eq!(worker.llm.api_key.expose_secret(), secret);
+    }
+    // An empty variable is none, be it the secret or the file's.
+    let worker = read(&[("OPENAI_API_KEY_FILE", &path), ("OPENAI_API_KEY", "")]).unwrap();
+    assert_eq!(worker.llm.api_key.expose_secret(), "007");
+    let worker = read(&[("OPENAI_API_KEY_FILE", ""), ("OPENAI_API_KEY", "008")]).unwrap();
+    assert_eq!(worker.llm.api_key.expose_secret(), "008");
+    // What is no secret stands in no file: nobody reads it from there.
+    std::fs::write(&path, "7").unwrap();
+    let worker = read(&[("OPENAI_API_KEY", "008"), ("WORKER_CONCURRENCY_FILE", &path)]).unwrap();
+    assert_eq!(worker.concurrency, 64);
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     let mut variables = complete();
     variables[0].1 = "postgres://user:hunter2@db/postrider";
