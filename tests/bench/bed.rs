@@ -85,6 +85,12 @@ impl Bed {
         info.lines().filter_map(pair).collect()
     }
 
+    /// More memory than the few GB that all else has.
+    pub async fn allow_memory(&self, bytes: usize) {
+        let mut redis = self.redis.connection().await;
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut redis).await.expect("CONFIG SET");
+    }
+
     pub async fn reset_statistics(&self) {
         let mut redis = self.redis.connection().await;
         redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut redis).await.expect("CONFIG RESETSTAT");

@@ -6,6 +6,7 @@ mod backlog;
 mod bed;
 mod contestant;
 mod corpus;
+mod delayed;
 mod drive;
 mod driver;
 mod enqueue;
@@ -98,6 +99,11 @@ enum Scenario {
     Backlog {
         #[arg(long, default_value_t = 1_000_000)]
         waiting: usize,
+    },
+    /// The drain of 10,000 jobs beside many that wait for a time, against the same without them.
+    Delayed {
+        #[arg(long, default_value_t = 10_000_000)]
+        delayed: usize,
     },
     /// Many lanes with caps against one lane without.
     Lanes {
@@ -208,6 +214,7 @@ async fn measure(scenario: Scenario, sync: Option<&str>) -> Option<Report> {
         }
         Scenario::Drain { jobs, concurrency } => product::run(jobs, concurrency, sync).await,
         Scenario::Backlog { waiting } => backlog::run(waiting, sync).await,
+        Scenario::Delayed { delayed } => delayed::run(delayed, sync).await,
         Scenario::Lanes { lanes, jobs } => lanes::run(lanes, jobs, sync).await,
         Scenario::Fairness { jobs, tenants } => fairness::run(jobs, tenants, sync).await,
         Scenario::Shards { servers, jobs } => shards::run(servers, jobs, sync).await,
