@@ -126,7 +126,7 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
         let pointer = pointer(error.path());
         let detail = without_position(error.inner());
         let detail = if may_be_secret(&pointer) { without_value(&detail) } else { detail };
-        Problem::field(pointer, detail).at(error.inner().line(), error.inner().column())
+        Problem::field(pointer, detail).at(error.inner().line(), error.inner().column().max(1))
     } else {
         malformed(error.inner())
     }
@@ -221,6 +221,8 @@ mod tests {
         assert_eq!(problem.document().errors[0].pointer, "/lines/1/quantity");
         let problem = read::<Order>(br#"{"lines": [{"quantity": 1, "colour": 2}]}"#).unwrap_err();
         assert_eq!(problem.document().errors[0].pointer, "/lines/0/colour");
+        let problem = read::<Order>(b"{\"colour\"\n\n: 2}").unwrap_err();
+        assert_eq!(problem.document().position, Some(Position { line: 3, column: 1 }), "places count from 1");
     }
 
     #[test]
