@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+// What counts the coverage is in all code that `tests/fuzz/run` compiles, and so in this program, too.
+#[cfg(feature = "libfuzzer")]
+use libfuzzer_sys as _;
 use postrider_fuzz::Target;
 
 fn main() -> ExitCode {
