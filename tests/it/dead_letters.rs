@@ -1,7 +1,10 @@
 //! Jobs that died: kept in the database, driven again once, or discarded.
 
 use postrider_tests::{Api, DatabaseKind, Platform, eventually};
-use sea_orm::{ConnectionTrait as _, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait as _,
+};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -10,6 +13,15 @@ on_both_databases!(
     many_dead_letters_are_settled_by_a_job,
     a_bulk_redrive_waits_for_room_in_the_queue,
 );
+
+/// The only turn to write that an SQLite database has, until it ends.
+async fn turn_to_write(connection: &DatabaseConnection) -> DatabaseTransaction {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    connection.begin_with_options(options).await.unwrap()
+}
 
 async fn letter_of(api: &Api, job: &str) -> Value {
     eventually("the job's dead letter", || async {
@@ -194,11 +206,7 @@ async fn a_bulk_run_goes_on_after_a_kill() {
     let job = api.post("/v1/dead-letters/discard", &selection).await.expect_status(202).body;
     let job = job["id"].as_str().unwrap();
     let connection = platform.database().connection().await;
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let turn = connection.begin_with_options(options).await.unwrap();
+    let turn = turn_to_write(&connection).await;
     worker.resume();
     eventually("its first note", || async {
         api.job(job).await.progress.filter(|progress| progress["left"] == 6 && progress["done"] == 0)
@@ -235,11 +243,7 @@ async fn a_bulk_run_that_is_repeated_leaves_one_event() {
     let job = api.post("/v1/dead-letters/discard", &json!({ "kind": "diagnostic.fail" })).await.expect_status(202).body;
     let job = job["id"].as_str().unwrap();
     let connection = platform.database().connection().await;
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let turn = connection.begin_with_options(options).await.unwrap();
+    let turn = turn_to_write(&connection).await;
     worker.resume();
     eventually("its first note", || async { api.job(job).await.progress.filter(|progress| progress["left"] == 3) })
         .await;

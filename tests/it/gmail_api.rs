@@ -133,11 +133,7 @@ async fn lost_answers_and_failing_servers_leave_neither_doubt_nor_a_second_mail(
         platform.deliver_request(&office, name).await;
     }
     office.poll().await;
-    hurry(&office, || async {
-        let rows = platform.ledger().await;
-        rows.len() == 5 && rows.iter().all(|row| row.state == "accepted")
-    })
-    .await;
+    hurry_until_accepted(&platform, &office, 5).await;
     platform.no_jobs_left().await;
     assert_eq!(platform.sandbox().accepted().await.len(), 5);
     platform.finish().await;
@@ -154,11 +150,7 @@ async fn a_message_whose_sending_timed_out_is_looked_for_first() {
         platform.deliver_request(&office, name).await;
     }
     office.poll().await;
-    hurry(&office, || async {
-        let rows = platform.ledger().await;
-        rows.len() == 2 && rows.iter().all(|row| row.state == "accepted")
-    })
-    .await;
+    hurry_until_accepted(&platform, &office, 2).await;
     let rows = platform.ledger().await;
     let sent = rows.iter().find(|row| row.to_address.starts_with("sent@")).expect("its row");
     assert_eq!(sent.attempt, 1, "{sent:?}");
@@ -178,15 +170,20 @@ async fn a_refusal_that_is_not_googles_pauses_no_mailbox() {
         platform.deliver_request(&office, name).await;
     }
     office.poll().await;
-    hurry(&office, || async {
-        let rows = platform.ledger().await;
-        rows.len() == 2 && rows.iter().all(|row| row.state == "accepted")
-    })
-    .await;
+    hurry_until_accepted(&platform, &office, 2).await;
     assert_eq!(account(&office).await["state"], "active");
     platform.no_jobs_left().await;
     assert_eq!(platform.sandbox().accepted().await.len(), 2);
     platform.finish().await;
+}
+
+/// Runs waiting sends now until so many messages, and all there are, are accepted.
+async fn hurry_until_accepted(platform: &Platform, office: &Office, messages: usize) {
+    hurry(office, || async {
+        let rows = platform.ledger().await;
+        rows.len() == messages && rows.iter().all(|row| row.state == "accepted")
+    })
+    .await;
 }
 
 /// Runs waiting sends now, again and again, until `done`.
