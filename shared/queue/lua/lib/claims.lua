@@ -50,8 +50,9 @@ do
     taken_lanes[lane] = true
     return start, lane, start.before .. sub(first, BEFORE_LANE + 1, AFTER_LANE - 1) .. start.after
   end
-  -- Of the job that was looked at last: one of the same lane often follows.
+  -- Of the job that was looked at last: one of the same lane often follows, which may have been enqueued in the same instant.
   local last_first, last_scoped, start, start_lane, running
+  local last_times, last_run
 
   -- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
   function take_record(id, raw, runs, number, scoped, cancelled)
@@ -59,7 +60,7 @@ do
     local first = sub(raw, 1, FIRST_LEN)
     if first ~= last_first or scoped ~= last_scoped then
       start, start_lane, running = start_of(first, scoped)
-      last_first, last_scoped = first, scoped
+      last_first, last_scoped, last_times = first, scoped, nil
     end
     if not start or (number and start_lane ~= number) then return false end
     if start.keyed then
@@ -75,7 +76,9 @@ do
       put_record(id, r)
       return false
     end
-    local run = running .. sub(raw, FIRST_LEN + 1, RUN_END) .. start.since
+    local times = sub(raw, FIRST_LEN + 1, RUN_END)
+    if times ~= last_times then last_times, last_run = times, running .. times .. start.since end
+    local run = last_run
     if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, payload_at(raw) - 1) .. whose end
     local n = taken.many + 1
     local second = n + n

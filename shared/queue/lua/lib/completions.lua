@@ -53,27 +53,36 @@ do
   function complete(session, ids, runs, outcomes)
     local letters, records, dropped, claims, rest = {}, {}, {}, {}, {}
     local seen, apart, n = {}, {}, 0
-    local last_first, place, found, completion -- one of the same lane often follows
+    -- One of the same lane often follows. Jobs of a lane that were enqueued in the same instant and claimed together even have
+    -- the same run, and the same end.
+    local last_run, last_first, of_run, place, found, completed_run
     for i = 1, #ids do
       local id, run, letter, of_claim = ids[i], runs[i], 'S', nil
       if run and not seen[id] then
         seen[id] = true
-        local whose = sub(run, -WHOSE_LEN)
-        of_claim = claims[whose]
-        if not of_claim then
-          of_claim = { mine = whose_run(run) == session, ended = 0 }
-          claims[whose] = of_claim
+        if run ~= last_run then
+          local whose, first = sub(run, -WHOSE_LEN), sub(run, 1, FIRST_LEN)
+          of_run = claims[whose]
+          if not of_run then
+            of_run = { mine = whose_run(run) == session, ended = 0 }
+            claims[whose] = of_run
+          end
+          last_run, completed_run = run, nil
+          if of_run.mine and first ~= last_first then
+            place = places[first]
+            if place == nil then place = end_of(first) end
+            last_first, found = first, ends[place]
+          end
         end
+        of_claim = of_run
       end
       if of_claim and of_claim.mine then
-        local first, outcome = sub(run, 1, FIRST_LEN), outcomes[i]
-        if first ~= last_first then
-          place = places[first]
-          if place == nil then place = end_of(first) end
-          last_first, found, completion = first, ends[place], completions[place]
-        end
+        local outcome = outcomes[i]
         if found and found.epoch == outcome.completes then
-          local record = completion .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
+          if not completed_run then
+            completed_run = completions[place] .. sub(run, FIRST_LEN + 1, STARTED_END) .. completed_at
+          end
+          local record = completed_run
           if outcome.output ~= '' then
             record = completed(record, HAS_OUTPUT) .. pack('>I4c0', #outcome.output, outcome.output)
           end

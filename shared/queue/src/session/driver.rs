@@ -60,6 +60,8 @@ struct Driver {
     /// Which shard is the next to get a turn.
     next: usize,
     flushes: Vec<oneshot::Sender<()>>,
+    /// Claims that count as running, to be read and handed out while Redis works on the next turn.
+    unread: VecDeque<(Taken, Token)>,
 }
 
 pub(super) async fn drive(
@@ -81,6 +83,7 @@ pub(super) async fn drive(
         wanted: 0,
         next: 0,
         flushes: Vec::new(),
+        unread: VecDeque::new(),
     };
     let mut ask_again = tokio::time::interval(ASK_AGAIN / u32::from(driver.session.client.shards()));
     let mut asked_again = (0..driver.shards.len()).cycle();
@@ -90,10 +93,11 @@ pub(super) async fn drive(
             biased;
             Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() => {
                 let token = turn.token;
-                if let Some(claims) = driver.answered(turn, answer) {
-                    driver.hand_out_claims(claims, token);
-                }
+                let claims = driver.answered(turn, answer);
+                driver.unread.extend(claims.map(|claims| (claims, token)));
+                driver.commands(&mut commands);
             }
+            () = std::future::ready(()), if !driver.unread.is_empty() => driver.hand_out_unread(),
             Some(held) = driver.looks.next(), if !driver.looks.is_empty() => driver.compare(&held, &mut commands),
             Some(signal) = signals.recv() => driver.signal(signal),
             received = commands.recv_many(&mut batch, MAX_ITEMS) => {
@@ -132,7 +136,7 @@ impl Driver {
     }
 
     fn is_idle(&self) -> bool {
-        self.turns.is_empty() && self.shards.iter().all(|shard| shard.outcomes.is_empty())
+        self.turns.is_empty() && self.unread.is_empty() && self.shards.iter().all(|shard| shard.outcomes.is_empty())
     }
 
     /// Does what it has been asked to do by now, within bounds.
@@ -185,7 +189,7 @@ impl Driver {
             metrics::counter!("postrider_queue_outcomes_total", "outcome" => settling.word()).increment(1);
             self.shards[usize::from(shard)].outcomes.push_back(settling);
         } else {
-            refused(&settling);
+            settling.note_refusal();
         }
     }
 
@@ -303,7 +307,7 @@ impl Driver {
         match answer {
             Answer::Gone => {
                 self.session.gone(turn.shard, turn.token);
-                turn.outcomes.iter().for_each(refused);
+                turn.outcomes.iter().for_each(Settling::note_refusal);
                 for settling in std::mem::take(&mut self.shards[place].outcomes) {
                     self.queue(settling); // refused, because its token is gone
                 }
@@ -319,7 +323,7 @@ impl Driver {
                         Verdict::Again if settling.token == self.session.token(turn.shard) => {
                             shard.outcomes.push_front(settling);
                         }
-                        Verdict::Stale | Verdict::Again => refused(&settling),
+                        Verdict::Stale | Verdict::Again => settling.note_refusal(),
                     }
                 }
                 // Others may have taken the room of a turn that was long unanswered: what it claimed then goes back.
@@ -334,20 +338,22 @@ impl Driver {
         }
     }
 
-    fn hand_out_claims(&mut self, claims: Taken, token: Token) {
-        let (claimed, now) = (claims.claimed(), claims.now);
-        match claims.read() {
-            Ok(claims) => {
-                self.runs(self.running.saturating_sub(claims.unreadable.len()));
-                for job in claims.unreadable {
-                    self.bury(job, token);
+    fn hand_out_unread(&mut self) {
+        for (claims, token) in std::mem::take(&mut self.unread) {
+            let (claimed, now) = (claims.claimed(), claims.now);
+            match claims.read() {
+                Ok(claims) => {
+                    self.runs(self.running.saturating_sub(claims.unreadable.len()));
+                    for job in claims.unreadable {
+                        self.bury(job, token);
+                    }
+                    self.hand_out(claims.records, token, now);
                 }
-                self.hand_out(claims.records, token, now);
-            }
-            Err(error) => {
-                // They stay this session's until it ends, and are rescued then.
-                self.runs(self.running.saturating_sub(claimed));
-                tracing::error!(claimed, %error, "the claims of a turn cannot be read");
+                Err(error) => {
+                    // They stay this session's until it ends, and are rescued then.
+                    self.runs(self.running.saturating_sub(claimed));
+                    tracing::error!(claimed, %error, "the claims of a turn cannot be read");
+                }
             }
         }
     }
@@ -391,9 +397,4 @@ impl Driver {
         metrics::counter!("postrider_queue_claims_total").increment(batch.len() as u64);
         let _ = self.claims.send(batch); // a backend that is gone drops its leases, which releases them
     }
-}
-
-fn refused(settling: &Settling) {
-    metrics::counter!("postrider_queue_stale_outcomes_total").increment(1);
-    tracing::warn!(job = %settling.id, outcome = settling.word(), "outcome refused: the lease was lost");
 }

@@ -36,6 +36,12 @@ pub(crate) struct Settling {
 }
 
 impl Settling {
+    /// The lease was lost before it arrived.
+    pub(super) fn note_refusal(&self) {
+        metrics::counter!("postrider_queue_stale_outcomes_total").increment(1);
+        tracing::warn!(job = %self.id, outcome = self.word(), "outcome refused: the lease was lost");
+    }
+
     fn plain(id: JobId, epoch: u32, token: Token, verb: u8) -> Self {
         Self {
             id,
