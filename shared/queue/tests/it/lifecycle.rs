@@ -158,3 +158,37 @@ async fn finished_records_are_forgotten_in_time() {
     assert_eq!(client.queue(&crate::server::WORK).await.unwrap().completed, 1);
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn jobs_of_a_lane_that_start_and_end_together_keep_their_own_times() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut enqueued = Vec::new();
+    while enqueued.len() < 3 {
+        let id = client.enqueue(job("acme")).await.unwrap().id();
+        let record = client.get(id).await.unwrap().unwrap();
+        if enqueued.last().is_none_or(|(_, at)| record.enqueued_at > *at) {
+            enqueued.push((id, record.enqueued_at));
+        } else {
+            client.cancel(id).await.unwrap();
+        }
+    }
+
+    let (worker, mut claims) = conducted(&client);
+    let mut answers = Vec::new();
+    for _ in &enqueued {
+        answers.push(claims.recv().await.unwrap());
+    }
+    for (id, at) in &enqueued {
+        let record = client.get(*id).await.unwrap().unwrap();
+        assert_eq!((record.state, record.enqueued_at), (JobState::Running, *at));
+    }
+    for (_, answer) in answers {
+        answer.send(Ok(Done::empty())).unwrap();
+    }
+    for (id, at) in enqueued {
+        until_state(&client, id, JobState::Completed).await;
+        assert_eq!(client.get(id).await.unwrap().unwrap().enqueued_at, at);
+    }
+    worker.stop().await;
+}
