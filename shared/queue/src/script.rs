@@ -123,6 +123,7 @@ const TURNING: &[&str] = &[
     fragment!("keys"),
     fragment!("budget"),
     fragment!("master"),
+    INNER,
     fragment!("record"),
     fragment!("charges"),
     fragment!("later"),
@@ -182,7 +183,7 @@ enum Flag {
     Reads,
 }
 
-/// Where `keys.lua` says so, the rest of a script becomes an inner function. Lua looks for a variable that a function captures
+/// Where it stands, the rest of a script becomes an inner function. Lua looks for a variable that a function captures
 /// among all captured ones of the enclosing function, one by one, but copies those of the next outer one; with some 80
 /// functions and their names side by side that took half of the time of a small call. A function has at most 200 local names
 /// and may use at most 60 of the outer ones.
@@ -201,8 +202,9 @@ fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Sc
         parts.splice(keys + 1..=keys, [reading.as_str(), fragment!("gate")]);
     }
     let mut lua = format!("{}\n{body}", parts.join("\n"));
-    if lua.contains(INNER) {
-        lua = lua.replacen(INNER, "return (function()", 1) + "\nend)()";
+    let inner = lua.matches(INNER).count();
+    if inner > 0 {
+        lua = lua.replace(INNER, "return (function()") + &"\nend)()".repeat(inner);
     }
     let text = format!("{first}\n-- postrider {name}, protocol {PROTOCOL}\n{lua}");
     let sha = redis::Script::new(&text).get_hash().to_owned();

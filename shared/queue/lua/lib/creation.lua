@@ -4,202 +4,207 @@
 --   w       while it waits: whoever starts lets it go
 --   r       while it waits; a job like it takes its place there: payload, time and attempts become those of the newer one
 --   p I6    for so many ms from now on, whatever becomes of the job
-local function waits(raw)
-  local state = raw and string.byte(raw, 2)
-  return state == AVAILABLE or state == SCHEDULED or state == RETRYABLE
-end
-
--- Who keeps this job from its unique key: nothing, or an id and U (taken) or R (it waits and is to be replaced: its record).
--- The third result without an id is the end of a period that this job inherits from the dead one it was redriven from.
-local function holder_of(field, policy, origin)
-  local value = call('HGET', UNIQUE, field)
-  if not value then return end
-  local holder, till = sub(value, 1, 14), #value == 20 and unpack_from('>I6', value, 15)
-  if till and till <= now then return end
-  if holder == origin then return nil, nil, till end
-  if till then return holder, 'U' end
-  if policy == 'w' or policy == 'r' then
-    local raw = get_record(holder)
-    if not waits(raw) then return end
-    if policy == 'r' then return holder, 'R', raw end
+local create
+-- Defines itself when it is called first: most turns create nothing.
+function create(...)
+  local function waits(raw)
+    local state = raw and string.byte(raw, 2)
+    return state == AVAILABLE or state == SCHEDULED or state == RETRYABLE
   end
-  return holder, 'U'
-end
 
--- Puts what a newer job says into a job that waits. It keeps its id, lane and links.
-local function replace(id, raw, item, records, due)
-  local r = open_record(raw)
-  local lane = lane_of(r.lane)
-  if lane then count(lane.queue, string.char(r.state), -1) end
-  local was, run = r.state, item[7]
-  r.keep, r.max, r.attempt, r.snoozes, r.error, r.progress = item[3], item[6], 0, 0, nil, nil
-  r.more = with_field(with_field(r.more, 'h', nil), 'u', field_of(item.more, 'u'))
-  r.payload = item.payload
-  if run > now then
-    r.state, r.run = SCHEDULED, run
-    call('ZREM', DUE, id) -- it may go into a bucket (later.lua)
-    due[#due + 1] = run
-    due[#due + 1] = id
-    if lane then count(lane.queue, 's', 1) end
-  else
-    r.state, r.run = AVAILABLE, now
-    if was == AVAILABLE then
-      if lane then count(lane.queue, 'a', 1) end
-    else
-      call('ZREM', DUE, id)
-      make_available({ { id, r } }, false)
+  -- Who keeps this job from its unique key: nothing, or an id and U (taken) or R (it waits and is to be replaced: its record).
+  -- The third result without an id is the end of a period that this job inherits from the dead one it was redriven from.
+  local function holder_of(field, policy, origin)
+    local value = call('HGET', UNIQUE, field)
+    if not value then return end
+    local holder, till = sub(value, 1, 14), #value == 20 and unpack_from('>I6', value, 15)
+    if till and till <= now then return end
+    if holder == origin then return nil, nil, till end
+    if till then return holder, 'U' end
+    if policy == 'w' or policy == 'r' then
+      local raw = get_record(holder)
+      if not waits(raw) then return end
+      if policy == 'r' then return holder, 'R', raw end
     end
-  end
-  records[#records + 1] = id
-  records[#records + 1] = seal_record(r)
-  changes(id)
-end
-
--- items: see wire.rs. Returns for each item a letter and an id: C created, E exists, U unique key taken, I idempotency
--- conflict, R put in the place of a job that waits, B its batch is unknown or has ended. With `from_outside`, nothing but an
--- error if the shard takes no new jobs now.
-local function create(items, lane_names, kind_names, from_outside)
-  local parsed, ids = {}, {}
-  for i = 1, #items do
-    local item = { unpack_from('>c14BBHHHI6Hc0Hc0Hc0', items[i]) }
-    if item[2] >= HAS_MORE then item.more, item.payload_at = unpack_from('>I4c0', items[i], item[11]) end
-    parsed[i], ids[i] = item, item[1]
-  end
-  local existing, answers, fresh = get_many(JOBS, ids), {}, {}
-  local seen, taken, marked, replaced, members, till_of = {}, {}, {}, {}, {}, {}
-  for i, item in ipairs(parsed) do
-    local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]
-    local lane = read_lane(lane_names[item[4] + 1])
-    local holder, unique_field, mark_key, way, till, raw, batch
-    if existing[i] or seen[id] then
-      answers[i] = 'E' .. id
-    else
-      if mark ~= '' then
-        mark_key = k_idem(lane.tenant, mark)
-        holder = marked[mark_key] or call('GET', mark_key)
-        if holder then
-          answers[i] = (sub(holder, 15) == fingerprint and 'E' or 'I') .. sub(holder, 1, 14)
-        end
-      end
-      if not holder and item.more then
-        batch = field_of(item.more, 'b')
-        local counted_in = batch and members[batch]
-        if batch and not counted_in then
-          local fields = call('HMGET', k_batch(batch), 'tenant', 'ended')
-          counted_in = { open = fields[1] == lane.tenant and not fields[2], jobs = 0 }
-          members[batch] = counted_in
-        end
-        if batch and not counted_in.open then holder, answers[i] = id, 'B' .. id end
-      end
-      if not holder and unique ~= '' then
-        unique_field = lane.tenant .. '\0' .. kind_names[item[5] + 1] .. '\0' .. unique
-        local policy = field_of(item.more, 'u')
-        local letter = policy and sub(policy, 1, 1)
-        local first = taken[unique_field]
-        if first then
-          holder, way, raw = first, letter == 'r' and 'R' or 'U', seen[first]
-        else
-          holder, way, raw = holder_of(unique_field, letter, field_of(item.more, 'o'))
-          if not holder then till, raw = raw, nil end
-        end
-        if letter == 'p' then till = now + unpack_from('>I6', policy, 2) end
-        if holder then answers[i] = way .. holder end
-        if way == 'R' then
-          item.payload = sub(items[i], item.payload_at)
-          replaced[holder] = { raw, item }
-          if mark_key then marked[mark_key] = holder .. fingerprint end
-        end
-      end
-      if not holder then
-        seen[id] = i
-        if mark_key then marked[mark_key] = id .. fingerprint end
-        if unique_field then taken[unique_field], till_of[unique_field] = id, till end
-        if batch then members[batch].jobs = members[batch].jobs + 1 end
-        answers[i] = 'C' .. id
-        fresh[#fresh + 1] = i
-      end
-    end
+    return holder, 'U'
   end
 
-  if from_outside and gate then
-    local new = {}
-    for _, i in ipairs(fresh) do
-      local queue = read_lane(lane_names[parsed[i][4] + 1]).queue
-      new[queue] = (new[queue] or 0) + 1
-    end
-    local refused = refusal(new)
-    if refused then return nil, refused end
-  end
-
-  -- From here on only writes.
-  if #fresh == 0 and not next(replaced) then return answers end
-  local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
-  local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
-  local records, due, by_lane, waiting, refs, by_kind = {}, {}, {}, {}, {}, {}
-  for _, i in ipairs(fresh) do
-    local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i], 1, 11)
-    local body = items[i]
-    local newer = replaced[id]
-    if newer then -- a job of the same call takes its place
-      local item = newer[2]
-      keep, max, run, replaced[id] = item[3], item[6], item[7], nil
-      local more = with_field(parsed[i].more, 'u', field_of(item.more, 'u'))
-      flags = bit.bor(flags, HAS_MORE)
-      body, pos = pack('>I4c0', #more, more) .. item.payload, 1
-    end
-    local number, kind = lane_numbers[lane_at + 1], kind_numbers[kind_at + 1]
-    local lane = lane_of(number)
-    local sections = ''
-    if unique ~= '' then sections = pack('>Hc0', #unique, unique) end
-    if mark ~= '' then sections = sections .. pack('>Hc0', #mark, mark) end
-    local state = AVAILABLE
+  -- Puts what a newer job says into a job that waits. It keeps its id, lane and links.
+  local function replace(id, raw, item, records, due)
+    local r = open_record(raw)
+    local lane = lane_of(r.lane)
+    if lane then count(lane.queue, string.char(r.state), -1) end
+    local was, run = r.state, item[7]
+    r.keep, r.max, r.attempt, r.snoozes, r.error, r.progress = item[3], item[6], 0, 0, nil, nil
+    r.more = with_field(with_field(r.more, 'h', nil), 'u', field_of(item.more, 'u'))
+    r.payload = item.payload
     if run > now then
-      state = SCHEDULED
+      r.state, r.run = SCHEDULED, run
+      call('ZREM', DUE, id) -- it may go into a bucket (later.lua)
       due[#due + 1] = run
       due[#due + 1] = id
-      count(lane.queue, 's', 1)
+      if lane then count(lane.queue, 's', 1) end
     else
-      run = now
-      local of_lane = by_lane[number]
-      if not of_lane then
-        of_lane = {}
-        by_lane[number], waiting[#waiting + 1], waiting[#waiting + 2] = of_lane, number, of_lane
+      r.state, r.run = AVAILABLE, now
+      if was == AVAILABLE then
+        if lane then count(lane.queue, 'a', 1) end
+      else
+        call('ZREM', DUE, id)
+        make_available({ { id, r } }, false)
       end
-      of_lane[#of_lane + 1] = id
     end
     records[#records + 1] = id
-    records[#records + 1] = pack(HEAD, VERSION, state, flags, keep, kind, number, 0, max, 0, 0, 0, now, run, 0, 0)
-      .. sections .. sub(body, pos)
-    refs[number] = (refs[number] or 0) + 1
-    local index = by_kind[lane.tenant]
-    if not index then index = { all = {}, till = 0, kinds = {} }; by_kind[lane.tenant] = index end
-    local of_kind = index.kinds[kind]
-    if not of_kind then of_kind = {}; index.kinds[kind] = of_kind end
-    of_kind[#of_kind + 1] = id
-    index.all[#index.all + 1] = id
-    index.till = math.max(index.till, run + KEEP_SECONDS[keep] * 1000 + MONTH)
-    local parent = field_of(parsed[i].more, 'p')
-    if parent then extend_list(k_children(parent), { id }, 1000, index.till) end
+    records[#records + 1] = seal_record(r)
     changes(id)
   end
-  for holder, newer in pairs(replaced) do replace(holder, newer[1], newer[2], records, due) end
-  call_many('HSET', JOBS, records, 400)
-  if #due > 0 then schedule(due) end
-  refer(refs, new_lanes)
-  for field, id in pairs(taken) do
-    local till = till_of[field]
-    call('HSET', UNIQUE, field, till and (id .. pack('>I6', till)) or id)
-    if till then call('ZADD', UNIQUE_TILL, till, field) end
+
+  -- items: see wire.rs. Returns for each item a letter and an id: C created, E exists, U unique key taken, I idempotency
+  -- conflict, R put in the place of a job that waits, B its batch is unknown or has ended. With `from_outside`, nothing but an
+  -- error if the shard takes no new jobs now.
+  function create(items, lane_names, kind_names, from_outside)
+    local parsed, ids = {}, {}
+    for i = 1, #items do
+      local item = { unpack_from('>c14BBHHHI6Hc0Hc0Hc0', items[i]) }
+      if item[2] >= HAS_MORE then item.more, item.payload_at = unpack_from('>I4c0', items[i], item[11]) end
+      parsed[i], ids[i] = item, item[1]
+    end
+    local existing, answers, fresh = get_many(JOBS, ids), {}, {}
+    local seen, taken, marked, replaced, members, till_of = {}, {}, {}, {}, {}, {}
+    for i, item in ipairs(parsed) do
+      local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]
+      local lane = read_lane(lane_names[item[4] + 1])
+      local holder, unique_field, mark_key, way, till, raw, batch
+      if existing[i] or seen[id] then
+        answers[i] = 'E' .. id
+      else
+        if mark ~= '' then
+          mark_key = k_idem(lane.tenant, mark)
+          holder = marked[mark_key] or call('GET', mark_key)
+          if holder then
+            answers[i] = (sub(holder, 15) == fingerprint and 'E' or 'I') .. sub(holder, 1, 14)
+          end
+        end
+        if not holder and item.more then
+          batch = field_of(item.more, 'b')
+          local counted_in = batch and members[batch]
+          if batch and not counted_in then
+            local fields = call('HMGET', k_batch(batch), 'tenant', 'ended')
+            counted_in = { open = fields[1] == lane.tenant and not fields[2], jobs = 0 }
+            members[batch] = counted_in
+          end
+          if batch and not counted_in.open then holder, answers[i] = id, 'B' .. id end
+        end
+        if not holder and unique ~= '' then
+          unique_field = lane.tenant .. '\0' .. kind_names[item[5] + 1] .. '\0' .. unique
+          local policy = field_of(item.more, 'u')
+          local letter = policy and sub(policy, 1, 1)
+          local first = taken[unique_field]
+          if first then
+            holder, way, raw = first, letter == 'r' and 'R' or 'U', seen[first]
+          else
+            holder, way, raw = holder_of(unique_field, letter, field_of(item.more, 'o'))
+            if not holder then till, raw = raw, nil end
+          end
+          if letter == 'p' then till = now + unpack_from('>I6', policy, 2) end
+          if holder then answers[i] = way .. holder end
+          if way == 'R' then
+            item.payload = sub(items[i], item.payload_at)
+            replaced[holder] = { raw, item }
+            if mark_key then marked[mark_key] = holder .. fingerprint end
+          end
+        end
+        if not holder then
+          seen[id] = i
+          if mark_key then marked[mark_key] = id .. fingerprint end
+          if unique_field then taken[unique_field], till_of[unique_field] = id, till end
+          if batch then members[batch].jobs = members[batch].jobs + 1 end
+          answers[i] = 'C' .. id
+          fresh[#fresh + 1] = i
+        end
+      end
+    end
+
+    if from_outside and gate then
+      local new = {}
+      for _, i in ipairs(fresh) do
+        local queue = read_lane(lane_names[parsed[i][4] + 1]).queue
+        new[queue] = (new[queue] or 0) + 1
+      end
+      local refused = refusal(new)
+      if refused then return nil, refused end
+    end
+
+    -- From here on only writes.
+    if #fresh == 0 and not next(replaced) then return answers end
+    local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
+    local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
+    local records, due, by_lane, waiting, refs, by_kind = {}, {}, {}, {}, {}, {}
+    for _, i in ipairs(fresh) do
+      local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i], 1, 11)
+      local body = items[i]
+      local newer = replaced[id]
+      if newer then -- a job of the same call takes its place
+        local item = newer[2]
+        keep, max, run, replaced[id] = item[3], item[6], item[7], nil
+        local more = with_field(parsed[i].more, 'u', field_of(item.more, 'u'))
+        flags = bit.bor(flags, HAS_MORE)
+        body, pos = pack('>I4c0', #more, more) .. item.payload, 1
+      end
+      local number, kind = lane_numbers[lane_at + 1], kind_numbers[kind_at + 1]
+      local lane = lane_of(number)
+      local sections = ''
+      if unique ~= '' then sections = pack('>Hc0', #unique, unique) end
+      if mark ~= '' then sections = sections .. pack('>Hc0', #mark, mark) end
+      local state = AVAILABLE
+      if run > now then
+        state = SCHEDULED
+        due[#due + 1] = run
+        due[#due + 1] = id
+        count(lane.queue, 's', 1)
+      else
+        run = now
+        local of_lane = by_lane[number]
+        if not of_lane then
+          of_lane = {}
+          by_lane[number], waiting[#waiting + 1], waiting[#waiting + 2] = of_lane, number, of_lane
+        end
+        of_lane[#of_lane + 1] = id
+      end
+      records[#records + 1] = id
+      records[#records + 1] = pack(HEAD, VERSION, state, flags, keep, kind, number, 0, max, 0, 0, 0, now, run, 0, 0)
+        .. sections .. sub(body, pos)
+      refs[number] = (refs[number] or 0) + 1
+      local index = by_kind[lane.tenant]
+      if not index then index = { all = {}, till = 0, kinds = {} }; by_kind[lane.tenant] = index end
+      local of_kind = index.kinds[kind]
+      if not of_kind then of_kind = {}; index.kinds[kind] = of_kind end
+      of_kind[#of_kind + 1] = id
+      index.all[#index.all + 1] = id
+      index.till = math.max(index.till, run + KEEP_SECONDS[keep] * 1000 + MONTH)
+      local parent = field_of(parsed[i].more, 'p')
+      if parent then extend_list(k_children(parent), { id }, 1000, index.till) end
+      changes(id)
+    end
+    for holder, newer in pairs(replaced) do replace(holder, newer[1], newer[2], records, due) end
+    call_many('HSET', JOBS, records, 400)
+    if #due > 0 then schedule(due) end
+    refer(refs, new_lanes)
+    for field, id in pairs(taken) do
+      local till = till_of[field]
+      call('HSET', UNIQUE, field, till and (id .. pack('>I6', till)) or id)
+      if till then call('ZADD', UNIQUE_TILL, till, field) end
+    end
+    for key, value in pairs(marked) do call('SET', key, value) end
+    for batch, counted_in in pairs(members) do
+      if counted_in.jobs > 0 then call('HINCRBY', k_batch(batch), 'total', counted_in.jobs) end
+    end
+    for tenant, index in pairs(by_kind) do
+      for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
+      extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
+    end
+    for i = 1, #waiting, 2 do count(lane_of(waiting[i]).queue, 'a', #waiting[i + 1]) end
+    push_all(waiting)
+    return answers
   end
-  for key, value in pairs(marked) do call('SET', key, value) end
-  for batch, counted_in in pairs(members) do
-    if counted_in.jobs > 0 then call('HINCRBY', k_batch(batch), 'total', counted_in.jobs) end
-  end
-  for tenant, index in pairs(by_kind) do
-    for kind, list in pairs(index.kinds) do extend_list(k_index(tenant, kind), list, 1000, index.till) end
-    extend_list(k_index(tenant, '*'), index.all, 10000, index.till)
-  end
-  for i = 1, #waiting, 2 do count(lane_of(waiting[i]).queue, 'a', #waiting[i + 1]) end
-  push_all(waiting)
-  return answers
+  return create(...)
 end

@@ -13,17 +13,20 @@
 --   newcomers:S  zset  lane:recipient by age: new recipients, while a cap of S is full; woken as units come free
 --   aside_back   hash  id -> lane:recipient: the job on its way back; whoever meets it looks after the list
 -- Its names stand in one table, because a script may have at most 200 local variables outside of functions.
-local recipients = { skips = 0, look_at = {} } -- look_at: scopes whose newcomers are looked at, once at the end of the call
-do
+-- look_at: scopes whose newcomers are looked at, once at the end of the call.
+local recipients = { skips = 0, look_at = {}, MOST_SKIPS = 32, BACK = P .. 'aside_back' }
+-- All else stands in it as soon as anything else of it is asked for: to define a function takes Lua as long as a look-up, and most
+-- calls need none of these.
+local function define_recipients()
   local function k_people(scope) return P .. 'people:' .. scope end
   local function k_opens(scope) return P .. 'opens:' .. scope end
   local function k_pairs(scope) return P .. 'pairs:' .. scope end
   local function k_newcomers(scope) return P .. 'newcomers:' .. scope end
   local function k_aside(entry) return P .. 'aside:' .. entry end
   local function k_asides(number) return P .. 'asides:' .. number end
-  local ASIDE_TILL, ASIDE_BACK = P .. 'aside_till', P .. 'aside_back'
+  local ASIDE_TILL, ASIDE_BACK = P .. 'aside_till', recipients.BACK
   local OPEN = 281474976710655
-  recipients.OPEN, recipients.MOST_SKIPS, recipients.TILL, recipients.BACK = OPEN, 32, ASIDE_TILL, ASIDE_BACK
+  recipients.OPEN, recipients.TILL = OPEN, ASIDE_TILL
   recipients.k_people, recipients.k_opens, recipients.k_newcomers = k_people, k_opens, k_newcomers
 
   function recipients.least_of(cap)
@@ -125,7 +128,7 @@ do
   end
 
   -- A unit for a recipient is no longer reserved; it was used at a time, or not.
-  settle_recipient = function(scope, recipient, used_at)
+  function recipients.settle(scope, recipient, used_at)
     local open = call('HGET', k_opens(scope.id), recipient)
     local units, last = 1, 0
     if open then units, last = unpack_from('>I4I6', open) end
@@ -241,7 +244,7 @@ do
   -- Wakes as many newcomers as a scope has room for, oldest first. Who was woken may be in a lane that stands still, so as long
   -- as there is room the next ones are tried every second.
   local looks = 128 -- per call
-  local function look_at_newcomers(id)
+  function recipients.look_at_newcomers(id)
     local key, scope = k_newcomers(id), scope_of(id)
     if call('EXISTS', key) == 0 then
       call('ZREM', ASIDE_TILL, 'S' .. id)
@@ -304,15 +307,22 @@ do
       if letter == 'K' then
         look_again(entry)
       elseif letter == 'S' then
-        look_at_newcomers(entry)
+        recipients.look_at_newcomers(entry)
       else
         give_up(entry, 4)
       end
     end
     return #due
   end
-
-  at_end[#at_end + 1] = function()
-    for id in pairs(recipients.look_at) do look_at_newcomers(id) end
-  end
+end
+setmetatable(recipients, {
+  __index = function(_, name)
+    setmetatable(recipients, nil)
+    define_recipients()
+    return recipients[name]
+  end,
+})
+function settle_recipient(...) return recipients.settle(...) end
+at_end[#at_end + 1] = function()
+  for id in pairs(recipients.look_at) do recipients.look_at_newcomers(id) end
 end

@@ -1,8 +1,9 @@
 -- Outcomes that say more than that a job is done, and those of jobs whose records hold more than a payload: retries, deaths,
 -- members of batches, follow-ups. Each costs as much as ten plain ones, and a turn may bring many; so they are applied in
 -- slices, and those for which no time is left wait for the next turn.
+-- Defines itself when it is called first: most turns have none of these.
 local apply_singly
-do
+function apply_singly(...)
   local MAX_U16 = 65535
   -- So much work, in outcomes and follow-ups, is done before anybody looks at the clock.
   local IN_A_SLICE = 16
@@ -92,4 +93,5 @@ do
     make_available(at_head, true)
     make_available(at_tail, false)
   end
+  return apply_singly(...)
 end

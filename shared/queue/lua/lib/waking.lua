@@ -3,7 +3,8 @@
 -- has the others woken by the turn that visits it. A line of which nobody was woken for lack of time is looked at by the next
 -- step of maintenance.
 local wake_waiters, pass_on_wakes
-do
+-- Most calls free nothing that anybody waits for, and define none of it.
+local function define_waking()
   local MOST_TRIES = 64
   -- So many lanes are looked at in any case, and so many between two looks at the clock.
   local IN_A_SLICE = 8
@@ -105,4 +106,13 @@ do
     end
     freed = {}
   end
+end
+function wake_waiters()
+  if not next(freed) then return end
+  define_waking()
+  return wake_waiters()
+end
+function pass_on_wakes(most)
+  define_waking()
+  return pass_on_wakes(most)
 end
