@@ -60,7 +60,7 @@ struct Driver {
     /// Which shard is the next to get a turn.
     next: usize,
     flushes: Vec<oneshot::Sender<()>>,
-    /// Claims that count as running, to be read and handed out while Redis works on the next turn.
+    /// Claims that count as running, to be read while Redis works on the next turn, whatever else it answers.
     unread: VecDeque<(Taken, Token)>,
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn drive(
     loop {
         tokio::select! {
             biased;
-            Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() => {
+            Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() && driver.unread.len() < 2 => {
                 let token = turn.token;
                 let claims = driver.answered(turn, answer);
                 driver.unread.extend(claims.map(|claims| (claims, token)));
