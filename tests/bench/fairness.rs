@@ -1,18 +1,20 @@
 //! What a flood does to others: one tenant with a million jobs, and a thousand tenants with one job each, enqueued while the
 //! flood is worked off. Each of these is compared with the same on an empty queue, in the same run and with the same workers.
-//! Then the shares of tenants with weights, while all of them have work.
+//! The same within a tenant: its flood stands in a thousand lanes, and the small jobs in lanes of their own. Then the shares of
+//! tenants with weights, while all of them have work.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use postrider_queue::{NewJob, QueueClient, Tenant};
+use postrider_queue::{Lane, LaneName, NewJob, QueueClient, Tenant};
 use postrider_tests::Report;
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, number, rate};
 use crate::contestant::Contestant;
 use crate::driver::Driver;
+use crate::lanes::define;
 use crate::latency::Latency;
 use crate::lifecycle::until_finished;
 use crate::parcel::{Parcel, Run};
@@ -27,6 +29,8 @@ const LATER_MS: f64 = 100.0;
 /// The numbers of the small jobs: first those on the empty queue, then those beside the flood. The flood's are below.
 const ALONE: u32 = 2_000_000_000;
 const BESIDE: u32 = 3_000_000_000;
+/// Lanes of the flood, where it has many.
+const LANES: u32 = 1_000;
 /// Weights of three tenants that all have work, and what they may miss their share by.
 const WEIGHTS: [u16; 3] = [1, 2, 5];
 const MISSED_BY: f64 = 0.05;
@@ -50,13 +54,24 @@ fn small(place: u32) -> Tenant {
     Tenant::parse(format!("small-{place}")).expect("a tenant's name")
 }
 
-/// One job for each of the small tenants, one after the other at even distances, sent without waiting for the answer.
-async fn trickle(client: &QueueClient, first: u32, tenants: u32) {
+/// A job of a small tenant.
+fn of_a_tenant(number: u32, place: u32) -> NewJob {
+    NewJob::of(small(place), &Parcel::sent_now(number)).expect("a job")
+}
+
+/// A job of the tenant with the flood, in a lane of its own.
+fn of_a_lane(number: u32, place: u32) -> NewJob {
+    let lane = LaneName::parse(format!("small-{place}")).expect("a lane's name");
+    Parcel::sent_now(number).job(1).lane(Lane::named(lane))
+}
+
+/// So many small jobs, one after the other at even distances, sent without waiting for the answer.
+async fn trickle(client: &QueueClient, first: u32, many: u32, job: fn(u32, u32) -> NewJob) {
     let mut ticks = tokio::time::interval(EVERY);
     let mut answers = JoinSet::new();
-    for place in 0..tenants {
+    for place in 0..many {
         ticks.tick().await;
-        let job = NewJob::of(small(place), &Parcel::sent_now(first + place)).expect("a job");
+        let job = job(first + place, place);
         let client = client.clone();
         answers.spawn(async move { client.enqueue(job).await.expect("enqueue") });
     }
@@ -90,7 +105,7 @@ pub async fn run(jobs: usize, tenants: u32, appendfsync: Option<&str>) -> Report
     report.figure("jobs_of_one", jobs).figure("tenants_with_one", tenants).figure("processes", PROCESSES);
 
     let team = workers(&bed).await;
-    trickle(&client, ALONE, tenants).await;
+    trickle(&client, ALONE, tenants, of_a_tenant).await;
     until_finished(&gauge, many).await;
     let alone = waits(&stop(team).await, ALONE, tenants);
 
@@ -98,7 +113,7 @@ pub async fn run(jobs: usize, tenants: u32, appendfsync: Option<&str>) -> Report
     bed.quiet().await;
     let team = workers(&bed).await;
     let started = Instant::now();
-    trickle(&client, BESIDE, tenants).await;
+    trickle(&client, BESIDE, tenants, of_a_tenant).await;
     let left = gauge.waiting().await;
     until_finished(&gauge, jobs + 2 * many).await;
     let took = started.elapsed();
@@ -109,6 +124,9 @@ pub async fn run(jobs: usize, tenants: u32, appendfsync: Option<&str>) -> Report
         .zip(&beside)
         .filter_map(|(place, waited)| (client.shard_of(&small(place)) == client.shard_of(&flood)).then_some(*waited))
         .collect();
+    let in_lanes = beside_lanes(&mut report, jobs, tenants, appendfsync).await;
+    let later_in_lanes: Vec<i64> = alone.iter().zip(&in_lanes).map(|(alone, beside)| beside - alone).collect();
+    let latest_in_lanes = later_in_lanes.iter().copied().max().unwrap_or_default();
     let later: Vec<i64> = alone.iter().zip(&beside).map(|(alone, beside)| beside - alone).collect();
     let latest = later.iter().copied().max().unwrap_or_default();
     report
@@ -119,11 +137,37 @@ pub async fn run(jobs: usize, tenants: u32, appendfsync: Option<&str>) -> Report
     tell(&mut report, "beside_the_flood", beside);
     tell(&mut report, "in_the_shard_of_the_flood", neighbours);
     tell(&mut report, "later", later);
+    tell(&mut report, "in_lanes_of_the_tenant", in_lanes);
+    tell(&mut report, "later_in_lanes", later_in_lanes);
     report
         .must("the flood lasted longer than the small jobs came", left > 0)
-        .must("each small job starts within 100 ms of its time on an empty queue", ms(latest) <= LATER_MS);
+        .must("each small job starts within 100 ms of its time on an empty queue", ms(latest) <= LATER_MS)
+        .must(
+            "so does each small job in a lane of its own beside those of its tenant",
+            ms(latest_in_lanes) <= LATER_MS,
+        );
     weights(&mut report, appendfsync).await;
     report
+}
+
+/// How long small jobs wait, each in a new lane of a tenant that has so many others in `LANES`.
+async fn beside_lanes(report: &mut Report, jobs: usize, small: u32, appendfsync: Option<&str>) -> Vec<i64> {
+    let bed = Bed::start(appendfsync).await;
+    let client = bed.client().await;
+    let gauge = Contestant::Engine.gauge(&bed).await;
+    define(&client, LANES).await;
+    let lanes = usize::try_from(LANES).unwrap_or(usize::MAX);
+    let flags = [("jobs", jobs), ("tenants", 1), ("lanes", lanes)];
+    Driver::start(Contestant::Engine, "bulk", &bed, &flags).await.measure().await;
+    bed.quiet().await;
+    let team = workers(&bed).await;
+    trickle(&client, BESIDE, small, of_a_lane).await;
+    let left = gauge.waiting().await;
+    until_finished(&gauge, jobs + usize::try_from(small).unwrap_or(usize::MAX)).await;
+    report
+        .figure("lanes_of_the_flood", lanes)
+        .must("the flood in lanes lasted longer than the small jobs came", left > 0);
+    waits(&stop(team).await, BESIDE, small)
 }
 
 /// Three tenants of one shard with work enough; what each got until the heaviest has half of its jobs left.

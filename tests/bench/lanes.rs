@@ -26,7 +26,7 @@ pub async fn measure(lanes: usize, jobs: usize, appendfsync: Option<&str>) -> (L
 }
 
 /// Every scope has a cap that is counted at each claim and never reached.
-async fn define(client: &QueueClient, lanes: u32) {
+pub async fn define(client: &QueueClient, lanes: u32) {
     let tenant = Tenant::parse("bench-0").expect("a tenant's name");
     let starts_at = Clock::system().now() - Duration::hours(1);
     let window = Window { starts_at, ends_at: starts_at + Duration::days(2), used_before: 0 };

@@ -112,7 +112,8 @@ enum Scenario {
         #[arg(long, default_value_t = 100_000)]
         jobs: usize,
     },
-    /// A flood of one tenant beside many tenants with one job each; and the shares of tenants with weights.
+    /// A flood of one tenant beside many tenants with one job each, and beside many lanes of its own; and the shares of tenants with
+    /// weights.
     Fairness {
         #[arg(long, default_value_t = 1_000_000)]
         jobs: usize,

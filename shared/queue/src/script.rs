@@ -45,14 +45,21 @@ macro_rules! fragment {
 /// A script about a server, not about a shard.
 const ALONE: &[&str] = &[];
 const KEYS: &[&str] = &[fragment!("keys")];
-const READING: &[&str] =
-    &[fragment!("keys"), fragment!("record"), fragment!("lanes"), fragment!("waiting"), fragment!("describe")];
+const READING: &[&str] = &[
+    fragment!("keys"),
+    fragment!("record"),
+    fragment!("newcomers"),
+    fragment!("lanes"),
+    fragment!("waiting"),
+    fragment!("describe"),
+];
 const NOTING: &[&str] = &[fragment!("keys"), fragment!("master")];
 const SCOPING: &[&str] = &[
     fragment!("keys"),
     fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
+    fragment!("newcomers"),
     fragment!("lanes"),
     fragment!("waiting"),
     fragment!("limits"),
@@ -67,6 +74,7 @@ const MOVING: &[&str] = &[
     fragment!("master"),
     fragment!("record"),
     fragment!("later"),
+    fragment!("newcomers"),
     fragment!("lanes"),
     fragment!("waiting"),
     fragment!("limits"),
@@ -87,6 +95,7 @@ const CLOSING: &[&str] = &[
     fragment!("record"),
     fragment!("charges"),
     fragment!("later"),
+    fragment!("newcomers"),
     fragment!("lanes"),
     fragment!("waiting"),
     fragment!("limits"),
@@ -104,6 +113,7 @@ const CREATING: &[&str] = &[
     fragment!("keys"),
     fragment!("record"),
     fragment!("later"),
+    fragment!("newcomers"),
     fragment!("lanes"),
     fragment!("waiting"),
     fragment!("keeping"),
@@ -112,6 +122,7 @@ const CREATING: &[&str] = &[
 ];
 const CREATING_PLAIN: &[&str] = &[
     fragment!("keeping"),
+    fragment!("newcomers"),
     fragment!("alike"),
     fragment!("keys"),
     fragment!("record"),
@@ -127,6 +138,7 @@ const TURNING: &[&str] = &[
     fragment!("record"),
     fragment!("charges"),
     fragment!("later"),
+    fragment!("newcomers"),
     fragment!("lanes"),
     fragment!("waiting"),
     fragment!("limits"),
@@ -151,6 +163,7 @@ const UPKEEP: &[&str] = &[
     fragment!("master"),
     fragment!("record"),
     fragment!("later"),
+    fragment!("newcomers"),
     fragment!("lanes"),
     fragment!("waiting"),
     fragment!("limits"),

@@ -55,7 +55,9 @@ if many == 1 or (many > 1 and many <= 256 and ARGV[1] == '1' and ARGV[3] == '1' 
       of = of % 3
       return prefix .. (of == 0 and 'tenant:' or of == 1 and 'high:' or 'low:') .. queue .. ':' .. tenant
     end
-    if call('RPUSH', ring(class), number) > 1 or call('EXISTS', ring(class + 1), ring(class + 2)) > 0
+    local length = call('RPUSH', ring(class), number)
+    if length > LONG_RING then put_first(prefix, ring(class), 1, math.min(many, MOST_IN_A_VISIT)) end
+    if length > 1 or call('EXISTS', ring(class + 1), ring(class + 2)) > 0
       or call('RPUSH', prefix .. 'ring:' .. queue, tenant) > 1 then return answer end
     local space, shard = string.match(prefix, '^{([^:}]*):(%d+)}')
     for _ = 1, 16 do

@@ -79,7 +79,9 @@ end
 
 local function enter_ring(number, lane, at_head)
   local key = k_tenant(lane.queue, lane.tenant, lane.priority)
-  if call(at_head and 'LPUSH' or 'RPUSH', key, number) == 1 then enter_tenant(lane) end
+  local length = call(at_head and 'LPUSH' or 'RPUSH', key, number)
+  if length == 1 then enter_tenant(lane) end
+  return key, length
 end
 
 -- What operators said of a lane, whatever its priority: paused, weight, and until when its jobs were cancelled.
@@ -108,7 +110,8 @@ local function push(number, ids, at_head)
   local length = call_many(at_head and 'LPUSH' or 'RPUSH', k_lane(number), ids, 256)
   if length == #ids then
     count(lane.queue, 'l', 1)
-    enter_ring(number, lane)
+    local ring, in_ring = enter_ring(number, lane)
+    if in_ring > LONG_RING then put_first(P, ring, 1, math.min(#ids, MOST_IN_A_VISIT)) end
   end
 end
 
@@ -123,15 +126,16 @@ local function push_all(lists)
       local key = k_tenant(lane.queue, lane.tenant, lane.priority)
       local ring = entering[key]
       if not ring then
-        ring = { lane = lane }
+        ring = { lane = lane, jobs = 0 }
         entering[key], keys[#keys + 1] = ring, key
       end
-      ring[#ring + 1] = number
+      ring[#ring + 1], ring.jobs = number, ring.jobs + math.min(#ids, MOST_IN_A_VISIT)
     end
   end
   for _, key in ipairs(keys) do
     local ring = entering[key]
-    if call_many('RPUSH', key, ring, 256) == #ring then enter_tenant(ring.lane) end
+    local length = call_many('RPUSH', key, ring, 256)
+    if length == #ring then enter_tenant(ring.lane) elseif length > LONG_RING then put_first(P, key, #ring, ring.jobs) end
   end
 end
 

@@ -3,8 +3,9 @@
 local claim
 do
   local MOST_VISITS = 256
-  -- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs.
-  local MOST_IN_A_VISIT = 16
+  -- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs; more in a
+  -- long ring, where new lanes come first (newcomers.lua).
+  local SOME_IN_A_VISIT = 16
 
   -- Ids that only stood in a lane because their job had ended or moved: each costs a call as much as a short visit.
   local stale = 0
@@ -174,8 +175,8 @@ do
   -- `weight_of` an entry and its credit's field are only asked for when there are rules. Without them an entry takes `few` at
   -- once even if the ring is long. Entries are read, and those with work left put back, as many at once as `want` may need.
   -- `expect`, if given, is told which will be visited. Returns how many were taken, and how many entries the ring has left.
-  local function share_out(ring, want, few, weight_of, credit_of, visit_entry, expect)
-    local got, length, in_vain, credit = 0, call('LLEN', ring), 0, nil
+  local function share_out(ring, length, want, few, weight_of, credit_of, visit_entry, expect)
+    local got, seen, in_vain, credit = 0, 0, 0, nil
     if ruled and length > 0 then
       local field = credit_of(call('LINDEX', ring, 0))
       credit = tonumber(call('HGET', CREDITS, field) or nil)
@@ -192,13 +193,15 @@ do
       end
       local rounds = math.max(1, math.floor((want - got) / sum))
       if not ruled then rounds = math.max(rounds, few) end
-      local many = credit and 1 or math.min(length, math.ceil((want - got) / rounds))
+      local each = rounds -- what an entry is expected to give
+      if few > 1 and seen > 0 and not ruled then each = math.max(rounds / 8, math.min(rounds, got / seen)) end
+      local many = credit and 1 or math.min(length, math.ceil((want - got) / each))
       local entries = call('LRANGE', ring, 0, many - 1)
       if expect then expect(entries) end
       local left, back = 0, {}
       for _, entry in ipairs(entries) do
         if got >= want or not may_go_on() then break end
-        visits = visits + 1
+        visits, seen = visits + 1, seen + 1
         local grant = credit or (ruled and rounds * (weights[entry] or weight_of(entry)) or rounds)
         local most = math.min(grant, want - got)
         local took, remains = visit_entry(entry, most)
@@ -224,8 +227,15 @@ do
   end
   local function lane_credit(number) return 'L' .. number end
   local function visit_lanes(key, most)
-    local few = math.min(MOST_IN_A_VISIT, math.floor(most / 4))
-    return share_out(key, most, few, lane_weight, lane_credit, visit, load_lanes)
+    local length = call('LLEN', key)
+    local few = math.min(length > LONG_RING and MOST_IN_A_VISIT or SOME_IN_A_VISIT, math.floor(most / 4))
+    local got, left = share_out(key, length, most, few, lane_weight, lane_credit, visit, load_lanes)
+    if got > 0 and left > LONG_RING and not ruled then
+      local newcomers = k_newcomers(P, key)
+      if call('INCRBY', newcomers, got) > MOST_CREDIT then call('SET', newcomers, MOST_CREDIT) end
+      call('PEXPIRE', newcomers, CREDIT_MS)
+    end
+    return got, left
   end
 
   -- Of 21 places in a row, 16 are for high priority, 4 for normal and 1 for low; places nobody claims go to the others.
@@ -276,7 +286,7 @@ do
     visits = 0
     repeat
       gone = 0
-      got = got + share_out(k_ring(queue), want - got, 1, tenant_weight, tenant_credit, visit_tenant)
+      got = got + share_out(k_ring(queue), call('LLEN', k_ring(queue)), want - got, 1, tenant_weight, tenant_credit, visit_tenant)
       take_picked()
       got = got - gone
     until gone == 0 or not may_go_on()

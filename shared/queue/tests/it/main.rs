@@ -25,6 +25,7 @@ mod limits;
 mod lone;
 mod maintenance;
 mod many_lanes;
+mod newcomers;
 mod orphans;
 mod paused_tenants;
 mod picture;
