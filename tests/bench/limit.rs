@@ -1,5 +1,6 @@
 //! What this Redis can do at most with the same bytes: the yardstick for the other scenarios.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
@@ -7,6 +8,7 @@ use postrider_tests::Report;
 use redis::AsyncTypedCommands as _;
 use redis::aio::MultiplexedConnection;
 
+use crate::backlog;
 use crate::bed::{Bed, rate};
 use crate::latency::Latency;
 use crate::parcel::Parcel;
@@ -80,16 +82,38 @@ pub async fn bulk_and_drain(bed: &Bed, jobs: usize) -> (f64, f64) {
 pub async fn drain_with_status(bed: &Bed, jobs: usize) -> f64 {
     let redis = bed.redis.connection().await;
     let batches = jobs.div_ceil(BATCH);
-    let payloads: Vec<String> = (0..256).map(payload).collect();
-    for batch in 0..batches {
-        let mut filling = redis::cmd("EVAL");
-        filling.arg(FILL).arg(2).arg("numbers").arg("records").arg(batch * BATCH).arg(&payloads);
-        calls(&redis, &filling, 1).await;
-    }
+    fill(&redis, 0..batches).await;
     bed.rewrite_log().await;
     let mut ending = redis::cmd("EVAL");
     ending.arg(END_EACH).arg(2).arg("numbers").arg("records").arg(BATCH);
     rate(batches * BATCH, calls(&redis, &ending, batches).await)
+}
+
+/// The same at the head of so many waiting jobs, in rounds as in [`crate::backlog`]: what a long backlog costs Redis itself.
+pub async fn backlog_with_status(bed: &Bed, waiting: usize) -> f64 {
+    let (batches, share) = (waiting / BATCH, (waiting / BATCH).min(32));
+    let mut filled = 0;
+    let mut took = Duration::ZERO;
+    let redis = bed.redis.connection().await;
+    let mut ending = redis::cmd("EVAL");
+    ending.arg(END_EACH).arg(2).arg("numbers").arg("records").arg(BATCH);
+    for round in 0..backlog::ROUNDS {
+        fill(&redis, filled..batches + round * share).await;
+        filled = batches + round * share;
+        bed.quiet().await;
+        took += calls(&redis, &ending, share).await;
+    }
+    rate(backlog::ROUNDS * share * BATCH, took)
+}
+
+/// Batches of waiting jobs with a record each.
+async fn fill(redis: &MultiplexedConnection, batches: Range<usize>) {
+    let payloads: Vec<String> = (0..256).map(payload).collect();
+    for batch in batches {
+        let mut filling = redis::cmd("EVAL");
+        filling.arg(FILL).arg(2).arg("numbers").arg("records").arg(batch * BATCH).arg(&payloads);
+        calls(redis, &filling, 1).await;
+    }
 }
 
 async fn push_and_pop(bed: &Bed, push: &str, pop: &str, jobs: usize) -> (f64, f64) {

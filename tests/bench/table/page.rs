@@ -133,12 +133,26 @@ impl Page<'_> {
         text += &markdown(&["promise", "found", "asked", ""], &self.verdict_rows());
         text +=
             "\nShards on two servers can be faster only where the machine has cores for both and for the workers.\n";
+        text += &self.backlog();
         text += "\n## Figures\n\nJobs a second, unless the name says memory (bytes a job), latency (ms) or s.\n\n";
         text += &markdown(&["figure", "contestant", "everysec", "always"], &self.figure_rows());
         text += "\n`limit` is what this Redis can do at most with the same bytes: a SET awaited, SETs with 64 in flight, a Lua \
                  script that pushes and one that pops 256 jobs one by one. `limit with status` takes a number off the \
                  list, reads the job's record and writes a status in its place, and nothing else.\n";
         text
+    }
+
+    /// What a long backlog costs whoever has a record of each job.
+    fn backlog(&self) -> String {
+        let median = |who: &str| self.figures.median(Sync::Everysec, "backlog", who);
+        let (few, many) = (median("limit with status, 10,000"), median("limit with status, many"));
+        few.zip(many).map_or_else(String::new, |(few, many)| {
+            format!(
+                "At the head of many jobs the least that Redis can do falls, too: `limit with status` does {:.2} of what it does \
+                 at 10,000, because the records lie in no cache of the processor.\n",
+                many / few
+            )
+        })
     }
 
     pub fn json(&self) -> Value {

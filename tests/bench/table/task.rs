@@ -198,7 +198,12 @@ impl Task {
             }
             Self::Backlog { many } => {
                 let (who, waiting) = if many { ("many", sizes.backlog) } else { ("10,000", sizes.backlog.min(10_000)) };
-                Found::one("backlog", who, backlog::measure(waiting, name).await)
+                let least = limit::backlog_with_status(&bed::Bed::start(name).await, waiting).await;
+                let figures = vec![
+                    ("backlog", who.to_owned(), backlog::measure(waiting, name).await),
+                    ("backlog", format!("limit with status, {who}"), least),
+                ];
+                Found { figures, ..Found::default() }
             }
             Self::Lanes { many } => {
                 let (who, count) = if many { ("many, limited", sizes.lanes) } else { ("one, free", 0) };
