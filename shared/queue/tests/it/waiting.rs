@@ -85,6 +85,26 @@ async fn a_lane_with_much_work_does_not_keep_the_scope_from_those_in_line() {
 }
 
 #[tokio::test]
+async fn a_lane_that_is_new_among_many_leaves_its_place_to_the_one_that_was_woken() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, "number", &paused()).await;
+    client.enqueue(of_lane("waits", &["number"])).await.unwrap();
+    let (worker, _) = noting(&client, 1);
+    until_waiting(&client, "number", 1).await;
+    worker.stop().await;
+    for place in 0..20 {
+        client.enqueue(of_lane(&format!("busy:{place}"), &[])).await.unwrap();
+    }
+    define(&client, "number", &in_flight(1)).await; // it is woken, and nobody comes
+    client.enqueue(of_lane("new", &["number"])).await.unwrap();
+    let (worker, order) = noting(&client, 1);
+    until_completed(&client, &WORK, 22).await;
+    assert_eq!(order.lock().unwrap()[0], "waits");
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn lanes_are_woken_in_the_order_in_which_they_came_and_keep_their_place() {
     let server = Server::start().await;
     let client = server.client().await;
