@@ -89,7 +89,7 @@ end
 
 local OF_TENANT = { idem = true, index = true, away = true, scope = true, sent = true, waiters = true, people = true,
   opens = true, pairs = true, newcomers = true }
-local BY_QUEUE = { tenant = true, high = true, low = true }
+local BY_QUEUE = { tenant = true, high = true, low = true, first = true }
 local function keys()
   local found = call('SCAN', place, 'MATCH', P .. '*' .. glob .. '*', 'COUNT', 100)
   place = found[1]

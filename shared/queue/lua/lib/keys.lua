@@ -7,7 +7,7 @@
 --   kinds       hash   number -> kind                      kind_ids   hash   kind -> number
 --   ring:Q      list   tenants with work in queue Q        tenant:Q:T list   lanes of tenant T with work in Q
 --   high:Q:T    list   its lanes of high priority          low:Q:T    list   its lanes of low priority
---   first:…     string what a lane that comes new into this tenant's list may pay with, to stand first (newcomers.lua)
+--   first:…     string what a lane that comes new into this tenant's list may pay with, to stand first (precedence.lua)
 --   rules       hash   L, lane -> its rule; T, tenant -> weight
 --   credits     hash   what a turn in a ring that was cut short still grants; places of tenants in their slots
 --   doomed      list   lists of ids that wait to be cancelled, each with its lane

@@ -4,7 +4,7 @@ local claim
 do
   local MOST_VISITS = 256
   -- A lane gives up to so many jobs in one visit when a call takes many, because a visit costs as much as several jobs; more in a
-  -- long ring, where new lanes come first (newcomers.lua).
+  -- long ring, where new lanes come first (precedence.lua).
   local SOME_IN_A_VISIT = 16
 
   -- Ids that only stood in a lane because their job had ended or moved: each costs a call as much as a short visit.
@@ -231,9 +231,9 @@ do
     local few = math.min(length > LONG_RING and MOST_IN_A_VISIT or SOME_IN_A_VISIT, math.floor(most / 4))
     local got, left = share_out(key, length, most, few, lane_weight, lane_credit, visit, load_lanes)
     if got > 0 and left > LONG_RING and not ruled then
-      local newcomers = k_newcomers(P, key)
-      if call('INCRBY', newcomers, got) > MOST_CREDIT then call('SET', newcomers, MOST_CREDIT) end
-      call('PEXPIRE', newcomers, CREDIT_MS)
+      local precedence = k_precedence(P, key)
+      if call('INCRBY', precedence, got) > MOST_CREDIT then call('SET', precedence, MOST_CREDIT) end
+      call('PEXPIRE', precedence, CREDIT_MS)
     end
     return got, left
   end

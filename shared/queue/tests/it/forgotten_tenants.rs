@@ -167,6 +167,20 @@ async fn naming(server: &Server, needles: &[Vec<u8>]) -> Vec<String> {
     found
 }
 
+#[tokio::test]
+async fn many_lanes_of_a_forgotten_tenant_leave_nothing() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for place in 0..20 {
+        client.enqueue(job("gone").lane(lane(&format!("lane-{place}")))).await.unwrap();
+    }
+    let first = naming(&server, &[b"gone".to_vec()]).await;
+    assert!(first.iter().any(|named| named.contains(":first:")), "what its new lanes may pay with: {first:#?}");
+    until("nothing is left", || async { (walk(&client, "gone").await == (0, 0)).then_some(()) }).await;
+    let left = naming(&server, &[b"gone".to_vec()]).await;
+    assert!(left.is_empty(), "{left:#?}");
+}
+
 /// What a tenant leaves in every corner: limits with people, units and waiters, rules of lanes, keys that outlive their jobs, logs,
 /// children.
 async fn corners(client: &QueueClient, name: &str) -> Vec<JobId> {
