@@ -79,6 +79,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if let Some(key) = first_key::create(&app).await? {
         first_key::show(&key, config.platform_key_file.as_deref())?;
     }
+    let told_to_stop = serve::stop_signal(stopping.clone())?;
     let listener = TcpListener::bind(config.bind).await?;
     let mut beside = JoinSet::new();
     let metrics = telemetry.metrics.clone();
@@ -88,7 +89,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             metrics.run_upkeep();
         }
     });
-    beside.spawn(serve::stop_signal(stopping.clone()));
+    beside.spawn(told_to_stop);
     beside.spawn(tally::keep(app.clone()));
     tracing::info!(address = %listener.local_addr()?, "ready");
     serve::until_stopped(listener, routes, Bounds::of(app.limits().config()), stopping).await;

@@ -187,16 +187,19 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// Cancels `stopping` at SIGTERM or SIGINT.
-pub async fn stop_signal(stopping: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be caught, so a stop will not be graceful");
-        return;
-    };
-    let name = tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
-    };
-    tracing::info!(signal = name, "stopping");
-    stopping.cancel();
+/// Cancels `stopping` at SIGTERM or SIGINT. Both are caught from this call on, whenever the answer is first polled: whoever
+/// reads that the API is ready may stop it in the same moment.
+///
+/// # Errors
+/// When signals cannot be caught.
+pub fn stop_signal(stopping: CancellationToken) -> io::Result<impl Future<Output = ()> + Send + use<>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping");
+        stopping.cancel();
+    })
 }

@@ -31,4 +31,5 @@ mod proofs;
 mod resources;
 mod slow;
 mod smuggling;
+mod stopping;
 mod wait;
