@@ -1,7 +1,7 @@
 -- One step of a walk over a shard that removes what a paused tenant has there. Jobs that run are asked to stop and stay; so whoever
--- wants all of it gone repeats the walk until it finds nothing. Batches end by themselves: they are not known by their tenant.
+-- wants all of it gone repeats the walk until it finds nothing.
 -- KEYS  1 jobs
--- ARGV  1 tenant, 2 what is walked over: J jobs, U unique keys, R rules, K keys, 3 the place, 0 to begin
+-- ARGV  1 tenant, 2 what is walked over: J jobs, U unique keys, R rules, K keys, B batches, 3 the place, 0 to begin
 -- result  how many things were removed, how many jobs run, the next place, 0 at the end
 -- bounds  one step of a scan of 100 records or names; in a shard's rings, one entry each
 local tenant, part, place = ARGV[1], ARGV[2], ARGV[3]
@@ -105,6 +105,16 @@ local function keys()
   end
 end
 
-if part == 'J' then jobs() elseif part == 'U' then unique_keys() elseif part == 'R' then rules() else keys() end
+-- Known by their tenant from within only.
+local function batches()
+  local found = call('SCAN', place, 'MATCH', P .. 'batch:*', 'COUNT', 100)
+  place = found[1]
+  for _, key in ipairs(found[2]) do
+    if call('HGET', key, 'tenant') == tenant then removed = removed + call('UNLINK', key) end
+  end
+end
+
+local walks = { J = jobs, U = unique_keys, R = rules, K = keys, B = batches }
+walks[part]()
 finish()
 return { removed, running, place }

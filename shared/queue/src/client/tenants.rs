@@ -19,6 +19,7 @@ enum Part {
     UniqueKeys,
     Rules,
     Keys,
+    Batches,
 }
 
 impl Part {
@@ -28,6 +29,7 @@ impl Part {
             Self::UniqueKeys => "U",
             Self::Rules => "R",
             Self::Keys => "K",
+            Self::Batches => "B",
         }
     }
 
@@ -36,7 +38,8 @@ impl Part {
             Self::Jobs => Some(Self::UniqueKeys),
             Self::UniqueKeys => Some(Self::Rules),
             Self::Rules => Some(Self::Keys),
-            Self::Keys => None,
+            Self::Keys => Some(Self::Batches),
+            Self::Batches => None,
         }
     }
 }
@@ -77,7 +80,7 @@ impl QueueClient {
     }
 
     /// One bounded step of a walk that removes everything of a paused tenant: jobs in whatever state but running, unique keys, lanes,
-    /// scopes, idempotency keys, lists and dead letters. A walk that was cut off may begin anew; one that met jobs that run, or beside
+    /// scopes, idempotency keys, lists, dead letters and batches. A walk that was cut off may begin anew; one that met jobs that run, or beside
     /// which somebody enqueued, is to be repeated until it finds nothing. Of a tenant that is not paused, jobs may start meanwhile.
     pub async fn forget_tenant(&self, tenant: &Tenant, place: &ForgetPlace) -> Result<Forgotten, QueueError> {
         let args = vec![tenant.as_str().into(), place.part.letter().into(), place.cursor.clone().into_bytes()];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_queue::{
-    CapSpec, Done, Enqueued, ForgetPlace, IdempotencyKey, JobId, JobState, Lane, LaneName, NewJob, Priority,
+    CapSpec, Done, Enqueued, ForgetPlace, IdempotencyKey, JobId, JobState, Lane, LaneName, Links, NewJob, Priority,
     QueueClient, RateLimit, RecipientKey, ScopeKey, ScopeLimits, Stop, UniqueFor,
 };
 use tokio::sync::watch;
@@ -179,6 +179,56 @@ async fn many_lanes_of_a_forgotten_tenant_leave_nothing() {
     until("nothing is left", || async { (walk(&client, "gone").await == (0, 0)).then_some(()) }).await;
     let left = naming(&server, &[b"gone".to_vec()]).await;
     assert!(left.is_empty(), "{left:#?}");
+}
+
+#[tokio::test]
+async fn batches_of_a_forgotten_tenant_go_in_every_state_and_those_of_others_end() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (open, closed) = watch::channel(false);
+    let worker = work(&client, config(8), move |_| {
+        let mut closed = closed.clone();
+        async move {
+            drop(closed.wait_for(|open| *open).await);
+            done()
+        }
+    });
+    let (mut gone, mut stays) = (Vec::new(), Vec::new());
+    for (name, all) in [("gone", &mut gone), ("stays", &mut stays)] {
+        for (jobs, sealed) in [(1, false), (0, false), (0, true), (1, true)] {
+            let batch = client.batch_id(&tenant(name));
+            client.open_batch(&tenant(name), batch, Some(job(name).lane(lane("after")))).await.unwrap();
+            for _ in 0..jobs {
+                let links = Links { batch: Some(batch), ..Links::default() };
+                let id = client.enqueue(NewJob { links, ..job(name) }).await.unwrap().id();
+                until_state(&client, id, JobState::Running).await;
+            }
+            if sealed {
+                client.seal_batch(&tenant(name), batch).await.unwrap();
+            }
+            if sealed && jobs == 0 {
+                let after = client.batch(batch).await.unwrap().unwrap().completion.unwrap();
+                until_state(&client, after, JobState::Running).await;
+            }
+            all.push(batch);
+        }
+    }
+    client.pause_tenant(&tenant("gone")).await.unwrap();
+    assert_eq!(walk(&client, "gone").await.1, 3, "two of batches, and what came after the one that has ended");
+    open.send(true).unwrap();
+    until("nothing is left", || async { (walk(&client, "gone").await == (0, 0)).then_some(()) }).await;
+    client.resume_tenant(&tenant("gone")).await.unwrap();
+    let left = naming(&server, &[b"gone".to_vec()]).await;
+    assert!(left.is_empty(), "{left:#?}");
+    for batch in gone {
+        assert!(client.batch(batch).await.unwrap().is_none());
+    }
+    let last = *stays.last().unwrap();
+    until("the other's batch ends", || async { client.batch(last).await.unwrap().unwrap().ended_at.map(drop) }).await;
+    for batch in stays {
+        assert!(client.batch(batch).await.unwrap().is_some());
+    }
+    worker.stop().await;
 }
 
 /// What a tenant leaves in every corner: limits with people, units and waiters, rules of lanes, keys that outlive their jobs, logs,
