@@ -222,6 +222,7 @@ async fn a_reply_over_starttls_joins_the_customers_thread() {
          Date: Mon, 11 Jan 2027 10:00:00 +0100\r\n\r\nBitte ein Angebot: 2 Roll-ups.\r\n"
     );
     servers.postfix.deliver(CUSTOMER, &[ADDRESS, CUSTOMER], request.as_bytes()).await;
+    servers.postfix.settled().await; // it comes first
     // Another one, which is no part of it.
     let other = b"From: x@y.example\r\nSubject: Lunch\r\nMessage-ID: <lunch@y.example>\r\n\r\nAt noon?\r\n";
     servers.postfix.deliver("x@y.example", &[CUSTOMER], other).await;
