@@ -15,6 +15,7 @@ mod bulk;
 mod control;
 mod enqueue;
 mod lanes;
+mod load;
 mod logs;
 mod maintenance;
 mod moving;

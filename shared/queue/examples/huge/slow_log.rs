@@ -19,6 +19,8 @@ struct Row {
     phase: &'static str,
     script: &'static str,
     noticed: usize,
+    /// Of those that were noticed.
+    median: u64,
     over: usize,
     worst: u64,
 }
@@ -72,13 +74,15 @@ impl SlowLog {
         if worst.is_empty() {
             tracing::info!("{phase:<42} nothing over 1 ms");
         }
-        for (script, micros) in worst {
+        for (script, mut micros) in worst {
+            micros.sort_unstable();
             let row = Row {
                 phase,
                 script,
                 noticed: micros.len(),
+                median: micros.get(micros.len() / 2).copied().unwrap_or_default(),
                 over: micros.iter().filter(|took| **took > LIMIT_MICROS).count(),
-                worst: micros.iter().max().copied().unwrap_or_default(),
+                worst: micros.last().copied().unwrap_or_default(),
             };
             tracing::info!("{row}");
             self.rows.push(row);
@@ -89,7 +93,15 @@ impl SlowLog {
     /// Prints the table. Returns how many calls were too long.
     pub(crate) async fn conclude(&mut self) -> Result<usize, Failure> {
         tracing::info!("");
-        tracing::info!("{:<42} {:<14} {:>10} {:>10} {:>10}", "phase", "script", "> 1 ms", "> 5 ms", "worst ms");
+        tracing::info!(
+            "{:<42} {:<14} {:>10} {:>10} {:>10} {:>10}",
+            "phase",
+            "script",
+            "> 1 ms",
+            "median ms",
+            "> 5 ms",
+            "worst ms"
+        );
         for row in &self.rows {
             tracing::info!("{row}");
         }
@@ -111,8 +123,8 @@ impl SlowLog {
 
 impl std::fmt::Display for Row {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { phase, script, noticed, over, worst } = self;
-        let (whole, rest) = (worst / 1000, worst % 1000 / 10);
-        write!(out, "{phase:<42} {script:<14} {noticed:>10} {over:>10} {:>10}", format!("{whole}.{rest:02}"))
+        let Self { phase, script, noticed, median, over, worst } = self;
+        let ms = |micros: u64| format!("{}.{:02}", micros / 1000, micros % 1000 / 10);
+        write!(out, "{phase:<42} {script:<14} {noticed:>10} {:>10} {over:>10} {:>10}", ms(*median), ms(*worst))
     }
 }

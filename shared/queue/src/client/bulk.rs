@@ -7,13 +7,14 @@ use tokio::time::Instant;
 
 use super::{
     QueueClient,
-    enqueue::{Packed, REPEAT_FOR, Ready, call_until, effort, weight},
+    enqueue::{Packed, REPEAT_FOR, Ready, call_until},
+    load,
 };
 use crate::{
     error::QueueError,
     job::{Enqueued, NewJob},
     link::{Link, Via},
-    script::{MAX_BATCH_BYTES, MAX_ITEMS},
+    script::MAX_ITEMS,
 };
 
 /// Calls that are carried out in one go: with `appendfsync always` they share a way to the disk, and everybody else waits for
@@ -24,21 +25,13 @@ const ON_THEIR_WAY: usize = 3;
 
 /// Cuts jobs of one shard into calls of bounded size.
 fn chunks(jobs: Vec<Ready>) -> Vec<Vec<Ready>> {
-    let mut chunks: Vec<Vec<Ready>> = Vec::with_capacity(jobs.len() / MAX_ITEMS + 1);
-    let (mut bytes, mut items) = (0, 0);
-    for job in jobs {
-        bytes += weight(&job.job);
-        items += effort(&job.job);
-        match chunks.last_mut() {
-            Some(chunk) if items <= MAX_ITEMS && bytes <= MAX_BATCH_BYTES => chunk.push(job),
-            _ => {
-                bytes = weight(&job.job);
-                items = effort(&job.job);
-                chunks.push(vec![job]);
-            }
-        }
+    let (mut sizes, mut cut) = (Vec::with_capacity(jobs.len() / MAX_ITEMS + 1), 0);
+    while cut < jobs.len() {
+        sizes.push(load::of_one_call(jobs[cut..].iter().map(|ready| &ready.job)));
+        cut += sizes.last().copied().unwrap_or(1);
     }
-    chunks
+    let mut jobs = jobs.into_iter();
+    sizes.into_iter().map(|many| jobs.by_ref().take(many).collect()).collect()
 }
 
 /// Sends several calls of a shard that are carried out in one go. What was not answered so goes by itself, in the same order,

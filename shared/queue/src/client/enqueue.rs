@@ -16,13 +16,13 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{QueueClient, recent::Recent};
+use super::{QueueClient, load, recent::Recent};
 use crate::{
     error::QueueError,
     id::JobId,
     job::{Enqueued, NewJob},
     link::{Args, Link, Via, timed_out},
-    script::{self, MAX_BATCH_BYTES, MAX_ITEMS, Script},
+    script::{self, Script},
     wire::{self, Plain, Tables},
 };
 
@@ -96,15 +96,7 @@ impl Gate {
         self.boarding = false;
         // Nobody waits any more for what came while Redis did not answer.
         self.waiting.retain(|(_, caller)| !caller.is_closed());
-        let (mut bytes, mut items, mut many) = (0, 0, 0);
-        for (ready, _) in &self.waiting {
-            bytes += weight(&ready.job);
-            items += effort(&ready.job);
-            if many > 0 && (bytes > MAX_BATCH_BYTES || items > MAX_ITEMS) {
-                break;
-            }
-            many += 1;
-        }
+        let many = load::of_one_call(self.waiting.iter().map(|(ready, _)| &ready.job));
         self.busy = many > 1;
         self.waiting.drain(..many).collect()
     }
@@ -196,16 +188,6 @@ impl Enqueuers {
             }
         });
     }
-}
-
-/// How many bytes a job adds to a call.
-pub(super) fn weight(job: &NewJob) -> usize {
-    job.payload.len() + 64
-}
-
-/// What a job adds to the time of a call: with a date, a key or a link about twice as much as without.
-pub(super) fn effort(job: &NewJob) -> usize {
-    if wire::is_plain(job) { 1 } else { 2 }
 }
 
 /// A call that is ready to be sent.

@@ -16,13 +16,15 @@ use futures::future::join_all;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::enqueue::{self, Ready};
+use super::{
+    enqueue::{self, Ready},
+    load,
+};
 use crate::{
     error::QueueError,
     job::Enqueued,
     link::{Args, Link, Via},
-    script::{self, MAX_BATCH_BYTES, MAX_ITEMS},
-    wire,
+    script, wire,
 };
 
 /// Longer than a replica lags behind; as long as `min-replicas-max-lag`, after which a lonely master takes no more writes.
@@ -119,7 +121,7 @@ impl Recent {
         let mut state = self.0.state();
         for (ready, answer) in jobs.into_iter().zip(answers) {
             if matches!(answer, Enqueued::Created(_)) {
-                let (shard, bytes) = (ready.id.shard(), enqueue::weight(&ready.job));
+                let (shard, bytes) = (ready.id.shard(), load::weight(&ready.job));
                 state.push(Entry { shard, accepted: now, sent: now, bytes, what: What::Job(ready.accepted()) });
             }
         }
@@ -156,19 +158,13 @@ impl Shared {
         let mut sent = Vec::with_capacity(all);
         let mut failed = None;
         while let Some(entry) = left.pop_front() {
-            let mut bytes = entry.bytes;
             let mut group = vec![entry];
             let answer = if let What::Batch(args) = &group[0].what {
                 enqueue::call(link, Via::Shared, &script::BATCH, shard, args).await.map(drop)
             } else {
-                while let Some(next) = left.front()
-                    && matches!(next.what, What::Job(_))
-                    && group.len() < MAX_ITEMS
-                    && bytes + next.bytes <= MAX_BATCH_BYTES
-                {
-                    bytes += next.bytes;
-                    group.extend(left.pop_front());
-                }
+                let next = left.iter().map_while(Entry::job);
+                let many = load::of_one_call(group[0].job().into_iter().chain(next).map(|ready| &ready.job));
+                group.extend(left.drain(..many.saturating_sub(1)));
                 let jobs: Vec<&Ready> = group.iter().filter_map(Entry::job).collect();
                 enqueue::send(link, Via::Shared, shard, &jobs).await.map(|answers| {
                     created += answers.iter().filter(|answer| matches!(answer, Enqueued::Created(_))).count();
