@@ -14,13 +14,15 @@ do
     if call('EXISTS', prefix .. 'gate', prefix .. 'rules', prefix .. 'woken') > 0 then return end
     local expiry, last = call('ZSCORE', prefix .. 'sessions', session), call('HGET', prefix .. 'answers', session)
     if not expiry or tonumber(expiry) == 0 or (last and unpack_from('>I6', last) >= sequence) then return end
+    local some_paused = call('EXISTS', prefix .. 'paused', prefix .. 'stopped') > 0
     local job
     for i = 6, 5 + many do
       local queue = ARGV[i]
       local tenants = call('LRANGE', prefix .. 'ring:' .. queue, 0, 1)
       if #tenants > 0 then
-        if job or #tenants > 1 or call('SISMEMBER', prefix .. 'paused', queue) == 1 then return end
-        if call('SISMEMBER', prefix .. 'stopped', tenants[1]) == 1 then return end
+        if job or #tenants > 1 then return end
+        if some_paused and call('SISMEMBER', prefix .. 'paused', queue) == 1 then return end
+        if some_paused and call('SISMEMBER', prefix .. 'stopped', tenants[1]) == 1 then return end
         local of_tenant = queue .. ':' .. tenants[1]
         local numbers = call('LRANGE', prefix .. 'tenant:' .. of_tenant, 0, 1)
         if #numbers ~= 1 or call('EXISTS', prefix .. 'high:' .. of_tenant, prefix .. 'low:' .. of_tenant) > 0 then return end
@@ -46,9 +48,9 @@ do
       local id, raw, counts = job.id, job.raw, prefix .. 'counts'
       local version, _, _, keep, kind, lane, attempt, max, snoozes, crashes, epoch = unpack_from('>BBBBHI4HHHBI4', raw)
       local claim = 't' .. pack('>I12', sequence)
-      call('LPOP', prefix .. 'lane:' .. job.number)
-      call('LPOP', prefix .. 'tenant:' .. job.queue .. ':' .. job.tenants)
-      call('LPOP', prefix .. 'ring:' .. job.queue)
+      -- There is nothing else in these lists.
+      call('DEL', prefix .. 'lane:' .. job.number, prefix .. 'tenant:' .. job.queue .. ':' .. job.tenants,
+        prefix .. 'ring:' .. job.queue)
       call('HINCRBY', counts, job.queue .. ':l', -1)
       call('HINCRBY', counts, job.queue .. ':a', -1)
       call('HINCRBY', counts, job.queue .. ':r', 1)

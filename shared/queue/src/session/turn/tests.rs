@@ -104,6 +104,8 @@ enum Then {
     Nothing,
     Cancelled,
     Paused,
+    TenantPaused,
+    OthersPaused,
     Weighed,
     ShardLeaves,
     SessionForgotten,
@@ -124,6 +126,11 @@ impl Case {
             Then::Nothing => {}
             Then::Cancelled => drop(client.cancel(job(1).id.unwrap()).await.unwrap()),
             Then::Paused => client.pause(&WORK).await.unwrap(),
+            Then::TenantPaused => client.pause_tenant(&acme()).await.unwrap(),
+            Then::OthersPaused => {
+                client.pause(&MORE).await.unwrap();
+                client.pause_tenant(&Tenant::parse("else").unwrap()).await.unwrap();
+            }
             Then::Weighed => client.weigh_tenant(&acme(), 3).await.unwrap(),
             Then::ShardLeaves => {
                 let _: Value = ask(client, "HSET", &[b"{pr:0}:1:gate", b"move", b"draining"]).await;
@@ -179,6 +186,8 @@ fn cases() -> Vec<Case> {
         by(false, "nothing wanted", &[&turn(7, 0, &[WORK, MORE], "")]),
         then("cancelled", Then::Cancelled),
         then("paused", Then::Paused),
+        then("a paused tenant", Then::TenantPaused),
+        Case { short: true, ..then("others are paused", Then::OthersPaused) },
         then("a weight", Then::Weighed),
         then("a shard that leaves", Then::ShardLeaves),
         then("an unknown session", Then::SessionForgotten),
