@@ -85,8 +85,9 @@ pub(super) async fn create(
         created_at: now,
         updated_at: now,
     };
+    // A copy of the same moment may be met at the mail's index first, which is as good as at the id's.
     let inserted = Entity::insert(quote.clone().into_active_model())
-        .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(tx.connection())
         .await?;
     if inserted == 0 {
