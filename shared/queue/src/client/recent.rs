@@ -159,16 +159,18 @@ impl Shared {
         let mut failed = None;
         while let Some(entry) = left.pop_front() {
             let mut group = vec![entry];
-            let answer = if let What::Batch(args) = &group[0].what {
-                enqueue::call(link, Via::Shared, &script::BATCH, shard, args).await.map(drop)
-            } else {
-                let next = left.iter().map_while(Entry::job);
-                let many = load::of_one_call(group[0].job().into_iter().chain(next).map(|ready| &ready.job));
-                group.extend(left.drain(..many.saturating_sub(1)));
-                let jobs: Vec<&Ready> = group.iter().filter_map(Entry::job).collect();
-                enqueue::send(link, Via::Shared, shard, &jobs).await.map(|answers| {
-                    created += answers.iter().filter(|answer| matches!(answer, Enqueued::Created(_))).count();
-                })
+            let answer = match &group[0].what {
+                What::Batch(args) => enqueue::call(link, Via::Shared, &script::BATCH, shard, args).await.map(drop),
+                What::Job(_) if group[0].job().is_none() => Ok(()),
+                What::Job(first) => {
+                    let next = left.iter().map_while(Entry::job);
+                    let many = load::of_one_call(std::iter::once(first).chain(next).map(|ready| &ready.job));
+                    group.extend(left.drain(..many - 1));
+                    let jobs: Vec<&Ready> = group.iter().filter_map(Entry::job).collect();
+                    enqueue::send(link, Via::Shared, shard, &jobs).await.map(|answers| {
+                        created += answers.iter().filter(|answer| matches!(answer, Enqueued::Created(_))).count();
+                    })
+                }
             };
             match answer {
                 Ok(()) => sent.append(&mut group),
@@ -253,6 +255,36 @@ async fn master(link: &Link, shard: u16) -> Result<Option<Vec<u8>>, QueueError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        job::{Job, NewJob},
+        leaping::Server,
+        name::{JobKind, QueueName, Tenant},
+    };
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Any {}
+
+    impl Job for Any {
+        const KIND: JobKind = JobKind::new("any");
+        const QUEUE: QueueName = QueueName::new("work");
+    }
+
+    #[tokio::test]
+    async fn what_is_brought_again_comes_in_full_calls_and_what_may_be_gone_in_none() {
+        let server = Server::start();
+        let client = server.client().await;
+        let job = NewJob::of(Tenant::parse("acme").unwrap(), &Any {}).unwrap();
+        let gone = NewJob { keep: Duration::from_secs(1), ..job.clone() };
+        client.enqueue_many([vec![gone; 500], vec![job; 500]].concat()).await.unwrap();
+        let recent = client.0.enqueuers.recent().clone();
+        let redis = client.link().at(0).unwrap();
+        let _: redis::Value = redis.command(redis::cmd("CONFIG").arg("RESETSTAT")).await.unwrap();
+        recent.0.bring_again(client.link(), 0).await.unwrap();
+        let told: redis::Value = redis.command(redis::cmd("INFO").arg("commandstats")).await.unwrap();
+        let told = String::from_utf8(wire::bytes(told).unwrap()).unwrap();
+        assert!(told.contains("cmdstat_evalsha:calls=2,"), "500 of 1,000, 256 a call: {told}");
+        assert_eq!(recent.0.state().entries.len(), 1_000, "all are remembered for another while");
+    }
 
     #[test]
     fn what_is_forgotten_stands_before_all_that_is_wanted() {
