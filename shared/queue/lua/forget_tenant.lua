@@ -98,6 +98,7 @@ local function keys()
     local its = OF_TENANT[kind] and (rest == tenant or sub(rest, 1, #tenant + 1) == tenant .. ':')
     if BY_QUEUE[kind] then its = sub(rest, -#tenant - 1) == ':' .. tenant end
     if its then
+      if BY_QUEUE[kind] then call('HDEL', AHEAD, kind .. ':' .. rest) end
       if kind == 'scope' or kind == 'waiters' then call('ZREM', PARKED, rest) end
       if kind == 'scope' or kind == 'newcomers' then call('ZREM', P .. 'aside_till', 'S' .. rest) end
       removed = removed + call('UNLINK', key)

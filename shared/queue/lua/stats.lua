@@ -25,6 +25,15 @@ for _, number in ipairs(numbers) do
   end
 end
 
+-- Lanes of a ring that wait longest: the first of all, and the first of those that stand there in turn (precedence.lua).
+local function some_of(ring, most)
+  local last = call('HGET', AHEAD, sub(ring, #P + 1))
+  local at = last and call('LPOS', ring, last)
+  local lanes = call('LRANGE', ring, at and at + 1 or 0, (at or -1) + most)
+  if at then table.insert(lanes, 1, call('LINDEX', ring, 0)) end
+  return lanes
+end
+
 -- The first ids of as many lanes as a queue may be looked at.
 local function heads_of(queue, most)
   local of_lanes = parked[queue] or {}
@@ -32,7 +41,7 @@ local function heads_of(queue, most)
   for _, tenant in ipairs(call('LRANGE', k_ring(queue), 0, most - 1)) do
     if #of_lanes - found >= most then break end
     for class = 0, 2 do
-      for _, number in ipairs(call('LRANGE', k_tenant(queue, tenant, class), 0, most - 1)) do
+      for _, number in ipairs(some_of(k_tenant(queue, tenant, class), most)) do
         if #of_lanes - found >= most then break end
         of_lanes[#of_lanes + 1] = number
       end

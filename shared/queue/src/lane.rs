@@ -10,7 +10,9 @@ use crate::{
 /// Where a job stands within its queue and tenant.
 ///
 /// Workers take jobs by round-robin over tenants, then over a tenant's lanes, so jobs of one lane never delay another's. Where more
-/// than 16 lanes of a tenant have work, none with a weight, one that had none comes first, unless such lanes got half already.
+/// than 16 lanes of a tenant have work, one that had none comes before them with the jobs that come in the same call, unless such
+/// lanes got half of what was given already; and not while a rule, which is a weight, a paused lane or a cancelled one, stands in
+/// its shard.
 /// Every scope a lane names must allow a job before it is claimed. Lanes of the same name with other scopes are other lanes.
 /// It travels in payloads where a handler must know it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

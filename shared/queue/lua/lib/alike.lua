@@ -56,7 +56,7 @@ if many == 1 or (many > 1 and many <= 256 and ARGV[1] == '1' and ARGV[3] == '1' 
       return prefix .. (of == 0 and 'tenant:' or of == 1 and 'high:' or 'low:') .. queue .. ':' .. tenant
     end
     local length = call('RPUSH', ring(class), number)
-    if length > LONG_RING then put_first(prefix, ring(class), 1, math.min(many, MOST_IN_A_VISIT)) end
+    if length > LONG_RING then put_first(prefix, ring(class), { number }, { many }) end
     if length > 1 or call('EXISTS', ring(class + 1), ring(class + 2)) > 0
       or call('RPUSH', prefix .. 'ring:' .. queue, tenant) > 1 then return answer end
     local space, shard = string.match(prefix, '^{([^:}]*):(%d+)}')

@@ -8,6 +8,7 @@
 --   ring:Q      list   tenants with work in queue Q        tenant:Q:T list   lanes of tenant T with work in Q
 --   high:Q:T    list   its lanes of high priority          low:Q:T    list   its lanes of low priority
 --   first:…     string what a lane that comes new into this tenant's list may pay with, to stand first (precedence.lua)
+--   ahead       hash   lane that stands first -> jobs it paid for; tenant's list -> the last of these in it
 --   rules       hash   L, lane -> its rule; T, tenant -> weight
 --   credits     hash   what a turn in a ring that was cut short still grants; places of tenants in their slots
 --   doomed      list   lists of ids that wait to be cancelled, each with its lane
@@ -43,6 +44,7 @@ local SESSIONS, ANSWERS, UNIQUE, DEAD = P .. 'sessions', P .. 'answers', P .. 'u
 local COUNTS, PAUSED, CANCELLING, META = P .. 'counts', P .. 'paused', P .. 'cancelling', P .. 'meta'
 local SUSPECTED, SUSPECT_OF, LATER, UNIQUE_TILL = P .. 'suspected', P .. 'suspect_of', P .. 'later', P .. 'unique_till'
 local IDLE, WOKEN, RULES, CREDITS, DOOMED, GATE = P .. 'idle', P .. 'woken', P .. 'rules', P .. 'credits', P .. 'doomed', P .. 'gate'
+local AHEAD = P .. 'ahead'
 local call, pack, unpack_from, sub, concat = redis.call, struct.pack, struct.unpack, string.sub, table.concat
 local now
 do

@@ -111,7 +111,7 @@ local function push(number, ids, at_head)
   if length == #ids then
     count(lane.queue, 'l', 1)
     local ring, in_ring = enter_ring(number, lane)
-    if in_ring > LONG_RING then put_first(P, ring, 1, math.min(#ids, MOST_IN_A_VISIT)) end
+    if in_ring > LONG_RING then put_first(P, ring, { number }, { #ids }) end
   end
 end
 
@@ -126,16 +126,16 @@ local function push_all(lists)
       local key = k_tenant(lane.queue, lane.tenant, lane.priority)
       local ring = entering[key]
       if not ring then
-        ring = { lane = lane, jobs = 0 }
+        ring = { lane = lane, jobs = {} }
         entering[key], keys[#keys + 1] = ring, key
       end
-      ring[#ring + 1], ring.jobs = number, ring.jobs + math.min(#ids, MOST_IN_A_VISIT)
+      ring[#ring + 1], ring.jobs[#ring + 1] = number, #ids
     end
   end
   for _, key in ipairs(keys) do
     local ring = entering[key]
     local length = call_many('RPUSH', key, ring, 256)
-    if length == #ring then enter_tenant(ring.lane) elseif length > LONG_RING then put_first(P, key, #ring, ring.jobs) end
+    if length == #ring then enter_tenant(ring.lane) elseif length > LONG_RING then put_first(P, key, ring, ring.jobs) end
   end
 end
 

@@ -11,7 +11,7 @@ do
 
   -- Reads only, until it is sure that it can do all of it.
   local function found()
-    if call('EXISTS', prefix .. 'gate', prefix .. 'rules', prefix .. 'woken') > 0 then return end
+    if call('EXISTS', prefix .. 'gate', prefix .. 'rules', prefix .. 'woken', prefix .. 'ahead') > 0 then return end
     local expiry, last = call('ZSCORE', prefix .. 'sessions', session), call('HGET', prefix .. 'answers', session)
     if not expiry or tonumber(expiry) == 0 or (last and unpack_from('>I6', last) >= sequence) then return end
     local some_paused = call('EXISTS', prefix .. 'paused', prefix .. 'stopped') > 0

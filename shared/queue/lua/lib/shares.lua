@@ -142,8 +142,25 @@ do
     return got, call('EXISTS', key) == 1, false
   end
 
+  -- Lanes that stand first in a ring that is visited (precedence.lua): how many jobs each paid for. Of the last, its field, too.
+  local are_ahead, paid, last_ahead = nil, {}, {}
+  local function load_ahead(ring, entries)
+    if are_ahead == nil then are_ahead = call('EXISTS', AHEAD) == 1 end
+    if not are_ahead or not entries[1] then return end
+    local field = sub(ring, #P + 1)
+    local last = call('HGET', AHEAD, field)
+    if last then last_ahead[last] = field end
+    for i, jobs in ipairs(call('HMGET', AHEAD, unpack(entries))) do paid[entries[i]] = tonumber(jobs or nil) end
+  end
+
   -- Takes up to `most` jobs of a lane. Returns how many, and whether the lane goes back into its ring.
   local function visit(name, most)
+    if paid[name] then
+      most = math.min(most, paid[name])
+      call('HDEL', AHEAD, name)
+      if last_ahead[name] then call('HDEL', AHEAD, last_ahead[name]) end
+      paid[name], last_ahead[name] = nil, nil
+    end
     local number = tonumber(name)
     local lane, place = lane_of(number), place_of(name)
     if not lane then return 0, false end
@@ -229,7 +246,11 @@ do
   local function visit_lanes(key, most)
     local length = call('LLEN', key)
     local few = math.min(length > LONG_RING and MOST_IN_A_VISIT or SOME_IN_A_VISIT, math.floor(most / 4))
-    local got, left = share_out(key, length, most, few, lane_weight, lane_credit, visit, load_lanes)
+    local function expect(entries)
+      load_lanes(entries)
+      load_ahead(key, entries)
+    end
+    local got, left = share_out(key, length, most, few, lane_weight, lane_credit, visit, expect)
     if got > 0 and left > LONG_RING and not ruled then
       local precedence = k_precedence(P, key)
       if call('INCRBY', precedence, got) > MOST_CREDIT then call('SET', precedence, MOST_CREDIT) end

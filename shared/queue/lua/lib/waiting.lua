@@ -94,7 +94,10 @@ local function drop_lane_refs(refs)
       call('HDEL', LANES, number)
       if raw then call('HDEL', LANE_IDS, raw) end
       local lane = lane_of(number)
-      if lane and call('DEL', k_lane(number)) == 1 then count(lane.queue, 'l', -1) end
+      if lane and call('DEL', k_lane(number)) == 1 then
+        count(lane.queue, 'l', -1)
+        call('HDEL', AHEAD, number)
+      end
       if lane and call('HEXISTS', RULES, 'L' .. lane.base) == 1 then
         local known = call('HMGET', LANE_IDS, unpack(variants(lane.base)))
         local rule = rule_of(lane.base)

@@ -174,10 +174,12 @@ async fn many_lanes_of_a_forgotten_tenant_leave_nothing() {
     for place in 0..20 {
         client.enqueue(job("gone").lane(lane(&format!("lane-{place}")))).await.unwrap();
     }
-    let first = naming(&server, &[b"gone".to_vec()]).await;
+    let its = [b"gone".to_vec(), b":ahead".to_vec()];
+    let first = naming(&server, &its).await;
     assert!(first.iter().any(|named| named.contains(":first:")), "what its new lanes may pay with: {first:#?}");
+    assert!(first.iter().any(|named| named.contains(":ahead: tenant:work:gone")), "that they paid: {first:#?}");
     until("nothing is left", || async { (walk(&client, "gone").await == (0, 0)).then_some(()) }).await;
-    let left = naming(&server, &[b"gone".to_vec()]).await;
+    let left = naming(&server, &its).await;
     assert!(left.is_empty(), "{left:#?}");
 }
 

@@ -16,6 +16,8 @@ use crate::{
     script,
 };
 
+mod precedence;
+
 const WORK: QueueName = QueueName::new("work");
 const MORE: QueueName = QueueName::new("more");
 const TOKEN: [u8; 8] = *b"a worker";
@@ -107,6 +109,7 @@ enum Then {
     TenantPaused,
     OthersPaused,
     Weighed,
+    StandsFirst,
     ShardLeaves,
     SessionForgotten,
 }
@@ -132,6 +135,10 @@ impl Case {
                 client.pause_tenant(&Tenant::parse("else").unwrap()).await.unwrap();
             }
             Then::Weighed => client.weigh_tenant(&acme(), 3).await.unwrap(),
+            Then::StandsFirst => {
+                let number: String = ask(client, "LINDEX", &[b"{pr:0}:1:tenant:work:acme", b"0"]).await;
+                let _: Value = ask(client, "HSET", &[b"{pr:0}:1:ahead", number.as_bytes(), b"1"]).await;
+            }
             Then::ShardLeaves => {
                 let _: Value = ask(client, "HSET", &[b"{pr:0}:1:gate", b"move", b"draining"]).await;
                 let _: Value = ask(client, "SET", &[b"{pr:0}:1:mover", b"somebody"]).await;
@@ -189,6 +196,7 @@ fn cases() -> Vec<Case> {
         then("a paused tenant", Then::TenantPaused),
         Case { short: true, ..then("others are paused", Then::OthersPaused) },
         then("a weight", Then::Weighed),
+        then("a lane that stands first", Then::StandsFirst),
         then("a shard that leaves", Then::ShardLeaves),
         then("an unknown session", Then::SessionForgotten),
     ]
