@@ -6,10 +6,12 @@ use serde_json::json;
 
 const NEVER: u32 = 86_400;
 const BANNERS: &str = "01-de-banner-vereinsfest.eml";
+const STICKERS: &str = "10-pl-naklejki-miod.eml";
 
 on_both_databases!(
     a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again,
     a_reply_whose_job_died_has_failed_until_it_is_redriven,
+    a_reply_whose_job_is_cancelled_is_skipped,
 );
 
 async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(database: DatabaseKind) {
@@ -75,6 +77,47 @@ async fn a_reply_whose_job_died_has_failed_until_it_is_redriven(database: Databa
     platform.no_jobs_left().await;
     assert_eq!(platform.sandbox().accepted().await.len(), 1);
     assert_eq!(both().await.1["state"], "sent");
+    platform.finish().await;
+}
+
+/// Whether one job is cancelled or many: whoever looks at the message or its quote is not left to wait for what never comes.
+async fn a_reply_whose_job_is_cancelled_is_skipped(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 0 });
+    let office =
+        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await;
+    let skipped = async |many: usize| {
+        let messages = office.api.all("/v1/messages?state=skipped").await;
+        let quotes = office.api.all("/v1/quotes?state=failed").await;
+        assert_eq!((messages.len(), quotes.len()), (many, many));
+        for of in messages.iter().chain(&quotes) {
+            assert_eq!(of["reason"], "its job was cancelled", "{of}");
+        }
+    };
+    for (before, mail) in [BANNERS, STICKERS].into_iter().enumerate() {
+        platform.sandbox().deliver(&office.address, mails::mail(mail).raw).await;
+        office.poll().await;
+        ledger_in_state(&platform, "planned").await;
+        skipped(before).await;
+        let waiting =
+            eventually("its job", || async { office.api.all("/v1/jobs?kind=send_email&state=available").await.pop() })
+                .await;
+        if before == 0 {
+            let cancel = format!("/v1/jobs/{}/cancel", waiting["id"].as_str().unwrap());
+            for _ in 0..2 {
+                assert_eq!(office.api.post(&cancel, &json!({})).await.ok()["state"], "cancelled");
+            }
+        } else {
+            let job =
+                office.api.post("/v1/jobs/cancel", &json!({ "kind": "send_email" })).await.expect_status(202).body;
+            let done = office.api.finished(job["id"].as_str().unwrap()).await;
+            assert_eq!(done.output.unwrap()["cancelled"], 1);
+        }
+        skipped(before + 1).await;
+    }
+    office.api.patch(&format!("/v1/accounts/{}", office.account_id), &json!({ "daily_cap": 9 })).await.ok();
+    platform.no_jobs_left().await;
+    assert!(platform.sandbox().accepted().await.is_empty());
     platform.finish().await;
 }
 

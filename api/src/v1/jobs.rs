@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use postrider_queue::{BatchId, Cancelled, JobId, JobRecord, ListFilter, Promoted};
 use postrider_shared::ids::TenantId;
+use postrider_shared::jobs::SendEmail;
 use postrider_shared::roles::Permission;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -221,7 +222,8 @@ async fn list(
 
 /// Cancel a job.
 ///
-/// A job that waits is cancelled at once. One that runs is asked to stop, and the answer shows `cancel_requested`.
+/// A job that waits is cancelled at once. One that runs is asked to stop, and the answer shows `cancel_requested`. The message that a
+/// `send_email` job was to send is `skipped`, and its quote `failed`, unless it is being sent.
 #[utoipa::path(
     post, path = "/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
     params(("id" = String, Path, description = "The job's id.")),
@@ -229,7 +231,11 @@ async fn list(
     security(("api_key" = ["jobs:write"]))
 )]
 async fn cancel(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<JobId>) -> Answer<Json<Job>> {
-    own(&app, tenant, id).await?;
+    let record = own(&app, tenant, id).await?;
+    let has_ended = matches!(record.state, postrider_queue::JobState::Completed | postrider_queue::JobState::Dead);
+    if let Some(message) = SendEmail::message_of(record.kind.as_str(), &record.payload).filter(|_| !has_ended) {
+        app.stores().messages.withdraw(tenant, message).await?;
+    }
     match app.queue().cancel(id).await? {
         Cancelled::Now | Cancelled::Requested => own(&app, tenant, id).await.map(|record| Json(record.into())),
         Cancelled::AlreadyFinished(postrider_queue::JobState::Cancelled) => {

@@ -3,28 +3,14 @@
 use chrono::{DateTime, Utc};
 use postrider_queue::Job;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use serde::Deserialize;
 
 use super::{Column, DeadLetter, DeadLetterState, Entity, origin::Origin};
 use crate::{
     database::{StoreError, Transaction},
-    ids::{DeadLetterId, MessageId, TenantId},
+    ids::{DeadLetterId, TenantId},
     jobs::SendEmail,
     messages::{self, OpenAttempt},
 };
-
-#[derive(Deserialize)]
-struct Subject {
-    message_id: MessageId,
-}
-
-/// The message that a job was to send.
-fn message(kind: &str, payload: &[u8]) -> Option<MessageId> {
-    if kind != SendEmail::KIND.as_str() {
-        return None;
-    }
-    Some(serde_json::from_slice::<Subject>(payload).ok()?.message_id)
-}
 
 fn reason(error: &str) -> String {
     format!("its job failed for good: {error}")
@@ -39,7 +25,11 @@ pub(super) async fn archived(
     let of = |letter: &postrider_queue::DeadLetter| {
         let record = &letter.record;
         let tenant: TenantId = record.tenant.as_str().parse().ok()?;
-        Some((message(record.kind.as_str(), &record.payload)?, tenant, reason(&letter.error).replace('\0', "")))
+        Some((
+            SendEmail::message_of(record.kind.as_str(), &record.payload)?,
+            tenant,
+            reason(&letter.error).replace('\0', ""),
+        ))
     };
     let mut subjects: Vec<_> = rows.iter().filter_map(|(id, letter)| Some((*id, of(letter)?))).collect();
     if subjects.is_empty() {
@@ -67,7 +57,7 @@ pub(super) async fn archived(
 /// A letter has moved: what its job is to do goes with it.
 pub(super) async fn follow(tx: &Transaction, now: DateTime<Utc>, letter: &DeadLetter) -> Result<(), StoreError> {
     let payload = letter.redrive_payload.as_ref().unwrap_or(&letter.payload);
-    let Some(message) = message(&letter.kind, payload) else { return Ok(()) };
+    let Some(message) = SendEmail::message_of(&letter.kind, payload) else { return Ok(()) };
     let place = (letter.tenant_id, message);
     match letter.state {
         DeadLetterState::Redriving => messages::revive(tx, now, place).await,
@@ -85,7 +75,7 @@ pub(super) async fn redriving<'a>(
 ) -> Result<(), StoreError> {
     let of = |origin: &Origin| {
         let payload = origin.redrive_payload.as_ref().unwrap_or(&origin.payload);
-        Some((message(&origin.kind, payload)?, origin.tenant_id))
+        Some((SendEmail::message_of(&origin.kind, payload)?, origin.tenant_id))
     };
     let mut subjects: Vec<_> = origins.filter_map(of).collect();
     subjects.sort_unstable();

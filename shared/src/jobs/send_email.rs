@@ -17,6 +17,21 @@ pub struct SendEmail {
     pub lane: Lane,
 }
 
+#[derive(Deserialize)]
+struct Subject {
+    message_id: MessageId,
+}
+
+impl SendEmail {
+    /// The message that a job of this kind and payload is to send, if it is one that sends.
+    pub fn message_of(kind: &str, payload: &[u8]) -> Option<MessageId> {
+        if kind != Self::KIND.as_str() {
+            return None;
+        }
+        Some(serde_json::from_slice::<Subject>(payload).ok()?.message_id)
+    }
+}
+
 impl Job for SendEmail {
     const KIND: JobKind = JobKind::new("send_email");
     const QUEUE: QueueName = Queue::Email.name();

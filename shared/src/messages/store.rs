@@ -158,6 +158,16 @@ impl Messages {
         Ok(settled)
     }
 
+    /// The job that was to send the message is about to be cancelled: it is not to be sent, unless an attempt is open. To be called
+    /// first, because whoever is cut off in between leaves a job that finds nothing to send. A message that is not there, or is
+    /// settled, does not change.
+    pub async fn withdraw(&self, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
+        match self.skip(tenant, id, "its job was cancelled").await {
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How many messages may have been charged to a scope since a time, to seed its cap.
     pub async fn used(&self, tenant: TenantId, scope: &ScopeKey, since: DateTime<Utc>) -> Result<u64, StoreError> {
         list::used(&self.database, tenant, scope.as_str(), since).await

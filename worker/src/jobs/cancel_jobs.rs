@@ -2,8 +2,8 @@
 //! repeated from the start, finds only what still waits, and goes on counting where the one before left off.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use postrider_queue::{Cancelled, Done, JobRecord, Outcome, Stop, Walk};
-use postrider_shared::jobs::CancelJobs;
+use postrider_queue::{Cancelled, Done, Job as _, JobRecord, Outcome, Stop, Walk};
+use postrider_shared::jobs::{CancelJobs, SendEmail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -85,6 +85,16 @@ async fn piece(job: &CancelJobs, ctx: &Context, from: &Walk) -> Result<(Vec<JobR
 }
 
 async fn cancel(ctx: &Context, found: Vec<JobRecord>) -> Result<Vec<Cancelled>, Stop> {
-    let cancelling = stream::iter(found).map(|record| async move { ctx.queue.cancel(record.id).await });
-    Ok(cancelling.buffer_unordered(TOGETHER).try_collect().await?)
+    stream::iter(found).map(|record| cancel_one(ctx, record)).buffer_unordered(TOGETHER).try_collect().await
+}
+
+async fn cancel_one(ctx: &Context, found: JobRecord) -> Result<Cancelled, Stop> {
+    // What a walk finds comes without payload.
+    if found.kind == SendEmail::KIND
+        && let Some(whole) = ctx.queue.get(found.id).await?
+        && let Some(message) = SendEmail::message_of(whole.kind.as_str(), &whole.payload)
+    {
+        ctx.messages.withdraw(ctx.tenant()?, message).await?;
+    }
+    Ok(ctx.queue.cancel(found.id).await?)
 }

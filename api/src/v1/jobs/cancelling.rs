@@ -72,7 +72,8 @@ pub struct JobSelection {
 ///
 /// The job in the answer does it, in steps, however many they are. Its progress, which can be followed by its events, says how many
 /// there are (`total`) and how many are `done`: `cancelled` will not run, `asked_to_stop` had begun to run meanwhile, `gone` had ended
-/// meanwhile. Its output says so at the end. Cancelling the job ends it after its step; what is cancelled by then stays so.
+/// meanwhile. Its output says so at the end. Cancelling the job ends it after its step; what is cancelled by then stays so. Messages
+/// that cancelled jobs were to send are `skipped`.
 #[utoipa::path(
     post, path = "/jobs/cancel", tag = "jobs", operation_id = "cancel_jobs",
     request_body = JobSelection,
