@@ -9,12 +9,11 @@ local function cancel_doomed(most)
   local ids = call('LPOP', key, most) or {}
   local number = tonumber(string.match(entry, '^%d+'))
   local lane = lane_of(number)
-  local mark = lane and rule_of(lane.base).cancelled or now
   local raws, records, seen = get_records(ids), {}, {}
   for i, id in ipairs(ids) do
     local r = raws[i] and not seen[id] and open_record(raws[i]) -- it may stand there twice (claims.lua)
     seen[id] = true
-    if r and r.state == AVAILABLE and r.lane == number and r.enqueued <= mark then
+    if r and r.state == AVAILABLE and r.lane == number then
       if lane then count(lane.queue, 'a', -1) end
       settle(r, '?', now)
       end_record(id, r, CANCELLED)
@@ -23,6 +22,7 @@ local function cancel_doomed(most)
     end
   end
   call_many('HSET', JOBS, records, 400)
+  if #ids > 0 and call('EXISTS', recipients.BACK) == 1 then recipients.are_gone(ids) end
   write_endings()
   if call('EXISTS', key) == 0 then call('LPOP', DOOMED) end
   return #records / 2, call('EXISTS', DOOMED) == 1

@@ -178,8 +178,13 @@ local function define_recipients()
   -- tells that only such ids were seen, and more may follow.
   local function first_of(entry, number, lane)
     local key = k_aside(entry)
-    local ids = call('LRANGE', key, 0, 31)
+    -- In nearly all cases the first one is: the others may be large.
+    local ids = call('LRANGE', key, 0, 0)
     local raws, ended, first = get_records(ids), #ids, nil
+    if not raws[1] or string.byte(raws[1], 2) ~= AVAILABLE then
+      ids = call('LRANGE', key, 0, 31)
+      raws, ended = get_records(ids), #ids
+    end
     for i = 1, #ids do
       if raws[i] and string.byte(raws[i], 2) == AVAILABLE and unpack_from('>I4', raws[i], 7) == number then
         ended, first = i - 1, i
@@ -207,6 +212,7 @@ local function define_recipients()
     local lane = lane_of(number)
     if not lane then
       call('DEL', key)
+      call('SREM', k_asides(number), recipient)
       return
     end
     local first, raw, more = first_of(entry, number, lane)
@@ -221,6 +227,13 @@ local function define_recipients()
     local room, till, full = recipients.room(lane, recipient)
     if room <= 0 then
       wait_aside(entry, till, full, unpack_from('>I6', raw, 28))
+      return
+    end
+    -- Not in front of one that has its unit: it may go on when nobody else may.
+    local head = call('LINDEX', k_lane(number), 0)
+    local ahead = head and call('HGET', JOBS, head)
+    if ahead and bit.band(string.byte(ahead, 3), RESERVED) ~= 0 then
+      wait_aside(entry, now + 1000)
       return
     end
     call('LPOP', key)
@@ -238,6 +251,13 @@ local function define_recipients()
     else
       local at = string.find(entry, ':', 1, true)
       call('SREM', k_asides(sub(entry, 1, at - 1)), sub(entry, at + 1))
+    end
+  end
+
+  -- These jobs are gone. Of those that were on their way back nobody will meet them any more.
+  function recipients.are_gone(ids)
+    for i, entry in ipairs(get_many(ASIDE_BACK, ids)) do
+      if entry then recipients.met_back(ids[i], entry) end
     end
   end
 

@@ -179,7 +179,8 @@ local function has_room(lane, jobs)
   return true
 end
 
--- The same for a lane, with the first of its scopes that has no room, for either kind of job.
+-- The same for a lane, with the first of its scopes that has no room and until when that has none, for either kind of job. (Not
+-- until when any has none: it waits in the line of the first, and sees what the others say when that gives.)
 local function lane_room(lane)
   local room, till, blocking = NO_BOUND, now, nil
   local again, again_till, again_blocking = NO_BOUND, now, nil
@@ -188,15 +189,9 @@ local function lane_room(lane)
     local r, t, a, at = room_of(id)
     lane.keyed = lane.keyed or scopes[id] and scopes[id].keyed
     if r < room then room = r end
-    if r <= 0 then
-      blocking = blocking or id
-      till = math.max(till, t)
-    end
+    if r <= 0 and not blocking then blocking, till = id, t end
     if a < again then again = a end
-    if a <= 0 then
-      again_blocking = again_blocking or id
-      again_till = math.max(again_till, at)
-    end
+    if a <= 0 and not again_blocking then again_blocking, again_till = id, at end
   end
   return room, till, blocking, again, again_till, again_blocking
 end

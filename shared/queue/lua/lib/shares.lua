@@ -18,10 +18,16 @@ do
 
   local function pop(key, most) return call('LPOP', key, digits[most]) or {} end
 
+  -- Whether jobs are on their way back from aside: whoever meets one looks after those behind it, also where no limit of
+  -- recipients is left.
+  local are_back
+
   -- Takes ids out of a lane if its scopes have room for as many. Returns how many, and whether jobs remain; or nothing.
   local function pick(name, number, lane, most)
     local key, ids = k_lane(name), nil
     if lane.scopes[1] then
+      if are_back == nil then are_back = call('EXISTS', recipients.BACK) == 1 end
+      if are_back then return end
       ids = simply.reserve(lane, most, pop, key)
       if not ids then
         if not has_room(lane, most) then return end
@@ -83,7 +89,7 @@ do
     local key = k_lane(number)
     if lane.keyed and recipients.skips >= recipients.MOST_SKIPS then return 0, true, false end
     local ids = call('LRANGE', key, 0, want - 1)
-    local back = lane.keyed and #ids > 0 and call('HMGET', recipients.BACK, unpack(ids)) or {}
+    local back = #ids > 0 and call('HMGET', recipients.BACK, unpack(ids)) or {}
     local raws, runs, got, consumed, fresh = get_many(JOBS, ids), get_many(RUNS, ids), 0, 0, 0
     local stopped
     for i, id in ipairs(ids) do
@@ -184,6 +190,7 @@ do
   local visits = 0
   -- Visits that find nothing, such as of lanes that are parked by them, take as long as others: time ends them, too.
   local function may_go_on()
+    if recipients.skips >= recipients.MOST_SKIPS then return false end -- whoever comes next is first in the next call
     return visits + stale < MOST_VISITS and (visits == 0 or visits % 16 > 0 or has_time())
   end
 
@@ -304,7 +311,7 @@ do
       return got, left > 0
     end
     local got = 0
-    visits = 0
+    visits, stale, recipients.skips = 0, 0, 0
     repeat
       gone = 0
       got = got + share_out(k_ring(queue), call('LLEN', k_ring(queue)), want - got, 1, tenant_weight, tenant_credit, visit_tenant)

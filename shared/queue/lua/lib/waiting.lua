@@ -72,16 +72,18 @@ local function make_available(jobs, at_head)
       if r.crashes >= SUSPECT_FROM then
         if call('RPUSH', k_suspects(lane.queue), id) == 1 then call('SADD', SUSPECTED, lane.queue) end
       else
-        local ids = by_lane[r.lane]
-        if not ids then ids = {}; by_lane[r.lane] = ids end
-        ids[#ids + 1] = id
-        if r.reserved then reserved[r.lane] = true end
+        local lists = r.reserved and reserved or by_lane
+        local ids = lists[r.lane]
+        if not ids then ids = {}; lists[r.lane] = ids end
+        if r.reserved and not at_head then table.insert(ids, 1, id) else ids[#ids + 1] = id end
       end
     end
   end
-  for number, ids in pairs(by_lane) do
-    push(number, ids, at_head)
-    if reserved[number] then unpark(number) end
+  for number, ids in pairs(by_lane) do push(number, ids, at_head) end
+  -- One with its unit may go on when nobody else may.
+  for number, ids in pairs(reserved) do
+    push(number, ids, true)
+    unpark(number)
   end
 end
 

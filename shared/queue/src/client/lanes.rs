@@ -1,5 +1,7 @@
 //! Acting on lanes: pausing, cancelling, weighing.
 
+use std::time::Duration;
+
 use super::QueueClient;
 use crate::{
     error::QueueError,
@@ -40,6 +42,8 @@ impl QueueClient {
     pub async fn cancel_lane(&self, tenant: &Tenant, queue: &QueueName, lane: &Lane) -> Result<u64, QueueError> {
         let args = vec![wire::lane(queue, tenant, lane)];
         let answer = self.link().call(&script::CANCEL_LANE, self.shard_of(tenant), &args).await?;
+        // The next millisecond: what is enqueued from now on is not meant.
+        tokio::time::sleep(Duration::from_millis(2)).await;
         Ok(wire::integer(&answer)?.unsigned_abs())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use postrider_queue::{JobState, Lane, LaneName, NewJob, Priority, QueueClient};
+use postrider_queue::{Enqueued, JobState, Lane, LaneName, NewJob, Priority, QueueClient, UniqueFor};
 
 use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
 
@@ -158,5 +158,48 @@ async fn a_cancelled_lane_ends_all_that_was_enqueued_and_nothing_that_comes_late
     until_state(&client, later, JobState::Cancelled).await;
     let stats = client.queue(&WORK).await.unwrap();
     assert_eq!((stats.available, stats.scheduled, stats.running, stats.lanes), (0, 0, 0, 0));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_enqueued_after_its_lane_was_cancelled_runs() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let later = |text: &str| NewJob { payload: text.into(), ..marked("acme", "a", Priority::Normal) };
+    let far = "2100-01-01T00:00:00Z".parse().unwrap();
+    let replacing = later("replaced").unique_key("replaced").unique_for(UniqueFor::Replace);
+    client.enqueue(later("held").unique_key("held").run_at(far)).await.unwrap();
+    client.enqueue(replacing.clone().run_at(far)).await.unwrap();
+    client.cancel_lane(&tenant("acme"), &WORK, &lane("a")).await.unwrap();
+    let mut newer = vec![client.enqueue(later("held").unique_key("held")).await.unwrap()];
+    newer.push(client.enqueue(replacing).await.unwrap());
+    for _ in 0..50 {
+        client.enqueue(later("old")).await.unwrap();
+        client.cancel_lane(&tenant("acme"), &WORK, &lane("a")).await.unwrap();
+        newer.truncate(2);
+        newer.push(client.enqueue(later("new")).await.unwrap());
+    }
+    let worker = work(&client, config(4), |_| async { done() });
+    for job in &newer[2..] {
+        assert!(matches!(job, Enqueued::Created(_)), "{job:?}");
+        until_state(&client, job.id(), JobState::Completed).await;
+    }
+    worker.stop().await;
+    assert!(
+        newer[..2].iter().all(|job| matches!(job, Enqueued::Created(_))),
+        "no key is held by one that was cancelled"
+    );
+}
+
+/// As when a replica takes over whose clock is behind.
+#[tokio::test]
+async fn a_lane_that_is_cancelled_after_the_clock_went_back_ends_all_that_waits_there() {
+    let server = Server::start_at("@2026-03-01 12:00:10").await;
+    let client = server.client().await;
+    let id = client.enqueue(marked("acme", "a", Priority::Normal)).await.unwrap().id();
+    server.set_clock("@2026-03-01 12:00:05");
+    client.cancel_lane(&tenant("acme"), &WORK, &lane("a")).await.unwrap();
+    let worker = work(&client, config(1), |_| async { done() });
+    until_state(&client, id, JobState::Cancelled).await;
     worker.stop().await;
 }

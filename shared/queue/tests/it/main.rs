@@ -43,6 +43,7 @@ mod servers;
 mod sifting;
 mod silence;
 mod slices;
+mod stuck;
 mod suspects;
 mod turns;
 mod unique;
