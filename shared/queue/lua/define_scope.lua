@@ -8,10 +8,21 @@ local id = ARGV[1]
 note_master()
 local key = k_scope(id)
 local before = scope_of(id)
-local known = {}
+-- Of a window that the limits before counted in, the scope knows more than the books. Of any other it may have missed sends.
+local counted_in, known = {}, {}
+for _, cap in ipairs(before and before.all or {}) do
+  for at = cap.at, cap.length and 0 or cap.at + 18 * (cap.entries - 1), 18 do
+    counted_in[counter_of(unpack_from('>I6I6', before.raw, at))] = cap.unit ~= 114 or nil
+  end
+end
 for i = 4, #ARGV, 2 do
-  known[ARGV[i]] = true
-  call('HSETNX', key, ARGV[i], ARGV[i + 1])
+  local counter, used = ARGV[i], ARGV[i + 1]
+  known[counter] = true
+  if not counted_in[counter] and tonumber(used) > tonumber(call('HGET', key, counter) or 0) then
+    call('HSET', key, counter, used)
+  else
+    call('HSETNX', key, counter, used)
+  end
 end
 for _, field in ipairs(call('HKEYS', key)) do
   local till = string.match(field, '^u:%d+:(%d+)$')
@@ -27,6 +38,7 @@ if before and before.every > 0 and scope.every > 0 and before.every ~= scope.eve
   scope.tat = now * 1000 + math.ceil((before.tat - now * 1000) / before.every * scope.every)
   call('HSET', key, 'tat', string.format('%.0f', scope.tat))
 end
+if before and scope.every == 0 then call('HDEL', key, 'tat') end
 -- Whoever waits for a time of the old limits learns the new one.
 call('ZREM', PARKED, id)
 freed[id] = MOST_WOKEN

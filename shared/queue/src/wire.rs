@@ -67,8 +67,10 @@ pub(crate) fn lane(queue: &QueueName, tenant: &Tenant, lane: &Lane) -> Vec<u8> {
     put_short(&mut packed, queue.as_str());
     put_short(&mut packed, tenant.as_str());
     put_short(&mut packed, lane.name.as_str());
-    packed.push(u8::try_from(lane.scopes.len()).unwrap_or(u8::MAX));
-    for scope in &lane.scopes {
+    // One that is named twice counts once.
+    let scopes = || lane.scopes.iter().enumerate().filter(|(at, scope)| !lane.scopes[..*at].contains(scope));
+    packed.push(u8::try_from(scopes().count()).unwrap_or(u8::MAX));
+    for (_, scope) in scopes() {
         put_short(&mut packed, scope.as_str());
     }
     packed

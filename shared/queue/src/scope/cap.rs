@@ -12,7 +12,8 @@ use crate::error::QueueError;
 ///
 /// A claim reserves a unit, a redelivery inherits it, the outcome [settles](crate::CapUse) it. An open reservation counts in
 /// every window it may still land in. What was used belongs to the scope, not to the cap: caps may be added, removed and
-/// reordered without losing count.
+/// reordered without losing count, but for a moving one that is added: it counts from then on, and what was used before is told
+/// by a [restoration](crate::QueueClient::restore_scope).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapSpec {
     /// Units per window; zero allows nothing. More than 2^48 − 1 is no bound at all and counts as that.

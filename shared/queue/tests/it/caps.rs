@@ -250,3 +250,59 @@ async fn caps_follow_the_calendar_over_midnight_and_a_change_of_the_clocks() {
     }
     tokio::time::timeout(Duration::from_secs(30), worker.stop()).await.unwrap();
 }
+
+/// A mailbox whose day begins elsewhere for a while, and one that had no cap for a while: the books know what was sent then.
+#[tokio::test]
+async fn a_window_that_was_not_counted_in_for_a_while_takes_what_the_books_say() {
+    let noon: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    let day = |zone, used_before| {
+        let mut windows = postrider_queue::calendar_days(zone, noon, 3);
+        windows[0].used_before = used_before;
+        ScopeLimits::caps(vec![CapSpec::calendar(4, windows)])
+    };
+    let utc = |used_before| day(chrono_tz::Tz::UTC, used_before);
+    for meanwhile in [day(chrono_tz::Europe::Berlin, 1), ScopeLimits::default()] {
+        let server = Server::start_at("@2026-03-01 12:00:00").await;
+        let client = server.client().await;
+        let worker = work(&client, config(4), |_| async { done() });
+        let send = async |jobs: usize, total: u64| {
+            client.enqueue_many(vec![kept_for_a_year(); jobs]).await.unwrap();
+            until("sent", || async { (client.queue(&WORK).await.unwrap().completed == total).then_some(()) }).await;
+        };
+        define(&client, &utc(0)).await;
+        send(1, 1).await;
+        define(&client, &meanwhile).await;
+        send(2, 3).await;
+        define(&client, &utc(3)).await;
+        client.enqueue_many(vec![kept_for_a_year(); 9]).await.unwrap();
+        until_parked(&client).await;
+        assert_eq!(client.queue(&WORK).await.unwrap().completed, 4, "sent today, of 4");
+        worker.stop().await;
+    }
+}
+
+/// What the books say may be less, because they are written later, or more, where a job runs.
+#[tokio::test]
+async fn a_window_that_is_counted_in_knows_more_than_the_books() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, &limits(3, 0)).await;
+    for used_before in [0, 3] {
+        define(&client, &limits(3, used_before)).await;
+        assert_eq!(state(&client).await.caps[0].used, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_lane_that_names_a_scope_twice_uses_one_unit_a_job() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, &limits(5, 0)).await;
+    let twice = Lane { scopes: vec![scope(), scope()], ..limited().lane };
+    client.enqueue_many(vec![limited().lane(twice); 9]).await.unwrap();
+    let worker = work(&client, config(4), |_| async { done() });
+    until_parked(&client).await;
+    until("all have ended", || async { (client.queue(&WORK).await.unwrap().running == 0).then_some(()) }).await;
+    assert_eq!((client.queue(&WORK).await.unwrap().completed, state(&client).await.caps[0].used), (5, 5));
+    worker.stop().await;
+}
