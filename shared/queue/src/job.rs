@@ -63,7 +63,8 @@ impl<T: Into<String>> From<T> for UniqueKey {
     }
 }
 
-/// How long a [`UniqueKey`] keeps out other jobs like its own.
+/// How long a [`UniqueKey`] keeps out other jobs like its own. A job whose run was cut off counts as one that runs until it has
+/// run to an end; one that waits in a lane that was cancelled keeps nobody out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UniqueFor {

@@ -12,6 +12,17 @@ function create(...)
     return state == AVAILABLE or state == SCHEDULED or state == RETRYABLE
   end
 
+  -- A run that was cut off may have done its work: the job counts as one that runs, and no newer one takes its place, or its unit.
+  local function was_cut_off(raw) return bit.band(string.byte(raw, 3), RESERVED) ~= 0 or string.byte(raw, FIRST_LEN - 4) > 0 end
+
+  -- Whether it waits in a lane that was cancelled since.
+  local ruled
+  local function is_doomed(raw)
+    if not waits(raw) then return false end
+    local lane = lane_of((unpack_from('>I4', raw, 7)))
+    return lane and rule_of(lane.base).cancelled >= unpack_from('>I6', raw, FIRST_LEN + 1)
+  end
+
   -- Who keeps this job from its unique key: nothing, or an id and U (taken) or R (it waits and is to be replaced: its record).
   -- The third result without an id is the end of a period that this job inherits from the dead one it was redriven from.
   local function holder_of(field, policy, origin)
@@ -21,9 +32,11 @@ function create(...)
     if till and till <= now then return end
     if holder == origin then return nil, nil, till end
     if till then return holder, 'U' end
+    if ruled == nil then ruled = call('EXISTS', RULES) == 1 end
+    local raw = (ruled or policy == 'w' or policy == 'r') and get_record(holder)
+    if ruled and is_doomed(raw) then return end
     if policy == 'w' or policy == 'r' then
-      local raw = get_record(holder)
-      if not waits(raw) then return end
+      if not waits(raw) or was_cut_off(raw) then return end
       if policy == 'r' then return holder, 'R', raw end
     end
     return holder, 'U'
@@ -69,7 +82,7 @@ function create(...)
       parsed[i], ids[i] = item, item[1]
     end
     local existing, answers, fresh = get_many(JOBS, ids), {}, {}
-    local seen, taken, marked, replaced, members, till_of = {}, {}, {}, {}, {}, {}
+    local seen, taken, marked, passing, replaced, members, till_of = {}, {}, {}, {}, {}, {}, {}
     for i, item in ipairs(parsed) do
       local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]
       local lane = read_lane(lane_names[item[4] + 1])
@@ -92,7 +105,13 @@ function create(...)
             counted_in = { open = fields[1] == lane.tenant and not fields[2], jobs = 0 }
             members[batch] = counted_in
           end
-          if batch and not counted_in.open then holder, answers[i] = id, 'B' .. id end
+          if batch and not counted_in.open then
+            if from_outside then
+              holder, answers[i] = id, 'B' .. id
+            else -- it was promised when its parent was taken
+              batch, item.more, item.rewritten = nil, with_field(item.more, 'b', nil), true
+            end
+          end
         end
         if not holder and unique ~= '' then
           unique_field = lane.tenant .. '\0' .. kind_names[item[5] + 1] .. '\0' .. unique
@@ -110,7 +129,11 @@ function create(...)
           if way == 'R' then
             item.payload = sub(items[i], item.payload_at)
             replaced[holder] = { raw, item }
-            if mark_key then marked[mark_key] = holder .. fingerprint end
+            if mark_key then
+              -- No record names it.
+              marked[mark_key] = holder .. fingerprint
+              passing[mark_key] = math.max(item[7] - now, 0) + math.max(KEEP_SECONDS[item[3]] * 1000, 86400000)
+            end
           end
         end
         if not holder then
@@ -143,6 +166,11 @@ function create(...)
       local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i], 1, 11)
       local body = items[i]
       local newer = replaced[id]
+      if parsed[i].rewritten then
+        local more = parsed[i].more
+        flags = bit.band(flags, HAS_MORE - 1) + (more ~= '' and HAS_MORE or 0)
+        body, pos = (more ~= '' and pack('>I4c0', #more, more) or '') .. sub(body, parsed[i].payload_at), 1
+      end
       if newer then -- a job of the same call takes its place
         local item = newer[2]
         keep, max, run, replaced[id] = item[3], item[6], item[7], nil
@@ -194,7 +222,9 @@ function create(...)
       call('HSET', UNIQUE, field, till and (id .. pack('>I6', till)) or id)
       if till then call('ZADD', UNIQUE_TILL, till, field) end
     end
-    for key, value in pairs(marked) do call('SET', key, value) end
+    for key, value in pairs(marked) do
+      if passing[key] then call('SET', key, value, 'PX', string.format('%.0f', passing[key])) else call('SET', key, value) end
+    end
     for batch, counted_in in pairs(members) do
       if counted_in.jobs > 0 then call('HINCRBY', k_batch(batch), 'total', counted_in.jobs) end
     end

@@ -181,3 +181,34 @@ async fn handlers_write_a_bounded_log_that_goes_with_the_record() {
     .await;
     worker.stop().await;
 }
+
+/// They were promised when their batch was closed, or their job was taken: they come without the batch that has ended.
+#[tokio::test]
+async fn what_jobs_bring_along_comes_although_its_batch_has_ended() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let acme = tenant("acme");
+    let (outer, inner) = (client.batch_id(&acme), client.batch_id(&acme));
+    client.open_batch(&acme, outer, None).await.unwrap();
+    client.open_batch(&acme, inner, Some(job("acme").in_batch(outer))).await.unwrap();
+    let follow_up = client.job_id(&acme);
+    let first = client.enqueue(job("acme").in_batch(inner)).await.unwrap().id();
+    for batch in [outer, inner] {
+        client.seal_batch(&acme, batch).await.unwrap();
+    }
+    let worker = work(&client, config(1), move |claimed| async move {
+        let next = NewJob { payload: b"next".to_vec(), ..job("acme").in_batch(outer).with_id(follow_up) };
+        if claimed.id == first { Done::empty().then(next).into() } else { done() }
+    });
+    let completion = until("the inner one ends", || async {
+        client.batch(inner).await.unwrap().filter(|batch| batch.ended_at.is_some())
+    });
+    let completion = completion.await.completion.unwrap();
+    for id in [first, follow_up, completion] {
+        until_state(&client, id, JobState::Completed).await;
+    }
+    assert_eq!(client.batch(outer).await.unwrap().unwrap().total, 0);
+    worker.stop().await;
+    let late = client.enqueue(job("acme").in_batch(outer)).await.unwrap();
+    assert!(matches!(late, Enqueued::BatchClosed(_)), "from outside it is refused: {late:?}");
+}

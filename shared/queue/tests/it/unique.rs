@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{Enqueued, IdempotencyKey, JobState, NewJob, UniqueFor};
+use postrider_queue::{Enqueued, IdempotencyKey, JobState, Lane, LaneName, NewJob, ScopeKey, ScopeLimits, UniqueFor};
 use tokio::sync::Semaphore;
 
-use crate::server::{Server, WORK, config, done, job, until, until_state, work};
+use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
 
 fn far_away() -> DateTime<Utc> {
     "2100-01-01T00:00:00Z".parse().unwrap()
@@ -133,4 +133,51 @@ async fn a_period_without_a_key_or_an_end_is_refused() {
     ] {
         assert!(!client.enqueue(wrong).await.unwrap_err().is_transient());
     }
+}
+
+/// What it did before it was cut off nobody knows: a newer one that took its place, and its unit, might send a second time on it.
+#[tokio::test]
+async fn a_job_whose_run_was_cut_off_is_not_replaced() {
+    static RUNS: Semaphore = Semaphore::const_new(0);
+    let server = Server::start().await;
+    let client = server.client().await;
+    let limits = ScopeLimits { in_flight: Some(1), ..ScopeLimits::default() };
+    let scope = ScopeKey::parse("number").unwrap();
+    client.define_scope(&tenant("acme"), &scope, &limits).await.unwrap();
+    let lane = Lane::with_scopes(LaneName::parse("out").unwrap(), vec![scope]);
+    let held = |payload| held(UniqueFor::Replace, payload).lane(lane.clone());
+    let first = client.enqueue(held("1")).await.unwrap().id();
+    let lost = work(&client, config(1), |_| async {
+        RUNS.add_permits(1);
+        std::future::pending().await
+    });
+    RUNS.acquire().await.unwrap().forget();
+    lost.abort().await;
+    until("it is taken back", || async {
+        client.tick().await.unwrap();
+        client.get(first).await.unwrap().filter(|record| record.state == JobState::Available)
+    })
+    .await;
+    let second = client.enqueue(held("2")).await.unwrap();
+    assert!(matches!(second, Enqueued::Created(id) if id != first), "{second:?}");
+    assert_eq!(client.enqueue(held("3")).await.unwrap(), Enqueued::Replaced(second.id()));
+    let worker = work(&client, config(1), |_| async { done() });
+    for id in [first, second.id()] {
+        until_state(&client, id, JobState::Completed).await;
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_mark_of_a_request_that_replaced_a_job_ends() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mark = IdempotencyKey { key: "put off".to_owned(), fingerprint: "the same".to_owned() };
+    client.enqueue(held(UniqueFor::Replace, "1").run_at(far_away())).await.unwrap();
+    let request = || held(UniqueFor::Replace, "2").idempotency_key(mark.clone());
+    let replaced = client.enqueue(request()).await.unwrap();
+    assert!(matches!(replaced, Enqueued::Replaced(_)), "{replaced:?}");
+    let mut redis = server.redis().await;
+    let ends: i64 = redis::cmd("PTTL").arg("{pr:0}:1:idem:acme:put off").query_async(&mut redis).await.unwrap();
+    assert!((86_000_000..=86_400_000).contains(&ends), "a day at least: {ends} ms");
 }

@@ -47,8 +47,10 @@ impl Machine {
         if Some(holder) == origin {
             return Ok(till);
         }
+        let job = &self.jobs[holder];
         let while_waiting = matches!(unique.held, Held::Waiting | Held::Replace);
-        if till.is_none() && while_waiting && !self.jobs[holder].waits() {
+        let has_begun = !job.waits() || job.was_cut_off();
+        if till.is_none() && (while_waiting && has_begun || job.waits() && self.is_doomed(holder)) {
             return Ok(None);
         }
         Err(holder)

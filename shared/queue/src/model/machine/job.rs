@@ -115,6 +115,11 @@ impl Job {
         !self.ended() && !self.runs()
     }
 
+    /// A run of it may have done its work: it counts as one that runs.
+    pub(super) fn was_cut_off(&self) -> bool {
+        self.reserved || self.crashes > 0
+    }
+
     pub(in crate::model) fn runs(&self) -> bool {
         matches!(self.state, State::Running(_))
     }
