@@ -34,6 +34,11 @@ const fn is_word(text: &str) -> bool {
     !starts_word
 }
 
+/// The same without a colon, which ends it in the names of keys.
+fn is_tenant(text: &str) -> bool {
+    is_label(text) && !text.contains(':')
+}
+
 /// 1 to 200 bytes, no white space and no control characters.
 fn is_label(text: &str) -> bool {
     (1..=200).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
@@ -120,7 +125,7 @@ name!(
 );
 name!(
     /// Whose job it is; opaque to the engine. It decides the shard.
-    Tenant, "tenant", is_label, "1 to 200 bytes without white space"
+    Tenant, "tenant", is_tenant, "1 to 200 bytes without white space or colon"
 );
 
 macro_rules! constant {
@@ -153,7 +158,7 @@ impl Default for LaneName {
 
 #[cfg(test)]
 mod tests {
-    use super::{JobKind, LaneName};
+    use super::{JobKind, LaneName, Tenant};
 
     #[test]
     fn malformed_names_are_refused() {
@@ -167,5 +172,7 @@ mod tests {
         for bad in ["", "a b", "a\n", &"a".repeat(201)] {
             assert!(LaneName::parse(bad).is_err(), "{bad}");
         }
+        // `a` and its lane `b:c` would be `a:b` and `c`.
+        assert!(Tenant::parse("a-b").is_ok() && Tenant::parse("a:b").is_err());
     }
 }

@@ -50,6 +50,8 @@ impl Ready {
 }
 
 type Answer = Result<Enqueued, QueueError>;
+type Caller = oneshot::Sender<Answer>;
+type Waiting = (Ready, Caller);
 
 /// Calls of one shard on their way at the same time: while Redis carries one out, the next is written.
 const GROUPS: usize = 2;
@@ -73,7 +75,7 @@ struct Gate {
     boarding: bool,
     /// The last one had company: others came with it or while it was on its way.
     busy: bool,
-    waiting: VecDeque<(Ready, oneshot::Sender<Answer>)>,
+    waiting: VecDeque<Waiting>,
 }
 
 impl Gate {
@@ -92,7 +94,7 @@ impl Gate {
     }
 
     /// The jobs of the call that leaves.
-    fn board(&mut self) -> Vec<(Ready, oneshot::Sender<Answer>)> {
+    fn board(&mut self) -> Vec<Waiting> {
         self.boarding = false;
         // Nobody waits any more for what came while Redis did not answer.
         self.waiting.retain(|(_, caller)| !caller.is_closed());
@@ -168,25 +170,48 @@ impl Enqueuers {
         }
         let enqueuers = Arc::clone(self);
         self.tasks.spawn(async move {
-            let call = Call(&enqueuers, shard);
-            let group = enqueuers.gate(shard).board();
+            let mut call = Some(Call(&enqueuers, shard));
+            let mut group = enqueuers.gate(shard).board();
             enqueuers.go_on(shard); // there may be more than one call can take
-            if group.is_empty() {
-                return;
-            }
-            let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let answers = send(&enqueuers.link, Via::Shared, shard, &jobs).await;
-            drop(call);
-            if let Ok(answers) = &answers {
-                enqueuers.recent.keep(jobs, answers);
-            }
-            for (place, caller) in callers.into_iter().enumerate() {
-                let _ = caller.send(match &answers {
-                    Ok(answers) => answers.get(place).copied().ok_or(QueueError::Closed),
-                    Err(error) => Err(error.copy()),
-                });
+            while !group.is_empty() {
+                let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+                let answers = send(&enqueuers.link, Via::Shared, shard, &jobs).await;
+                drop(call.take());
+                group = enqueuers.tell(jobs, callers, &answers);
             }
         });
+    }
+
+    /// Tells callers what became of their jobs. Those that were refused only because a queue of others is too deep are returned, to
+    /// go without these.
+    fn tell(
+        &self,
+        jobs: Vec<Ready>,
+        callers: Vec<Caller>,
+        answers: &Result<Vec<Enqueued>, QueueError>,
+    ) -> Vec<Waiting> {
+        match answers {
+            Ok(answers) => {
+                self.recent.keep(jobs, answers);
+                for (place, caller) in callers.into_iter().enumerate() {
+                    let _ = caller.send(answers.get(place).copied().ok_or(QueueError::Closed));
+                }
+                Vec::new()
+            }
+            Err(error) => {
+                let is_meant = |ready: &Ready| match error {
+                    QueueError::TooDeep { queue, .. } => ready.job.queue.as_str() == queue,
+                    _ => true,
+                };
+                let any_is_meant = jobs.iter().any(is_meant);
+                let (refused, others): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().zip(callers).partition(|(ready, _)| is_meant(ready) || !any_is_meant);
+                for (_, caller) in refused {
+                    let _ = caller.send(Err(error.copy()));
+                }
+                others
+            }
+        }
     }
 }
 

@@ -223,3 +223,24 @@ async fn what_jobs_bring_with_them_comes_in_however_deep_the_queue_is() {
     worker.stop().await;
     assert!(matches!(client.enqueue(job("acme")).await, Err(QueueError::TooDeep { waiting: 0, limit: 0, .. })));
 }
+
+/// Callers of one moment share a call.
+#[tokio::test]
+async fn a_queue_that_is_too_deep_refuses_no_job_of_another() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let deep = QueueName::new("deep");
+    client.limit_depth(&DepthLimits { every: None, queues: vec![(deep.clone(), 1)] }).await.unwrap();
+    client.enqueue(job("flood").queue(deep.clone())).await.unwrap();
+    for _ in 0..50 {
+        let calls = (0..8).map(|n| {
+            let job = if n % 2 == 0 { job("flood").queue(deep.clone()) } else { job("acme") };
+            let client = client.clone();
+            async move { (job.queue.clone(), client.enqueue(job).await) }
+        });
+        for (queue, answer) in futures::future::join_all(calls).await {
+            let is_refused = matches!(answer, Err(QueueError::TooDeep { .. }));
+            assert_eq!(is_refused, queue == deep, "{queue}: {answer:?}");
+        }
+    }
+}
