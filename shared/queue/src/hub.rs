@@ -122,8 +122,10 @@ impl Hub {
             state.waiters.entry(id).or_default().push((number, Arc::clone(&notify)));
             number
         };
+        // Before anything is waited for: whoever stops waiting meanwhile is forgotten, too.
+        let waiter = Waiter { id, number, notify, hub: self.clone() };
         self.subscribe(keys::events_channel(id.shard()), Some(self.0.link.home(id.shard()))).await;
-        Waiter { id, number, notify, hub: self.clone() }
+        waiter
     }
 
     /// Signals for the session of this worker, which serves these queues.
@@ -274,5 +276,25 @@ impl Listener {
                 .sessions
                 .retain(|(channels, sender)| !channels.contains(channel) || sender.send(Signal::Work(shard)).is_ok());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{id::JobId, leaping::Server};
+
+    #[tokio::test]
+    async fn whoever_stops_waiting_before_it_is_subscribed_is_forgotten() {
+        let server = Server::start();
+        let client = server.client().await;
+        let mut stopped = 0;
+        for _ in 0..100 {
+            let waiting = client.hub().waiter(JobId::random(0));
+            stopped += usize::from(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
+        }
+        assert!(stopped > 0, "it takes a moment");
+        assert_eq!(client.hub().0.state().waiters.len(), 0);
     }
 }

@@ -153,9 +153,9 @@ local function define_recipients()
     end
   end
 
-  -- Sees to it that somebody looks at a list again.
+  -- Sees to it that somebody looks at a list again: in ten minutes at the latest, because limits may be loosened meanwhile.
   local function wait_aside(entry, till, full, since)
-    if not full then return call('ZADD', ASIDE_TILL, math.max(till, now + 1), 'K' .. entry) end
+    if not full then return call('ZADD', ASIDE_TILL, math.min(math.max(till, now + 1), now + 600000), 'K' .. entry) end
     call('ZADD', k_newcomers(full), since, entry)
     if not call('ZSCORE', ASIDE_TILL, 'S' .. full) then
       call('ZADD', ASIDE_TILL, till_of_people(scope_of(full)), 'S' .. full)

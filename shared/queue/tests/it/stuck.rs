@@ -193,3 +193,17 @@ async fn many_jobs_for_one_recipient_do_not_delay_another_tenant() {
     assert!(aside < 2_000, "{aside} of the flood came before it");
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn jobs_aside_learn_within_ten_minutes_that_their_limit_is_no_more() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    define(&client, "number", &one_each(DAY * 300)).await;
+    let (worker, _) = gated(&client);
+    client.enqueue_many((0..2).map(|n| to("a", &format!("{n}"))).collect()).await.unwrap();
+    until_aside(&client, 1).await;
+    define(&client, "number", &ScopeLimits::default()).await;
+    server.set_clock("@2026-03-01 12:10:01");
+    until_completed(&client, 2).await;
+    worker.stop().await;
+}
