@@ -146,12 +146,14 @@ fn unreachable(cause: &redis::RedisError) -> String {
         "NOREPLICAS" => "fewer replicas than its `min-replicas-to-write` follow it",
         "MISCONF" => "it cannot write to its disk (`dir`)",
         "CLUSTERDOWN" => "its cluster has no master for some slots",
+        "MOVED" | "ASK" => "the node of its cluster that holds the slot is away",
         _ => return format!("Redis cannot be reached: {cause}"),
     };
     format!("Redis takes no calls now: {reason} ({cause})")
 }
 
-/// Codes of answers a server gives while it restarts, fails over or loads its data, or a shard is on its way to another.
+/// Codes of answers a server gives while it restarts, fails over or loads its data, or a shard is on its way to another. The
+/// last two come through when the node of a cluster that others name for the slot is away.
 const PASSING_CODES: &[&str] = &[
     "LOADING",
     "BUSY",
@@ -164,6 +166,8 @@ const PASSING_CODES: &[&str] = &[
     "NOSCRIPT",
     "SHARDMOVED",
     "SHARDMOVING",
+    "MOVED",
+    "ASK",
 ];
 
 impl From<redis::RedisError> for QueueError {
@@ -202,7 +206,7 @@ fn too_deep(text: &str) -> Option<QueueError> {
 
 #[cfg(test)]
 mod tests {
-    use redis::{ErrorKind, RedisError};
+    use redis::{ErrorKind, RedisError, parse_redis_value};
 
     use super::QueueError;
 
@@ -210,6 +214,8 @@ mod tests {
     fn what_passes_by_itself_is_transient() {
         let choosing = RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no master"));
         assert!(QueueError::from(choosing).is_transient());
+        let elsewhere = parse_redis_value(b"-MOVED 866 127.0.0.1:7002\r\n").unwrap().extract_error().unwrap_err();
+        assert!(QueueError::from(elsewhere).is_transient());
         let wrong = RedisError::from((ErrorKind::AuthenticationFailed, "wrong password"));
         assert!(!QueueError::from(wrong).is_transient());
     }
