@@ -48,6 +48,11 @@ pub(crate) use turn::{Answer, Turn, Verdict, args as turn_args, read as read_tur
 /// Most lines of a log in one call.
 const MAX_LINES: usize = 64;
 
+/// A turn without an answer for so long keeps no other waiting: its part of a cluster may be away.
+const OVERDUE: Duration = Duration::from_millis(100);
+/// Nor does one to a server that has always been slow.
+const MOST_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Name of a session in one shard.
 pub(crate) type Token = [u8; 8];
 
@@ -57,7 +62,7 @@ pub(crate) enum Command {
     Settle(Box<Settling>),
     /// A shard can be claimed from.
     Opened(u16),
-    /// A turn that is not answered gave its room to others.
+    /// A turn that is overdue or was refused gave its room to others.
     GaveUp,
     /// Claim no more.
     StopClaiming,
@@ -86,7 +91,7 @@ pub(crate) struct Session {
     /// Suspects were seen waiting.
     suspects_wait: Notify,
     suspects_in_hand: AtomicUsize,
-    /// Jobs wanted by turns that their server does not answer: others may claim in their place.
+    /// Jobs wanted by turns that are overdue or were refused: others may claim in their place.
     given_up: AtomicUsize,
     shards: Vec<ShardSession>,
     holds: Mutex<HashMap<JobId, Weak<Hold>>>,
@@ -104,6 +109,8 @@ struct ShardSession {
     opened: AtomicBool,
     /// Nanoseconds since `Session::started`.
     expires: AtomicU64,
+    /// How long the last answer to a turn took, in nanoseconds.
+    turn_took: AtomicU64,
 }
 
 impl Session {
@@ -119,6 +126,7 @@ impl Session {
             token: Mutex::new(rand::random()),
             opened: AtomicBool::new(false),
             expires: AtomicU64::new(0),
+            turn_took: AtomicU64::new(0),
         };
         let session = Arc::new(Self {
             client: client.clone(),
@@ -169,11 +177,21 @@ impl Session {
         self.started + Duration::from_nanos(self.shard(shard).expires.load(Ordering::Acquire))
     }
 
+    fn turn_took(&self, shard: u16, time: Duration) {
+        self.shard(shard).turn_took.store(nanos(time), Ordering::Release);
+    }
+
+    /// How long a turn keeps the room for the jobs it asks for. Where answers take long as a rule, they are waited for longer:
+    /// room that is given up too soon is claimed for twice, and what there is no room for has to be given back.
+    fn patience(&self, shard: u16) -> Duration {
+        let usual = Duration::from_nanos(self.shard(shard).turn_took.load(Ordering::Acquire));
+        (2 * usual).clamp(OVERDUE, MOST_PATIENCE)
+    }
+
     /// The shard confirmed the session by a call sent at this time.
     fn confirmed(&self, shard: u16, sent: Instant) {
         let expires = (sent + self.config.session_ttl).duration_since(self.started);
-        let nanos = u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX);
-        self.shard(shard).expires.fetch_max(nanos, Ordering::AcqRel);
+        self.shard(shard).expires.fetch_max(nanos(expires), Ordering::AcqRel);
         if !self.shard(shard).opened.swap(true, Ordering::AcqRel) {
             let _ = self.commands.send(Command::Opened(shard));
         }
@@ -347,6 +365,10 @@ impl Drop for Hold {
         // Nobody will settle it any more: it goes back without an attempt.
         self.settle(Settling::release);
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Runs a task of the session until the session stops.

@@ -11,7 +11,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Command, Session, Settling, Token, close,
+    Command, OVERDUE, Session, Settling, Token, close,
     orphans::{self, Held},
     turn::{self, Answer, Taken, Turn, Verdict},
     unknown_kind,
@@ -25,8 +25,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Turns that are on their way to a server while others wait: as one is carried out, the answer of another is read. More would
 /// spread the room of this process thin over the shards, and a turn costs as much as tens of jobs before it brings one.
 const TURNS_AT_A_SERVER: usize = 3;
-/// A turn without an answer for so long keeps no other waiting: its part of a cluster may be away.
-const OVERDUE: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct Shard {

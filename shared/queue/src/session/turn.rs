@@ -2,12 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use redis::Value;
+use tokio::time::timeout;
 
 use super::{Command, Session, Settling, Token};
 use crate::{
@@ -128,37 +130,74 @@ fn slice(value: &Value) -> &[u8] {
     if let Value::BulkString(bytes) = value { bytes } else { &[] }
 }
 
+/// The room for the jobs that a turn asked for, while it is on its way.
+struct Room<'a> {
+    session: &'a Session,
+    shard: u16,
+    wanted: usize,
+    given_up: usize,
+}
+
+impl Room<'_> {
+    /// Waits for the answer to a call. If that takes longer than it should, the room is given up meanwhile.
+    async fn kept_during(
+        &mut self,
+        call: impl Future<Output = Result<Value, QueueError>>,
+    ) -> Result<Value, QueueError> {
+        let asked = Instant::now();
+        let mut call = pin!(call);
+        let answer = match timeout(self.session.patience(self.shard), &mut call).await {
+            Ok(answer) => answer,
+            Err(_overdue) => {
+                self.give_up();
+                call.await
+            }
+        };
+        if answer.is_ok() {
+            self.session.turn_took(self.shard, asked.elapsed());
+        }
+        answer
+    }
+
+    /// From now on it is not kept from other shards. What the turn claimed in spite of that goes back if there is no room left.
+    fn give_up(&mut self) {
+        if self.given_up < self.wanted {
+            self.given_up = self.wanted;
+            self.session.given_up.fetch_add(self.given_up, Ordering::AcqRel);
+            let _ = self.session.commands.send(Command::GaveUp);
+        }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.session.given_up.fetch_sub(self.given_up, Ordering::AcqRel);
+    }
+}
+
 /// Sends a turn until it is answered; it is alone if no other is on its way.
 pub(super) async fn take(session: Arc<Session>, mut turn: Turn, alone: bool) -> (Turn, Answer) {
     let via = if alone && turn.outcomes.len() <= FEW { Via::Own } else { Via::Shared };
     let mut args = args(&mut turn, &session.config.queues, &session.worker);
-    let mut given_up = 0;
+    let mut room = Room { session: &session, shard: turn.shard, wanted: turn.want, given_up: 0 };
     let answer = loop {
-        let answer = match session.client.link().call_in(via, &script::TURN, turn.shard, &args).await {
-            Ok(value) => read(turn.shard, value),
-            Err(error) => Err(error),
-        };
-        match answer {
+        let call = session.client.link().call_in(via, &script::TURN, turn.shard, &args);
+        let error = match room.kept_during(call).await.and_then(|value| read(turn.shard, value)) {
             Ok(answer) => break answer,
-            Err(error) if error.is_transient() => {
-                tracing::debug!(shard = turn.shard, %error, "turn unanswered, will be repeated");
-                if given_up == 0 && turn.want > 0 {
-                    // The room it asked for must not be kept from other servers. Its repeat brings what the first call
-                    // claimed, if that was carried out, and claims nothing else.
-                    given_up = turn.want;
-                    session.given_up.fetch_add(given_up, Ordering::AcqRel);
-                    let _ = session.commands.send(Command::GaveUp);
-                    args[WANT] = b"0".to_vec();
-                }
-                tokio::time::sleep(REPEAT_AFTER).await;
-            }
-            Err(error) => {
-                tracing::error!(shard = turn.shard, %error, "turn refused, will be repeated");
-                tokio::time::sleep(REFUSED_AFTER).await;
-            }
+            Err(error) => error,
+        };
+        // The repeat brings what the first call claimed, if that was carried out, and claims nothing else.
+        room.give_up();
+        args[WANT] = b"0".to_vec();
+        if error.is_transient() {
+            tracing::debug!(shard = turn.shard, %error, "turn unanswered, will be repeated");
+            tokio::time::sleep(REPEAT_AFTER).await;
+        } else {
+            tracing::error!(shard = turn.shard, %error, "turn refused, will be repeated");
+            tokio::time::sleep(REFUSED_AFTER).await;
         }
     };
-    session.given_up.fetch_sub(given_up, Ordering::AcqRel);
+    drop(room);
     (turn, answer)
 }
 

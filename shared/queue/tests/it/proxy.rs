@@ -22,6 +22,8 @@ struct Faults {
     held: AtomicBool,
     /// The same for answers alone.
     answers_held: AtomicBool,
+    /// The same on connections on which scripts are called.
+    calls_held: AtomicBool,
     /// Of connections made before so many nothing passes any more, and they do not end.
     swallowed: AtomicUsize,
     /// In answers, the one text becomes the other, of the same length.
@@ -81,6 +83,11 @@ impl Proxy {
     pub(crate) fn hold_answers(&self, held: bool) {
         self.faults.answers_held.store(held, Ordering::SeqCst);
     }
+
+    /// The same for answers of scripts: messages do come.
+    pub(crate) fn hold_answers_of_calls(&self, held: bool) {
+        self.faults.calls_held.store(held, Ordering::SeqCst);
+    }
 }
 
 impl Proxy {
@@ -116,8 +123,9 @@ async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
         tape.push(Vec::new());
         tape.len() - 1
     };
+    let mut calls = false;
     loop {
-        let deaf = faults.answers_held.load(Ordering::SeqCst);
+        let deaf = faults.answers_held.load(Ordering::SeqCst) || (calls && faults.calls_held.load(Ordering::SeqCst));
         let (to_server, many) = tokio::select! {
             read = inner.read(&mut asked) => (true, read),
             read = outer.read(&mut answered), if !deaf => (false, read),
@@ -131,6 +139,7 @@ async fn pass(mut inner: TcpStream, mut outer: TcpStream, faults: Arc<Faults>) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         if to_server {
+            calls = calls || asked[..many].windows(7).any(|word| word == b"EVALSHA");
             faults.tape.lock().unwrap()[track].extend_from_slice(&asked[..many]);
             if outer.write_all(&asked[..many]).await.is_err() {
                 return;

@@ -14,13 +14,20 @@ use tokio::sync::Semaphore;
 
 use crate::{
     proxy::Proxy,
-    server::{Server, WORK, config, done, job, tenant, until, work},
+    server::{Server, WORK, config, done, job, tenant, until, until_state, work},
 };
 
 const ROOM: usize = 4;
 
 /// Longer than an answer is waited for.
 const LONG: Duration = Duration::from_secs(30);
+/// Longer than a healthy shard takes for a job, shorter than a call takes to fail or a refused one to be repeated.
+const SOON: Duration = Duration::from_millis(900);
+
+/// A tenant of this shard.
+fn of(client: &QueueClient, shard: u16) -> String {
+    (0..1_000).map(|n| format!("t{n}")).find(|name| client.shard_of(&tenant(name)) == shard).unwrap()
+}
 
 async fn connect(urls: [String; 2]) -> QueueClient {
     QueueClient::connect(QueueConfig::new(urls.join(",")).shards(2)).await.unwrap()
@@ -39,7 +46,7 @@ async fn is_claimed(client: &QueueClient, id: JobId) -> bool {
 }
 
 #[tokio::test]
-async fn a_server_that_answers_late_brings_no_more_than_there_is_room_for() {
+async fn a_server_that_answers_late_keeps_no_room_and_brings_no_more_than_there_is() {
     let (one, two) = (Server::start().await, Server::start().await);
     let proxy = Proxy::before(&two).await;
     let client = connect([one.url(), two.url()]).await;
@@ -48,8 +55,7 @@ async fn a_server_that_answers_late_brings_no_more_than_there_is_room_for() {
     let keys =
         redis::cmd("KEYS").arg("{pr:0}:1:meta").query_async::<Vec<String>>(&mut one.redis().await).await.unwrap();
     let near = u16::from(keys.is_empty());
-    let of = |shard| (0..1_000).map(|n| format!("t{n}")).find(|name| client.shard_of(&tenant(name)) == shard).unwrap();
-    let (of_one, of_two) = (of(near), of(1 - near));
+    let (of_one, of_two) = (of(&client, near), of(&client, 1 - near));
 
     let (runs, most, gate) =
         (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
@@ -77,22 +83,24 @@ async fn a_server_that_answers_late_brings_no_more_than_there_is_room_for() {
         total += u64::try_from(ROOM).unwrap();
         until("nothing is on its way", || async { (client.queue(&WORK).await.unwrap().running == 0).then_some(()) })
             .await;
-        proxy.hold_answers(true);
+        proxy.hold_answers_of_calls(true);
         let late = join_all((0..ROOM).map(|_| client.enqueue(job(&of_two)))).await;
         let late: Vec<_> = late.into_iter().map(|answer| answer.unwrap().id()).collect();
         if is_claimed(&client, late[0]).await {
             break late;
         }
         // A call was on its way already, which claims nothing when it is repeated: once more.
-        proxy.hold_answers(false);
+        proxy.hold_answers_of_calls(false);
         gate.add_permits(ROOM);
         until("they are done", || async { (client.queue(&WORK).await.unwrap().completed == total).then_some(()) })
             .await;
     };
-    // …so that the other server's jobs take its room.
+    // …so that the other server's jobs take its room, before the call counts as unanswered.
+    let asked = Instant::now();
     join_all((0..ROOM).map(|_| client.enqueue(job(&of_one)))).await;
     until("all room is taken", || async { (runs.load(Ordering::SeqCst) == ROOM).then_some(()) }).await;
-    proxy.hold_answers(false);
+    assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    proxy.hold_answers_of_calls(false);
     until("what was claimed in vain is back", || async {
         let record = client.get(late[0]).await.unwrap().unwrap();
         (record.state == JobState::Available && record.attempt == 0).then_some(())
@@ -102,5 +110,44 @@ async fn a_server_that_answers_late_brings_no_more_than_there_is_room_for() {
     total += u64::try_from(ROOM).unwrap();
     until("all are done", || async { (client.queue(&WORK).await.unwrap().completed == total).then_some(()) }).await;
     assert_eq!(most.load(Ordering::SeqCst), ROOM);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_shard_that_refuses_turns_keeps_no_room_from_another() {
+    let server = Server::start().await;
+    let client = server.client_with(2).await;
+    let (bad, good) = (of(&client, 0), of(&client, 1));
+    let worker = work(&client, config(ROOM), |_| async { done() });
+    for tenant in [&bad, &good] {
+        let id = client.enqueue(job(tenant)).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+    }
+    // Something in the shard is not as it should be, and repeating does not mend it.
+    let mut redis = server.redis().await;
+    let (answers, aside) = ("{pr:0}:1:answers", "{pr:0}:1:aside-for-now");
+    redis::pipe()
+        .atomic()
+        .cmd("RENAME")
+        .arg(&[answers, aside])
+        .cmd("SET")
+        .arg(&[answers, "?"])
+        .exec_async(&mut redis)
+        .await
+        .unwrap();
+    let refused = client.enqueue(job(&bad)).await.unwrap().id();
+    until("its turn is refused", || async {
+        let errors: String = redis::cmd("INFO").arg("errorstats").query_async(&mut redis.clone()).await.unwrap();
+        errors.contains("errorstat_WRONGTYPE").then_some(())
+    })
+    .await;
+    for _ in 0..3 {
+        let asked = Instant::now();
+        let id = client.enqueue(job(&good)).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+        assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    }
+    redis::cmd("RENAME").arg(&[aside, answers]).exec_async(&mut redis).await.unwrap();
+    until_state(&client, refused, JobState::Completed).await;
     worker.stop().await;
 }

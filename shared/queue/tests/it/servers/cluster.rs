@@ -172,3 +172,47 @@ async fn limits_hold_on_a_cluster_while_a_replica_takes_over() {
     let other = RateSubject::new("somebody else");
     assert!(fresh.allow(&other, &[other.draw("one", hourly, 1)]).await.unwrap().allowed);
 }
+
+#[tokio::test]
+async fn a_part_of_a_cluster_that_is_away_for_good_keeps_no_room_from_the_others() {
+    let mut cluster = Cluster::start().await;
+    for node in &cluster.0 {
+        let set = ["SET", "cluster-require-full-coverage", "no"];
+        redis::cmd("CONFIG").arg(&set).exec_async(&mut node.redis().await).await.unwrap();
+    }
+    let client = QueueClient::connect(QueueConfig::new(cluster.url()).shards(16)).await.unwrap();
+    let worker = work(&client, config(2), |_| async { done() });
+    let mut ids = Vec::new();
+    for n in 0..32 {
+        ids.push(client.enqueue(job(&format!("t{n}"))).await.unwrap().id());
+    }
+    for id in &ids {
+        until_state(&client, *id, JobState::Completed).await;
+    }
+    // The third master and its replica. Whoever is asked for their slots names them, for ever.
+    cluster.0[5].kill();
+    cluster.0[2].kill();
+    let killed = Instant::now();
+    let lost = async |id| {
+        let asked = tokio::time::timeout(Duration::from_secs(1), client.get(id)).await;
+        !matches!(asked, Ok(Ok(Some(_))))
+    };
+    let mut there = Vec::new();
+    for (n, id) in ids.into_iter().enumerate() {
+        if !lost(id).await {
+            there.push(format!("t{n}"));
+        }
+    }
+    assert!((8..28).contains(&there.len()), "{} of 32", there.len());
+    // So long that every shard was asked for jobs once more.
+    for of in there.iter().cycle() {
+        let asked = Instant::now();
+        let id = client.enqueue(job(of)).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+        if killed.elapsed() > Duration::from_secs(8) {
+            break;
+        }
+    }
+    drop(worker); // it cannot say good-bye to those that are away
+}
