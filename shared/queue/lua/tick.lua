@@ -33,7 +33,10 @@ end
 local rescued = 0
 if now >= grace then
   local session = call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1]
-  if session then rescued = note(in_slices(96, function(n) return rescue(session, n) end)) end
+  if session then
+    rescued = note(in_slices(96, function(n) return rescue(session, n) end))
+    if call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1] then more = 1 end
+  end
 end
 note(in_slices(160, open_bucket))
 local promoted = note(in_slices(160, promote_due))

@@ -44,6 +44,37 @@ async fn jobs_of_a_killed_worker_run_elsewhere_soon() {
 }
 
 #[tokio::test]
+async fn jobs_of_many_workers_that_die_together_run_elsewhere_soon() {
+    const WORKERS: usize = 16;
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (told, mut started) = mpsc::unbounded_channel();
+    let machine = Process::with(server.url(), move |client| {
+        let worker = |_| {
+            let told = told.clone();
+            work(&client, config(1).session_ttl(TTL), move |claimed| {
+                let _ = told.send(claimed.id);
+                std::future::pending()
+            })
+        };
+        (0..WORKERS).map(worker).collect::<Vec<_>>()
+    })
+    .await;
+    let ids: Vec<_> = client.enqueue_many((0..WORKERS).map(|_| job("acme")).collect()).await.unwrap();
+    for _ in 0..WORKERS {
+        started.recv().await.unwrap();
+    }
+    let other = work(&client, config(WORKERS).session_ttl(TTL), |_| async { done() });
+    machine.kill();
+    let killed = Instant::now();
+    for id in ids {
+        until_state(&client, id.id(), JobState::Completed).await;
+    }
+    assert!(killed.elapsed() < TTL + Duration::from_secs(3), "{:?}", killed.elapsed());
+    other.stop().await;
+}
+
+#[tokio::test]
 async fn a_worker_that_was_stopped_learns_that_it_lost_its_job_and_is_not_believed() {
     let server = Server::start().await;
     let client = server.client().await;
