@@ -3,7 +3,8 @@
 -- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of recipients, 96 pruned,
---         96 cancelled with their lane; but for scopes and timers no more than the first 32 of each once 2 ms are used
+--         96 cancelled with their lane, 1,024 sessions after a leap of the clock; but for scopes, timers and sessions no more than
+--         the first 32 of each once 2 ms are used
 local GAP, EVERY = 2000, 500
 local more = 0
 
@@ -13,6 +14,10 @@ local last, grace = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 if last > 0 and (now - last > GAP or now < last) then
   grace = now + tonumber(ARGV[1])
   call('HSET', META, 'grace', grace)
+  -- The clock was set back. Each session is left what it had when the clock was seen last, and no less than the grace, in which
+  -- who lives tells so: by its old time a dead one would live on for as long as the clock leapt.
+  local far = now < last and call('ZRANGEBYSCORE', SESSIONS, '(' .. grace, '+inf', 'WITHSCORES', 'LIMIT', 0, 1024) or {}
+  for i = 2, #far, 2 do call('ZADD', SESSIONS, math.max(grace, tonumber(far[i]) - (last - now)), far[i - 1]) end
 end
 if now - last >= EVERY or now < last then
   call('HSET', META, 'tick', now)

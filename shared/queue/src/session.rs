@@ -27,6 +27,8 @@ use crate::{
     worker::WorkerConfig,
 };
 
+#[cfg(test)]
+mod clock_set_back;
 mod close;
 mod driver;
 mod heartbeat;
