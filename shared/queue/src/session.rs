@@ -31,6 +31,7 @@ use crate::{
 mod clock_set_back;
 mod close;
 mod driver;
+mod early_cancels;
 mod heartbeat;
 #[cfg(test)]
 mod in_slices;

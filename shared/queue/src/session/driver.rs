@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Command, OVERDUE, Session, Settling, Token, close,
+    early_cancels::EarlyCancels,
     orphans::{self, Held},
     turn::{self, Answer, Taken, Turn, Verdict},
-    unknown_kind,
 };
-use crate::{claim::Claimed, hub::Signal, id::JobId, record::JobRecord, script::MAX_ITEMS};
+use crate::{claim::Claimed, hub::Signal, id::JobId, script::MAX_ITEMS};
+
+mod handing_out;
 
 /// Each shard is asked at this distance even if nobody called, one after the other, so that no job waits behind all of them. A
 /// message that went to somebody else in vain is noticed by the maintenance long before; this is for the case that Redis has
@@ -47,6 +48,7 @@ struct Driver {
     claims: mpsc::UnboundedSender<Vec<Claimed>>,
     shards: Vec<Shard>,
     turns: FuturesUnordered<BoxFuture<'static, (Turn, Answer)>>,
+    early_cancels: EarlyCancels,
     /// Looks at what shards show as held, each in the place of a turn.
     looks: FuturesUnordered<BoxFuture<'static, Held>>,
     claiming: bool,
@@ -58,8 +60,9 @@ struct Driver {
     /// Which shard is the next to get a turn.
     next: usize,
     flushes: Vec<oneshot::Sender<()>>,
-    /// Claims that count as running, to be read while Redis works on the next turn, whatever else it answers.
-    unread: VecDeque<(Taken, Token)>,
+    /// Claims that count as running, to be read while Redis works on the next turn, whatever else it answers; and since when
+    /// they were on their way.
+    unread: VecDeque<(Taken, Token, Instant)>,
 }
 
 pub(super) async fn drive(
@@ -74,6 +77,7 @@ pub(super) async fn drive(
         session,
         claims,
         turns: FuturesUnordered::new(),
+        early_cancels: EarlyCancels::default(),
         looks: FuturesUnordered::new(),
         claiming: true,
         finishing: false,
@@ -92,7 +96,7 @@ pub(super) async fn drive(
             Some((turn, answer)) = driver.turns.next(), if !driver.turns.is_empty() && driver.unread.len() < 2 => {
                 let token = turn.token;
                 let claims = driver.answered(turn, answer);
-                driver.unread.extend(claims.map(|claims| (claims, token)));
+                driver.unread.extend(claims.map(|(claims, sent)| (claims, token, sent)));
                 driver.commands(&mut commands);
             }
             () = std::future::ready(()), if !driver.unread.is_empty() => driver.hand_out_unread(),
@@ -157,7 +161,7 @@ impl Driver {
             Command::Suspect(suspect) => match suspect.record {
                 Ok(record) => {
                     self.runs(self.running + 1);
-                    self.hand_out(vec![record], suspect.token, suspect.now);
+                    self.hand_out(vec![record], suspect.token, suspect.now, suspect.asked);
                 }
                 Err(unreadable) => self.bury(unreadable, suspect.token),
             },
@@ -201,7 +205,10 @@ impl Driver {
                     shard.called = true;
                 }
             }
-            Signal::Cancel(id) => self.session.cancel(id),
+            Signal::Cancel(id) => {
+                self.early_cancels.note(id);
+                self.session.cancel(id);
+            }
             Signal::Reconnected => {
                 for shard in &mut self.shards {
                     shard.ready = true;
@@ -297,11 +304,12 @@ impl Driver {
         }
     }
 
-    /// Takes note of an answer. The claims it brought count as running; they are to be handed out.
-    fn answered(&mut self, turn: Turn, answer: Answer) -> Option<Taken> {
+    /// Takes note of an answer. The claims it brought count as running; they are to be handed out. With them comes since when
+    /// they were on their way.
+    fn answered(&mut self, turn: Turn, answer: Answer) -> Option<(Taken, Instant)> {
         self.wanted -= turn.want;
         let place = usize::from(turn.shard);
-        self.shards[place].in_flight = None;
+        let sent = self.shards[place].in_flight.take();
         match answer {
             Answer::Gone => {
                 self.session.gone(turn.shard, turn.token);
@@ -331,68 +339,8 @@ impl Driver {
                     self.shards[place].ready = true;
                 }
                 self.runs(self.running + taken.claimed());
-                (taken.claimed() > 0).then_some(taken)
+                (taken.claimed() > 0).then_some(taken).zip(sent)
             }
         }
-    }
-
-    fn hand_out_unread(&mut self) {
-        for (claims, token) in std::mem::take(&mut self.unread) {
-            let (claimed, now) = (claims.claimed(), claims.now);
-            match claims.read() {
-                Ok(claims) => {
-                    self.runs(self.running.saturating_sub(claims.unreadable.len()));
-                    for job in claims.unreadable {
-                        self.bury(job, token);
-                    }
-                    self.hand_out(claims.records, token, now);
-                }
-                Err(error) => {
-                    // They stay this session's until it ends, and are rescued then.
-                    self.runs(self.running.saturating_sub(claimed));
-                    tracing::error!(claimed, %error, "the claims of a turn cannot be read");
-                }
-            }
-        }
-    }
-
-    fn bury(&mut self, (id, epoch, error): (JobId, u32, String), token: Token) {
-        tracing::error!(job = %id, error, "unreadable job will be buried");
-        self.queue(Settling::bury(id, epoch, token, format!("unreadable: {error}")));
-    }
-
-    /// Hands jobs to the backend that count as running already.
-    fn hand_out(&mut self, records: Vec<JobRecord>, token: Token, now: DateTime<Utc>) {
-        let mut batch = Vec::with_capacity(records.len());
-        for record in records {
-            if self.session.policies.of(record.kind.as_str()).is_none() {
-                if record.crashes >= Claimed::SUSPECT_FROM {
-                    self.session.suspect_ended();
-                }
-                self.runs(self.running.saturating_sub(1));
-                self.queue(unknown_kind::settle(&record, token, now));
-                continue;
-            }
-            let lease = self.session.hold(&record, token);
-            batch.push(Claimed {
-                id: record.id,
-                tenant: record.tenant,
-                kind: record.kind,
-                queue: record.queue,
-                lane: record.lane,
-                payload: record.payload,
-                attempt: record.attempt,
-                epoch: record.epoch,
-                max_attempts: record.max_attempts,
-                snoozes: record.snoozes,
-                crashes: record.crashes,
-                links: record.links,
-                enqueued_at: record.enqueued_at,
-                claimed_at: record.started_at.unwrap_or(now),
-                lease,
-            });
-        }
-        metrics::counter!("postrider_queue_claims_total").increment(batch.len() as u64);
-        let _ = self.claims.send(batch); // a backend that is gone drops its leases, which releases them
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -29,6 +29,8 @@ pub(crate) struct Suspect {
     pub(super) record: Result<JobRecord, (JobId, u32, String)>,
     pub(super) token: Token,
     pub(super) now: DateTime<Utc>,
+    /// Since when it was asked for.
+    pub(super) asked: Instant,
 }
 
 /// Whenever suspects are said to wait and none is in hand, asks all shards for one.
@@ -42,9 +44,10 @@ pub(super) async fn take(session: Arc<Session>) {
                 break;
             }
             sequence += 1;
+            let asked = Instant::now();
             // The first answer counts: one that was lost may have given a suspect out.
             let answer = loop {
-                match ask(&session, shard, sequence).await {
+                match ask(&session, shard, sequence, asked).await {
                     Err(error) if error.is_transient() => tokio::time::sleep(REPEAT_AFTER).await,
                     answer => break answer,
                 }
@@ -68,7 +71,7 @@ pub(super) async fn take(session: Arc<Session>) {
     }
 }
 
-async fn ask(session: &Session, shard: u16, sequence: u64) -> Result<Option<Suspect>, QueueError> {
+async fn ask(session: &Session, shard: u16, sequence: u64, asked: Instant) -> Result<Option<Suspect>, QueueError> {
     let token = session.token(shard);
     let mut args = vec![token.to_vec(), sequence.to_string().into_bytes()];
     args.extend(session.config.queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
@@ -86,5 +89,5 @@ async fn ask(session: &Session, shard: u16, sequence: u64) -> Result<Option<Susp
     let (id, raw) = (JobId::from_tail(shard, &wire::bytes(tail)?)?, wire::bytes(raw)?);
     let now = wire::time(wire::integer(&now)?.unsigned_abs())?;
     let record = wire::claimed(id, &raw, &names, now).map_err(|error| (id, wire::epoch(&raw), error.to_string()));
-    Ok(Some(Suspect { record, token, now }))
+    Ok(Some(Suspect { record, token, now, asked }))
 }

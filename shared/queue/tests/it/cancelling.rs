@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use postrider_queue::{Cancelled, Interrupt, Stop};
+use futures::StreamExt;
+use postrider_queue::{Cancelled, Interrupt, JobState, QueueClient, QueueConfig, Stop};
 use tokio::sync::mpsc;
 
-use crate::server::{Server, config, job, work};
+use crate::{
+    proxy::Proxy,
+    server::{PATIENCE, Server, config, job, until_state, work},
+};
 
 #[tokio::test]
 async fn a_running_handler_hears_of_a_cancel_within_100_ms() {
@@ -35,5 +39,40 @@ async fn a_running_handler_hears_of_a_cancel_within_100_ms() {
     let at = |percent: usize| delays[(ROUNDS * percent / 100).min(ROUNDS - 1)];
     eprintln!("from cancel to the handler, {ROUNDS} times: p50 {:?}, p99 {:?}, most {:?}", at(50), at(99), at(100));
     assert!(at(99) < Duration::from_millis(100), "p99 {:?}", at(99));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancel_that_overtakes_the_answer_to_the_claim_is_not_forgotten() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let proxy = Proxy::before(&server).await;
+    let far = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
+    let (told, mut events) = mpsc::unbounded_channel();
+    // No heartbeat tells of it meanwhile.
+    let worker = work(&far, config(1).session_ttl(2 * PATIENCE), move |claimed| {
+        let told = told.clone();
+        async move {
+            let _ = told.send(Instant::now());
+            assert_eq!(claimed.lease.lost_or_cancelled().await, Interrupt::Cancelled);
+            let _ = told.send(Instant::now());
+            Err(Stop::Cancelled)
+        }
+    });
+    let (mut sink, mut messages) =
+        redis::Client::open(proxy.url.clone()).unwrap().get_async_pubsub().await.unwrap().split();
+    sink.subscribe("pr:cancel").await.unwrap();
+    for _ in 0..5 {
+        proxy.hold_answers_of_calls(true);
+        let id = client.enqueue(job("acme")).await.unwrap().id();
+        until_state(&client, id, JobState::Running).await;
+        assert_eq!(client.cancel(id).await.unwrap(), Cancelled::Requested);
+        messages.next().await.unwrap(); // and so the worker has been told, too
+        proxy.hold_answers_of_calls(false);
+        let began = events.recv().await.unwrap();
+        let heard = events.recv().await.unwrap().duration_since(began);
+        assert!(heard < Duration::from_millis(100), "{heard:?}");
+        until_state(&client, id, JobState::Cancelled).await;
+    }
     worker.stop().await;
 }
