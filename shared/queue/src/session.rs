@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Flush(oneshot::Sender<()>),
     /// Hand out a suspect.
     Suspect(Box<suspects::Suspect>),
+    /// Return a job that was not handed out.
+    GiveBack(Box<Settling>),
     /// End by itself once nothing is held.
     Finish,
 }
@@ -114,6 +116,8 @@ struct ShardSession {
     expires: AtomicU64,
     /// How long the last answer to a turn took, in nanoseconds.
     turn_took: AtomicU64,
+    /// Calls for suspects, begun and ended: odd while one is under way.
+    suspect_calls: AtomicU64,
 }
 
 impl Session {
@@ -130,6 +134,7 @@ impl Session {
             opened: AtomicBool::new(false),
             expires: AtomicU64::new(0),
             turn_took: AtomicU64::new(0),
+            suspect_calls: AtomicU64::new(0),
         };
         let session = Arc::new(Self {
             client: client.clone(),
@@ -178,6 +183,10 @@ impl Session {
 
     fn expires_at(&self, shard: u16) -> Instant {
         self.started + Duration::from_nanos(self.shard(shard).expires.load(Ordering::Acquire))
+    }
+
+    fn suspect_calls(&self, shard: u16) -> &AtomicU64 {
+        &self.shard(shard).suspect_calls
     }
 
     fn turn_took(&self, shard: u16, time: Duration) {

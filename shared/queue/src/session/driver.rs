@@ -165,6 +165,7 @@ impl Driver {
                 }
                 Err(unreadable) => self.bury(unreadable, suspect.token),
             },
+            Command::GiveBack(settling) => self.queue(*settling),
             Command::StopClaiming => self.stop_claiming(),
             Command::GaveUp => {} // whoever is ready gets a turn after each command
             Command::Flush(flushed) => self.flushes.push(flushed),

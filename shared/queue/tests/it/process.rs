@@ -30,10 +30,18 @@ impl Process {
         url: String,
         start: impl FnOnce(QueueClient) -> T + Send + 'static,
     ) -> Self {
+        Self::of(QueueConfig::new(url).shards(1), start).await
+    }
+
+    /// The same with any queue.
+    pub(crate) async fn of<T: Send + 'static>(
+        queue: QueueConfig,
+        start: impl FnOnce(QueueClient) -> T + Send + 'static,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (sender, held) = tokio::sync::oneshot::channel();
         runtime.spawn(async move {
-            let client = QueueClient::connect(QueueConfig::new(url).shards(1)).await.unwrap();
+            let client = QueueClient::connect(queue).await.unwrap();
             let _ = sender.send(start(client));
         });
         Self { _held: Box::new(held.await.ok().unwrap()), runtime: Some(runtime) }

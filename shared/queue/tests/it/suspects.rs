@@ -14,15 +14,21 @@ use tokio::sync::mpsc;
 use crate::{
     process::{Process, TTL},
     proxy::Proxy,
-    server::{Server, WORK, config, done, job, policy, until, until_state, work},
+    server::{Server, WORK, config, done, job, policy, tenant, until, until_state, work},
 };
 
 /// A process that takes all there is and dies while every handler runs.
 async fn crash(server: &Server, client: &QueueClient, jobs: &[JobId]) {
+    crash_in(QueueConfig::new(server.url()).shards(1), client, jobs).await;
+}
+
+async fn crash_in(queue: QueueConfig, client: &QueueClient, jobs: &[JobId]) {
     let (told, mut begun) = mpsc::unbounded_channel();
-    let process = Process::start(server.url(), 8, move |_| {
-        let _ = told.send(());
-        std::future::pending()
+    let process = Process::of(queue, move |client| {
+        work(&client, config(8).session_ttl(TTL), move |_| {
+            let _ = told.send(());
+            std::future::pending()
+        })
     })
     .await;
     for _ in jobs {
@@ -231,4 +237,90 @@ async fn a_process_that_was_only_slow_withdraws_its_charge() {
     until("the charge is withdrawn", || async { (record(&client, id).await.crashes == 0).then_some(()) }).await;
     assert!(held.elapsed() < 3 * TTL);
     slow.kill();
+}
+
+/// A queue on two servers with a suspect in each: in the shard that is asked last, and in one of the other server.
+struct Spread {
+    servers: Vec<Server>,
+    client: QueueClient,
+    /// Which server has the last shard.
+    near: usize,
+    last: JobId,
+    other: JobId,
+}
+
+impl Spread {
+    async fn start() -> Self {
+        let servers = vec![Server::start().await, Server::start().await];
+        let queue = QueueConfig::new(format!("{},{}", servers[0].url(), servers[1].url())).shards(4);
+        let client = QueueClient::connect(queue.clone()).await.unwrap();
+        let mut all = Vec::new();
+        for shard in 0..4 {
+            let of = (0..1_000).map(|n| format!("t{n}")).find(|name| client.shard_of(&tenant(name)) == shard).unwrap();
+            all.push(client.enqueue(job(&of)).await.unwrap().id());
+        }
+        let mut redis = servers[0].redis().await;
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs").query_async(&mut redis).await.unwrap();
+        let in_first = |id: &JobId| keys.contains(&format!("{{pr:{}}}:1:jobs", id.shard()));
+        let last = all[3];
+        let other = *all.iter().find(|id| in_first(id) != in_first(&last)).unwrap();
+        let jobs = [last, other];
+        for id in all.iter().filter(|id| !jobs.contains(id)) {
+            client.cancel(*id).await.unwrap();
+        }
+        crash_in(queue.clone(), &client, &jobs).await;
+        crash_in(queue, &client, &jobs).await;
+        Self { servers, client, near: usize::from(!in_first(&last)), last, other }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_keeps_nobody_from_the_suspects_of_another() {
+    let mut spread = Spread::start().await;
+    let urls = [spread.servers[0].url(), spread.servers[1].url()].join(",");
+    let away = 1 - spread.near;
+    spread.servers[away].kill();
+    let late = QueueClient::connect(QueueConfig::new(urls).shards(4)).await.unwrap();
+    let worker = work(&late, config(4).take_suspects(), |_| async { done() });
+    until_state(&spread.client, spread.last, JobState::Completed).await;
+    spread.servers[away].up().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_suspect_that_comes_late_goes_back_if_another_is_in_hand() {
+    let spread = Spread::start().await;
+    let proxy = Proxy::before(&spread.servers[1 - spread.near]).await;
+    let urls = [spread.servers[spread.near].url(), proxy.url.clone()].join(",");
+    let far = QueueClient::connect(QueueConfig::new(urls).shards(4)).await.unwrap();
+    spread.client.pause(&WORK).await.unwrap();
+    let (let_go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&far, config(4).session_ttl(Duration::from_mins(1)).take_suspects(), move |_| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            done()
+        }
+    });
+    let sessions = async |place: usize| {
+        let mut redis = spread.servers[place].redis().await;
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*:suspect_of").query_async(&mut redis).await.unwrap();
+        keys.len()
+    };
+    until("all shards were asked in vain", || async { (sessions(0).await + sessions(1).await == 4).then_some(()) })
+        .await;
+    proxy.hold_answers_of_calls(true);
+    spread.client.resume(&WORK).await.unwrap();
+    for id in [spread.other, spread.last] {
+        until_state(&spread.client, id, JobState::Running).await;
+    }
+    proxy.hold_answers_of_calls(false);
+    let back = until_state(&spread.client, spread.other, JobState::Available).await;
+    assert_eq!((back.epoch, back.attempt, back.crashes), (3, 0, 2));
+    assert_eq!(record(&spread.client, spread.last).await.state, JobState::Running);
+    let_go.send(true).unwrap();
+    for id in [spread.other, spread.last] {
+        until_state(&spread.client, id, JobState::Completed).await;
+    }
+    worker.stop().await;
 }
