@@ -1,12 +1,12 @@
--- What a session holds, apart from suspects.
+-- What a session holds.
 -- KEYS  1 jobs
--- ARGV  1 session
+-- ARGV  1 session, 2 1 if suspects are among it
 -- result  ids and epochs in turn
 -- bounds  256 claims of it, taken at random, and 1,024 ids
-local session = ARGV[1]
+local session, suspects = ARGV[1], ARGV[2] == '1'
 local claims, ids, by = call('HRANDFIELD', k_claims(session), 256, 'WITHVALUES'), {}, {}
 for i = 1, #claims, 2 do
-  if sub(claims[i], 1, 1) == 't' then
+  if suspects or sub(claims[i], 1, 1) == 't' then
     for from = 1, #claims[i + 1], 14 do
       if #ids < 1024 then
         ids[#ids + 1] = sub(claims[i + 1], from, from + 13)

@@ -289,12 +289,13 @@ impl Driver {
 
     /// Gives back what a shard shows as held by this session and nobody here holds.
     fn compare(&mut self, held: &Held, commands: &mut mpsc::UnboundedReceiver<Command>) {
-        // In this order: whoever ends a run tells so first, and lets go of it then.
-        let running: HashSet<JobId> = self.session.holds().keys().copied().collect();
+        // In this order: whoever ends a run tells so first, and lets go of it then; and a suspect comes by a command.
+        let mut running: HashSet<JobId> = self.session.holds().keys().copied().collect();
         self.commands(commands);
+        running.extend(self.session.holds().keys());
         let place = usize::from(held.shard);
         self.shards[place].in_flight = None;
-        if !commands.is_empty() {
+        if !commands.is_empty() || held.shows_a_suspect_on_its_way(&self.session) {
             return self.shards[place].compare.soon(); // too much is going on to be sure
         }
         let settled = self.shards[place].outcomes.iter().map(|settling| settling.id).collect();

@@ -239,6 +239,41 @@ async fn a_process_that_was_only_slow_withdraws_its_charge() {
     slow.kill();
 }
 
+#[tokio::test]
+async fn a_suspect_whose_end_redis_lost_runs_again() {
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    crash(&server, &client, &[id]).await;
+    crash(&server, &client, &[id]).await;
+    let runs = Arc::new(AtomicU64::new(0));
+    let (let_go, gate) = tokio::sync::watch::channel(false);
+    let worker = work(&client, config(4).take_suspects(), {
+        let runs = Arc::clone(&runs);
+        move |claimed| {
+            assert!(claimed.is_suspect());
+            runs.fetch_add(1, Ordering::SeqCst);
+            let mut gate = gate.clone();
+            async move {
+                gate.wait_for(|open| *open).await.unwrap();
+                done()
+            }
+        }
+    });
+    until_state(&client, id, JobState::Running).await;
+    // From here on nothing is written down: the server comes back as it is now.
+    let mut redis = server.redis().await;
+    redis::cmd("CONFIG").arg(&["SET", "appendonly", "no"]).exec_async(&mut redis).await.unwrap();
+    let_go.send(true).unwrap();
+    until_state(&client, id, JobState::Completed).await;
+    server.kill();
+    server.up().await;
+    assert_eq!(until_state(&client, id, JobState::Running).await.epoch, 3, "the end of the run is lost");
+    let again = until_state(&client, id, JobState::Completed).await;
+    assert_eq!((again.epoch, runs.load(Ordering::SeqCst)), (4, 2));
+    worker.stop().await;
+}
+
 /// A queue on two servers with a suspect in each: in the shard that is asked last, and in one of the other server.
 struct Spread {
     servers: Vec<Server>,

@@ -102,7 +102,9 @@ impl Carried<'_> {
         picture.insert("dead letters".to_owned(), format!("{:?}", machine.dead));
         for token in 0..self.tokens {
             if machine.knows(token) {
-                picture.insert(format!("session {token}"), format!("holds {}", jobs(machine.held(token))));
+                for suspects in [false, true] {
+                    picture.insert(holding(token, suspects), jobs(machine.held(token, suspects)));
+                }
             }
         }
         picture
@@ -157,17 +159,19 @@ impl Carried<'_> {
         let letters: Vec<_> = letters.iter().map(|letter| self.id_of(letter.record.id)).collect();
         picture.insert("dead letters".to_owned(), format!("{letters:?}"));
         let link = self.client.link();
-        let holdings = try_join_all(
-            sessions.iter().map(async |token| link.call(&script::HELD, 0, &vec![token_bytes(*token)]).await),
-        )
+        let asked = sessions.iter().flat_map(|token| [(*token, false), (*token, true)]);
+        let holdings = try_join_all(asked.map(async |(token, suspects)| {
+            let args = vec![token_bytes(token), if suspects { "1" } else { "0" }.into()];
+            Ok::<_, QueueError>((holding(token, suspects), link.call(&script::HELD, 0, &args).await?))
+        }))
         .await?;
-        for (token, answer) in sessions.into_iter().zip(holdings) {
+        for (what, answer) in holdings {
             let mut held = Vec::new();
             for pair in wire::list(answer)?.chunks_exact(2) {
                 let id = JobId::from_tail(0, &wire::bytes(pair[0].clone())?)?;
                 held.push((self.id_of(id), u8::try_from(wire::integer(&pair[1])?).unwrap_or(u8::MAX)));
             }
-            picture.insert(format!("session {token}"), format!("holds {}", jobs(held)));
+            picture.insert(what, jobs(held));
         }
         Ok(picture)
     }
@@ -217,6 +221,10 @@ impl Carried<'_> {
     pub(super) fn id_of(&self, id: JobId) -> Id {
         self.ids.iter().position(|known| *known == id).unwrap_or(self.ids.len())
     }
+}
+
+fn holding(token: Token, suspects: bool) -> String {
+    format!("what session {token} holds{}", if suspects { ", suspects too" } else { "" })
 }
 
 /// What the two say differently.

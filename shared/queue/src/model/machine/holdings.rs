@@ -36,9 +36,10 @@ impl Machine {
         back.into_iter().rev().for_each(|id| self.make_available(id, true));
     }
 
-    /// What a session holds, with the epochs; suspects are not among it.
-    pub(in crate::model) fn held(&self, token: Token) -> Vec<(Id, u8)> {
-        let held = self.sessions.get(&token).map(|session| session.held.as_slice()).unwrap_or_default();
-        held.iter().map(|id| (*id, self.jobs[*id].epoch)).collect()
+    /// What a session holds, with the epochs.
+    pub(in crate::model) fn held(&self, token: Token, suspects: bool) -> Vec<(Id, u8)> {
+        let Some(session) = self.sessions.get(&token) else { return Vec::new() };
+        let suspects = if suspects { session.suspects.as_slice() } else { &[] };
+        session.held.iter().chain(suspects).map(|id| (*id, self.jobs[*id].epoch)).collect()
     }
 }
