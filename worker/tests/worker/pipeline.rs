@@ -13,7 +13,7 @@ use postrider_shared::clock::Clock;
 use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
 use postrider_shared::database::Database;
 use postrider_shared::ids::TenantId;
-use postrider_shared::jobs::{ExtractRequest, PollMailbox};
+use postrider_shared::jobs::{ExtractRequest, PollMailbox, SendEmail};
 use postrider_shared::mail::MailState;
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::objects::Objects;
@@ -31,6 +31,7 @@ use postrider_worker::providers::llm::{Llm, LlmSettings};
 use postrider_worker::providers::transport::{Dialer, Trust};
 use postrider_worker::runtime::{self, RuntimeConfig};
 use postrider_worker::watching::WatchConfig;
+use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -48,7 +49,7 @@ struct Shop {
     account: Account,
     stop: oneshot::Sender<()>,
     worker: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
     _redis: Redis,
 }
 
@@ -98,7 +99,7 @@ impl Shop {
             };
             runtime::run(config, registry, Arc::new(services), stop).await.unwrap();
         });
-        Self { servers, queue, stores, objects, memory, tenant, account, stop, worker, _folder: folder, _redis: redis }
+        Self { servers, queue, stores, objects, memory, tenant, account, stop, worker, folder, _redis: redis }
     }
 
     async fn deliver(&self, mail: &str) {
@@ -132,6 +133,17 @@ impl Shop {
     async fn messages(&self, state: MessageState) -> usize {
         let filter = MessageFilter { state: Some(state), ..MessageFilter::default() };
         self.stores.messages.list(self.tenant, filter, None, 100).await.unwrap().items.len()
+    }
+
+    /// From now on no message comes into this state: the database refuses whoever writes it.
+    async fn refuse(&self, state: MessageState) {
+        let url = format!("sqlite://{}/test.db", self.folder.path().display());
+        let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
+        let trigger = format!(
+            "CREATE TRIGGER refusal BEFORE UPDATE OF state ON messages WHEN NEW.state = '{state}' \
+             BEGIN SELECT RAISE(ABORT, 'not now'); END"
+        );
+        database.reader().execute_unprepared(&trigger).await.unwrap();
     }
 
     async fn close(self) {
@@ -242,6 +254,42 @@ async fn a_lost_answer_stays_in_doubt_and_is_not_sent_again() {
     let scope = shop.queue.scope(&shop.tenant.into(), &shop.account.scope()).await.unwrap().unwrap();
     assert_eq!(scope.caps[0].used + scope.reserved, 1, "doubt stays charged");
     shop.close().await;
+}
+
+/// The server has the message, or may have it; what it said cannot be written down.
+async fn the_unit_stays_charged(shop: Shop, lost: MessageState) {
+    let settings = AccountSettings { daily_cap: 1, ..shop.account.settings() };
+    let account = shop.stores.accounts.change(shop.tenant, shop.account.id, settings, None).await.unwrap();
+    let scopes =
+        Scopes::new(shop.stores.accounts.clone(), shop.stores.messages.clone(), shop.queue.clone(), Clock::system());
+    scopes.define(&account).await.unwrap();
+    shop.refuse(lost).await;
+    shop.deliver(REQUEST).await;
+    shop.poll().await;
+    let filter = ListFilter { kind: Some(SendEmail::KIND), ..ListFilter::default() };
+    shop.until("the end of its first run", || async {
+        let job = shop.queue.list(&shop.tenant.into(), &filter, None, 10).await.unwrap().items.pop()?;
+        // Without a unit it does not run again.
+        (matches!(job.state, JobState::Retryable | JobState::Available) && job.attempt == 1).then_some(())
+    })
+    .await;
+    let scope = shop.queue.scope(&shop.tenant.into(), &account.scope()).await.unwrap().unwrap();
+    assert_eq!((scope.caps[0].used, scope.reserved), (1, 0), "nobody else gets what it used");
+    assert_eq!(shop.messages(MessageState::Sending).await, 1, "its row says that it may be out");
+    assert_eq!(shop.servers.control.accepted().await.unwrap().len(), 1);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_message_stays_charged_if_the_database_does_not_take_the_news() {
+    the_unit_stays_charged(Shop::open().await, MessageState::Accepted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doubt_stays_charged_if_the_database_does_not_take_it() {
+    let shop = Shop::open().await;
+    shop.servers.order(Target::Smtp, FaultKind::ResetAfterAccept, None).await;
+    the_unit_stays_charged(shop, MessageState::Unknown).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,8 @@ async fn steps(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>) -> Result<
         Ok(filed) => Ok(Sent::Now(filed.id)),
         Err(MailboxError::Gmail(GmailError::NotFound { .. })) => {
             // The row as it is now: this attempt may have made the draft, and only the row knows its thread.
-            let message = ctx.messages.get(tenant, message.id).await?;
+            let read = ctx.messages.get(tenant, message.id).await;
+            let message = read.map_err(|error| Stop::from(error).with_cap(CapUse::Unknown))?;
             gone(mailbox, &message).await
         }
         Err(MailboxError::Gmail(error)) if error.in_doubt() => Err(Halt::Doubt(error)),
@@ -203,8 +204,10 @@ async fn accepted(
     // What fails here is done later (`tend_drafts`): the message is out.
     match letter {
         Ok(Some(letter)) => {
-            if let Some(id) = letter.message_id() {
-                ctx.messages.sent_as(tenant, message.id, id).await?;
+            if let Some(id) = letter.message_id()
+                && let Err(error) = ctx.messages.sent_as(tenant, message.id, id).await
+            {
+                tracing::warn!(%error, message.id = %message.id, "the Message-ID is not noted yet");
             }
         }
         Ok(None) => tracing::warn!(message.id = %message.id, "Gmail does not show the message that it sent"),

@@ -90,8 +90,14 @@ impl Attempt<'_> {
         outcome
     }
 
-    /// Notes a verdict.
-    pub(super) async fn settle(&self, verdict: Verdict) -> Result<Message, StoreError> {
+    /// Notes a verdict. What happened stays charged also if the ledger does not take it: the queue must not give away a unit that
+    /// was used because the database is away.
+    pub(super) async fn settle(&self, verdict: Verdict) -> Result<Message, Stop> {
+        let cap = cap_of(&verdict);
+        self.try_for_long(verdict).await.map_err(|error| Stop::from(error).with_cap(cap))
+    }
+
+    async fn try_for_long(&self, verdict: Verdict) -> Result<Message, StoreError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..SETTLE_TRIES {
             match self.try_settle(verdict.clone()).await {
@@ -110,6 +116,15 @@ impl Attempt<'_> {
         match self.ctx.messages.settle(self.tenant, self.message.id, self.number, verdict).await? {
             Settled::Now(message) | Settled::Before(message) => Ok(message),
         }
+    }
+}
+
+/// What an attempt that ended so used.
+fn cap_of(verdict: &Verdict) -> CapUse {
+    match verdict {
+        Verdict::Accepted { at, .. } => CapUse::Used(*at),
+        Verdict::Unknown { .. } => CapUse::Unknown,
+        Verdict::Refused { .. } | Verdict::GivenUp { .. } | Verdict::Failed { .. } => CapUse::NotUsed,
     }
 }
 

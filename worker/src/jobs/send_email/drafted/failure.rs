@@ -51,7 +51,8 @@ pub(super) async fn unsent(attempt: Attempt<'_>, error: GmailError) -> Outcome {
 
 /// The draft may have gone out: Gmail is asked at once, and if it does not say, the next run asks.
 pub(super) async fn doubt(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>, error: GmailError) -> Outcome {
-    let message = attempt.ctx.messages.get(attempt.tenant, attempt.message.id).await?;
+    let read = attempt.ctx.messages.get(attempt.tenant, attempt.message.id).await;
+    let message = read.map_err(|error| Stop::from(error).with_cap(CapUse::Unknown))?;
     tracing::warn!(%error, message.id = %message.id, "Gmail's answer to a draft that was to be sent is missing");
     if let Ok(Some(letter)) = mailbox.sent(&message).await {
         let id = letter.id.clone();
