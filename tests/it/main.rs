@@ -40,6 +40,7 @@ mod egress;
 mod extract_request;
 mod gmail_accounts;
 mod gmail_api;
+mod gmail_doubt;
 mod harness;
 mod hostile_documents;
 mod hostile_mail;

@@ -35,21 +35,25 @@ impl Handler for SendEmail {
         if planned.is_settled() {
             return Ok(settled(&planned));
         }
-        let Some(account) = ctx.accounts.if_connected(tenant, planned.account_id).await? else {
-            ctx.messages.skip(tenant, planned.id, "its mailbox was disconnected").await?;
-            return Ok(settled(&ctx.messages.get(tenant, planned.id).await?));
+        let cap = unopened(&planned);
+        let charged = |error: StoreError| Stop::from(error).with_cap(cap);
+        let Some(account) = ctx.accounts.if_connected(tenant, planned.account_id).await.map_err(charged)? else {
+            ctx.messages.skip(tenant, planned.id, "its mailbox was disconnected").await.map_err(charged)?;
+            return Ok(settled(&ctx.messages.get(tenant, planned.id).await.map_err(charged)?));
         };
         if !account.is_active() {
-            return Err(Stop::snooze(look_again(ctx), "the mailbox is paused"));
+            return Err(Stop::snooze(look_again(ctx), "the mailbox is paused").with_cap(cap));
         }
         if account.sends_by_gmail() {
             return Box::pin(drafted::send(ctx, tenant, &account, planned)).await;
         }
         let login = match ctx.login(&account).await {
-            Err(error @ (TokenError::NeedsConsent { .. } | TokenError::Waiting { .. })) => return Err(error.into()),
+            Err(error @ (TokenError::NeedsConsent { .. } | TokenError::Waiting { .. })) => {
+                return Err(Stop::from(error).with_cap(cap));
+            }
             login => login.map_err(Stop::from),
         };
-        match ctx.messages.begin_sending(tenant, planned.id, slot(ctx, &account)).await? {
+        match ctx.messages.begin_sending(tenant, planned.id, slot(ctx, &account)).await.map_err(charged)? {
             BeginSending::Go { attempt, message } => Box::pin(send(ctx, (&account, login), message, attempt)).await,
             BeginSending::AlreadySettled(message) => Ok(settled(&message)),
             BeginSending::InDoubt(message) => {
@@ -134,12 +138,19 @@ fn slot(ctx: &Context, account: &Account) -> Slot {
     Slot { scope: Some(account.scope()), window: today.first().map(|window| window.starts_at) }
 }
 
+/// What becomes of the unit of a run that ends before it opened an attempt. A run that was cut off leaves its unit to the next, and
+/// with it what it may have sent.
+fn unopened(planned: &Message) -> CapUse {
+    if planned.data_started_at.is_some() { CapUse::Unknown } else { CapUse::NotUsed }
+}
+
 /// The outcome that a message's state stands for, whichever run brought it there.
 fn settled(message: &Message) -> Done {
     let cap = match message.state {
         MessageState::Accepted => message.accepted_at.map_or(CapUse::Unknown, CapUse::Used),
         MessageState::Unknown | MessageState::UnknownFinal => CapUse::Unknown,
-        MessageState::Planned | MessageState::Sending | MessageState::Failed | MessageState::Skipped => CapUse::NotUsed,
+        MessageState::Planned | MessageState::Sending => unopened(message),
+        MessageState::Failed | MessageState::Skipped => CapUse::NotUsed,
     };
     let output = json!({ "message_id": message.id, "message": message.state, "reason": message.reason });
     Done::with(output).cap(cap)

@@ -3,7 +3,8 @@
 //! The first draft whose id is stored is the only one of its message that is ever sent, and Google sends a draft once. So an
 //! attempt that was cut off, wherever, is taken up by the next: without a stored id nothing can have been sent; with one, the
 //! draft is there and is sent, or it is gone and the thread tells what it became. Only a draft that is gone and left nothing
-//! behind, because a person deleted it or Google's index lags, makes doubt, and that is looked into later (`tend_drafts`).
+//! behind, because a person deleted it or Google's index lags, makes doubt, and that is looked into later (`tend_drafts`). Until a
+//! run has seen what became of a draft that was to be sent, none says that nothing went out.
 
 mod failure;
 
@@ -14,7 +15,7 @@ use postrider_shared::ids::TenantId;
 use postrider_shared::messages::{BeginSending, Draft, Fence, Message, Verdict};
 
 use super::ending::Attempt;
-use super::{LEASE_MARGIN, settled, slot, submission};
+use super::{LEASE_MARGIN, settled, slot, submission, unopened};
 use crate::context::Context;
 use crate::gmail_mailbox::{GmailMailbox, MailboxError};
 use crate::providers::gmail::{GmailError, Letter};
@@ -39,8 +40,16 @@ enum Halt {
     Stop(Stop),
     /// Before the draft was sent: nothing went out.
     Unsent(MailboxError),
+    /// Before it could be seen what became of the draft, which was to be sent: it may have gone out.
+    Unseen(Stop),
     /// While it was sent: it may have gone out.
     Doubt(GmailError),
+}
+
+impl Halt {
+    fn unseen(error: impl Into<Stop>) -> Self {
+        Self::Unseen(error.into())
+    }
 }
 
 impl From<Stop> for Halt {
@@ -56,8 +65,10 @@ impl From<StoreError> for Halt {
 }
 
 pub(super) async fn send(ctx: &Context, tenant: TenantId, account: &Account, planned: Message) -> Outcome {
-    let mut mailbox = GmailMailbox::open(ctx, account).await?;
-    let (number, message) = match ctx.messages.begin_drafting(tenant, planned.id, slot(ctx, account)).await? {
+    let cap = unopened(&planned);
+    let mut mailbox = GmailMailbox::open(ctx, account).await.map_err(|stop| stop.with_cap(cap))?;
+    let begun = ctx.messages.begin_drafting(tenant, planned.id, slot(ctx, account)).await;
+    let (number, message) = match begun.map_err(|error| Stop::from(error).with_cap(cap))? {
         BeginSending::Go { attempt, message } => (attempt, message),
         BeginSending::AlreadySettled(message) => return Ok(settled(&message)),
         BeginSending::InDoubt(message) => {
@@ -82,6 +93,7 @@ pub(super) async fn send(ctx: &Context, tenant: TenantId, account: &Account, pla
             attempt.end(Verdict::Refused { reason: error.to_string() }, Err(error.into())).await
         }
         Err(Halt::Unsent(MailboxError::Gmail(error))) => failure::unsent(attempt, error).await,
+        Err(Halt::Unseen(stop)) => failure::unseen(&attempt, stop).await,
         Err(Halt::Doubt(error)) => failure::doubt(&attempt, &mut mailbox, error).await,
     }
 }
@@ -91,10 +103,10 @@ async fn steps(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>) -> Result<
     let draft = match &message.draft_id {
         Some(draft) => {
             if message.data_started_at.is_some() {
-                if let Some(letter) = mailbox.sent(message).await.map_err(Halt::Unsent)? {
+                if let Some(letter) = mailbox.sent(message).await.map_err(Halt::unseen)? {
                     return Ok(Sent::Before(letter));
                 }
-                if mailbox.draft(draft).await.map_err(Halt::Unsent)?.is_none() {
+                if mailbox.draft(draft).await.map_err(Halt::unseen)?.is_none() {
                     return gone(mailbox, message).await;
                 }
             }
@@ -113,8 +125,7 @@ async fn steps(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>) -> Result<
         Ok(filed) => Ok(Sent::Now(filed.id)),
         Err(MailboxError::Gmail(GmailError::NotFound { .. })) => {
             // The row as it is now: this attempt may have made the draft, and only the row knows its thread.
-            let read = ctx.messages.get(tenant, message.id).await;
-            let message = read.map_err(|error| Stop::from(error).with_cap(CapUse::Unknown))?;
+            let message = ctx.messages.get(tenant, message.id).await.map_err(Halt::unseen)?;
             gone(mailbox, &message).await
         }
         Err(MailboxError::Gmail(error)) if error.in_doubt() => Err(Halt::Doubt(error)),
@@ -124,7 +135,7 @@ async fn steps(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>) -> Result<
 
 /// A draft that is not there any more: it went out between two looks, or somebody deleted it.
 async fn gone(mailbox: &mut GmailMailbox<'_>, message: &Message) -> Result<Sent, Halt> {
-    let letter = mailbox.sent(message).await.map_err(Halt::Unsent)?;
+    let letter = mailbox.sent(message).await.map_err(Halt::unseen)?;
     Ok(letter.map_or(Sent::Vanished, Sent::Before))
 }
 
@@ -217,8 +228,5 @@ async fn accepted(
 }
 
 async fn vanished(attempt: &Attempt<'_>) -> Outcome {
-    let reason = "its draft is gone, and Gmail does not show yet what it became".to_owned();
-    tracing::error!(message.id = %attempt.message.id, reason, "in doubt");
-    metrics::counter!("postrider_messages_in_doubt_total").increment(1);
-    Ok(settled(&attempt.settle(Verdict::Unknown { reason }).await?).cap(CapUse::Unknown))
+    failure::unknown(attempt, "its draft is gone, and Gmail does not show yet what it became".to_owned()).await
 }

@@ -51,17 +51,18 @@ pub(super) async fn unsent(attempt: Attempt<'_>, error: GmailError) -> Outcome {
 
 /// The draft may have gone out: Gmail is asked at once, and if it does not say, the next run asks.
 pub(super) async fn doubt(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>, error: GmailError) -> Outcome {
-    let read = attempt.ctx.messages.get(attempt.tenant, attempt.message.id).await;
-    let message = read.map_err(|error| Stop::from(error).with_cap(CapUse::Unknown))?;
-    tracing::warn!(%error, message.id = %message.id, "Gmail's answer to a draft that was to be sent is missing");
+    tracing::warn!(%error, message.id = %attempt.message.id, "Gmail's answer to a draft that was to be sent is missing");
+    // The row as it is now: this attempt may have made the draft, and only the row knows its thread.
+    let message = match attempt.ctx.messages.get(attempt.tenant, attempt.message.id).await {
+        Ok(message) => message,
+        Err(error) => return unseen(attempt, error.into()).await,
+    };
     if let Ok(Some(letter)) = mailbox.sent(&message).await {
         let id = letter.id.clone();
         return accepted(attempt, mailbox, &id, Some(letter)).await;
     }
     if is_last(attempt) {
-        let reason = error.to_string();
-        metrics::counter!("postrider_messages_in_doubt_total").increment(1);
-        return Ok(settled(&attempt.settle(Verdict::Unknown { reason }).await?).cap(CapUse::Unknown));
+        return unknown(attempt, error.to_string()).await;
     }
     // The attempt stays open. What it reserved stays charged, unless the draft still stands.
     let stands = match &message.draft_id {
@@ -70,6 +71,24 @@ pub(super) async fn doubt(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>,
     };
     let cap = if stands { CapUse::NotUsed } else { CapUse::Unknown };
     Err(Stop::retry(error).with_cap(cap))
+}
+
+/// What became of the draft could not be seen. The attempt stays open, with what it may have used, so that the next run looks, and
+/// one that sends in another way leaves it alone.
+pub(super) async fn unseen(attempt: &Attempt<'_>, stop: Stop) -> Outcome {
+    let is_over = match stop {
+        Stop::Fail { .. } => true,
+        Stop::Retry { .. } => is_last(attempt),
+        Stop::Snooze { .. } | Stop::Cancelled => false,
+    };
+    if is_over { unknown(attempt, stop.to_string()).await } else { Err(stop.with_cap(CapUse::Unknown)) }
+}
+
+/// This run ends, and nobody knows whether the message went out.
+pub(super) async fn unknown(attempt: &Attempt<'_>, reason: String) -> Outcome {
+    tracing::error!(message.id = %attempt.message.id, reason, "in doubt");
+    metrics::counter!("postrider_messages_in_doubt_total").increment(1);
+    Ok(settled(&attempt.settle(Verdict::Unknown { reason }).await?).cap(CapUse::Unknown))
 }
 
 async fn pause(attempt: Attempt<'_>, error: &GmailError) -> Outcome {
