@@ -8,15 +8,16 @@
 //!    ↓         ├────→ failed
 //! skipped      └────→ unknown → accepted | failed | unknown_final
 //! ```
-//! States only move forward, but for a message whose job became a dead letter: it is `failed`, too, until a redrive of the job takes
-//! it back to `sending`. Within `sending`, three facts tell what a crash leaves behind:
+//! States only move forward, but for two that go back to `sending`: a message whose job became a dead letter, which is `failed`, too,
+//! by a redrive of the job; and one that is `unknown` but may have its draft still, by a run that looks. Within `sending`, three facts tell what a crash leaves behind:
 //! * no attempt is open (`attempt_started_at` empty): the server said "not now"; the next attempt may send;
 //! * an attempt is open, its data did not start: nothing can have arrived, and nothing will, because
 //!   [`data_starting`](Messages::data_starting) refuses an attempt that was overtaken; the next attempt may send;
 //! * its data started: the server may have taken the message. A later attempt makes it `unknown` and sends nothing.
 //!
 //! Providers that keep drafts ([`begin_drafting`](Messages::begin_drafting)) leave less doubt. The first draft whose id is stored
-//! in the row is the only one ever sent, and a provider sends a draft once: so a later attempt may send it again.
+//! in the row is the only one ever sent, and a provider sends a draft once: so a later attempt may send it again. Whoever does opens
+//! an attempt like any other, in a job that reserved its unit of the cap.
 
 mod attempt;
 mod burial;

@@ -1,8 +1,14 @@
 //! Doubt about a draft that was to be sent: it ends when somebody saw what became of the draft, not before.
 
+use postrider_queue::{QueueClient, QueueConfig};
+use postrider_shared::clock::Clock;
+use postrider_shared::config::DatabaseConfig;
+use postrider_shared::database::Database;
+use postrider_shared::messages::Verdict;
+use postrider_shared::stores::Stores;
 use postrider_tests::platform::Office;
 use postrider_tests::wait::within;
-use postrider_tests::{Platform, eventually};
+use postrider_tests::{DatabaseKind, Platform, eventually};
 use serde_json::json;
 
 use super::gmail_api::{HELD_MS, NEVER, RECOVERY, fault, hurry, in_state, tend, workshop};
@@ -93,4 +99,71 @@ async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_after_a_look_th
     rest(&office).await;
     assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
     platform.abandon("the second has its unit tomorrow");
+}
+
+/// The first reply may have gone out as far as we know, its draft stands, and the second took its unit.
+#[tokio::test]
+async fn a_draft_in_doubt_is_sent_within_the_cap_under_faketime() {
+    let platform = Platform::with(DatabaseKind::Sqlite).at_time("2027-03-10T09:00:00Z".parse().unwrap()).start().await;
+    let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 1, "time_zone": "Europe/Berlin" });
+    let office = platform.gmail_workshop(settings).await;
+    office.poll().await;
+    let failing = json!({ "match": "one@", "reply": "503 backendError Backend Error" });
+    fault(&platform, "send", "server_error", failing).await;
+    platform.deliver_request(&office, "one").await;
+    office.poll().await;
+    eventually("the first to fail", || async {
+        let waiting = office.api.all("/v1/jobs?kind=send_email&state=retryable").await;
+        (waiting.len() == 1).then_some(())
+    })
+    .await;
+    platform.deliver_request(&office, "two").await;
+    office.poll().await;
+    let accepted = platform.sandbox().accepted_at_least(1).await;
+    assert_eq!(accepted[0].rcpt_to, ["two@kunden.example"]);
+    platform.sandbox().clear_faults().await;
+    let time = platform.time().unwrap();
+    time.set("2027-03-10T09:20:00Z".parse().unwrap());
+    eventually("the first to be in doubt for good", || async {
+        platform.ledger().await.iter().all(|row| row.state != "sending").then_some(())
+    })
+    .await;
+    tend(&office).await;
+    rest(&office).await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
+
+    time.set("2027-03-11T09:00:00Z".parse().unwrap());
+    let accepted = platform.sandbox().accepted_at_least(2).await;
+    assert_eq!(accepted[1].rcpt_to, ["one@kunden.example"]);
+    platform.no_jobs_left().await;
+    assert!(platform.ledger().await.iter().all(|row| row.state == "accepted"), "{:#?}", platform.ledger().await);
+    assert_eq!(platform.sandbox().accepted().await.len(), 2);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_draft_in_doubt_whose_job_is_gone_is_sent_by_another() {
+    let platform = Platform::start().await;
+    let office = workshop(&platform).await;
+    fault(&platform, "send", "server_error", json!({ "times": 1, "reply": "503 backendError Backend Error" })).await;
+    platform.deliver_request(&office, "anna").await;
+    office.poll().await;
+    let job = eventually("the first attempt's end", || async {
+        office.api.all("/v1/jobs?kind=send_email&state=retryable").await.pop()
+    })
+    .await;
+    let queue = QueueClient::connect(QueueConfig::new(platform.redis().url())).await.unwrap();
+    queue.cancel(job["id"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    let database = Database::connect(&DatabaseConfig::at(platform.database().url())).await.unwrap();
+    let stores = Stores::new(&database, &Clock::system(), None);
+    let message = office.api.all("/v1/messages").await.remove(0)["id"].as_str().unwrap().parse().unwrap();
+    let given_up = Verdict::Unknown { reason: "its job is gone".to_owned() };
+    stores.messages.settle(office.tenant_id.parse().unwrap(), message, 1, given_up).await.unwrap();
+
+    tend(&office).await;
+    let row = in_state(&platform, "accepted").await;
+    assert_eq!(row.attempt, 2, "{row:?}");
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
 }

@@ -50,7 +50,8 @@ pub(super) async fn begin(
 ) -> Result<BeginSending, StoreError> {
     tenants::must_stay(tx.connection(), tenant).await?;
     let message = store::locked(tx, tenant, id).await?;
-    if message.state.is_settled() && !burial::may_be_sent(tx, &message).await? {
+    let may_look = way == Way::Draft && message.has_draft_in_doubt() && burial::is_awaited(tx, &message).await?;
+    if message.state.is_settled() && !may_look && !burial::may_be_sent(tx, &message).await? {
         return Ok(BeginSending::AlreadySettled(message));
     }
     let held = held(&message);

@@ -76,9 +76,11 @@ pub(crate) async fn revive(
 
 /// Whether a message that [was buried](Message::was_buried) may still be sent: not if its quote was revised or decided meanwhile.
 pub(super) async fn may_be_sent(tx: &Transaction, message: &Message) -> Result<bool, StoreError> {
-    if !message.was_buried() {
-        return Ok(false);
-    }
+    Ok(message.was_buried() && is_awaited(tx, message).await?)
+}
+
+/// Whether nobody revised or decided the quote that it carries, if it carries one.
+pub(super) async fn is_awaited(tx: &Transaction, message: &Message) -> Result<bool, StoreError> {
     match message.quote_id {
         Some(quote) => quotes::awaits(tx, (message.tenant_id, quote, message.id)).await,
         None => Ok(true),

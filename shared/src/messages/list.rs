@@ -72,14 +72,16 @@ pub(super) async fn doubtful(
     Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(database.reader()).await?)
 }
 
-/// Messages whose data started before a time and whose attempt was never settled, oldest first.
+/// Messages whose data and whose latest attempt started before a time, and which nobody settled since, oldest first.
 pub(super) async fn unsettled(
     database: &Database,
     _: AllTenants,
     before: DateTime<Utc>,
     limit: u64,
 ) -> Result<Vec<Message>, StoreError> {
-    let select =
-        Entity::find().filter(Column::State.eq(MessageState::Sending)).filter(Column::DataStartedAt.lt(before));
+    let select = Entity::find()
+        .filter(Column::State.eq(MessageState::Sending))
+        .filter(Column::DataStartedAt.lt(before))
+        .filter(Column::AttemptStartedAt.lt(before));
     Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(database.reader()).await?)
 }

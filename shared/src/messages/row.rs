@@ -75,7 +75,12 @@ impl Model {
         self.state == MessageState::Failed && self.attempt_started_at.is_none()
     }
 
-    /// Whether no run of its job will change it.
+    /// Whether it is in doubt about a draft: whoever can look whether that still stands may send it.
+    pub fn has_draft_in_doubt(&self) -> bool {
+        self.state == MessageState::Unknown && self.draft_id.is_some() && self.data_started_at.is_some()
+    }
+
+    /// Whether no run of its job will change it, but for one that [looks after its draft](Self::has_draft_in_doubt).
     pub fn is_settled(&self) -> bool {
         self.state.is_settled() && !self.was_buried()
     }

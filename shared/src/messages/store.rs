@@ -69,8 +69,8 @@ impl Messages {
     }
 
     /// [`begin_sending`](Self::begin_sending) for a provider that keeps drafts. An attempt that was cut off while its stored draft
-    /// was sent is taken up instead of being left in doubt: the message comes with `data_started_at` then, and whoever goes on has
-    /// to look whether it was sent before he sends the draft again.
+    /// was sent is taken up instead of being left in doubt, and so is a message that is `unknown` already, unless nobody awaits it any
+    /// more: it comes with `data_started_at` then, and whoever goes on has to look whether it was sent before he sends the draft again.
     pub async fn begin_drafting(
         &self,
         tenant: TenantId,
@@ -183,8 +183,8 @@ impl Messages {
         list::doubtful(&self.database, all, before, limit).await
     }
 
-    /// Messages whose data started before `before` and whose attempt was never settled, oldest first: the process ended in between,
-    /// and no later attempt has looked. The server may have taken them.
+    /// Messages whose data and whose latest attempt started before `before`, and which nobody settled since, oldest first: the process
+    /// ended in between, and no later attempt has looked. The server may have taken them.
     pub async fn unsettled(
         &self,
         all: AllTenants,

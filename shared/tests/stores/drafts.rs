@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use postrider_shared::{
+    database::AllTenants,
     ids::MessageId,
     messages::{BeginSending, Draft, Fence, Message, MessageState, Slot, Verdict},
 };
@@ -13,6 +16,8 @@ on_both!(
     the_first_draft_that_is_stored_is_the_messages_own,
     an_attempt_that_was_overtaken_stores_no_draft,
     a_draft_that_was_cut_off_is_taken_up,
+    a_draft_in_doubt_is_taken_up_until_somebody_settles_it,
+    whoever_looks_after_a_draft_is_given_time,
     without_drafts_a_started_one_is_in_doubt_and_another_is_forgotten,
     answers_to_the_final_message_id_find_the_thread,
 );
@@ -72,6 +77,43 @@ async fn a_draft_that_was_cut_off_is_taken_up(scene: Scene) {
     scene.stores.messages.settle(scene.tenant, id, second, accepted).await.unwrap();
     let settled = scene.stores.messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap();
     assert!(matches!(settled, BeginSending::AlreadySettled(_)), "{settled:?}");
+}
+
+async fn a_draft_in_doubt_is_taken_up_until_somebody_settles_it(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let messages = &scene.stores.messages;
+    let (first, _) = begin(&scene, id).await;
+    assert!(store(&scene, id, first, "one").await && start(&scene, id, first).await);
+    let unknown = || Verdict::Unknown { reason: "lost".to_owned() };
+    messages.settle(scene.tenant, id, first, unknown()).await.unwrap();
+    let at_once = messages.begin_sending(scene.tenant, id, Slot::default()).await.unwrap();
+    assert!(matches!(at_once, BeginSending::AlreadySettled(_)), "only who can look may go on: {at_once:?}");
+    let (second, message) = begin(&scene, id).await;
+    assert_eq!((message.state, second), (MessageState::Sending, 2));
+    assert!(message.data_started_at.is_some() && message.draft_id.is_some(), "the doubt stays until somebody looked");
+    let begun = messages.begin_sending(scene.tenant, id, Slot::default()).await.unwrap();
+    assert!(matches!(begun, BeginSending::InDoubt(_)), "it is not sent beside its draft: {begun:?}");
+    let (third, _) = begin(&scene, id).await;
+    assert!(!start(&scene, id, second).await);
+    messages.settle(scene.tenant, id, third, unknown()).await.unwrap();
+    let arrived_not = Verdict::Failed { reason: "a person says so".to_owned() };
+    messages.settle(scene.tenant, id, third, arrived_not).await.unwrap();
+    assert!(!start(&scene, id, third).await, "whoever had looked before sends nothing");
+    let settled = messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap();
+    assert!(matches!(settled, BeginSending::AlreadySettled(_)), "{settled:?}");
+}
+
+async fn whoever_looks_after_a_draft_is_given_time(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let (first, _) = begin(&scene, id).await;
+    assert!(store(&scene, id, first, "one").await && start(&scene, id, first).await);
+    scene.clock.advance(Duration::from_hours(1));
+    let unsettled = || scene.stores.messages.unsettled(AllTenants, scene.now() - TimeDelta::minutes(10), 10);
+    assert_eq!(unsettled().await.unwrap().len(), 1);
+    begin(&scene, id).await;
+    assert!(unsettled().await.unwrap().is_empty(), "it is not in doubt for good while somebody looks");
+    scene.clock.advance(Duration::from_mins(11));
+    assert_eq!(unsettled().await.unwrap().len(), 1);
 }
 
 async fn without_drafts_a_started_one_is_in_doubt_and_another_is_forgotten(scene: Scene) {

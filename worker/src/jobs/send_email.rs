@@ -32,7 +32,7 @@ impl Handler for SendEmail {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
         let planned = ctx.messages.get(tenant, self.message_id).await?;
-        if planned.is_settled() {
+        if planned.is_settled() && !planned.has_draft_in_doubt() {
             return Ok(settled(&planned));
         }
         let cap = unopened(&planned);
@@ -46,6 +46,9 @@ impl Handler for SendEmail {
         }
         if account.sends_by_gmail() {
             return Box::pin(drafted::send(ctx, tenant, &account, planned)).await;
+        }
+        if planned.is_settled() {
+            return Ok(settled(&planned));
         }
         let login = match ctx.login(&account).await {
             Err(error @ (TokenError::NeedsConsent { .. } | TokenError::Waiting { .. })) => {

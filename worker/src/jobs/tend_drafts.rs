@@ -1,24 +1,27 @@
 //! What sending through the Gmail API may leave behind: doubt, a Message-ID that was not read back, a draft whose id nobody
-//! stored. Everything in here may be repeated at any time.
+//! stored. Everything in here may be repeated at any time. Nothing is sent from here: a draft that still stands goes back to
+//! `send_email`, in its lane, because only there a unit of the mailbox's cap is reserved for it.
 
 use chrono::TimeDelta;
-use postrider_queue::{Done, Outcome, Stop};
+use postrider_queue::{Done, Enqueued, Job, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::ids::{MessageId, TenantId};
-use postrider_shared::jobs::TendDrafts;
+use postrider_shared::jobs::{SendEmail, TendDrafts};
 use postrider_shared::messages::{Message, MessageState, Verdict};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::gmail_mailbox::{GmailMailbox, MailboxError};
-use crate::providers::gmail::{GmailError, Letter};
+use crate::gmail_mailbox::GmailMailbox;
+use crate::providers::gmail::Letter;
 use crate::registry::Handler;
 
 /// Nobody finds out later than this (the scheduler gives up then).
 const DOUBT_ENDS: TimeDelta = TimeDelta::days(7);
 /// A reply that is later than this helps nobody: its draft is left to a person.
 const TOO_LATE: TimeDelta = TimeDelta::days(1);
+/// And one that Gmail failed to send so often.
+const MOST_ATTEMPTS: u32 = 3 * SendEmail::MAX_ATTEMPTS;
 /// A draft that nobody stored is looked for so long after the attempt that may have made it.
 const LOOKED_FOR: TimeDelta = TimeDelta::days(1);
 /// Messages per run.
@@ -31,7 +34,7 @@ const MOST_LOOKS: usize = 100;
 #[derive(Debug, Default)]
 struct Tended {
     settled: usize,
-    sent: usize,
+    resumed: usize,
     read_back: usize,
     deleted: usize,
 }
@@ -51,20 +54,21 @@ impl Handler for TendDrafts {
             let mut mailbox = GmailMailbox::open(ctx, &account).await?;
             for message in &ends {
                 ctx.go_on()?;
-                tend(ctx, &mut mailbox, message, &mut tended).await?;
+                tend(ctx, &mut mailbox, &account, message, &mut tended).await?;
             }
             if suspects {
                 sweep(ctx, &mut mailbox, &account, &mut tended).await?;
             }
         }
-        let Tended { settled, sent, read_back, deleted } = tended;
-        Ok(Done::with(json!({ "settled": settled, "sent": sent, "read_back": read_back, "deleted": deleted })))
+        let Tended { settled, resumed, read_back, deleted } = tended;
+        Ok(Done::with(json!({ "settled": settled, "resumed": resumed, "read_back": read_back, "deleted": deleted })))
     }
 }
 
 async fn tend(
     ctx: &Context,
     mailbox: &mut GmailMailbox<'_>,
+    account: &Account,
     message: &Message,
     tended: &mut Tended,
 ) -> Result<(), Stop> {
@@ -83,21 +87,18 @@ async fn tend(
         return accepted(ctx, message, &letter).await;
     }
     let Some(draft) = &message.draft_id else { return Ok(()) };
-    let is_timely = ctx.clock.now() - message.updated_at < TOO_LATE;
+    let is_timely = ctx.clock.now() - message.updated_at < TOO_LATE && message.attempt() < MOST_ATTEMPTS;
     if !is_timely || mailbox.draft(draft).await?.is_none() {
         return Ok(());
     }
-    // It stands, so it never went out; and whoever sends it beside us, one of us hears that it is gone.
-    match mailbox.send_draft(draft).await {
-        Ok(filed) => {
-            tended.sent += 1;
-            let verdict = Verdict::Accepted { at: ctx.clock.now(), provider_id: Some(filed.id) };
-            ctx.messages.settle(tenant, id, message.attempt(), verdict).await?;
-            Ok(())
-        }
-        Err(MailboxError::Gmail(GmailError::NotFound { .. })) => Ok(()),
-        Err(error) => Err(error.into()),
+    // One job for each attempt that ended in doubt; none beside the message's own, as long as that one goes on.
+    let send = SendEmail { message_id: id, lane: account.transactional_lane() };
+    let (message, attempt) = (id.to_string(), message.attempt().to_string());
+    let enqueued = ctx.queue.enqueue(ctx.follow_up(&send, &["send again", &message, &attempt])?).await?;
+    if matches!(enqueued, Enqueued::Created(_)) {
+        tended.resumed += 1;
     }
+    Ok(())
 }
 
 async fn accepted(ctx: &Context, message: &Message, letter: &Letter) -> Result<(), Stop> {

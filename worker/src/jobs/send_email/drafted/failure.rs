@@ -64,13 +64,19 @@ pub(super) async fn doubt(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>,
     if is_last(attempt) {
         return unknown(attempt, error.to_string()).await;
     }
-    // The attempt stays open. What it reserved stays charged, unless the draft still stands.
+    // The attempt stays open. What it reserved stays charged, unless Gmail is done with the call and the draft still stands: it is sent
+    // by a run that reserves anew, and by nobody else.
     let stands = match &message.draft_id {
-        Some(draft) => matches!(mailbox.draft(draft).await, Ok(Some(_))),
-        None => false,
+        Some(draft) if is_done(&error) => matches!(mailbox.draft(draft).await, Ok(Some(_))),
+        Some(_) | None => false,
     };
     let cap = if stands { CapUse::NotUsed } else { CapUse::Unknown };
     Err(Stop::retry(error).with_cap(cap))
+}
+
+/// Whether Gmail said that it failed, and not that something before it no longer waits: it would not send the draft after that.
+fn is_done(error: &GmailError) -> bool {
+    matches!(error, GmailError::Server { status, .. } if ![408, 504].contains(status))
 }
 
 /// What became of the draft could not be seen. The attempt stays open, with what it may have used, so that the next run looks, and
