@@ -9,7 +9,8 @@
 //! skipped      └────→ unknown → accepted | failed | unknown_final
 //! ```
 //! States only move forward, but for two that go back to `sending`: a message whose job became a dead letter, which is `failed`, too,
-//! by a redrive of the job; and one that is `unknown` but may have its draft still, by a run that looks. Within `sending`, three facts tell what a crash leaves behind:
+//! by a redrive of the job; and one that is `unknown` but may have its draft still, by a run that looks. Within `sending`, three
+//! facts tell what a crash leaves behind:
 //! * no attempt is open (`attempt_started_at` empty): the server said "not now"; the next attempt may send;
 //! * an attempt is open, its data did not start: nothing can have arrived, and nothing will, because
 //!   [`data_starting`](Messages::data_starting) refuses an attempt that was overtaken; the next attempt may send;
