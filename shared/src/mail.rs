@@ -1,7 +1,7 @@
 //! Mail that came in: recorded once, in its thread, together with the job that reads it and the place in its folder.
 
 mod conversation;
-mod cursor;
+pub(crate) mod cursor;
 mod dedupe;
 mod new_mail;
 mod record;

@@ -12,7 +12,7 @@ use crate::{
     database::{StoreError, Transaction, check},
     ids::{AccountId, OutboxId, TenantId},
     jobs::RevokeGoogle,
-    mail::snapshot,
+    mail::{cursor, snapshot},
     outbox,
 };
 
@@ -24,7 +24,8 @@ const CONSENTED: &[AccountState] = &[AccountState::Active, AccountState::Paused]
 
 impl Accounts {
     /// Replaces the settings, and the password if one is given. With another address or name another mailbox may stand behind the
-    /// account: what we know of old mail in it counts no more.
+    /// account: what we know of old mail in it counts no more, and neither does our place in it; of its mail, that is read which came
+    /// since the last look. At another IMAP server it is the same mailbox under other numbers: what is known is not read again.
     pub async fn change(
         &self,
         tenant: TenantId,
@@ -59,11 +60,14 @@ impl Accounts {
             changes.password_sealed = Set(self.seal(id, &password)?);
         }
         let (identity, username) = (changes.identity.clone(), changes.imap_username.clone());
+        let server = (changes.imap_host.clone(), changes.imap_port.clone());
         let tx = self.database.write().await?;
         tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let before = find(tx.connection(), tenant, id).await?;
         if identity != Set(before.identity) || username != Set(before.imap_username) {
             snapshot::forget(tx.connection(), id).await?;
+        } else if server != (Set(before.imap_host), Set(before.imap_port)) {
+            cursor::distrust(tx.connection(), id).await?;
         }
         let account = set(&tx, self.clock.now(), (tenant, id), changes, ANY).await?;
         tx.commit().await?;

@@ -24,6 +24,9 @@ use crate::{
 /// late. What was seen is known by its dedupe key.
 const SLACK: TimeDelta = TimeDelta::hours(1);
 
+/// A UIDVALIDITY that no server tells; 0 stands for servers that tell none.
+const NO_SERVERS: i64 = -1;
+
 /// The place in one folder.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "mailbox_cursors")]
@@ -199,6 +202,14 @@ fn unchanged(cursor: Model) -> Opened {
     } else {
         Opened::Continues(cursor)
     }
+}
+
+/// Another server numbers the account's mails from now on. That it tells the same UIDVALIDITY means nothing then, many begin with 1:
+/// whatever it tells, the next look finds the folder numbered anew. The rows stay, because they know when the last look was.
+pub(crate) async fn distrust(connection: &impl ConnectionTrait, account: AccountId) -> Result<(), StoreError> {
+    let changes = ActiveModel { uid_validity: Set(NO_SERVERS), ..ActiveModel::default() };
+    Entity::update_many().set(changes).filter(Column::AccountId.eq(account)).exec(connection).await?;
+    Ok(())
 }
 
 /// The folder has a snapshot that knows so much.

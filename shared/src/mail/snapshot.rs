@@ -218,13 +218,13 @@ async fn insert(
     Ok(())
 }
 
-/// Another mailbox may stand behind the account from now on.
+/// Another mailbox may stand behind the account from now on, whose numbers and old mail are its own.
 pub(crate) async fn forget(connection: &impl ConnectionTrait, account: AccountId) -> Result<(), StoreError> {
     Entity::delete_many().filter(Column::AccountId.eq(account)).exec(connection).await?;
     let changes = cursor::ActiveModel { snapshot: Set(Coverage::Nothing), ..cursor::ActiveModel::default() };
     let own = cursor::Column::AccountId.eq(account);
     cursor::Entity::update_many().set(changes).filter(own).exec(connection).await?;
-    Ok(())
+    cursor::distrust(connection, account).await
 }
 
 fn place(account: AccountId, folder: &str) -> Condition {

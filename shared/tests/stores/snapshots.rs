@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use postrider_shared::{
-    accounts::Account,
+    accounts::{Account, AccountSettings},
     database::StoreError,
     ids::TenantId,
     mail::{Coverage, Opened, Print, Snapshot},
@@ -16,6 +17,7 @@ on_both!(
     with_a_whole_snapshot_everything_since_the_connection_is_looked_at_again,
     a_lost_place_is_noticed_by_the_snapshot,
     another_mailbox_behind_the_account_has_no_snapshot,
+    the_place_in_another_mailbox_or_at_another_server_does_not_count,
 );
 
 fn print(number: u64) -> Print {
@@ -91,4 +93,37 @@ async fn another_mailbox_behind_the_account_has_no_snapshot(scene: Scene) {
     assert_eq!(snapshot(&scene, scene.tenant, &account).await, Snapshot::none());
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
     assert_eq!(opened.cursor().snapshot, Coverage::Nothing, "another is to be taken");
+}
+
+async fn the_place_in_another_mailbox_or_at_another_server_does_not_count(scene: Scene) {
+    type Change = fn(&mut AccountSettings);
+    let cases: [(&str, Change, Coverage); 4] = [
+        ("address", |settings| "quotes@example.com".clone_into(&mut settings.address), Coverage::Nothing),
+        ("user name", |settings| "quotes".clone_into(&mut settings.imap.username), Coverage::Nothing),
+        ("server", |settings| "new.example".clone_into(&mut settings.imap.host), Coverage::Newest),
+        ("port", |settings| settings.imap.port += 1, Coverage::Newest),
+    ];
+    for (what, change, coverage) in cases {
+        let (account, mail) = (scene.account().await, &scene.stores.mail);
+        let open = || mail.open_folder(scene.tenant, account.id, "INBOX", 7);
+        open().await.unwrap();
+        mail.keep_snapshot(scene.tenant, account.id, "INBOX", Coverage::Newest, &[]).await.unwrap();
+        scene.clock.advance(Duration::from_hours(5));
+        mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
+        let polled_at = scene.now();
+        let mut settings = account.settings();
+        settings.daily_cap += 1;
+        scene.stores.accounts.change(scene.tenant, account.id, settings.clone(), None).await.unwrap();
+        assert!(matches!(open().await.unwrap(), Opened::Continues(_)), "it is where it was");
+        change(&mut settings);
+        scene.stores.accounts.change(scene.tenant, account.id, settings, None).await.unwrap();
+        // A run that still reads the old one moves nothing.
+        mail.polled(scene.tenant, account.id, "INBOX", 7, 50).await.unwrap();
+        let opened = open().await.unwrap();
+        let Opened::Reset { now, .. } = opened else { panic!("another {what} with the same UIDVALIDITY: {opened:?}") };
+        assert_eq!((now.last_uid, now.uid_validity, now.snapshot), (0, 7, coverage), "another {what}");
+        assert_eq!(now.since, polled_at - TimeDelta::hours(1), "another {what}");
+        let opened = open().await.unwrap();
+        assert!(matches!(&opened, Opened::Continues(cursor) if cursor.doubt_below > 0), "another {what}: {opened:?}");
+    }
 }
