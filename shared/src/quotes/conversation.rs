@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::{
     ActiveModel, Actor, By, Column, Decision, Entity, NewLine, Quote, Repeat, Revision, Step, event, life, repeat,
-    steps::locked,
+    steps::{locked, settled_before},
 };
 use crate::{
     database::{StoreError, Transaction},
     ids::{MailId, MessageId, QuoteId, TenantId, ThreadId},
-    mail::{self, MailState, Reading, Settlement},
+    mail::{self, InboundMail, MailState, Reading, Settled, Settlement},
     messages,
 };
 
@@ -68,7 +68,7 @@ pub(super) async fn amend(
     let quote = locked(tx, tenant, amendment.quote_id).await?;
     let mail = mail::find(tx.connection(), tenant, amendment.mail_id).await?;
     if mail.state != MailState::Received {
-        return Ok(Amended::Done(quote));
+        return done_before(quote, &mail);
     }
     if mail::is_overtaken(tx.connection(), &mail, quote.id).await? {
         return Ok(Amended::Overtaken(quote));
@@ -85,7 +85,9 @@ pub(super) async fn amend(
     };
     match repeat {
         Some(Repeat::Of(original, answer)) => {
-            repeat::settle(tx, now, (tenant, mail.id), (original, answer), amendment.reading).await?;
+            if !repeat::settle(tx, now, (tenant, mail.id), (original, answer), amendment.reading).await? {
+                return Err(settled_before());
+            }
             return Ok(Amended::Repeats(quote));
         }
         Some(Repeat::Doubtful(doubt)) => return Ok(Amended::Doubtful(doubt)),
@@ -106,9 +108,17 @@ pub(super) async fn amend(
         duplicate_of: None,
     };
     if !mail::settle(tx, now, (tenant, mail.id), settlement).await? {
-        return Err(StoreError::conflict("mail", "was settled at the same moment"));
+        return Err(settled_before());
     }
     Ok(Amended::Done(quote))
+}
+
+/// What a mail that was settled before did to this quote.
+fn done_before(quote: Quote, mail: &InboundMail) -> Result<Amended, StoreError> {
+    if mail.state == MailState::Extracted && mail.quote_id == Some(quote.id) {
+        return Ok(Amended::Done(quote));
+    }
+    Err(settled_before())
 }
 
 /// A customer's word on the revision that their mail answers.
@@ -131,7 +141,7 @@ pub(super) async fn answer(
     let quote = locked(tx, tenant, answered.quote_id).await?;
     let mail = mail::find(tx.connection(), tenant, answered.mail_id).await?;
     if mail.state != MailState::Received {
-        return Ok(Amended::Done(quote));
+        return done_before(quote, &mail);
     }
     if mail::is_overtaken(tx.connection(), &mail, quote.id).await? {
         return Ok(Amended::Overtaken(quote));
@@ -152,7 +162,7 @@ pub(super) async fn answer(
         duplicate_of: None,
     };
     if !mail::settle(tx, now, (tenant, mail.id), settlement).await? {
-        return Err(StoreError::conflict("mail", "was settled at the same moment"));
+        return Err(settled_before());
     }
     Ok(Amended::Done(quote))
 }
@@ -164,7 +174,7 @@ pub(super) async fn refer(
     quote: Option<QuoteId>,
     reading: Reading,
     reason: &str,
-) -> Result<(), StoreError> {
+) -> Result<Settled<InboundMail>, StoreError> {
     let quote = match quote {
         Some(id) => Some(locked(tx, tenant, id).await?),
         None => None,
@@ -180,7 +190,8 @@ pub(super) async fn refer(
         let by = By { actor: Actor::System, via: Some(format!("mail {mail}")) };
         event::append(tx, now, Some(noted.state), &noted, &by).await?;
     }
-    Ok(())
+    let mail = mail::find(tx.connection(), tenant, mail).await?;
+    Ok(if settled { Settled::Now(mail) } else { Settled::Before(mail) })
 }
 
 pub(super) async fn of_thread(

@@ -43,7 +43,9 @@ pub(super) async fn create(
     };
     match repeat {
         Some(Repeat::Of(original, quote)) => {
-            repeat::settle(tx, now, (tenant, mail.id), (original, quote), new.reading).await?;
+            if !repeat::settle(tx, now, (tenant, mail.id), (original, quote), new.reading).await? {
+                return Err(settled_before());
+            }
             return Ok(CreatedQuote::Repeats(find(tx.connection(), tenant, quote).await?));
         }
         Some(Repeat::Doubtful(doubt)) => {
@@ -102,8 +104,15 @@ pub(super) async fn create(
         quote: Some((quote.id, Some(quote.revision))),
         duplicate_of: None,
     };
-    mail::settle(tx, now, (tenant, mail.id), settlement).await?;
+    if !mail::settle(tx, now, (tenant, mail.id), settlement).await? {
+        return Err(settled_before());
+    }
     Ok(CreatedQuote::New(quote))
+}
+
+/// Another run came to something else with the mail, and whoever moves it on from `received` acts on it.
+pub(super) fn settled_before() -> StoreError {
+    StoreError::conflict("mail", "was settled by another run")
 }
 
 pub(super) async fn price(

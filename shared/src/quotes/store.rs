@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, Page, StoreError},
     ids::{MailId, QuoteId, TenantId, ThreadId},
-    mail::{InboundMail, Reading},
+    mail::{self, InboundMail, Reading, Settled},
 };
 
 /// Whether a quote was made, or had been made from the same mail before.
@@ -66,6 +66,7 @@ impl Quotes {
     }
 
     /// Makes the one quote of a mail, as draft or for review, and marks the mail as extracted, in one transaction.
+    /// [`StoreError::Conflict`] if the mail had come to something else: of several runs that read it, one decides.
     pub async fn create(&self, tenant: TenantId, new: NewQuote) -> Result<CreatedQuote, StoreError> {
         let tx = self.database.write().await?;
         let created = steps::create(&tx, self.clock.now(), tenant, new).await?;
@@ -197,7 +198,7 @@ impl Quotes {
     }
 
     /// Puts the revision that a mail of its conversation asks for in the quote's place, and settles the mail, in one transaction. A mail
-    /// makes one revision, however often this is called.
+    /// makes one revision, however often this is called. [`StoreError::Conflict`] if the mail had come to something else.
     pub async fn amend(&self, tenant: TenantId, amendment: Amendment) -> Result<Amended, StoreError> {
         let tx = self.database.write().await?;
         let amended = conversation::amend(&tx, self.clock.now(), tenant, amendment).await?;
@@ -206,6 +207,7 @@ impl Quotes {
     }
 
     /// What a customer says by a mail about the revision that it answers; the mail is settled in the same transaction.
+    /// [`StoreError::Conflict`] if it had come to something else.
     pub async fn answer(&self, tenant: TenantId, answered: Answered) -> Result<Amended, StoreError> {
         let tx = self.database.write().await?;
         let amended = conversation::answer(&tx, self.clock.now(), tenant, answered).await?;
@@ -223,20 +225,23 @@ impl Quotes {
         repeat::of(self.database.reader(), tenant, mail).await
     }
 
-    /// Notes that a mail says again what another one said, which this quote answers.
+    /// Notes that a mail says again what another one said, which this quote answers; unless it had come to something before.
     pub async fn repeated(
         &self,
         tenant: TenantId,
         mail: MailId,
         original: (MailId, QuoteId),
         reading: Reading,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Settled<InboundMail>, StoreError> {
         let tx = self.database.write().await?;
-        repeat::settle(&tx, self.clock.now(), (tenant, mail), original, reading).await?;
-        tx.commit().await
+        let settled = repeat::settle(&tx, self.clock.now(), (tenant, mail), original, reading).await?;
+        let mail = mail::find(tx.connection(), tenant, mail).await?;
+        tx.commit().await?;
+        Ok(if settled { Settled::Now(mail) } else { Settled::Before(mail) })
     }
 
-    /// Leaves a mail to a person, and notes it in the history of the quote that it is about; the quote stays as it is.
+    /// Leaves a mail to a person, and notes it in the history of the quote that it is about; the quote stays as it is. Unless the mail
+    /// had come to something before.
     pub async fn refer(
         &self,
         tenant: TenantId,
@@ -244,10 +249,11 @@ impl Quotes {
         quote: Option<QuoteId>,
         reading: Reading,
         reason: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Settled<InboundMail>, StoreError> {
         let tx = self.database.write().await?;
-        conversation::refer(&tx, self.clock.now(), (tenant, mail), quote, reading, reason).await?;
-        tx.commit().await
+        let settled = conversation::refer(&tx, self.clock.now(), (tenant, mail), quote, reading, reason).await?;
+        tx.commit().await?;
+        Ok(settled)
     }
 
     /// A thread's quotes, newest first, at most 20.

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use postrider_shared::{
     database::StoreError,
     ids::QuoteId,
-    mail::{InboundMail, Intent, MailState, NewMail, Reading},
+    mail::{InboundMail, Intent, MailState, NewMail, Reading, Settled},
     quotes::{Amended, Amendment, By, CreatedQuote, Decision, NewLine, NewQuote, Quote, QuoteFilter, QuoteState},
     tenants::TenantSettings,
 };
@@ -21,6 +21,7 @@ on_both!(
     an_amendment_of_another_revision_is_stale,
     what_was_overtaken_or_agreed_is_not_amended,
     a_mail_in_doubt_is_left_to_a_person,
+    a_mail_that_came_to_something_comes_to_nothing_else,
     mails_of_a_thread_wait_for_those_before,
     one_of_two_that_ask_the_same_makes_a_quote,
 );
@@ -146,6 +147,36 @@ async fn a_mail_in_doubt_is_left_to_a_person(scene: Scene) {
     let unread = follow_up(&scene, quote, 3, TimeDelta::zero()).await;
     let early = scene.stores.mail.resolve(scene.tenant, unread.id).await;
     assert!(matches!(early, Err(StoreError::Conflict { .. })), "{early:?}");
+}
+
+async fn a_mail_that_came_to_something_comes_to_nothing_else(scene: Scene) {
+    let (account, quotes) = (scene.account().await, &scene.stores.quotes);
+    let quote = sent(&scene, &account, 1).await;
+    let ignored = follow_up(&scene, quote, 2, TimeDelta::zero()).await;
+    scene.stores.mail.ignored(scene.tenant, ignored.id, Reading::default(), "thanks").await.unwrap();
+    // What a run that was overtaken wants of it.
+    let review = Some("no product was recognised".to_owned());
+    let made = quotes.create(scene.tenant, NewQuote { review: review.clone(), ..request(&ignored) }).await;
+    assert!(matches!(made, Err(StoreError::Conflict { .. })), "{made:?}");
+    assert_eq!(quotes.list(scene.tenant, QuoteFilter::default(), None, 10).await.unwrap().items.len(), 1);
+    let amended = quotes.amend(scene.tenant, amendment(&scene, quote, &ignored, 5).await).await;
+    assert!(matches!(amended, Err(StoreError::Conflict { .. })), "{amended:?}");
+    assert_eq!(now(&scene, quote).await.0.revision, 1);
+
+    // One that became a quote of its own tells so whoever wants something else of it.
+    let asked = follow_up(&scene, quote, 3, TimeDelta::zero()).await;
+    let own = quotes.create(scene.tenant, NewQuote { review, ..request(&asked) }).await.unwrap().quote().id;
+    let amended = quotes.amend(scene.tenant, amendment(&scene, quote, &asked, 5).await).await;
+    assert!(matches!(amended, Err(StoreError::Conflict { .. })), "{amended:?}");
+    let said = [
+        quotes.refer(scene.tenant, asked.id, Some(quote), Reading::default(), "it asks").await.unwrap(),
+        quotes.repeated(scene.tenant, asked.id, (ignored.id, quote), Reading::default()).await.unwrap(),
+        scene.stores.mail.ignored(scene.tenant, asked.id, Reading::default(), "thanks").await.unwrap(),
+    ];
+    for settled in said {
+        let Settled::Before(mail) = settled else { panic!("{settled:?}") };
+        assert_eq!((mail.state, mail.quote_id), (MailState::Extracted, Some(own)));
+    }
 }
 
 async fn mails_of_a_thread_wait_for_those_before(scene: Scene) {

@@ -11,7 +11,7 @@ use postrider_queue::{Done, Outcome, Stop};
 use postrider_shared::database::StoreError;
 use postrider_shared::ids::{MailId, MessageId, QuoteId, TenantId};
 use postrider_shared::jobs::{ExtractRequest, PriceQuote};
-use postrider_shared::mail::{InboundMail, Intent, MailState, Reading};
+use postrider_shared::mail::{InboundMail, Intent, MailState, Reading, Settled};
 use postrider_shared::quotes::{Amended, Amendment, Answered, CreatedQuote, NewQuote, Quote, QuoteState, Repeat};
 use serde_json::json;
 
@@ -30,15 +30,8 @@ impl Handler for ExtractRequest {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
         let record = ctx.mail.get(tenant, self.mail_id).await?;
-        match record.state {
-            MailState::Received => {}
-            MailState::Extracted => {
-                let quote = record.quote_id.unwrap_or_else(|| QuoteId::of(record.id));
-                return follow(ctx, &ctx.quotes.get(tenant, quote).await?);
-            }
-            MailState::NeedsReview | MailState::Resolved | MailState::Ignored | MailState::Failed => {
-                return Ok(Done::with(json!({ "mail": record.state })));
-            }
+        if record.state != MailState::Received {
+            return settled(ctx, &record).await;
         }
         let memory = ctx.mail_memory.reserve(record.size.unsigned_abs()).await;
         let raw = ctx.objects.get(&record.raw_key).await?;
@@ -136,9 +129,25 @@ fn for_a_person(error: &LlmError, attempt: u32) -> bool {
     }
 }
 
+/// What the mail came to, by whichever run: one that lost its lease may have made a quote and been refused with the job that was to
+/// follow, so whoever finds the mail settled sees to that job. It is enqueued once, because its id follows from the quote.
+async fn settled(ctx: &Context, mail: &InboundMail) -> Outcome {
+    match mail.state {
+        MailState::Extracted => {
+            let quote = mail.quote_id.unwrap_or_else(|| QuoteId::of(mail.id));
+            follow(ctx, &ctx.quotes.get(mail.tenant_id, quote).await?)
+        }
+        MailState::Received | MailState::NeedsReview | MailState::Resolved | MailState::Ignored | MailState::Failed => {
+            Ok(Done::with(json!({ "mail": mail.state })))
+        }
+    }
+}
+
 async fn ignore(ctx: &Context, tenant: TenantId, record: &InboundMail, reading: Reading, reason: &str) -> Outcome {
     let intent = reading.intent;
-    ctx.mail.ignored(tenant, record.id, reading, reason).await?;
+    if let Settled::Before(mail) = ctx.mail.ignored(tenant, record.id, reading, reason).await? {
+        return settled(ctx, &mail).await;
+    }
     Ok(Done::with(json!({ "mail_id": record.id, "mail": MailState::Ignored, "intent": intent, "reason": reason })))
 }
 
@@ -151,7 +160,9 @@ async fn create(ctx: &Context, tenant: TenantId, quote: NewQuote) -> Outcome {
 
 /// The mail says again what was said before: whoever sent it gets the one answer.
 async fn repeated(ctx: &Context, mail: &InboundMail, original: (MailId, QuoteId), reading: Reading) -> Outcome {
-    ctx.quotes.repeated(mail.tenant_id, mail.id, original, reading).await?;
+    if let Settled::Before(mail) = ctx.quotes.repeated(mail.tenant_id, mail.id, original, reading).await? {
+        return settled(ctx, &mail).await;
+    }
     Ok(repeats(original.1))
 }
 
@@ -163,7 +174,9 @@ fn repeats(quote: QuoteId) -> Done {
 async fn refer(ctx: &Context, material: &Material, reading: Reading, reason: &str) -> Outcome {
     let (tenant, mail) = (material.tenant.id, material.record.id);
     let quote = material.conversation.as_ref().map(|conversation| conversation.quote.id);
-    ctx.quotes.refer(tenant, mail, quote, reading, reason).await?;
+    if let Settled::Before(mail) = ctx.quotes.refer(tenant, mail, quote, reading, reason).await? {
+        return settled(ctx, &mail).await;
+    }
     Ok(Done::with(json!({ "mail_id": mail, "mail": MailState::NeedsReview, "reason": reason })))
 }
 

@@ -7,18 +7,18 @@ use std::time::Duration;
 use mail_parser::{MessageParser, MimeHeaders};
 use postrider_migration::{Migrator, MigratorTrait};
 use postrider_queue::{Job, JobState, ListFilter, NewJob, QueueClient};
-use postrider_sandbox::faults::{FaultKind, Target};
+use postrider_sandbox::faults::{Fault, FaultKind, Target};
 use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
 use postrider_shared::database::Database;
 use postrider_shared::ids::TenantId;
-use postrider_shared::jobs::{ExtractRequest, PollMailbox, SendEmail};
-use postrider_shared::mail::MailState;
+use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, SendEmail};
+use postrider_shared::mail::{MailState, Reading};
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::objects::Objects;
 use postrider_shared::products::{ProductSettings, ProductState};
-use postrider_shared::quotes::{QuoteFilter, QuoteState};
+use postrider_shared::quotes::{NewLine, NewQuote, QuoteFilter, QuoteState};
 use postrider_shared::scopes::Scopes;
 use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
@@ -212,6 +212,14 @@ List-Id: <news.example.net>
 Order 50 roll-up displays now!
 ";
 
+const SMALL_TALK: &str = "From: Anna Berg <anna@example.org>
+To: shop@example.com
+Subject: Hello
+Message-ID: <hello@example.org>
+
+The weather was fine on Sunday.
+";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_becomes_a_quote_in_its_thread_once() {
     let shop = Shop::open().await;
@@ -330,5 +338,52 @@ async fn a_mail_is_fetched_only_when_there_is_memory_for_it() {
     drop(all);
     shop.until("the quote", || async { (shop.messages(MessageState::Accepted).await == 1).then_some(()) }).await;
     assert_eq!(record().await.attempt, 1);
+    shop.close().await;
+}
+
+/// A run that lost its lease while the model thought makes the quote, and its outcome is refused with the job that prices it. The
+/// model tells the run that has the lease something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_that_an_overtaken_run_made_goes_on() {
+    let shop = Shop::open().await;
+    let slow = Fault { ms: 4_000, ..super::fault(Target::Llm, FaultKind::Latency, None) };
+    shop.servers.control.order(&slow).await.unwrap();
+    shop.deliver(SMALL_TALK).await;
+    shop.poll().await;
+    let asks =
+        || async { shop.servers.control.faults().await.unwrap().iter().any(|fault| fault.struck == 1).then_some(()) };
+    shop.until("the question to the model", asks).await;
+    let mail = shop.stores.mail.list(shop.tenant, Some(MailState::Received), None, 10).await.unwrap().items.remove(0);
+    let product = shop.stores.products.offered(shop.tenant).await.unwrap().remove(0);
+    let line = NewLine {
+        product_id: Some(product.id),
+        sku: product.sku,
+        description: product.name,
+        dimensions: Vec::new(),
+        material: None,
+        quantity: 2.into(),
+    };
+    let new = NewQuote {
+        mail_id: mail.id,
+        language: "en".into(),
+        currency: "EUR".into(),
+        deadline: None,
+        customer_name: None,
+        customer_address: mail.from_address,
+        extraction: serde_json::json!({}),
+        lines: vec![line],
+        review: None,
+        fingerprint: None,
+        reading: Reading::default(),
+    };
+    let quote = shop.stores.quotes.create(shop.tenant, new).await.unwrap().quote().id;
+    shop.until("the quote to be sent", || async {
+        let quote = shop.stores.quotes.get(shop.tenant, quote).await.unwrap();
+        (quote.state == QuoteState::Sent).then_some(())
+    })
+    .await;
+    let filter = ListFilter { kind: Some(PriceQuote::KIND), ..ListFilter::default() };
+    assert_eq!(shop.queue.list(&shop.tenant.into(), &filter, None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(shop.servers.control.accepted().await.unwrap().len(), 1);
     shop.close().await;
 }
