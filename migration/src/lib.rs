@@ -40,6 +40,7 @@ mod m20261121_000030_audit_retention;
 mod m20261121_000031_repeated_requests;
 mod m20261121_000032_notices;
 mod m20261121_000033_failed_fetches;
+mod m20261121_000034_former_identities;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -84,6 +85,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000031_repeated_requests::Migration),
             Box::new(m20261121_000032_notices::Migration),
             Box::new(m20261121_000033_failed_fetches::Migration),
+            Box::new(m20261121_000034_former_identities::Migration),
         ]
     }
 }

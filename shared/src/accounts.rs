@@ -63,11 +63,16 @@ words! {
     }
 }
 
+/// The scope of a mailbox that is this to its provider.
+pub(crate) fn scope_of(identity: &str) -> ScopeKey {
+    ScopeKey::parse(format!("mailbox:{identity}"))
+        .unwrap_or_else(|_| unreachable!("an identity is short and has no white space"))
+}
+
 impl Account {
     /// The scope whose limits hold for everything this mailbox sends, however often it is connected.
     pub fn scope(&self) -> ScopeKey {
-        ScopeKey::parse(format!("mailbox:{}", self.identity))
-            .unwrap_or_else(|_| unreachable!("an identity is short and has no white space"))
+        scope_of(&self.identity)
     }
 
     /// The lane of replies, which campaigns of the same mailbox never delay.

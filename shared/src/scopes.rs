@@ -13,9 +13,10 @@ use postrider_queue::{
 };
 
 use crate::{
-    accounts::{Account, AccountState, Accounts},
+    accounts::{Account, AccountState, Accounts, scope_of},
     clock::Clock,
     database::StoreError,
+    ids::{AccountId, TenantId},
     messages::Messages,
 };
 
@@ -55,50 +56,79 @@ impl Scopes {
         Self { gmail_units_per_minute: per_minute, ..self }
     }
 
-    /// Tells the queue the limits of the account's scope as they are now.
+    /// Tells the queue the limits of the account's scope as they are now, and of the scopes that it had under former addresses. What
+    /// waits there is woken if no other connection has that address, and moves to the account's scope as soon as it is run; else it
+    /// moves as the limits of that connection let it.
     pub async fn define(&self, account: &Account) -> Result<(), ScopeError> {
-        let scope = account.scope();
-        let same = self.accounts.of_identity(account.tenant_id, &account.identity).await?;
-        let mut limits = limits(&same, self.clock.now(), self.gmail_units_per_minute);
-        if let Some(CapWindow::Calendar(days)) = limits.caps.first_mut().map(|daily| &mut daily.window)
-            && let Some(today) = days.first_mut()
-        {
-            today.used_before = self.messages.used(account.tenant_id, &scope, today.starts_at).await?;
-        }
-        let defined = self.queue.define_scope(&account.tenant_id.into(), &scope, &limits).await?;
-        if let Some(closing) = defined.closed {
-            self.rebuild(account, &scope, &limits, closing).await?;
+        self.define_identity(account.tenant_id, &account.identity).await?;
+        for former in &account.former_identities.0 {
+            self.define_identity(account.tenant_id, former).await?;
         }
         Ok(())
     }
 
+    /// What a mailbox sent today under another address counts under its new one, too, because it may be the same mailbox: the first
+    /// definition after the change says so. A message whose sending began before the change and whose attempt is opened after that
+    /// definition is counted by the next one, which the scheduler makes within seconds.
+    async fn define_identity(&self, tenant: TenantId, identity: &str) -> Result<(), ScopeError> {
+        let scope = scope_of(identity);
+        let same = self.accounts.of_identity(tenant, identity).await?;
+        let now = self.clock.now();
+        let mut limits = limits(&same, now, self.gmail_units_per_minute);
+        let mut mailbox = Mailbox { tenant, scope, moved_here: Vec::new() };
+        if let Some(CapWindow::Calendar(days)) = limits.caps.first_mut().map(|daily| &mut daily.window)
+            && let Some(today) = days.first_mut()
+        {
+            let moved = same.iter().filter(|account| account.identity_since.is_some_and(|at| at >= today.starts_at));
+            mailbox.moved_here = moved.map(|account| account.id).collect();
+            today.used_before = self.used(&mailbox, today.starts_at).await?;
+        }
+        let defined = self.queue.define_scope(&tenant.into(), &mailbox.scope, &limits).await?;
+        match defined.closed {
+            Some(closing) => self.rebuild(&mailbox, &limits, closing).await,
+            None if mailbox.moved_here.is_empty() => Ok(()),
+            None => self.restore(&mailbox, &limits).await,
+        }
+    }
+
     /// Tells the queue what the send ledger says of a scope that was closed, and opens it.
+    async fn rebuild(&self, mailbox: &Mailbox, limits: &ScopeLimits, closing: Closing) -> Result<(), ScopeError> {
+        self.restore(mailbox, limits).await?;
+        if !self.queue.open_scope(&mailbox.tenant.into(), &mailbox.scope, closing).await? {
+            tracing::info!(tenant.id = %mailbox.tenant, "a scope was closed again while it was rebuilt; the next definition rebuilds it");
+        }
+        Ok(())
+    }
+
+    /// Tells the queue what the send ledger says of a scope.
     ///
     /// What the ledger counts as sent, in doubt or under way was used, whatever Redis has forgotten. A message that is under way
     /// now may be counted twice, once here and once when it settles: the cap is never exceeded for that, only used up sooner.
-    async fn rebuild(
-        &self,
-        account: &Account,
-        scope: &ScopeKey,
-        limits: &ScopeLimits,
-        closing: Closing,
-    ) -> Result<(), ScopeError> {
-        let (tenant, now) = (account.tenant_id, self.clock.now());
+    async fn restore(&self, mailbox: &Mailbox, limits: &ScopeLimits) -> Result<(), ScopeError> {
+        let now = self.clock.now();
         let mut facts = Vec::new();
         for cap in &limits.caps {
             let CapWindow::Calendar(windows) = &cap.window else { continue };
             for window in windows.iter().filter(|window| window.starts_at <= now) {
                 let Window { starts_at, ends_at, .. } = *window;
-                let used = self.messages.used(tenant, scope, starts_at).await?;
+                let used = self.used(mailbox, starts_at).await?;
                 facts.push(Restored::Window { starts_at, ends_at, used });
             }
         }
-        self.queue.restore_scope(&tenant.into(), scope, &facts).await?;
-        if !self.queue.open_scope(&tenant.into(), scope, closing).await? {
-            tracing::info!(account.id = %account.id, "the scope was closed again while it was rebuilt; the next definition rebuilds it");
-        }
-        Ok(())
+        Ok(self.queue.restore_scope(&mailbox.tenant.into(), &mailbox.scope, &facts).await?)
     }
+
+    async fn used(&self, mailbox: &Mailbox, since: DateTime<Utc>) -> Result<u64, ScopeError> {
+        Ok(self.messages.used(mailbox.tenant, &mailbox.scope, &mailbox.moved_here, since).await?)
+    }
+}
+
+/// A mailbox as its provider counts it.
+struct Mailbox {
+    tenant: TenantId,
+    scope: ScopeKey,
+    /// Accounts that sent under another address today.
+    moved_here: Vec<AccountId>,
 }
 
 /// The limits for a mailbox that is connected once or several times, oldest connection first.
@@ -109,7 +139,8 @@ fn limits(same: &[Account], now: DateTime<Utc>, gmail_units: u32) -> ScopeLimits
     let connected: Vec<&Account> = same.iter().filter(|account| account.state != AccountState::Disconnected).collect();
     let active: Vec<&Account> = connected.iter().copied().filter(|account| account.is_active()).collect();
     let Some(first) = active.first().or(connected.first()) else {
-        // Nothing can be sent any more. What still stands in the lane runs, finds that out and ends.
+        // Nothing can be sent under it any more. What still stands in the lane runs and finds that out: it ends, or moves to the scope
+        // of the address that its mailbox has now.
         return ScopeLimits::default();
     };
     let cap = active.iter().map(|account| account.daily_cap).min().unwrap_or(first.daily_cap);

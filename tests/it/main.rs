@@ -29,6 +29,7 @@ mod batches;
 mod bench;
 mod canaries;
 mod cancel_jobs;
+mod changed_addresses;
 mod configuration;
 mod curl;
 mod dead_letters;

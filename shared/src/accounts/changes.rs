@@ -16,6 +16,9 @@ use crate::{
     outbox,
 };
 
+/// Former identities that are kept: more changes than anybody makes while a message waits.
+const MOST_FORMER: usize = 16;
+
 /// Every state that [`connected`] lets pass.
 const ANY: &[AccountState] =
     &[AccountState::Connecting, AccountState::Active, AccountState::Paused, AccountState::NeedsConsent];
@@ -25,7 +28,8 @@ const CONSENTED: &[AccountState] = &[AccountState::Active, AccountState::Paused]
 impl Accounts {
     /// Replaces the settings, and the password if one is given. With another address or name another mailbox may stand behind the
     /// account: what we know of old mail in it counts no more, and neither does our place in it; of its mail, that is read which came
-    /// since the last look. At another IMAP server it is the same mailbox under other numbers: what is known is not read again.
+    /// since the last look; and messages that wait to be sent move to the limits of the new address. At another IMAP server it is the
+    /// same mailbox under other numbers: what is known is not read again.
     pub async fn change(
         &self,
         tenant: TenantId,
@@ -64,6 +68,19 @@ impl Accounts {
         let tx = self.database.write().await?;
         tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let before = find(tx.connection(), tenant, id).await?;
+        if identity != Set(before.identity.clone()) {
+            let former = std::iter::once(before.identity.clone()).chain(before.former_identities.0.iter().cloned());
+            let former = former.filter(|former| identity != Set(former.clone()));
+            let mut distinct: Vec<String> = Vec::new();
+            for former in former {
+                if !distinct.contains(&former) {
+                    distinct.push(former);
+                }
+            }
+            distinct.truncate(MOST_FORMER);
+            changes.former_identities = Set(distinct.into());
+            changes.identity_since = Set(Some(self.clock.now()));
+        }
         if identity != Set(before.identity) || username != Set(before.imap_username) {
             snapshot::forget(tx.connection(), id).await?;
         } else if server != (Set(before.imap_host), Set(before.imap_port)) {

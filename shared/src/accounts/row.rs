@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::{
 
 use super::{AccountSettings, AccountState, LoginMethod, MailServer, Security, Transport};
 use crate::{
+    database::Texts,
     ids::{AccountId, TenantId},
     time_zone::TimeZone,
 };
@@ -20,6 +21,11 @@ pub struct Model {
     pub display_name: String,
     /// Who it is to its provider; see [`identity_of`](super::identity_of).
     pub identity: String,
+    /// Who it was before its address was changed, latest first, without who it is: messages may wait in their scopes. The sixteen
+    /// latest are kept.
+    pub(crate) former_identities: Texts,
+    /// When it became who it is, if it was somebody else before.
+    pub(crate) identity_since: Option<DateTime<Utc>>,
     pub imap_host: String,
     pub imap_port: i32,
     pub imap_security: Security,

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::{Account, AccountSettings, AccountState, Column, Entity, LoginMethod, Transport, identity_of};
 use crate::{
     clock::Clock,
-    database::{AllTenants, Cursor, Database, Page, StoreError, check, page::newest_first},
+    database::{AllTenants, Cursor, Database, Page, StoreError, Texts, check, page::newest_first},
     ids::{AccountId, TenantId},
     seal::{KeyRing, Place},
 };
@@ -68,6 +68,8 @@ impl Accounts {
             id,
             tenant_id: tenant,
             identity: identity_of(&settings.address),
+            former_identities: Texts::default(),
+            identity_since: None,
             address: settings.address,
             display_name: settings.display_name,
             imap_host: settings.imap.host,

@@ -40,12 +40,12 @@ pub(super) async fn list(
     Ok(newest_first(database.reader(), select, (Column::CreatedAt, Column::Id), cursor, limit, key).await?)
 }
 
-/// How many messages may be charged to a scope since a time: accepted since then, in doubt since then, or in an open attempt,
-/// whenever it was opened. Rather one too many than one too few.
+/// How many messages may be charged to a scope since a time, and those of these accounts that were charged to others: accepted since
+/// then, in doubt since then, or in an open attempt, whenever it was opened. Rather one too many than one too few.
 pub(super) async fn used(
     database: &Database,
     tenant: TenantId,
-    scope: &str,
+    (scope, accounts): (&str, &[AccountId]),
     since: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     let accepted = Condition::all().add(Column::State.eq(MessageState::Accepted)).add(Column::AcceptedAt.gte(since));
@@ -54,9 +54,13 @@ pub(super) async fn used(
         .add(Column::UpdatedAt.gte(since));
     let open =
         Condition::all().add(Column::State.eq(MessageState::Sending)).add(Column::AttemptStartedAt.is_not_null());
+    let mut charged = Condition::any().add(Column::Scope.eq(scope));
+    if !accounts.is_empty() {
+        charged = charged.add(Column::AccountId.is_in(accounts.iter().copied()));
+    }
     let select = Entity::find()
         .filter(Column::TenantId.eq(tenant))
-        .filter(Column::Scope.eq(scope))
+        .filter(charged)
         .filter(Condition::any().add(accepted).add(doubtful).add(open));
     Ok(select.count(database.reader()).await?)
 }

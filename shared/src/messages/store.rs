@@ -168,9 +168,16 @@ impl Messages {
         }
     }
 
-    /// How many messages may have been charged to a scope since a time, to seed its cap.
-    pub async fn used(&self, tenant: TenantId, scope: &ScopeKey, since: DateTime<Utc>) -> Result<u64, StoreError> {
-        list::used(&self.database, tenant, scope.as_str(), since).await
+    /// How many messages may have been charged to a scope since a time, to seed its cap; with those of `accounts` that were charged
+    /// to the scope of another address.
+    pub async fn used(
+        &self,
+        tenant: TenantId,
+        scope: &ScopeKey,
+        accounts: &[AccountId],
+        since: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        list::used(&self.database, tenant, (scope.as_str(), accounts), since).await
     }
 
     /// Messages that are in doubt since before `before`, oldest first, for whoever can find out what became of them.

@@ -152,7 +152,7 @@ async fn not_now_is_tried_again_also_after_the_data(scene: Scene) {
     let verdict = Verdict::Refused { reason: "451 try again later".to_owned() };
     assert!(matches!(settle(&scene, id, attempt, verdict).await, Settled::Now(_)));
     assert!(!data(&scene, id, attempt).await, "a closed attempt sends nothing");
-    assert_eq!(scene.stores.messages.used(scene.tenant, &scope(), scene.now()).await.unwrap(), 0);
+    assert_eq!(scene.stores.messages.used(scene.tenant, &scope(), &[], scene.now()).await.unwrap(), 0);
     let attempt = go(&scene, id).await;
     assert_eq!(attempt, 2);
     assert!(data(&scene, id, attempt).await);
@@ -185,7 +185,7 @@ async fn what_waits_can_be_skipped(scene: Scene) {
 async fn caps_are_seeded_from_the_ledger(scene: Scene) {
     let (_, id) = planned(&scene).await;
     let messages = &scene.stores.messages;
-    let used = async |since| messages.used(scene.tenant, &scope(), since).await.unwrap();
+    let used = async |since| messages.used(scene.tenant, &scope(), &[], since).await.unwrap();
     let yesterday = scene.now();
     assert_eq!(used(yesterday).await, 0);
     let attempt = go(&scene, id).await;
@@ -195,6 +195,11 @@ async fn caps_are_seeded_from_the_ledger(scene: Scene) {
     assert!(data(&scene, id, attempt).await);
     settle(&scene, id, attempt, Verdict::Accepted { at: yesterday, provider_id: None }).await;
     assert_eq!((used(yesterday).await, used(today).await), (1, 0));
-    assert_eq!(messages.used(scene.stranger, &scope(), yesterday).await.unwrap(), 0);
-    assert_eq!(messages.used(scene.tenant, &ScopeKey::parse("mailbox:other").unwrap(), yesterday).await.unwrap(), 0);
+    assert_eq!(messages.used(scene.stranger, &scope(), &[], yesterday).await.unwrap(), 0);
+    let other = ScopeKey::parse("mailbox:other").unwrap();
+    assert_eq!(messages.used(scene.tenant, &other, &[], yesterday).await.unwrap(), 0);
+    let account = messages.get(scene.tenant, id).await.unwrap().account_id;
+    let moved = async |tenant, since| messages.used(tenant, &other, &[account], since).await.unwrap();
+    assert_eq!(moved(scene.tenant, yesterday).await, 1, "its account was at another address then");
+    assert_eq!((moved(scene.tenant, today).await, moved(scene.stranger, yesterday).await), (0, 0));
 }

@@ -41,6 +41,10 @@ impl Handler for SendEmail {
             ctx.messages.skip(tenant, planned.id, "its mailbox was disconnected").await.map_err(charged)?;
             return Ok(settled(&ctx.messages.get(tenant, planned.id).await.map_err(charged)?));
         };
+        let may_be_out = planned.data_started_at.is_some() && !account.sends_by_gmail();
+        if !self.lane.scopes.contains(&account.scope()) && !may_be_out {
+            return moved(ctx, &account, &planned);
+        }
         if !account.is_active() {
             return Err(Stop::snooze(look_again(ctx), "the mailbox is paused").with_cap(cap));
         }
@@ -65,6 +69,19 @@ impl Handler for SendEmail {
             }
         }
     }
+}
+
+/// The address of the account was changed while the message waited: another scope's limits hold for it now. Nothing is sent under the
+/// old ones; their unit is given back unless a run before may have used it, and the job that follows waits for one of the new scope. The outcome that ends this job brings
+/// that one, both or neither, and its id follows from this job's: there is always one job, as often as the address is changed.
+///
+/// A message that a mail server may have taken already stays: no unit would be used for it, it only becomes `unknown`.
+fn moved(ctx: &Context, account: &Account, message: &Message) -> Outcome {
+    let send = SendEmail { message_id: message.id, lane: account.transactional_lane() };
+    let follows = ctx.follow_up(&send, &["send", &message.id.to_string(), &ctx.job.id.to_string()])?;
+    let reason = "the address of its mailbox was changed: the job that follows sends it";
+    let output = json!({ "message_id": message.id, "message": message.state, "reason": reason });
+    Ok(Done::with(output).cap(unopened(message)).then(follows))
 }
 
 async fn send(
