@@ -260,7 +260,9 @@ do
     local got, left = share_out(key, length, most, few, lane_weight, lane_credit, visit, expect)
     if got > 0 and left > LONG_RING and not ruled then
       local precedence = k_precedence(P, key)
-      if call('INCRBY', precedence, got) > MOST_CREDIT then call('SET', precedence, MOST_CREDIT) end
+      local credit = call('INCRBY', precedence, got)
+      if credit == got then credit = call('INCRBY', precedence, FIRST_CREDIT) end
+      if credit > MOST_CREDIT then call('SET', precedence, MOST_CREDIT) end
       call('PEXPIRE', precedence, CREDIT_MS)
     end
     return got, left

@@ -174,6 +174,10 @@ async fn many_lanes_of_a_forgotten_tenant_leave_nothing() {
     for place in 0..20 {
         client.enqueue(job("gone").lane(lane(&format!("lane-{place}")))).await.unwrap();
     }
+    let worker = work(&client, config(1), |_| std::future::pending());
+    until("something is given", || async { (client.queue(&WORK).await.unwrap().running == 1).then_some(()) }).await;
+    worker.abort().await;
+    client.enqueue(job("gone").lane(lane("new"))).await.unwrap();
     let its = [b"gone".to_vec(), b":ahead".to_vec()];
     let first = naming(&server, &its).await;
     assert!(first.iter().any(|named| named.contains(":first:")), "what its new lanes may pay with: {first:#?}");

@@ -58,6 +58,15 @@ async fn a_new_lane_is_given_no_more_than_it_paid_for() {
 }
 
 #[tokio::test]
+async fn a_flood_that_was_enqueued_has_not_used_up_what_others_may_pay_with() {
+    let server = Server::start();
+    let client = busy(&server, 20, 64).await;
+    assert_eq!(claim(&client, 0, 1).await, ["busy-0"]);
+    client.enqueue(of("new")).await.unwrap();
+    assert_eq!(claim(&client, 1, 1).await, ["new"]);
+}
+
+#[tokio::test]
 async fn half_is_given_in_turn_however_slow_the_queue_is() {
     let server = Server::start();
     let client = busy(&server, 20, 20).await;
@@ -77,7 +86,7 @@ async fn new_lanes_keep_their_order_and_those_that_cannot_pay_wait_for_their_tur
     let server = Server::start();
     let client = busy(&server, 20, 40).await;
     claim(&client, 0, 256).await;
-    let _: String = ask(&client, "SET", &[b"{pr:0}:1:first:tenant:work:acme", b"128"]).await;
+    let _: String = ask(&client, "SET", &[b"{pr:0}:1:first:tenant:work:acme", b"129"]).await;
     let many = |name: &str, lanes: usize| (0..lanes).map(|n| of(&format!("{name}-{n:02}"))).collect::<Vec<_>>();
     client.enqueue_many(many("a", 50)).await.unwrap();
     client.enqueue(of("b")).await.unwrap();
