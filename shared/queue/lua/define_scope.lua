@@ -10,9 +10,9 @@ local key = k_scope(id)
 local before = scope_of(id)
 -- Of a window that the limits before counted in, the scope knows more than the books. Of any other it may have missed sends.
 local counted_in, known = {}, {}
-for _, cap in ipairs(before and before.all or {}) do
+for _, cap in ipairs(before and before.caps or {}) do
   for at = cap.at, cap.length and 0 or cap.at + 18 * (cap.entries - 1), 18 do
-    counted_in[counter_of(unpack_from('>I6I6', before.raw, at))] = cap.unit ~= 114 or nil
+    counted_in[counter_of(unpack_from('>I6I6', before.raw, at))] = true
   end
 end
 for i = 4, #ARGV, 2 do

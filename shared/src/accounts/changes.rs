@@ -69,16 +69,10 @@ impl Accounts {
         tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let before = find(tx.connection(), tenant, id).await?;
         if identity != Set(before.identity.clone()) {
-            let former = std::iter::once(before.identity.clone()).chain(before.former_identities.0.iter().cloned());
-            let former = former.filter(|former| identity != Set(former.clone()));
-            let mut distinct: Vec<String> = Vec::new();
-            for former in former {
-                if !distinct.contains(&former) {
-                    distinct.push(former);
-                }
-            }
-            distinct.truncate(MOST_FORMER);
-            changes.former_identities = Set(distinct.into());
+            let known = before.former_identities.0.iter().filter(|former| identity != Set((*former).clone()));
+            let former: Vec<String> =
+                std::iter::once(&before.identity).chain(known).take(MOST_FORMER).cloned().collect();
+            changes.former_identities = Set(former.into());
             changes.identity_since = Set(Some(self.clock.now()));
         }
         if identity != Set(before.identity) || username != Set(before.imap_username) {

@@ -13,13 +13,16 @@ function create(...)
   end
 
   -- A run that was cut off may have done its work: the job counts as one that runs, and no newer one takes its place, or its unit.
-  local function was_cut_off(raw) return bit.band(string.byte(raw, 3), RESERVED) ~= 0 or string.byte(raw, FIRST_LEN - 4) > 0 end
+  local FLAGS_AT, CRASHES_AT = 3, 17 -- in the head (record.lua)
+  local function was_cut_off(raw)
+    return bit.band(string.byte(raw, FLAGS_AT), RESERVED) ~= 0 or string.byte(raw, CRASHES_AT) > 0
+  end
 
   -- Whether it waits in a lane that was cancelled since.
   local ruled
   local function is_doomed(raw)
     if not waits(raw) then return false end
-    local lane = lane_of((unpack_from('>I4', raw, 7)))
+    local lane = lane_of((unpack_from('>I4', raw, BEFORE_LANE + 1)))
     return lane and rule_of(lane.base).cancelled >= unpack_from('>I6', raw, FIRST_LEN + 1)
   end
 

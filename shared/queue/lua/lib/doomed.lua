@@ -22,7 +22,7 @@ local function cancel_doomed(most)
     end
   end
   call_many('HSET', JOBS, records, 400)
-  if #ids > 0 and call('EXISTS', recipients.BACK) == 1 then recipients.are_gone(ids) end
+  recipients.are_gone(ids)
   write_endings()
   if call('EXISTS', key) == 0 then call('LPOP', DOOMED) end
   return #records / 2, call('EXISTS', DOOMED) == 1

@@ -15,6 +15,13 @@
 -- Its names stand in one table, because a script may have at most 200 local variables outside of functions.
 -- look_at: scopes whose newcomers are looked at, once at the end of the call.
 local recipients = { skips = 0, look_at = {}, MOST_SKIPS = 32, BACK = P .. 'aside_back' }
+-- These jobs are gone. Those that were on their way back nobody will meet any more.
+function recipients.are_gone(ids)
+  if #ids == 0 or call('EXISTS', recipients.BACK) == 0 then return end
+  for i, entry in ipairs(get_many(recipients.BACK, ids)) do
+    if entry then recipients.met_back(ids[i], entry) end
+  end
+end
 -- All else stands in it as soon as anything else of it is asked for: to define a function takes Lua as long as a look-up, and most
 -- calls need none of these.
 local function define_recipients()
@@ -251,13 +258,6 @@ local function define_recipients()
     else
       local at = string.find(entry, ':', 1, true)
       call('SREM', k_asides(sub(entry, 1, at - 1)), sub(entry, at + 1))
-    end
-  end
-
-  -- These jobs are gone. Of those that were on their way back nobody will meet them any more.
-  function recipients.are_gone(ids)
-    for i, entry in ipairs(get_many(ASIDE_BACK, ids)) do
-      if entry then recipients.met_back(ids[i], entry) end
     end
   end
 

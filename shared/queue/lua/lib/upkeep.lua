@@ -96,7 +96,7 @@ local function prune(most)
     end
   end
   if #gone > 0 then call_many('HDEL', JOBS, gone, 256) end
-  if #gone > 0 and call('EXISTS', recipients.BACK) == 1 then recipients.are_gone(gone) end
+  recipients.are_gone(gone)
   drop_lane_refs(refs)
   return pruned, unfinished
 end

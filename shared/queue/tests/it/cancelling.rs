@@ -3,22 +3,18 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use postrider_queue::{Cancelled, Interrupt, JobState, QueueClient, QueueConfig, Stop};
+use postrider_queue::{Cancelled, Interrupt, JobState, QueueClient, QueueConfig, Stop, WorkerConfig};
 use tokio::sync::mpsc;
 
 use crate::{
     proxy::Proxy,
-    server::{PATIENCE, Server, config, job, until_state, work},
+    server::{PATIENCE, Server, Worker, config, job, until_state, work},
 };
 
-#[tokio::test]
-async fn a_running_handler_hears_of_a_cancel_within_100_ms() {
-    const ROUNDS: usize = 200;
-    let server = Server::start().await;
-    let client = server.client_with(4).await;
-    let other = server.client_with(4).await; // the worker is another process
-    let (told, mut events) = mpsc::unbounded_channel();
-    let worker = work(&other, config(8), move |claimed| {
+/// A worker whose handlers wait to be cancelled, and when each began and heard of it.
+fn waiting_to_be_cancelled(client: &QueueClient, config: WorkerConfig) -> (Worker, mpsc::UnboundedReceiver<Instant>) {
+    let (told, events) = mpsc::unbounded_channel();
+    let worker = work(client, config, move |claimed| {
         let told = told.clone();
         async move {
             let _ = told.send(Instant::now());
@@ -27,6 +23,16 @@ async fn a_running_handler_hears_of_a_cancel_within_100_ms() {
             Err(Stop::Cancelled)
         }
     });
+    (worker, events)
+}
+
+#[tokio::test]
+async fn a_running_handler_hears_of_a_cancel_within_100_ms() {
+    const ROUNDS: usize = 200;
+    let server = Server::start().await;
+    let client = server.client_with(4).await;
+    let other = server.client_with(4).await; // the worker is another process
+    let (worker, mut events) = waiting_to_be_cancelled(&other, config(8));
     let mut delays = Vec::new();
     for round in 0..ROUNDS {
         let id = client.enqueue(job(&format!("t{}", round % 16))).await.unwrap().id();
@@ -48,17 +54,8 @@ async fn a_cancel_that_overtakes_the_answer_to_the_claim_is_not_forgotten() {
     let client = server.client().await;
     let proxy = Proxy::before(&server).await;
     let far = QueueClient::connect(QueueConfig::new(proxy.url.clone()).shards(1)).await.unwrap();
-    let (told, mut events) = mpsc::unbounded_channel();
     // No heartbeat tells of it meanwhile.
-    let worker = work(&far, config(1).session_ttl(2 * PATIENCE), move |claimed| {
-        let told = told.clone();
-        async move {
-            let _ = told.send(Instant::now());
-            assert_eq!(claimed.lease.lost_or_cancelled().await, Interrupt::Cancelled);
-            let _ = told.send(Instant::now());
-            Err(Stop::Cancelled)
-        }
-    });
+    let (worker, mut events) = waiting_to_be_cancelled(&far, config(1).session_ttl(2 * PATIENCE));
     let (mut sink, mut messages) =
         redis::Client::open(proxy.url.clone()).unwrap().get_async_pubsub().await.unwrap().split();
     sink.subscribe("pr:cancel").await.unwrap();
