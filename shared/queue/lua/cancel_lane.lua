@@ -4,12 +4,18 @@
 -- ARGV  1 lane
 -- result  ids that waited in the lane
 -- bounds  three lists are renamed, however long they are
-local rule, waiting = rule_of(ARGV[1]), 0
+local known, waiting = call('HMGET', LANE_IDS, unpack(variants(ARGV[1]))), 0
+-- Without records there is nothing to cancel, and nobody would ever remove the mark (waiting.lua).
+if not (known[1] or known[2] or known[3]) then return 0 end
+local rule = rule_of(ARGV[1])
 rule.cancelled = now
 write_rule(ARGV[1], rule)
-for _, number in ipairs(call('HMGET', LANE_IDS, unpack(variants(ARGV[1])))) do
+for _, number in ipairs(known) do
   -- What stepped aside from it (lib/recipients.lua) is fetched by the next steps of maintenance, too.
-  if number and call('EXISTS', P .. 'asides:' .. number) == 1 then call('ZADD', P .. 'aside_till', 0, 'C' .. number) end
+  if number and call('EXISTS', P .. 'asides:' .. number) == 1 then
+    call('ZADD', P .. 'aside_till', 0, 'C' .. number)
+    call('HDEL', META, 'aside ' .. number)
+  end
   local length = number and call('LLEN', k_lane(number)) or 0
   if length > 0 then
     local entry = number .. ':' .. call('HINCRBY', META, 'doomed', 1)

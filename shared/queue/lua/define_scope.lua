@@ -2,7 +2,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 scope with its tenant, 2 limits (wire/limits.rs), 3 1 if paused, then for each calendar window its counter's name and
 --       the units used before
--- result  {1 if it was not known, 1 if it is closed, number of the closing of its shard}
+-- result  {1 if it was not known, 1 if it is closed, number of its closing}
 -- bounds  wakes up to 32 lanes, after 8 only while there is time; each that finds room wakes the next; 8 caps of 32 windows; counters of windows that ended more than 4 days ago are removed
 local id = ARGV[1]
 note_master()
@@ -44,4 +44,4 @@ call('ZREM', PARKED, id)
 freed[id] = MOST_WOKEN
 wake_waiters()
 finish()
-return { before and 0 or 1, scope.closed and 1 or 0, tonumber(caps_closing()) }
+return { before and 0 or 1, scope.closed and 1 or 0, tonumber(caps_closing(id)) }

@@ -3,7 +3,7 @@
 -- KEYS  1 jobs
 -- ARGV  1 tenant, 2 what is walked over: J jobs, U unique keys, R rules, K keys, B batches, 3 the place, 0 to begin
 -- result  how many things were removed, how many jobs run, the next place, 0 at the end
--- bounds  one step of a scan of 100 records or names; in a shard's rings, one entry each
+-- bounds  one step of a scan of 100 records, or 1 MiB of them, or of 100 names; in a shard's rings, one entry each
 local tenant, part, place = ARGV[1], ARGV[2], ARGV[3]
 local removed, running = 0, 0
 local glob = string.gsub(tenant, '[%*%?%[%]\\]', '\\%0')
@@ -25,20 +25,21 @@ local function leave(id, r, lane)
   call('UNLINK', k_log(id), k_children(id))
   local recipient = r.more and field_of(r.more, 'k')
   if recipient then
-    call('UNLINK', P .. 'aside:' .. r.lane .. ':' .. recipient)
+    local aside = P .. 'aside:' .. r.lane .. ':' .. recipient
+    count(lane.queue, 'k', -call('LLEN', aside))
+    call('UNLINK', aside)
     call('SREM', P .. 'asides:' .. r.lane, recipient)
   end
   changes(id)
 end
 
 local function jobs()
-  local found = call('HSCAN', JOBS, place, 'COUNT', 100)
-  local gone, refs, seen = {}, {}, {}
-  place = found[1]
-  for i = 1, #found[2], 2 do
-    local id = found[2][i]
+  local gone, refs, seen, found = {}, {}, {}, nil
+  found, place = scan_jobs(place, 100)
+  for i = 1, #found, 2 do
+    local id = found[i]
     local _, number
-    _, _, _, _, _, number = unpack_from('>BBBBHI4', found[2][i + 1])
+    _, _, _, _, _, number = unpack_from('>BBBBHI4', found[i + 1])
     local lane = not seen[id] and lane_of(number)
     seen[id] = true
     if lane and lane.tenant == tenant then
@@ -76,7 +77,10 @@ local function rules()
     removed = call('HDEL', RULES, 'T' .. tenant)
     local queues = {}
     for _, counter in ipairs(call('HKEYS', COUNTS)) do queues[string.match(counter, '^(.*):') or ''] = true end
-    for queue in pairs(queues) do call('LREM', k_ring(queue), 0, tenant) end
+    for queue in pairs(queues) do
+      call('LREM', k_ring(queue), 0, tenant)
+      call('HDEL', CREDITS, 'P' .. queue .. ':' .. tenant, 'T' .. queue .. ':' .. tenant)
+    end
   end
   local found = call('HSCAN', RULES, place, 'COUNT', 100)
   place = found[1]
@@ -89,7 +93,7 @@ local function rules()
 end
 
 local OF_TENANT = { idem = true, index = true, away = true, scope = true, sent = true, waiters = true, people = true,
-  opens = true, pairs = true, newcomers = true }
+  opens = true, pairs = true, newcomers = true, byname = true, replaced = true }
 local BY_QUEUE = { tenant = true, high = true, low = true, first = true }
 local function keys()
   local found = call('SCAN', place, 'MATCH', P .. '*' .. glob .. '*', 'COUNT', 100)

@@ -4,7 +4,7 @@
 --       the end of the index, which new entries do not change, 6 "oldest" to begin with the oldest
 -- result  three lists as in read.lua (an id alone has no record any more), 1 if entries follow, and the distance of the first
 --       entry from the end
--- bounds  n <= 256 entries; the search for the beginning reads at most the bounded index
+-- bounds  n <= 256 entries, of which it reads 1 MiB; the search for the beginning reads at most the bounded index
 local kind = '*'
 if ARGV[2] ~= '' then kind = call('HGET', KIND_IDS, ARGV[2]) end
 if not kind then return { {}, {}, {}, 0, 0 } end
@@ -36,7 +36,7 @@ if oldest then
 else
   ids = call('LRANGE', key, from, from + most - 1)
 end
-local answer = describe(ids, get_records(ids))
-answer[4] = (#ids == most) and 1 or 0
+local answer, others = describe_first(ids)
+answer[4] = (#ids == most or #others > 0) and 1 or 0
 answer[5] = length - from
 return answer

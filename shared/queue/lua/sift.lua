@@ -3,10 +3,9 @@
 -- ARGV  1 tenant, 2 cursor, 0 at first, 3 how many records to look at, about
 -- result  three lists as in read.lua, without payloads, and the next cursor, 0 at the end. A job that waits during the whole walk
 --         is in one of its answers, and may be in several.
--- bounds  n <= 128 records, and the few more that Redis keeps together
-local answer = call('HSCAN', JOBS, ARGV[2], 'COUNT', math.min(tonumber(ARGV[3]), 128))
+-- bounds  n <= 128 records or 1 MiB of them, and the few more that Redis keeps together
+local fields, next_cursor = scan_jobs(ARGV[2], math.min(tonumber(ARGV[3]), 128))
 local ids, raws, numbers, waiting = {}, {}, {}, {}
-local fields = answer[2]
 for i = 1, #fields, 2 do
   local state = string.byte(fields[i + 1], 2)
   if state == AVAILABLE or state == SCHEDULED or state == RETRYABLE then
@@ -29,5 +28,5 @@ for i, id in ipairs(ids) do
   end
 end
 local reply = describe(found, heads)
-reply[4] = answer[1]
+reply[4] = next_cursor
 return reply

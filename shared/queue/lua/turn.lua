@@ -7,8 +7,9 @@
 --       N no time: to be sent again), claimed (ids and records in turn, as they were before or are now, see claims.lua), lane
 --       numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
 -- bounds  n <= 256 outcomes, of those that are applied one by one (singly.lua) the first 16 once 2 ms are used; n <= 256 claims,
---         or 64 once the outcomes used 2 ms; 256 visits of lanes and ids of jobs that ended there. Repeated with the same number
---         it answers the same. One that comes late, after a higher number, changes nothing: nobody would hear of what it claims.
+--         or 64 once the outcomes used 2 ms, or 512 KiB of them if jobs were large in the last hour (shares.lua); 256 visits of lanes
+--         and ids of jobs that ended there. Repeated with the same number it answers the same. One that comes late, after a higher
+--         number, changes nothing: nobody would hear of what it claims.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
 local worker, at = ARGV[4], 5
 local function names()
@@ -18,6 +19,11 @@ local function names()
   return list
 end
 local queues, lane_names, kind_names = names(), names(), names()
+-- Before anything else is written: what a job brings along cannot be refused when it has ended.
+if kind_names[1] then
+  local numbered = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
+  if numbered.err then return numbered end
+end
 
 if leaving then want = 0 end
 

@@ -76,6 +76,8 @@
 mod address;
 mod backend;
 mod batch;
+#[cfg(test)]
+mod churn;
 mod claim;
 mod client;
 mod config;

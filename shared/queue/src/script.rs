@@ -87,6 +87,7 @@ const MOVING: &[&str] = &[
     fragment!("creation"),
     fragment!("ending"),
 ];
+const SCANNING: &[&str] = &[fragment!("scanning")];
 const RENEWING: &[&str] = &[fragment!("keys"), fragment!("record"), fragment!("charges")];
 const CLOSING: &[&str] = &[
     fragment!("keys"),
@@ -275,14 +276,20 @@ script!(CANCEL, "cancel", Settles, MOVING);
 script!(PROMOTE, "promote", Settles, READING);
 script!(READ, "read", Reads, READING);
 script!(LIST, "list", Reads, READING);
-script!(SIFT, "sift", Reads, READING);
+pub(crate) static SIFT: LazyLock<Script> = LazyLock::new(|| {
+    let fragments = [READING, SCANNING].concat();
+    compose("sift", Flag::Reads, &fragments, include_str!("../lua/sift.lua"))
+});
 script!(LOOK, "look", Reads, KEYS);
 script!(TICK, "tick", Settles, UPKEEP);
 script!(PAUSE, "pause", Settles, KEYS);
 script!(LIMIT_DEPTH, "limit_depth", Settles, READING);
 script!(PAUSE_LANE, "pause_lane", Settles, READING);
 script!(PAUSE_TENANT, "pause_tenant", Settles, READING);
-script!(FORGET_TENANT, "forget_tenant", Settles, MOVING);
+pub(crate) static FORGET_TENANT: LazyLock<Script> = LazyLock::new(|| {
+    let fragments = [MOVING, SCANNING].concat();
+    compose("forget_tenant", Flag::Settles, &fragments, include_str!("../lua/forget_tenant.lua"))
+});
 script!(PAUSED_TENANTS, "paused_tenants", Reads, KEYS);
 script!(CANCEL_LANE, "cancel_lane", Settles, READING);
 script!(WEIGH, "weigh", Settles, READING);

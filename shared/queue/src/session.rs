@@ -35,6 +35,8 @@ mod early_cancels;
 mod heartbeat;
 #[cfg(test)]
 mod in_slices;
+#[cfg(test)]
+mod large_jobs;
 mod orphans;
 mod settling;
 mod suspects;

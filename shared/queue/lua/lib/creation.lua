@@ -2,7 +2,8 @@
 -- How a unique key is held: `u` in the section `more` of a job. The field of `unique` holds an id, and I6 the end of a period.
 --   absent  while the job waits or runs
 --   w       while it waits: whoever starts lets it go
---   r       while it waits; a job like it takes its place there: payload, time and attempts become those of the newer one
+--   r       while it waits; a job like it takes its place there: payload, time and attempts become those of the newer one.
+--           If that put it off, the bucket follows in which it stands, at least until this is opened (later.lua)
 --   p I6    for so many ms from now on, whatever becomes of the job
 local create
 -- Defines itself when it is called first: most turns create nothing.
@@ -45,6 +46,32 @@ function create(...)
     return holder, 'U'
   end
 
+  -- A job that took another's place has no record of its own, so its id is noted with the other's, for those of a key that came
+  -- last: repeated, it is the same job, and not one that comes after. As a job would be, it is known for its time to be kept.
+  local MOST_NOTED, NOTED_FOR = 128, 3600000
+  local function k_replaced(tenant, kind, unique) return P .. 'replaced:' .. tenant .. ':' .. kind .. '\0' .. unique end
+  local function replaced_before(key, id)
+    local place = call('LPOS', key, id)
+    return place and call('LINDEX', key, place + 1)
+  end
+  local function note_replaced(key, notes)
+    local length = call_many('LPUSH', key, notes, 256)
+    if length > 2 * MOST_NOTED then call('LTRIM', key, 0, 2 * MOST_NOTED - 1) end
+    local ms = string.format('%.0f', notes.ms)
+    if length == #notes then call('PEXPIRE', key, ms) else call('PEXPIRE', key, ms, 'GT') end
+  end
+
+  -- Where a job stands that is put off: in a bucket for its time, or in the one from before if that is opened no later, and then
+  -- has it go on. So one that is put off again and again stands in few. Returns whether it stands there already, and the bucket.
+  local function bucket_for(run, before)
+    local opens = before ~= '' and tonumber(call('ZSCORE', LATER, before) or nil)
+    local still = opens and opens > now
+    local bucket, its_opens = bucket_of(run)
+    if not bucket then return false, still and before or '' end
+    if still and opens <= its_opens then return true, before end
+    return false, bucket
+  end
+
   -- Puts what a newer job says into a job that waits. It keeps its id, lane and links.
   local function replace(id, raw, item, records, due)
     local r = open_record(raw)
@@ -52,13 +79,17 @@ function create(...)
     if lane then count(lane.queue, string.char(r.state), -1) end
     local was, run = r.state, item[7]
     r.keep, r.max, r.attempt, r.snoozes, r.error, r.progress = item[3], item[6], 0, 0, nil, nil
-    r.more = with_field(with_field(r.more, 'h', nil), 'u', field_of(item.more, 'u'))
+    local bucket = sub(field_of(r.more, 'u') or '', 2)
     r.payload = item.payload
     if run > now then
       r.state, r.run = SCHEDULED, run
       call('ZREM', DUE, id) -- it may go into a bucket (later.lua)
-      due[#due + 1] = run
-      due[#due + 1] = id
+      local stands
+      stands, bucket = bucket_for(run, bucket)
+      if not stands then
+        due[#due + 1] = run
+        due[#due + 1] = id
+      end
       if lane then count(lane.queue, 's', 1) end
     else
       r.state, r.run = AVAILABLE, now
@@ -69,14 +100,22 @@ function create(...)
         make_available({ { id, r } }, false)
       end
     end
+    r.more = with_field(with_field(r.more, 'h', nil), 'u', 'r' .. bucket)
     records[#records + 1] = id
     records[#records + 1] = seal_record(r)
+    -- The lists that have it live as long as it does.
+    local till, parent = r.run + KEEP_SECONDS[r.keep] * 1000 + MONTH, field_of(r.more, 'p')
+    if lane then
+      extend_list(k_index(lane.tenant, r.kind), {}, 1000, till)
+      extend_list(k_index(lane.tenant, '*'), {}, 10000, till)
+    end
+    if parent then extend_list(k_children(parent), {}, 1000, till) end
     changes(id)
   end
 
   -- items: see wire.rs. Returns for each item a letter and an id: C created, E exists, U unique key taken, I idempotency
   -- conflict, R put in the place of a job that waits, B its batch is unknown or has ended. With `from_outside`, nothing but an
-  -- error if the shard takes no new jobs now.
+  -- error if the shard takes no new jobs now. (Kinds of follow-ups are known: turn.lua.)
   function create(items, lane_names, kind_names, from_outside)
     local parsed, ids = {}, {}
     for i = 1, #items do
@@ -85,11 +124,14 @@ function create(...)
       parsed[i], ids[i] = item, item[1]
     end
     local existing, answers, fresh = get_many(JOBS, ids), {}, {}
-    local seen, taken, marked, passing, replaced, members, till_of = {}, {}, {}, {}, {}, {}, {}
+    local seen, taken, marked, passing, replaced, members, till_of, noted = {}, {}, {}, {}, {}, {}, {}, {}
     for i, item in ipairs(parsed) do
       local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]
       local lane = read_lane(lane_names[item[4] + 1])
-      local holder, unique_field, mark_key, way, till, raw, batch
+      local kind = kind_names[item[5] + 1]
+      local policy = unique ~= '' and field_of(item.more, 'u')
+      local letter = policy and sub(policy, 1, 1)
+      local holder, unique_field, mark_key, way, till, raw, batch, replaced_key
       if existing[i] or seen[id] then
         answers[i] = 'E' .. id
       else
@@ -99,6 +141,11 @@ function create(...)
           if holder then
             answers[i] = (sub(holder, 15) == fingerprint and 'E' or 'I') .. sub(holder, 1, 14)
           end
+        end
+        if not holder and letter == 'r' then
+          replaced_key = k_replaced(lane.tenant, kind, unique)
+          holder = replaced_before(replaced_key, id)
+          if holder then answers[i] = 'R' .. holder end
         end
         if not holder and item.more then
           batch = field_of(item.more, 'b')
@@ -117,9 +164,7 @@ function create(...)
           end
         end
         if not holder and unique ~= '' then
-          unique_field = lane.tenant .. '\0' .. kind_names[item[5] + 1] .. '\0' .. unique
-          local policy = field_of(item.more, 'u')
-          local letter = policy and sub(policy, 1, 1)
+          unique_field = lane.tenant .. '\0' .. kind .. '\0' .. unique
           local first = taken[unique_field]
           if first then
             holder, way, raw = first, letter == 'r' and 'R' or 'U', seen[first]
@@ -132,6 +177,9 @@ function create(...)
           if way == 'R' then
             item.payload = sub(items[i], item.payload_at)
             replaced[holder] = { raw, item }
+            local notes = noted[replaced_key] or { ms = 0 }
+            noted[replaced_key], notes[#notes + 1], notes[#notes + 2] = notes, holder, id
+            notes.ms = math.max(notes.ms, math.max(item[7] - now, 0) + math.max(KEEP_SECONDS[item[3]] * 1000, NOTED_FOR))
             if mark_key then
               -- No record names it.
               marked[mark_key] = holder .. fingerprint
@@ -162,8 +210,9 @@ function create(...)
 
     -- From here on only writes.
     if #fresh == 0 and not next(replaced) then return answers end
-    local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
     local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
+    if kind_numbers.err then return nil, kind_numbers end
+    local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
     local records, due, by_lane, waiting, refs, by_kind = {}, {}, {}, {}, {}, {}
     for _, i in ipairs(fresh) do
       local id, flags, keep, lane_at, kind_at, max, run, unique, mark, _, pos = unpack(parsed[i], 1, 11)
@@ -228,6 +277,7 @@ function create(...)
     for key, value in pairs(marked) do
       if passing[key] then call('SET', key, value, 'PX', string.format('%.0f', passing[key])) else call('SET', key, value) end
     end
+    for key, notes in pairs(noted) do note_replaced(key, notes) end
     for batch, counted_in in pairs(members) do
       if counted_in.jobs > 0 then call('HINCRBY', k_batch(batch), 'total', counted_in.jobs) end
     end

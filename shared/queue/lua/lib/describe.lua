@@ -36,3 +36,17 @@ local function describe(ids, raws)
   end
   return { reply, resolve(numbers, LANES), resolve(kinds, KINDS) }
 end
+
+-- The same of the first of these ids, as many as fit a call, at least one; and the others.
+local MOST_BYTES = 1048576
+local function describe_first(ids)
+  local first, others, bytes = ids, {}, 0
+  for i, id in ipairs(ids) do
+    bytes = bytes + call('HSTRLEN', JOBS, id)
+    if bytes > MOST_BYTES and i > 1 then
+      first, others = { unpack(ids, 1, i - 1) }, { unpack(ids, i) }
+      break
+    end
+  end
+  return describe(first, get_records(first)), others
+end

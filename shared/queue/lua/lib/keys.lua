@@ -16,14 +16,16 @@
 --   suspect_of  hash   session -> number, suspect taken    started:S  set    ids of S that began after a first crash
 --   parked      zset   scope by the time it may give again parked_on  hash   lane -> the scope it waits for
 --   woken       hash   lane -> its place in the line of a scope, until it is visited
+--   lingering   hash   queue -> one of these that nobody visits (waking.lua)
 --   scope:S     hash   limits and counts (scopes.lua)      waiters:S  zset   lanes that wait for scope S, by time
 --   sent:S      zset   units used, by time            people:S, opens:S, pairs:S   of scope S, by recipient (recipients.lua)
 --   aside:N:R   list   ids of lane N for recipient R   asides:N    set    recipients with such a list
---   aside_till, aside_back, newcomers:S                when to look at these lists again (recipients.lua)
+--   aside_till, aside_back, newcomers:S, byname:S      when to look at these lists again (recipients.lua)
 --   sessions    zset   session by expiry, 0 = being reaped claims:S   hash   claim of session S -> ids it took
 --   ended:S     hash   claim of S -> how many of them ended
 --   answers     hash   session -> its last answer          charged:S  list   ids charged with the crash of S
 --   unique      hash   tenant, kind, key -> id             idem:T:K   string id and fingerprint
+--   replaced:T:K list  newest ids of a unique key that took a waiting job's place, each followed by the id of that (creation.lua)
 --   dead        zset   id by death number                  finished:C list   id and time, of keep class C
 --   index:T:K   list   newest ids of tenant and kind       counts     hash   queue and state -> jobs
 --   paused      set    queues                              cancelling set    running ids asked to stop
@@ -33,6 +35,7 @@
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
 --   meta        hash   counters, last tick, end of grace, closings of caps, the master's replication id
 --   gate        hash   what the shard does not take now (gate.lua)
+--   heavy       string for an hour after a claim read much (shares.lua)
 --   rate:N      string when the rate limit N is full again, in µs (allow.lua)
 --   mover       string token of the command that moves the shard, while it is at work
 --   idle        zset   queue, zero byte, worker: who found nothing there and wants to be told

@@ -1,30 +1,32 @@
 -- Jobs that wait for a time. Those of the next two hours stand in the sorted set `due`; all others in lists, one per bucket
 -- of time, which cost 16 bytes per job instead of 100. A bucket is opened an hour ahead and poured into `due`, so `due`
 -- stays small however many jobs wait. A bucket beyond three days is 16 days wide (the year 9999 is 182,000 buckets away)
--- and is opened two days ahead, into buckets of an hour.
+-- and is opened two days ahead, into buckets of an hour, which whatever comes later goes into at once.
 -- An id may stand in a bucket although its job was cancelled, promoted or put off meanwhile: its record decides.
-local schedule, open_bucket
+local bucket_of, schedule, open_bucket
 do
   local HOUR, DAY = 3600000, 86400000
   local SOON, NEAR, WIDE = 2 * HOUR, 3 * DAY, 16 * DAY
+
+  -- The bucket for a time, and when that is opened; none for a time that is near.
+  function bucket_of(run, opened)
+    if run - now <= SOON then return end
+    local start = run - run % WIDE
+    if not opened and run - now >= NEAR and start - 2 * DAY > now then return 'd' .. start / WIDE, start - 2 * DAY end
+    start = run - run % HOUR
+    return 'h' .. start / HOUR, start - HOUR
+  end
 
   -- pairs: time and id, repeated. `opened`: they come from a wide bucket, so they go into narrow ones.
   function schedule(pairs_of, opened)
     local due, buckets, opens = {}, {}, {}
     for i = 1, #pairs_of, 2 do
       local run, id = pairs_of[i], pairs_of[i + 1]
-      if run - now <= SOON then
+      local bucket, open = bucket_of(run, opened)
+      if not bucket then
         due[#due + 1] = run
         due[#due + 1] = id
       else
-        local bucket, open
-        if opened or run - now < NEAR then
-          local start = run - run % HOUR
-          bucket, open = 'h' .. start / HOUR, start - HOUR
-        else
-          local start = run - run % WIDE
-          bucket, open = 'd' .. start / WIDE, start - 2 * DAY
-        end
         local ids = buckets[bucket]
         if not ids then ids = {}; buckets[bucket] = ids end
         ids[#ids + 1] = id

@@ -10,8 +10,11 @@ do
   local prefix = sub(KEYS[1], 1, -5)
 
   -- Reads only, until it is sure that it can do all of it.
+  local credited
   local function found()
-    if call('EXISTS', prefix .. 'gate', prefix .. 'rules', prefix .. 'woken', prefix .. 'ahead') > 0 then return end
+    local some = call('EXISTS', prefix .. 'gate', prefix .. 'rules', prefix .. 'woken', prefix .. 'ahead', prefix .. 'credits')
+    credited = some > 0 and call('EXISTS', prefix .. 'credits') == 1
+    if some > (credited and 1 or 0) then return end
     local expiry, last = call('ZSCORE', prefix .. 'sessions', session), call('HGET', prefix .. 'answers', session)
     if not expiry or tonumber(expiry) == 0 or (last and unpack_from('>I6', last) >= sequence) then return end
     local some_paused = call('EXISTS', prefix .. 'paused', prefix .. 'stopped') > 0
@@ -51,6 +54,10 @@ do
       -- There is nothing else in these lists.
       call('DEL', prefix .. 'lane:' .. job.number, prefix .. 'tenant:' .. job.queue .. ':' .. job.tenants,
         prefix .. 'ring:' .. job.queue)
+      if credited then
+        local of_tenant = job.queue .. ':' .. job.tenants
+        call('HDEL', prefix .. 'credits', 'P' .. of_tenant, 'T' .. of_tenant)
+      end
       call('HINCRBY', counts, job.queue .. ':l', -1)
       call('HINCRBY', counts, job.queue .. ':a', -1)
       call('HINCRBY', counts, job.queue .. ':r', 1)

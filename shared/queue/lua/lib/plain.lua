@@ -35,8 +35,9 @@ local function create_plain(at, lane_names, kind_names)
   if refused then return refused end
 
   -- From here on only writes.
-  local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
   local kind_numbers = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
+  if kind_numbers.err then return kind_numbers end
+  local lane_numbers, new_lanes = numbers_of(lane_names, LANE_IDS, LANES, 'lane')
   local records, indexes, refs, waiting, order, done = {}, {}, {}, {}, {}, 0
   for _, group in ipairs(groups) do
     local keep, lane_at, kind_at, max, many, from = unpack(group)

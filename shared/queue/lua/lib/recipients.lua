@@ -11,6 +11,7 @@
 --   aside_till   zset  K lane:recipient by the time to look again; or S scope, a timer for its newcomers; or C lane, that
 --                      was cancelled
 --   newcomers:S  zset  lane:recipient by age: new recipients, while a cap of S is full; woken as units come free
+--   byname:S     zset  of these, recipient and lane, in this order: who becomes known through one lane is no newcomer in others
 --   aside_back   hash  id -> lane:recipient: the job on its way back; whoever meets it looks after the list
 -- Its names stand in one table, because a script may have at most 200 local variables outside of functions.
 -- look_at: scopes whose newcomers are looked at, once at the end of the call.
@@ -29,6 +30,7 @@ local function define_recipients()
   local function k_opens(scope) return P .. 'opens:' .. scope end
   local function k_pairs(scope) return P .. 'pairs:' .. scope end
   local function k_newcomers(scope) return P .. 'newcomers:' .. scope end
+  local function k_byname(scope) return P .. 'byname:' .. scope end
   local function k_aside(entry) return P .. 'aside:' .. entry end
   local function k_asides(number) return P .. 'asides:' .. number end
   local ASIDE_TILL, ASIDE_BACK = P .. 'aside_till', recipients.BACK
@@ -117,6 +119,7 @@ local function define_recipients()
             end
           end
           call('ZADD', k_people(id), OPEN, recipient)
+          recipients.became_known(scope, recipient)
         end
         call('HSET', k_opens(id), recipient, pack('>I4I6', open + 1, last))
       end
@@ -160,12 +163,36 @@ local function define_recipients()
     end
   end
 
+  local function name_of(entry)
+    local at = string.find(entry, ':', 1, true)
+    return sub(entry, at + 1) .. sub(entry, 1, at - 1)
+  end
+
+  -- Whether a list was among the newcomers of a scope, where it is no more.
+  local function is_no_newcomer(id, entry)
+    call('ZREM', k_byname(id), name_of(entry))
+    return call('ZREM', k_newcomers(id), entry) == 1
+  end
+
   -- Sees to it that somebody looks at a list again: in ten minutes at the latest, because limits may be loosened meanwhile.
   local function wait_aside(entry, till, full, since)
     if not full then return call('ZADD', ASIDE_TILL, math.min(math.max(till, now + 1), now + 600000), 'K' .. entry) end
     call('ZADD', k_newcomers(full), since, entry)
+    call('ZADD', k_byname(full), 0, name_of(entry))
+    scope_of(full).has_newcomers = true
     if not call('ZSCORE', ASIDE_TILL, 'S' .. full) then
       call('ZADD', ASIDE_TILL, till_of_people(scope_of(full)), 'S' .. full)
+    end
+  end
+
+  -- A recipient is known to a scope from now on: its lists need no place in a cap.
+  function recipients.became_known(scope, recipient)
+    local id = scope.id
+    if scope.has_newcomers == nil then scope.has_newcomers = #scope.people > 0 and call('EXISTS', k_byname(id)) == 1 end
+    if not scope.has_newcomers then return end
+    for _, name in ipairs(call('ZRANGEBYLEX', k_byname(id), '[' .. recipient .. '0', '(' .. recipient .. ':', 'LIMIT', 0, 64)) do
+      local entry = sub(name, #recipient + 1) .. ':' .. recipient
+      if is_no_newcomer(id, entry) then wait_aside(entry, now) end
     end
   end
 
@@ -268,6 +295,7 @@ local function define_recipients()
     local key, scope = k_newcomers(id), scope_of(id)
     if call('EXISTS', key) == 0 then
       call('ZREM', ASIDE_TILL, 'S' .. id)
+      call('DEL', k_byname(id))
       return
     end
     local left = scope and 0 or NO_BOUND
@@ -280,6 +308,7 @@ local function define_recipients()
     while given < math.min(left, 32) and looks > 0 do
       local entry = call('ZPOPMIN', key)[1]
       if not entry then break end
+      call('ZREM', k_byname(id), name_of(entry))
       looks = looks - 1
       if look_again(entry) then given = given + 1 end -- a list of jobs that ended, or were cancelled, uses nothing
     end
@@ -290,32 +319,49 @@ local function define_recipients()
     end
   end
 
-  -- Takes what stepped aside from a cancelled lane out of `most` lists: jobs that were cancelled with it go to those that wait
-  -- for it (doomed.lua), newer ones back to the head of the lane.
+  -- Takes what stepped aside from a lane that was cancelled, or that no record names any more, out of about `most` lists: jobs that
+  -- were cancelled with it go to those that wait for it (doomed.lua). Newer ones keep their place, and an older one behind such is
+  -- cancelled when it is met.
+  local IN_A_STEP = 16
   local function give_up(number, most)
-    local lane, some = lane_of(number), call('SRANDMEMBER', k_asides(number), most)
-    local mark, doomed, kept = lane and rule_of(lane.base).cancelled or now, {}, {}
-    for _, recipient in ipairs(some) do
-      local entry = number .. ':' .. recipient
-      local ids = call('LPOP', k_aside(entry), 16) or {}
+    local lane, field = lane_of(number), 'aside ' .. number
+    local place, more = call('HGET', META, field) or '0', false
+    local scan = call('SSCAN', k_asides(number), place, 'COUNT', most)
+    local mark, doomed = lane and rule_of(lane.base).cancelled or now, {}
+    for _, recipient in ipairs(scan[2]) do
+      local entry, gone = number .. ':' .. recipient, 0
+      local key = k_aside(entry)
+      local ids = call('LRANGE', key, 0, IN_A_STEP - 1)
       for i, raw in ipairs(get_records(ids)) do
-        local newer = raw and unpack_from('>I6', raw, FIRST_LEN + 1) > mark
-        local list = newer and kept or doomed
-        list[#list + 1] = ids[i]
+        if raw and string.byte(raw, 2) == AVAILABLE and unpack_from('>I6', raw, FIRST_LEN + 1) > mark then break end
+        gone, doomed[#doomed + 1] = i, ids[i]
       end
-      if lane then count(lane.queue, 'k', -#ids) end
-      if call('EXISTS', k_aside(entry)) == 0 then
+      if gone > 0 then
+        call('LPOP', key, gone)
+        if lane then count(lane.queue, 'k', -gone) end
+      end
+      if call('EXISTS', key) == 0 then
         call('SREM', k_asides(number), recipient)
         call('ZREM', ASIDE_TILL, 'K' .. entry)
+        for _, id in ipairs(lane and lane.scopes or {}) do
+          if is_no_newcomer(id, entry) then recipients.look_at[id] = true end
+        end
       end
+      more = more or gone == IN_A_STEP
     end
-    if lane and #kept > 0 then push(tonumber(number), kept, true) end
     if #doomed > 0 then
       local list = number .. ':' .. call('HINCRBY', META, 'doomed', 1)
-      call('RPUSH', P .. 'doomed:' .. list, unpack(doomed))
+      call_many('RPUSH', P .. 'doomed:' .. list, doomed, 256)
       call('RPUSH', DOOMED, list)
     end
-    if call('EXISTS', k_asides(number)) == 1 then call('ZADD', ASIDE_TILL, now, 'C' .. number) end
+    if not more then place = scan[1] end
+    if place ~= '0' or more then
+      call('HSET', META, field, place)
+      call('ZADD', ASIDE_TILL, now, 'C' .. number)
+    else
+      call('HDEL', META, field)
+      drop_lane_refs({ [number] = 0 })
+    end
   end
 
   -- Looks at up to `most` lists whose time has come. Returns how many.

@@ -14,6 +14,7 @@ local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPU
 --   h  attempts that failed, oldest first: started I6, duration I4 (ms), error H     l  lines of log ever written, I4
 --   b  batch, c14       f  batch whose end it was enqueued for, c14
 --   k  whom it is for, c16: limits per recipient (recipients.lua)
+--   w  since when workers met it that do not know its kind, and when one did last, I6 I6
 --   p  parent, c14      o  the dead job it was redriven from, c14      u  how its unique key is held (creation.lua)
 -- From so many crashes on a job is a suspect: only processes that can run it apart from all others take it.
 local SUSPECT_FROM = 2

@@ -2,7 +2,8 @@
 --   limits  what was defined (wire/limits.rs)      paused  1 while paused
 --   open    units reserved                         idle    of these, units of jobs that do not run: they crashed, and wait
 --   tat     when the rate's debts are paid (µs)    u:S:E   sends used in the calendar window from S to E
---   opened  the closing of its shard's scopes after which it was opened (0 if absent); while there is a later one, it is closed
+--   opened  the closing of its shard's scopes after which it was opened (0 if absent); while there is a later one, it is closed.
+--           `-` if it was closed alone, and not opened since      shut    how often that was
 -- An open reservation counts in the current window of every cap, because it may still land there. Used sends of moving
 -- windows stand in the sorted set `sent`, one member per unit, by the time it was used.
 -- What a call changes of `open` and `idle` and its counters is written once, at its end.
@@ -23,11 +24,13 @@ local numbers = setmetatable({}, {
   end,
 })
 local scopes, touched = {}, {}
--- How many times the scopes of this shard were closed, as text.
+-- How many times the scopes of this shard were closed, as text. Given a scope, the number of the closing that holds for it, and with
+-- which alone it can be opened: it grows with those of the shard and with its own.
 local closing
-local function caps_closing()
+local function caps_closing(id)
   closing = closing or string.format('%d', closings_now())
-  return closing
+  if not id then return closing end
+  return string.format('%.0f', closing + tonumber(call('HGET', k_scope(id), 'shut') or 0) * 2 ^ 32)
 end
 
 -- The end of the call writes a scope that was touched: what it has then of the fields it was read with.
@@ -144,6 +147,7 @@ end
 local function room_of(id)
   local scope = scope_of(id)
   if not scope then return 0, FAR, NO_BOUND, now end
+  if scope.paused then return 0, FAR, 0, FAR end
   local again, again_till = NO_BOUND, now
   if scope.flights < 0xFFFFFFFF then
     again = scope.flights - math.max(scope.open - scope.idle, 0)
@@ -157,7 +161,7 @@ local function room_of(id)
       again_till = math.max(again_till, math.ceil((scope.tat - (scope.burst - 1) * scope.every) / 1000))
     end
   end
-  if scope.paused or scope.closed then return 0, FAR, again, again_till end
+  if scope.closed then return 0, FAR, again, again_till end
   local till = again_till
   for _, cap in ipairs(scope.caps) do
     if not cap.limit then

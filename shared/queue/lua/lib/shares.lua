@@ -16,7 +16,39 @@ do
   -- What lanes gave in visits whose records are not yet looked at: { number, lane, ids }. A call reads them together.
   local picked = {}
 
-  local function pop(key, most) return call('LPOP', key, digits[most]) or {} end
+  -- A call is not to be long, however large jobs are. Most are small, so nobody looks at their sizes unless a call of the last hour
+  -- read more than this; then each takes no more of a queue than its part of it, but one job at least.
+  local MOST_BYTES, HEAVY, HEAVY_FOR = 524288, P .. 'heavy', 3600000
+  local are_heavy, budget, bytes
+  local function is_full() return are_heavy and bytes >= budget end
+
+  -- How many of these ids, the first of them, still belong into this call.
+  local function fitting(ids)
+    if are_heavy == nil then are_heavy = call('EXISTS', HEAVY) == 1 end
+    if not are_heavy then return #ids end
+    for i, id in ipairs(ids) do
+      bytes = bytes + call('HSTRLEN', JOBS, id)
+      if bytes >= budget then
+        call('PEXPIRE', HEAVY, HEAVY_FOR)
+        return i
+      end
+    end
+    return #ids
+  end
+
+  local function note_sizes(raws, many)
+    if are_heavy then return end
+    for i = 1, many do bytes = bytes + (raws[i] and #raws[i] or 0) end
+    if bytes > MOST_BYTES then call('SET', HEAVY, '1', 'PX', HEAVY_FOR) end
+  end
+
+  local function pop(key, most)
+    local ids = call('LPOP', key, digits[most]) or {}
+    local many, others = fitting(ids), {}
+    for i = #ids, many + 1, -1 do others[#others + 1], ids[i] = ids[i], nil end
+    if others[1] then call('LPUSH', key, unpack(others)) end
+    return ids
+  end
 
   -- Whether jobs are on their way back from aside: whoever meets one looks after those behind it, also where no limit of
   -- recipients is left.
@@ -43,7 +75,7 @@ do
       picked[#picked + 1] = { number, lane, ids }
       lane.picked = true
     end
-    return got, got == most and call('EXISTS', key) == 1
+    return got, (got == most or is_full()) and call('EXISTS', key) == 1
   end
 
   -- Takes the jobs of the ids that were picked, and notes how many of these were no job of their lane any more.
@@ -59,6 +91,7 @@ do
       at = 0
     end
     local raws, runs = get_many(JOBS, ids), get_many(RUNS, ids)
+    note_sizes(raws, #ids)
     for _, visit in ipairs(picked) do
       local number, lane, scoped = visit[1], visit[2], #visit[2].scopes > 0
       local got, inherited, cancelled = 0, 0, lane.cancelled > 0 and lane.cancelled
@@ -89,8 +122,10 @@ do
     local key = k_lane(number)
     if lane.keyed and recipients.skips >= recipients.MOST_SKIPS then return 0, true, false end
     local ids = call('LRANGE', key, 0, want - 1)
+    for i = #ids, fitting(ids) + 1, -1 do ids[i] = nil end
     local back = #ids > 0 and call('HMGET', recipients.BACK, unpack(ids)) or {}
     local raws, runs, got, consumed, fresh = get_many(JOBS, ids), get_many(RUNS, ids), 0, 0, 0
+    note_sizes(raws, #ids)
     local stopped
     for i, id in ipairs(ids) do
       local raw = raws[i]
@@ -164,9 +199,9 @@ do
     if paid[name] then
       most = math.min(most, paid[name])
       call('HDEL', AHEAD, name)
-      if last_ahead[name] then call('HDEL', AHEAD, last_ahead[name]) end
-      paid[name], last_ahead[name] = nil, nil
     end
+    if last_ahead[name] then call('HDEL', AHEAD, last_ahead[name]) end -- also if the lane itself is gone
+    paid[name], last_ahead[name] = nil, nil
     local number = tonumber(name)
     local lane, place = lane_of(number), place_of(name)
     if not lane then return 0, false end
@@ -190,7 +225,8 @@ do
   local visits = 0
   -- Visits that find nothing, such as of lanes that are parked by them, take as long as others: time ends them, too.
   local function may_go_on()
-    if recipients.skips >= recipients.MOST_SKIPS then return false end -- whoever comes next is first in the next call
+    -- Whoever comes next is first in the next call.
+    if recipients.skips >= recipients.MOST_SKIPS or is_full() then return false end
     return visits + stale < MOST_VISITS and (visits == 0 or visits % 16 > 0 or has_time())
   end
 
@@ -270,9 +306,16 @@ do
 
   -- Of 21 places in a row, 16 are for high priority, 4 for normal and 1 for low; places nobody claims go to the others.
   local PLACES, HIGH, NORMAL, LOW = 21, 1, 0, 2
+  -- Whether anybody's place or credit is kept, once it was asked.
+  local credited
+  local function forget_place(queue, tenant)
+    if credited == nil then credited = call('EXISTS', CREDITS) == 1 end
+    if credited then call('HDEL', CREDITS, 'P' .. queue .. ':' .. tenant, 'T' .. queue .. ':' .. tenant) end
+  end
   local function visit_priorities(queue, tenant, most)
     local field = 'P' .. queue .. ':' .. tenant
     local place = call('HINCRBY', CREDITS, field, most) - most
+    credited = true
     local plan = { [HIGH] = 0, [NORMAL] = 0, [LOW] = 0 }
     for n = place + 1, place + most do
       local at = n % PLACES
@@ -287,14 +330,14 @@ do
       end
     end
     for class = 0, 2 do standing = standing or call('EXISTS', k_tenant(queue, tenant, class)) == 1 end
-    if not standing then call('HDEL', CREDITS, field) end
+    if not standing then forget_place(queue, tenant) end
     return got, standing
   end
 
   local function tenant_weight(tenant) return tonumber(call('HGET', RULES, 'T' .. tenant)) or 1 end
 
   -- Takes up to `want` jobs of a queue, fairly over its tenants, their priorities, and the lanes of each.
-  local function claim_queue(queue, want)
+  local function claim_queue(queue, want, most_bytes)
     if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
     local function tenant_credit(tenant) return 'T' .. queue .. ':' .. tenant end
     -- A tenant that is paused leaves the ring when it is visited, with its lanes as they stand, and comes back when it is resumed:
@@ -310,10 +353,12 @@ do
         return visit_priorities(queue, tenant, most)
       end
       local got, left = visit_lanes(k_tenant(queue, tenant, NORMAL), most)
+      if left == 0 then forget_place(queue, tenant) end -- of the time when it had work of other priorities
       return got, left > 0
     end
     local got = 0
     visits, stale, recipients.skips = 0, 0, 0
+    budget, bytes = most_bytes, 0
     repeat
       gone = 0
       got = got + share_out(k_ring(queue), call('LLEN', k_ring(queue)), want - got, 1, tenant_weight, tenant_credit, visit_tenant)
@@ -333,7 +378,7 @@ do
       for _, queue in ipairs(queues) do
         local most = want - got
         if pass == 1 and #queues > 1 then most = math.min(most, share) end
-        if most > 0 then got = got + claim_queue(queue, most) end
+        if most > 0 then got = got + claim_queue(queue, most, MOST_BYTES / #queues) end
       end
     end
     if got > 0 then write_claim() end

@@ -8,12 +8,28 @@ function apply_singly(...)
   -- So much work, in outcomes and follow-ups, is done before anybody looks at the clock.
   local IN_A_SLICE = 16
 
+  -- So long a job waits for a worker that knows its kind while others meet it, which takes as long as an upgrade; those that
+  -- met it longer ago than three days did so in another upgrade.
+  local WAITS_FOR_KNOWING, SAME_UPGRADE = 7 * 86400000, 3 * 86400000
+  local function has_waited(r)
+    local met, first, last = r.more and field_of(r.more, 'w'), now, now
+    if met then first, last = unpack_from('>I6I6', met) end
+    if now - last > SAME_UPGRADE then first = now end
+    r.more = with_field(r.more, 'w', pack('>I6I6', first, now))
+    return now - first > WAITS_FOR_KNOWING
+  end
+
   -- Changes the record of a job whose run ended, and notes in `ending` what is to be written.
   local function apply(id, r, outcome, ending)
     local verb, use, error = outcome.verb, outcome.use, outcome.error
     local lane = lane_of(r.lane)
     if lane then count(lane.queue, 'r', -1) end
-    if r.cancel and (verb == 'R' or verb == 'S' or verb == 'L') then
+    if verb == 'P' then
+      if has_waited(r) then verb = 'B' end
+      -- The unit may have been used by the run that reserved it, which nobody here can tell.
+      if r.reserved and r.reserved < r.started then use = '?' end
+    end
+    if r.cancel and (verb == 'R' or verb == 'S' or verb == 'P' or verb == 'L') then
       if verb == 'L' then use = '?' end -- nobody said what its run did
       verb = 'X'
     end
@@ -33,9 +49,9 @@ function apply_singly(...)
     else
       if verb == 'S' then r.snoozes = math.min(r.snoozes + 1, MAX_U16) end
       if verb ~= 'R' and r.attempt > 0 then r.attempt = r.attempt - 1 end
-      if verb ~= 'L' then r.crashes = 0 end -- a whole run, and its process lives
+      if verb ~= 'L' and verb ~= 'P' then r.crashes = 0 end -- a whole run, and its process lives
       local run = now
-      if verb == 'R' then run = now + outcome.time elseif verb == 'S' then run = outcome.time end
+      if verb == 'R' then run = now + outcome.time elseif verb == 'S' or verb == 'P' then run = outcome.time end
       if run > now then
         r.state, r.run = (verb == 'R') and RETRYABLE or SCHEDULED, run
         local due = ending.due

@@ -87,14 +87,20 @@ local function make_available(jobs, at_head)
   end
 end
 
--- A record is gone: the lane it named may be forgotten once no record names it.
+-- A record is gone: the lane it named may be forgotten once no record names it. Ids that stepped aside from it are looked at first
+-- (recipients.lua): they are counted in its queue.
 local function drop_lane_refs(refs)
   for number, by in pairs(refs) do
-    if call('HINCRBY', LANE_REFS, number, -by) <= 0 then
+    if call('HINCRBY', LANE_REFS, number, 0 - by) > 0 then
+      -- it is named
+    elseif call('EXISTS', P .. 'asides:' .. number) == 1 then
+      call('ZADD', P .. 'aside_till', now, 'C' .. number)
+    else
       local raw = call('HGET', LANES, number)
       call('HDEL', LANE_REFS, number)
       call('HDEL', LANES, number)
       if raw then call('HDEL', LANE_IDS, raw) end
+      call('HDEL', CREDITS, 'L' .. number)
       local lane = lane_of(number)
       if lane and call('DEL', k_lane(number)) == 1 then
         count(lane.queue, 'l', -1)

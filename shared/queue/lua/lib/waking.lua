@@ -1,7 +1,8 @@
 -- Wakes lanes that wait for a scope that may have room: the oldest first, as many as there are units and as there is time for.
 -- One that finds no use for its unit passes it on, and the last one tells when it leaves room (claims.lua): so whoever is woken
--- has the others woken by the turn that visits it. A line of which nobody was woken for lack of time is looked at by the next
--- step of maintenance.
+-- has the others woken by the turn that visits it. If nobody visits one of a queue for LINGERS_FOR, no worker seems to serve the
+-- queue: until it is visited, lanes of the queue are woken, but the units are for those after them. A line of which nobody was
+-- woken for lack of time is looked at by the next step of maintenance.
 local wake_waiters, pass_on_wakes
 -- Most calls free nothing that anybody waits for, and define none of it.
 local function define_waking()
@@ -14,10 +15,33 @@ local function define_waking()
     return not late
   end
 
+  -- In `lingering`, by queue: a lane of it that was woken, as `number place since`. It lingers as long as `woken` says the same of it.
+  local LINGERING, LINGERS_FOR, FORGOTTEN_AFTER = P .. 'lingering', 5000, 600000
+  local some_linger
+  -- The lane of a queue that lingers, and since when.
+  local function lingerer_of(queue)
+    if some_linger == nil then some_linger = call('EXISTS', LINGERING) == 1 end
+    local found = some_linger and call('HGET', LINGERING, queue)
+    if not found then return end
+    local number, place, since = string.match(found, '^(%S+) (%S+) (%S+)$')
+    since = tonumber(since)
+    if since <= now and call('HGET', WOKEN, number) == place then return number, since end
+  end
+
+  -- By queue, whether nobody serves it, as far as one can see.
+  local deserted = {}
+  local function is_deserted(queue)
+    if deserted[queue] == nil then
+      local _, since = lingerer_of(queue)
+      deserted[queue] = since ~= nil and now - since >= LINGERS_FOR
+    end
+    return deserted[queue]
+  end
+
   -- A lane in a queue or under a rule that is paused is put into its ring, but the unit is for the next.
   local function can_use(number)
     local lane = lane_of(number)
-    return call('SISMEMBER', PAUSED, lane.queue) == 0 and not rule_of(lane.base).paused
+    return call('SISMEMBER', PAUSED, lane.queue) == 0 and not rule_of(lane.base).paused and not is_deserted(lane.queue)
   end
 
   -- Puts a woken lane at the head of its ring, behind those that were woken before and have not been visited. `after` has the
@@ -74,13 +98,25 @@ local function define_waking()
     if tries == MOST_TRIES or (late and used == 0) then call('ZADD', PARKED, 'LT', now, id) end
   end
 
-  -- A queue or lane may be paused after one of its lanes was woken: the unit is for the next, too.
+  -- A queue or lane may be paused after one of its lanes was woken: the unit is for the next, too. So it is if nobody serves the
+  -- queue; of such lanes only the one that shows it keeps its place.
   function pass_on_wakes(most)
     for _, number in ipairs(call('HRANDFIELD', WOKEN, most)) do
-      if not lane_of(number) then
+      local lane = lane_of(number)
+      if not lane then
         call('HDEL', WOKEN, number)
-      elseif not can_use(number) then
-        pass_on(lane_of(number).scopes)
+      else
+        local lingerer = lingerer_of(lane.queue)
+        if not lingerer then
+          call('HSET', LINGERING, lane.queue, concat({ number, call('HGET', WOKEN, number), digits[now] }, ' '))
+          call('PEXPIRE', LINGERING, FORGOTTEN_AFTER)
+          some_linger = true
+        end
+        if not can_use(number) then
+          pass_on(lane.scopes)
+          local is_paused = call('SISMEMBER', PAUSED, lane.queue) == 1
+          if is_deserted(lane.queue) and not is_paused and lingerer ~= number then call('HDEL', WOKEN, number) end
+        end
       end
     end
   end

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 
 use super::{QueueClient, upkeep::Ticked};
 use crate::{error::QueueError, script, wire};
@@ -77,27 +77,31 @@ impl Maintenance {
     }
 
     /// Looks at the shards whose time has come, and takes the steps that are due. Returns what was found, and how long this
-    /// process has nothing to do.
-    pub(crate) async fn round(&mut self) -> Result<(Ticked, Duration), QueueError> {
+    /// process has nothing to do; and the first error, if shards erred, whose time has still come.
+    pub(crate) async fn round(&mut self) -> (Ticked, Duration, Option<QueueError>) {
         let now = Instant::now();
         let shards = self.client.link().shards_of(self.server);
         self.cares.retain(|shard, _| shards.contains(shard));
         let new = Care { next: now, stands_by: self.reserve, step: Step::None, last: 0, suspects: false, new: true };
         let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
         let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
-        let mut ticked = Ticked::default();
-        for (shard, care, found) in
-            try_join_all(due.into_iter().map(|(shard, care)| look(&self.client, shard, care))).await?
-        {
-            ticked.add(&found);
-            self.cares.insert(shard, Care { stands_by: care.stands_by || self.reserve, ..care });
+        let (mut ticked, mut failed) = (Ticked::default(), None);
+        // A shard that errs must not keep the others from their maintenance.
+        for looked in join_all(due.into_iter().map(|(shard, care)| look(&self.client, shard, care))).await {
+            match looked {
+                Ok((shard, care, found)) => {
+                    ticked.add(&found);
+                    self.cares.insert(shard, Care { stands_by: care.stands_by || self.reserve, ..care });
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
         if ticked.rescued > 0 {
             tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
         }
         ticked.suspects = self.cares.values().any(|care| care.suspects);
         let next = self.cares.values().map(|care| care.next).min();
-        Ok((ticked, next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now()))))
+        (ticked, next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now())), failed)
     }
 }
 
@@ -153,15 +157,13 @@ impl QueueClient {
 
 impl Upkeep {
     /// Takes the steps of maintenance that are due by now and that no other process has taken; to be called about five
-    /// times a second, at once if there is [more](Ticked::more). An error is that of one server; the others had their step.
+    /// times a second, at once if there is [more](Ticked::more). An error is the first one; all other shards had their step.
     pub async fn step(&mut self) -> Result<Ticked, QueueError> {
         let mut ticked = Ticked::default();
         let mut failed = None;
-        for round in join_all(self.0.iter_mut().map(Maintenance::round)).await {
-            match round {
-                Ok((found, _)) => ticked.add(&found),
-                Err(error) => failed = Some(error),
-            }
+        for (found, _, error) in join_all(self.0.iter_mut().map(Maintenance::round)).await {
+            ticked.add(&found);
+            failed = failed.or(error);
         }
         failed.map_or(Ok(ticked), Err)
     }

@@ -1,8 +1,9 @@
 //! Moving a shard from one server to another while everything runs.
 //!
 //! The gate of a shard (`lua/lib/gate.lua`) says what it takes. First no job is claimed any more; when no session holds one,
-//! nothing is written any more, and everything is copied and compared; then the shard leaves its server for good, all servers
-//! are told its new home, and it opens there; at last the old copy is deleted. At most one of the two is open at any time.
+//! nothing is written any more, and everything is copied and compared; then the shard leaves its server for good, which must be on
+//! that server's disk; then all servers are told its new home, and it opens there; at last the old copy is deleted. At most one
+//! of the two is open at any time, even if a machine crashes and its server forgets its last moments.
 //! If the command is killed before the shard has left, the shard opens again where it is within 15 s, and the copy is
 //! begun anew when the command is run again. If it is killed after that, the shard waits until it is run again, which opens
 //! the copy and deletes the old one.
@@ -19,7 +20,7 @@ mod copying;
 
 /// The hold of a command on its shard ends 15 s after its last step; it takes one much more often.
 const STEP_EVERY: Duration = Duration::from_millis(50);
-/// A log under `everysec` has surely been synced: only then may the old copy go.
+/// A log under `everysec` has surely been synced: only then may the copy open and the old one go.
 const SYNCED_AFTER: Duration = Duration::from_millis(2_500);
 
 /// What a move did.
@@ -27,7 +28,7 @@ const SYNCED_AFTER: Duration = Duration::from_millis(2_500);
 pub struct Moved {
     /// Keys that were copied.
     pub keys: u64,
-    /// How long the shard took no writes.
+    /// How long the shard took no writes: 2.5 s and as long as it took to copy it.
     pub closed_for: Duration,
 }
 
@@ -75,10 +76,12 @@ impl Moving<'_> {
         let mut moved = Moved { keys: 0, closed_for: Duration::ZERO };
         if self.from == self.to {
             // Perhaps a command was killed, before the shard had left or after it.
-            if self.step(self.from, "give_up", &[]).await? == "busy" {
-                return Err(busy());
+            match self.step(self.from, "give_up", &[]).await?.as_str() {
+                "busy" => return Err(busy()),
+                "moved" => return Err(refused("it has left for another server: move it there first")),
+                _ => {}
             }
-            self.settle().await?;
+            self.settle(false).await?;
             return Ok(moved);
         }
         match self.step(self.from, "begin", &[]).await?.as_str() {
@@ -90,12 +93,12 @@ impl Moving<'_> {
                 }
             }
             // A command was killed before it told the servers.
-            "moved" if self.leads_here().await? => {}
+            "moved" if self.leads_here().await? => self.leaving_is_on_disk().await?,
             "busy" => return Err(busy()),
             "arriving" => return Err(refused("it has not opened yet where it is: move it there first")),
             _ => return Err(refused("a move to another server was begun: finish that first")),
         }
-        self.settle().await?;
+        self.settle(true).await?;
         Ok(moved)
     }
 
@@ -128,15 +131,27 @@ impl Moving<'_> {
         if self.step(self.from, "leave", &[]).await? != "ok" {
             return Err(refused("another command took over"));
         }
+        self.leaving_is_on_disk().await?;
         moved.closed_for = closed.elapsed();
         Ok(())
     }
 
-    /// The shard has left, or never was elsewhere: it opens at its home, and copies elsewhere are deleted.
-    async fn settle(&self) -> Result<(), QueueError> {
+    /// Waits until the source cannot forget any more that the shard has left: if its machine crashed before, it would come back
+    /// and take jobs beside the copy. By then the copy is on disk, too.
+    async fn leaving_is_on_disk(&self) -> Result<(), QueueError> {
+        tokio::time::sleep(SYNCED_AFTER).await;
+        match self.step(self.from, "leave", &[]).await?.as_str() {
+            "moved" => Ok(()),
+            _ => Err(refused("its server was restarted and forgot that the shard had left: move it again")),
+        }
+    }
+
+    /// The shard has left, or never was elsewhere: it opens at its home, and copies elsewhere are deleted, at once if it is known
+    /// that the copy here is on disk.
+    async fn settle(&self, on_disk: bool) -> Result<(), QueueError> {
         self.client.link().rehome(self.shard, self.to).await?;
         let arrived = self.step(self.to, "open", &[]).await?;
-        let mut waited = arrived != "ok";
+        let mut waited = on_disk || arrived != "ok";
         for server in 0..self.client.link().servers() {
             let away = self.client.link().at(server).is_err();
             if server != self.to

@@ -11,6 +11,7 @@ use crate::{
     error::QueueError,
     hub::Waiter,
     id::JobId,
+    link::{Args, Link},
     name::Tenant,
     record::{DeadLetter, JobRecord, ListFilter, Page},
     script,
@@ -19,8 +20,8 @@ use crate::{
 
 /// Entries of an index read by one call.
 const LIST_STEP: usize = 128;
-/// Calls made for one page; after them the page is returned as it is.
-const LIST_CALLS: usize = 16;
+/// Entries looked at for one page; after them the page is returned as it is.
+const LIST_ENTRIES: usize = 16 * LIST_STEP;
 /// Somebody who waits reads again at this distance, should a message be lost.
 const READ_AGAIN: Duration = Duration::from_secs(2);
 
@@ -70,6 +71,23 @@ pub(super) fn records(
     wire::list(entries)?.into_iter().map(read).collect()
 }
 
+/// The same, and then those for which the call had no room, by further calls of which each brings some.
+pub(super) async fn records_and_others(
+    link: &Link,
+    shard: u16,
+    answer: [Value; 4],
+) -> Result<Vec<(JobId, Option<JobRecord>)>, QueueError> {
+    let [entries, lanes, kinds, others] = answer;
+    let mut read = records(shard, entries, lanes, kinds)?;
+    let mut others: Args = wire::list(others)?.into_iter().map(wire::bytes).collect::<Result<_, _>>()?;
+    while !others.is_empty() {
+        let [entries, lanes, kinds, left] = wire::fields(link.call(&script::READ, shard, &others).await?)?;
+        read.extend(records(shard, entries, lanes, kinds)?);
+        others = wire::list(left)?.into_iter().map(wire::bytes).collect::<Result<_, _>>()?;
+    }
+    Ok(read)
+}
+
 impl QueueClient {
     /// The record of a job. Calls made at the same time share round trips.
     pub async fn get(&self, id: JobId) -> Result<Option<JobRecord>, QueueError> {
@@ -92,8 +110,8 @@ impl QueueClient {
         let shard = self.shard_of(tenant);
         let mut last: Option<Cursor> = cursor.map(|text| text.parse()).transpose()?;
         let limit = limit.clamp(1, 1000);
-        let mut items = Vec::new();
-        for _ in 0..LIST_CALLS {
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        while looked_at < LIST_ENTRIES {
             let kind = filter.kind.as_ref().map_or("", |kind| kind.as_str());
             let args = vec![
                 tenant.as_str().into(),
@@ -107,7 +125,9 @@ impl QueueClient {
             let [entries, lanes, kinds, more, from_end] = wire::fields(answer)?;
             let more = wire::integer(&more)? == 1;
             let mut from_end = wire::integer(&from_end)?;
-            for (id, record) in records(shard, entries, lanes, kinds)? {
+            let entries = records(shard, entries, lanes, kinds)?;
+            looked_at += entries.len();
+            for (id, record) in entries {
                 if items.len() == limit {
                     return Ok(Page { items, next: last.map(|cursor| cursor.to_string()) });
                 }
@@ -198,8 +218,8 @@ impl QueueClient {
             return Ok(Vec::new());
         }
         let answer = self.link().call(&script::CHILDREN, id.shard(), &vec![id.tail().to_vec()]).await?;
-        let [entries, lanes, kinds] = wire::fields(answer)?;
-        Ok(records(id.shard(), entries, lanes, kinds)?.into_iter().filter_map(|(_, record)| record).collect())
+        let records = records_and_others(self.link(), id.shard(), wire::fields(answer)?).await?;
+        Ok(records.into_iter().filter_map(|(_, record)| record).collect())
     }
 
     /// Dead letters of a shard that have not been archived, oldest first, at most `limit` (and at most 256).
@@ -208,10 +228,10 @@ impl QueueClient {
             return Ok(Vec::new());
         }
         let answer = self.link().call(&script::DEAD, shard, &vec![limit.to_string().into_bytes()]).await?;
-        let [entries, lanes, kinds, numbers] = wire::fields(answer)?;
-        let numbers = wire::list(numbers)?;
+        let [entries, lanes, kinds, others, numbers] = wire::fields(answer)?;
+        let records = records_and_others(self.link(), shard, [entries, lanes, kinds, others]).await?;
         let mut letters = Vec::new();
-        for ((_, record), number) in records(shard, entries, lanes, kinds)?.into_iter().zip(&numbers) {
+        for ((_, record), number) in records.into_iter().zip(&wire::list(numbers)?) {
             let death_number = u64::try_from(wire::integer(number)?).unwrap_or_default();
             letters.extend(record.map(|record| DeadLetter {
                 death_number,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use super::reading::records;
+use super::reading::records_and_others;
 use crate::{
     error::QueueError,
     id::JobId,
@@ -17,7 +17,7 @@ use crate::{
     script, wire,
 };
 
-/// Records of one call. Each may have a payload of 256 KiB.
+/// Records that are asked for together.
 const TOGETHER: usize = 64;
 
 type Answer = Result<Option<JobRecord>, QueueError>;
@@ -85,8 +85,8 @@ impl Readers {
     async fn call(&self, shard: u16, group: Vec<(JobId, oneshot::Sender<Answer>)>) {
         let ids: Args = group.iter().map(|(id, _)| id.tail().to_vec()).collect();
         let read = async {
-            let [entries, lanes, kinds] = wire::fields(self.link.call(&script::READ, shard, &ids).await?)?;
-            let read = records(shard, entries, lanes, kinds)?;
+            let answer = wire::fields(self.link.call(&script::READ, shard, &ids).await?)?;
+            let read = records_and_others(&self.link, shard, answer).await?;
             let many = read.len();
             if many == ids.len() {
                 Ok(read)

@@ -1,13 +1,14 @@
 //! What this process had accepted a moment ago, to be brought again after a change of master: a replica that was promoted, or
 //! a server that lost the end of its log, may never have heard of it.
 //!
-//! Jobs are created if absent, so what is still there, or has ended, stays as it is. The promise has bounds: it holds while
-//! this process lives, for jobs created in the [`WINDOW`] before their server was last seen unchanged, and for the newest
-//! [`MAX_ENTRIES`] of them or [`MAX_BYTES`]. A job that had also ended, and whose end was lost with it, runs again, as
-//! after any lost completion; one whose record may have expired meanwhile is not brought again.
+//! Jobs are created if absent, so what is still there, or has ended, stays as it is. Of those with one unique key the newest is
+//! brought again, and the one whose place it took. The promise has bounds: it holds while this process lives, for jobs created in
+//! the [`WINDOW`] before their server was last seen unchanged, and for the newest [`MAX_ENTRIES`] of them or [`MAX_BYTES`]. A job
+//! that had also ended, and whose end was lost with it, runs again, as after any lost completion; one whose record may have expired
+//! meanwhile is not brought again.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -72,7 +73,11 @@ struct Entry {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all are jobs, and a box for each would cost more")]
 enum What {
-    Job(Ready),
+    Job {
+        ready: Ready,
+        /// Whether it took the place of one that waited.
+        replaced: bool,
+    },
     /// A batch was opened or sealed with these arguments.
     Batch(Args),
 }
@@ -115,14 +120,16 @@ impl Recent {
         Self(shared)
     }
 
-    /// Remembers the jobs that were created.
+    /// Remembers the jobs that were created, or took the place of others.
     pub(super) fn keep(&self, jobs: impl IntoIterator<Item = Ready>, answers: &[Enqueued]) {
         let now = Instant::now();
         let mut state = self.0.state();
         for (ready, answer) in jobs.into_iter().zip(answers) {
-            if matches!(answer, Enqueued::Created(_)) {
+            let replaced = matches!(answer, Enqueued::Replaced(_));
+            if replaced || matches!(answer, Enqueued::Created(_)) {
                 let (shard, bytes) = (ready.id.shard(), load::weight(&ready.job));
-                state.push(Entry { shard, accepted: now, sent: now, bytes, what: What::Job(ready.accepted()) });
+                let what = What::Job { ready: ready.accepted(), replaced };
+                state.push(Entry { shard, accepted: now, sent: now, bytes, what });
             }
         }
         drop(state);
@@ -151,7 +158,7 @@ impl Shared {
 
     /// Brings again what was accepted in this shard, in the same order.
     async fn bring_again(&self, link: &Link, shard: u16) -> Result<(), QueueError> {
-        let entries = self.state().take(shard);
+        let entries = newest_of_each_key(self.state().take(shard));
         let all = entries.len();
         let mut created = 0;
         let mut left: VecDeque<Entry> = entries.into();
@@ -161,8 +168,8 @@ impl Shared {
             let mut group = vec![entry];
             let answer = match &group[0].what {
                 What::Batch(args) => enqueue::call(link, Via::Shared, &script::BATCH, shard, args).await.map(drop),
-                What::Job(_) if group[0].job().is_none() => Ok(()),
-                What::Job(first) => {
+                What::Job { .. } if group[0].job().is_none() => Ok(()),
+                What::Job { ready: first, .. } => {
                     let next = left.iter().map_while(Entry::job);
                     let many = load::of_one_call(std::iter::once(first).chain(next).map(|ready| &ready.job));
                     group.extend(left.drain(..many - 1));
@@ -203,10 +210,29 @@ impl Entry {
     /// The job, if its record would still be there had it ended at once, so that bringing it again cannot run it again.
     fn job(&self) -> Option<&Ready> {
         match &self.what {
-            What::Job(ready) => (self.accepted.elapsed() + MARGIN < ready.job.keep).then_some(ready),
+            What::Job { ready, .. } => (self.accepted.elapsed() + MARGIN < ready.job.keep).then_some(ready),
             What::Batch(_) => None,
         }
     }
+}
+
+/// Without jobs that newer ones with the same unique key have made needless: those that were there before a new one was created
+/// had begun or ended, and of those that took the place of one that waited, the last counts.
+fn newest_of_each_key(entries: Vec<Entry>) -> Vec<Entry> {
+    let (mut replaced_by, mut followed) = (HashSet::new(), HashSet::new());
+    let mut kept: Vec<bool> = Vec::with_capacity(entries.len());
+    for entry in entries.iter().rev() {
+        let of_key = match &entry.what {
+            What::Job { ready, replaced } => ready.job.unique_key.as_ref().map(|key| (&ready.job, &key.0, *replaced)),
+            What::Batch(_) => None,
+        };
+        kept.push(of_key.is_none_or(|(job, key, replaced)| {
+            let name = (&job.tenant, &job.kind, key);
+            let newest = if replaced { replaced_by.insert(name) } else { followed.insert(name) };
+            newest && !(replaced && followed.contains(&name))
+        }));
+    }
+    entries.into_iter().zip(kept.into_iter().rev()).filter_map(|(entry, kept)| kept.then_some(entry)).collect()
 }
 
 /// Looks who the masters are, as long as anybody uses the client.
@@ -256,7 +282,7 @@ async fn master(link: &Link, shard: u16) -> Result<Option<Vec<u8>>, QueueError> 
 mod tests {
     use super::*;
     use crate::{
-        job::{Job, NewJob},
+        job::{Job, NewJob, UniqueFor},
         leaping::Server,
         name::{JobKind, QueueName, Tenant},
     };
@@ -284,6 +310,43 @@ mod tests {
         let told = String::from_utf8(wire::bytes(told).unwrap()).unwrap();
         assert!(told.contains("cmdstat_evalsha:calls=2,"), "500 of 1,000, 256 a call: {told}");
         assert_eq!(recent.0.state().entries.len(), 1_000, "all are remembered for another while");
+    }
+
+    #[tokio::test]
+    async fn of_the_jobs_of_one_key_the_newest_is_brought_again() {
+        let server = Server::start();
+        let client = server.client().await;
+        let job = |key: &str, held, payload: &str| NewJob {
+            payload: payload.as_bytes().to_vec(),
+            ..NewJob::of(Tenant::parse("acme").unwrap(), &Any {}).unwrap().unique_key(key).unique_for(held)
+        };
+        let put_off = client.enqueue(job("a", UniqueFor::Replace, "1")).await.unwrap().id();
+        for payload in ["2", "3"] {
+            let answer = client.enqueue(job("a", UniqueFor::Replace, payload)).await.unwrap();
+            assert_eq!(answer, Enqueued::Replaced(put_off));
+        }
+        let mut newest = vec![(put_off, b"3".to_vec())];
+        let mut older = Vec::new();
+        for (key, held) in [("b", UniqueFor::WaitingOrRunning), ("c", UniqueFor::Waiting), ("d", UniqueFor::Replace)] {
+            let first = client.enqueue(job(key, held, "4")).await.unwrap().id();
+            client.cancel(first).await.unwrap();
+            older.push(first);
+            newest.push((client.enqueue(job(key, held, "5")).await.unwrap().id(), b"5".to_vec()));
+        }
+        let recent = client.0.enqueuers.recent().clone();
+        let redis = client.link().at(0).unwrap();
+        for lost in [true, false] {
+            if lost {
+                let _: redis::Value = redis.command(&redis::cmd("FLUSHALL")).await.unwrap();
+            }
+            recent.0.bring_again(client.link(), 0).await.unwrap();
+            for (id, payload) in &newest {
+                assert_eq!(&client.get(*id).await.unwrap().unwrap().payload, payload);
+            }
+            for id in &older {
+                assert!(client.get(*id).await.unwrap().is_none());
+            }
+        }
     }
 
     #[test]

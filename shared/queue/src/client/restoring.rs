@@ -71,8 +71,8 @@ impl QueueClient {
     }
 
     /// Opens a scope that was restored and wakes its lanes. `after` is the closing that held when the restoration began
-    /// ([`Defined::closed`](crate::Defined), [`ScopeState::closed`](crate::ScopeState)). False, and nothing changes, if the shard
-    /// was closed again since: restore it once more. Opening an open scope does no harm.
+    /// ([`Defined::closed`](crate::Defined), [`ScopeState::closed`](crate::ScopeState)). False, and nothing changes, if the scope
+    /// or its shard was closed again since: restore it once more. Opening an open scope does no harm.
     pub async fn open_scope(&self, tenant: &Tenant, scope: &ScopeKey, after: Closing) -> Result<bool, QueueError> {
         let args = vec![key(tenant, scope), after.0.to_string().into_bytes()];
         let answer = self.link().call(&script::OPEN_SCOPE, self.shard_of(tenant), &args).await?;

@@ -66,7 +66,8 @@ impl QueueClient {
         }))
     }
 
-    /// The scope allows nothing until it is resumed. False if it is not defined.
+    /// The scope lets nothing start until it is resumed, no job that comes back with its unit either; what runs goes on. False if it
+    /// is not defined.
     pub async fn pause_scope(&self, tenant: &Tenant, scope: &ScopeKey) -> Result<bool, QueueError> {
         self.set_scope_paused(tenant, scope, "1").await
     }

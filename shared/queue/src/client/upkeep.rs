@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 
 use super::QueueClient;
 use crate::{error::QueueError, id::JobId, link::Args, script, wire};
@@ -52,7 +52,7 @@ impl QueueClient {
         for of_server in join_all(servers.map(|server| self.tick_server(server))).await {
             match of_server {
                 Ok(of_server) => ticked.add(&of_server),
-                Err(error) => failed = Some(error),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
         failed.map_or(Ok(ticked), Err)
@@ -62,13 +62,17 @@ impl QueueClient {
     async fn tick_server(&self, server: usize) -> Result<Ticked, QueueError> {
         let mut ticked = Ticked::default();
         let shards = self.link().shards_of(server).into_iter();
-        for of_shard in try_join_all(shards.map(|shard| self.tick_shard(shard))).await? {
-            ticked.add(&of_shard);
+        let mut failed = None;
+        for of_shard in join_all(shards.map(|shard| self.tick_shard(shard))).await {
+            match of_shard {
+                Ok(of_shard) => ticked.add(&of_shard),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
         if ticked.rescued > 0 {
             tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
         }
-        Ok(ticked)
+        failed.map_or(Ok(ticked), Err)
     }
 
     pub(super) async fn tick_shard(&self, shard: u16) -> Result<Ticked, QueueError> {

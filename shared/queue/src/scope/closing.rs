@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recipient::RecipientKey;
 
-/// Which closing of a shard's scopes a restoration follows.
+/// Which closing of a scope a restoration follows: its own, or that of all of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Closing(pub(crate) u64);
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use super::{Command, Session};
@@ -52,7 +53,14 @@ pub(super) async fn give_back(session: &Session) {
         hold.lose();
     }
     session.holds().clear();
-    for shard in 0..session.client.shards() {
+    // A server that is away must not keep the others from being told.
+    let servers = 0..session.client.link().servers();
+    join_all(servers.map(|server| forget(session, server))).await;
+}
+
+/// The same in the shards of one server.
+async fn forget(session: &Session, server: usize) {
+    for shard in session.client.link().shards_of(server) {
         if !session.is_open(shard) {
             continue;
         }

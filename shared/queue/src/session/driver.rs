@@ -53,6 +53,8 @@ struct Driver {
     looks: FuturesUnordered<BoxFuture<'static, Held>>,
     claiming: bool,
     finishing: bool,
+    /// When it ends in any case: nothing is held any more, and what a shard that is away was to be told, the rescue finds out.
+    ends_at: Option<Instant>,
     /// Jobs handed out.
     running: usize,
     /// Jobs asked for by turns on their way.
@@ -81,6 +83,7 @@ pub(super) async fn drive(
         looks: FuturesUnordered::new(),
         claiming: true,
         finishing: false,
+        ends_at: None,
         running: 0,
         wanted: 0,
         next: 0,
@@ -111,6 +114,10 @@ pub(super) async fn drive(
                 }
                 driver.commands(&mut commands);
             }
+            () = tokio::time::sleep_until(driver.ends_at.unwrap_or_else(Instant::now).into()), if driver.ends_at.is_some() => {
+                tracing::warn!("a session could not tell all shards that it ends; the rescue will take what they show as its jobs");
+                return driver.session.stop.cancel();
+            }
             _ = ask_again.tick() => {
                 let place = asked_again.next().unwrap_or_default();
                 driver.shards[place].ready = true;
@@ -122,10 +129,16 @@ pub(super) async fn drive(
                 let _ = flushed.send(());
             });
             if driver.finishing && driver.running == 0 {
-                close::give_back(&driver.session).await;
+                let left = driver
+                    .ends_at
+                    .map_or(driver.session.config.session_ttl, |end| end.saturating_duration_since(Instant::now()));
+                let _ = tokio::time::timeout(left, close::give_back(&driver.session)).await;
                 driver.session.stop.cancel();
                 return;
             }
+        }
+        if driver.finishing && driver.running == 0 && driver.ends_at.is_none() {
+            driver.ends_at = Some(Instant::now() + driver.session.config.session_ttl);
         }
     }
 }

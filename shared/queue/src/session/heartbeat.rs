@@ -82,18 +82,14 @@ async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
 pub(super) async fn maintain(session: Arc<Session>, server: usize) {
     let mut maintenance = Maintenance::of(&session.client, server);
     loop {
-        let pause = match maintenance.round().await {
-            Ok((found, pause)) => {
-                if found.suspects {
-                    session.suspects_wait.notify_one();
-                }
-                pause
-            }
-            Err(error) => {
-                tracing::debug!(%error, "maintenance unanswered, will be repeated");
-                REPEAT_AFTER
-            }
-        };
+        let (found, mut pause, failed) = maintenance.round().await;
+        if found.suspects {
+            session.suspects_wait.notify_one();
+        }
+        if let Some(error) = failed {
+            tracing::debug!(%error, "maintenance unanswered, will be repeated");
+            pause = REPEAT_AFTER;
+        }
         tokio::time::sleep(pause).await;
     }
 }

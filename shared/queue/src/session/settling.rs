@@ -71,6 +71,11 @@ impl Settling {
         Self { time: wire::millis(until), error: cut(reason), ..Self::plain(id, epoch, token, b'S') }
     }
 
+    /// The same for a job whose kind nobody here knows: it counts as no snooze. After a week of that it is buried.
+    pub(crate) fn put_off(id: JobId, epoch: u32, token: Token, until: DateTime<Utc>, reason: String) -> Self {
+        Self { verb: b'P', ..Self::snooze(id, epoch, token, until, reason) }
+    }
+
     /// What the outcome of a run means under its policy.
     pub(crate) fn of(run: &Run, outcome: Outcome, id: JobId, epoch: u32, token: Token) -> Self {
         let plain = |verb| Self::plain(id, epoch, token, verb);
@@ -202,7 +207,7 @@ impl Settling {
         match self.verb {
             b'D' => "done",
             b'R' => "retry",
-            b'S' => "snooze",
+            b'S' | b'P' => "snooze",
             b'B' => "dead",
             b'X' => "cancelled",
             _ => "released",

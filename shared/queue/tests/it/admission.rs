@@ -244,3 +244,25 @@ async fn a_queue_that_is_too_deep_refuses_no_job_of_another() {
         }
     }
 }
+
+/// A batch that is open may be sealed: that brings its end nearer.
+#[tokio::test]
+async fn above_the_watermark_no_batch_is_opened() {
+    let server = small().await;
+    let client = connect(&server, 1).await;
+    let acme = tenant("acme");
+    let open = client.batch_id(&acme);
+    client.open_batch(&acme, open, Some(job("acme"))).await.unwrap();
+    for completion in [None, Some(large("acme"))] {
+        until("a new one is refused", || async {
+            client.tick().await.unwrap();
+            let refused = client.open_batch(&acme, client.batch_id(&acme), completion.clone()).await;
+            matches!(refused, Err(QueueError::Full)).then_some(())
+        })
+        .await;
+    }
+    client.open_batch(&acme, open, Some(job("acme"))).await.unwrap();
+    client.seal_batch(&acme, open).await.unwrap();
+    assert!(client.batch(open).await.unwrap().unwrap().ended_at.is_some());
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 1, "its completion job was promised");
+}

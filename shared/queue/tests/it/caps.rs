@@ -136,6 +136,32 @@ async fn a_paused_scope_waits_for_its_resume_and_wakes_all_its_lanes() {
 }
 
 #[tokio::test]
+async fn a_redelivery_waits_for_the_resume_of_its_scope() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, &limits(1000, 0)).await;
+    let id = client.enqueue(limited()).await.unwrap().id();
+    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let first = work(&client, config(4), move |_| {
+        let _ = told.send(());
+        std::future::pending()
+    });
+    started.recv().await.unwrap();
+    assert!(client.pause_scope(&tenant("acme"), &scope()).await.unwrap());
+    first.abort().await;
+    assert_eq!(state(&client).await.reserved, 1);
+    let second = work(&server.client().await, config(4), |_| async { done() });
+    until_parked(&client).await;
+    let record = client.get(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.epoch), (JobState::Available, 1));
+    assert!(client.resume_scope(&tenant("acme"), &scope()).await.unwrap());
+    until_state(&client, id, JobState::Completed).await;
+    let seen = state(&client).await;
+    assert_eq!((seen.caps[0].used, seen.reserved), (1, 0));
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn a_cap_of_zero_allows_nothing_and_a_huge_one_everything() {
     let server = Server::start().await;
     let client = server.client().await;

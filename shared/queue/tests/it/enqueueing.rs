@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, future};
-use postrider_queue::{DepthLimits, Enqueued, JobKind, ListFilter, QueueClient, QueueConfig, QueueError};
+use postrider_queue::{DepthLimits, Enqueued, JobKind, ListFilter, NewJob, QueueClient, QueueConfig, QueueError};
 
 use crate::{
     proxy::Proxy,
@@ -172,4 +172,34 @@ async fn a_caller_who_gives_up_spoils_no_answer() {
         assert_eq!(client.enqueue(job("acme").with_id(id)).await.unwrap(), Enqueued::Created(id));
         assert_eq!(client.enqueue(job("acme").with_id(id)).await.unwrap(), Enqueued::Exists(id));
     }
+}
+
+/// Records name their kind by a number of two bytes.
+#[tokio::test]
+async fn a_kind_for_which_no_number_is_left_is_refused() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.enqueue(job("acme")).await.unwrap();
+    let mut redis = server.redis().await;
+    let _: i64 = redis::cmd("HSET").arg("{pr:0}:1:meta").arg(&["kind", "65534"]).query_async(&mut redis).await.unwrap();
+    let of_kind = |kind: &'static str| NewJob { kind: JobKind::new(kind), ..job("acme") };
+    let last = client.enqueue(of_kind("last")).await.unwrap().id();
+    assert_eq!(client.get(last).await.unwrap().unwrap().kind.as_str(), "last");
+
+    let acme = tenant("acme");
+    let batch = client.batch_id(&acme);
+    let refusals = [
+        client.enqueue(of_kind("plain")).await.map(drop),
+        client.enqueue(of_kind("keyed").unique_key("key")).await.map(drop),
+        client.open_batch(&acme, batch, Some(of_kind("completion"))).await,
+    ];
+    for refused in refusals.map(Result::unwrap_err) {
+        assert!(!refused.is_transient() && refused.to_string().contains("65,535 kinds"), "{refused}");
+    }
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 2, "nothing of them was written");
+    assert!(client.batch(batch).await.unwrap().is_none());
+    let lanes: u64 = redis::cmd("HLEN").arg("{pr:0}:1:lanes").query_async(&mut redis).await.unwrap();
+    assert_eq!(lanes, 1);
+    client.open_batch(&acme, batch, Some(of_kind("last"))).await.unwrap();
+    client.enqueue_many(vec![of_kind("last").unique_key("key"), of_kind("echo")]).await.unwrap();
 }

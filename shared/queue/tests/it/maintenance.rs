@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use postrider_queue::JobState;
 
-use crate::server::{Server, config, done, job, until_state, work};
+use crate::server::{Server, config, done, job, tenant, until_state, work};
 
 /// Steps of maintenance that a server has seen: each looks at the heads of 13 lists, which nothing else does.
 async fn steps(redis: &mut redis::aio::MultiplexedConnection) -> u32 {
@@ -68,4 +68,29 @@ async fn a_share_of_the_maintenance_is_enough_where_no_worker_is() {
     assert_eq!(client.get(id).await.unwrap().unwrap().state, JobState::Available);
     let steps = steps(&mut redis).await;
     assert!(steps < 10, "{steps}");
+}
+
+#[tokio::test]
+async fn a_shard_that_errs_keeps_no_other_from_its_maintenance() {
+    let server = Server::start().await;
+    let client = server.client_with(4).await;
+    let mut redis = server.redis().await;
+    let now: (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+    let soon = chrono::DateTime::from_timestamp(now.0 + 2, 0).unwrap();
+    let of = |shard| (0..100).map(|n| format!("t{n}")).find(|name| client.shard_of(&tenant(name)) == shard).unwrap();
+    let mut ids = Vec::new();
+    for shard in [0, 1, 3] {
+        ids.push(client.enqueue(job(&of(shard)).run_at(soon)).await.unwrap().id());
+    }
+    redis::cmd("SET").arg("{pr:2}:1:meta").arg("unreadable").exec_async(&mut redis).await.unwrap();
+    let mut upkeep = client.upkeep();
+    let (began, mut erred) = (Instant::now(), false);
+    for id in ids {
+        while client.get(id).await.unwrap().unwrap().state != JobState::Available {
+            erred |= upkeep.step().await.is_err();
+            assert!(began.elapsed() < Duration::from_secs(10), "nobody looks after {id}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    assert!(erred, "the error is told");
 }

@@ -12,7 +12,7 @@ pub(crate) const TTL: Duration = Duration::from_secs(1);
 /// A runtime of its own, which can be killed without any good-bye.
 pub(crate) struct Process {
     runtime: Option<tokio::runtime::Runtime>,
-    _held: Box<dyn Any + Send>,
+    held: Box<dyn Any + Send>,
 }
 
 impl Process {
@@ -44,10 +44,12 @@ impl Process {
             let client = QueueClient::connect(queue).await.unwrap();
             let _ = sender.send(start(client));
         });
-        Self { _held: Box::new(held.await.ok().unwrap()), runtime: Some(runtime) }
+        Self { held: Box::new(held.await.ok().unwrap()), runtime: Some(runtime) }
     }
 
     pub(crate) fn kill(mut self) {
+        // A worker that is dropped says good-bye, and the runtime may still be in the middle of hearing it.
+        std::mem::forget(std::mem::replace(&mut self.held, Box::new(())));
         self.runtime.take().unwrap().shutdown_background();
     }
 }

@@ -298,7 +298,7 @@ async fn a_kind_that_nobody_knows_waits_for_a_newer_worker() {
     let backend = QueueBackend::new(&client, config(4), Arc::new(|_: &str| None));
     let id = client.enqueue(job("acme")).await.unwrap().id();
     let record = until_state(&client, id, JobState::Scheduled).await;
-    assert_eq!((record.attempt, record.snoozes), (0, 1));
+    assert_eq!((record.attempt, record.snoozes), (0, 0));
     assert!(record.error.unwrap().contains("echo"));
     backend.handle().close(PATIENCE).await.unwrap();
 }

@@ -248,3 +248,114 @@ async fn places_come_free_as_recipients_leave_the_window_and_the_books_are_belie
     until_state(&client, ids[2], JobState::Completed).await;
     worker.stop().await;
 }
+
+fn of(lane: &str, recipient: &str, number: usize) -> NewJob {
+    to(recipient, number).lane(Lane::with_scopes(LaneName::parse(lane).unwrap(), vec![scope()]))
+}
+
+#[tokio::test]
+async fn what_stepped_aside_is_counted_no_more_when_its_lane_is_forgotten() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(0)).await;
+    let worker = work(&client, config(8), |_| async { done() });
+    let short = |n| NewJob { keep: Duration::from_secs(1), ..to(&format!("stranger {}", n % 30), n) };
+    let ids = enqueue(&client, (0..60).map(short).collect()).await;
+    until_waiting(&client, 30).await;
+    for id in &ids {
+        assert_eq!(client.cancel(*id).await.unwrap(), Cancelled::Now);
+    }
+    until("their records are gone", || async { client.get(ids[59]).await.unwrap().is_none().then_some(()) }).await;
+    until("none is counted", || async { (client.queue(&WORK).await.unwrap().stepped_aside == 0).then_some(()) }).await;
+    until("none waits for the cap", || async { (state(&client).await.waiting_recipients == 0).then_some(()) }).await;
+    let mut redis = server.redis().await;
+    until("the lane is forgotten", || async {
+        let lanes: u64 = redis::cmd("HLEN").arg("{pr:0}:1:lanes").query_async(&mut redis.clone()).await.unwrap();
+        (lanes == 0).then_some(())
+    })
+    .await;
+    let left: Vec<String> = redis::cmd("KEYS").arg("{pr:0}:1:aside*").query_async(&mut redis).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_stepped_aside_is_counted_no_more_when_its_tenant_is_forgotten() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(0)).await;
+    let worker = work(&client, config(8), |_| async { done() });
+    enqueue(&client, (0..20).map(|n| to(&format!("stranger {}", n % 7), n)).collect()).await;
+    until_waiting(&client, 7).await;
+    client.pause_tenant(&tenant("acme")).await.unwrap();
+    let mut place = Some(postrider_queue::ForgetPlace::default());
+    while let Some(from) = place {
+        place = client.forget_tenant(&tenant("acme"), &from).await.unwrap().next;
+    }
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.available, stats.stepped_aside), (0, 0));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn newer_jobs_keep_their_order_when_older_ones_are_cancelled_with_their_lane() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(0)).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&order);
+    let worker = work(&client, config(1), move |claimed| {
+        noted.lock().unwrap().push(String::from_utf8(claimed.payload).unwrap());
+        async { done() }
+    });
+    let cancelled = enqueue(&client, (0..20).map(|n| to("a", n)).collect()).await;
+    until_waiting(&client, 1).await;
+    client.cancel_lane(&tenant("acme"), &WORK, &to("a", 0).lane).await.unwrap();
+    enqueue(&client, (20..38).map(|n| to("a", n)).collect()).await;
+    for id in cancelled {
+        until_state(&client, id, JobState::Cancelled).await;
+    }
+    until("the newer ones wait", || async { (client.queue(&WORK).await.unwrap().stepped_aside == 18).then_some(()) })
+        .await;
+    define(&client, unique(1)).await;
+    until_completed(&client, 18).await;
+    let expected: Vec<_> = (20..38).map(|n| format!("a {n}")).collect();
+    assert_eq!(*order.lock().unwrap(), expected);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn one_who_became_known_through_another_lane_waits_for_no_place() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(1)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let worker = work(&client, config(8), move |_| {
+        let gate = Arc::clone(&opened);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(Done::empty().cap(CapUse::NotUsed))
+        }
+    });
+    let first = enqueue(&client, vec![of("one", "first", 1)]).await;
+    until_state(&client, first[0], JobState::Running).await;
+    let mut ids = enqueue(&client, vec![of("one", "a", 1)]).await;
+    until_waiting(&client, 1).await; // so it is the oldest
+    let mut jobs: Vec<_> = (0..40).map(|n| of("one", &format!("stranger {n}"), 1)).collect();
+    jobs.extend([of("two", "a", 2), of("two", "a", 3)]);
+    ids.extend(enqueue(&client, jobs).await);
+    until_waiting(&client, 42).await;
+    gate.add_permits(1);
+    for id in [ids[0], ids[41], ids[42]] {
+        until_state(&client, id, JobState::Running).await;
+    }
+    assert_eq!(state(&client).await.waiting_recipients, 40);
+    gate.add_permits(43);
+    until_completed(&client, 44).await;
+    assert_eq!(state(&client).await.waiting_recipients, 0);
+    let mut redis = server.redis().await;
+    let left: Vec<String> = redis::cmd("KEYS").arg("{pr:0}:1:newcomers*").query_async(&mut redis).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    worker.stop().await;
+}

@@ -152,3 +152,30 @@ async fn units_come_free_as_they_leave_a_moving_window() {
     assert_eq!(completed().await, 7);
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_scope_that_was_closed_again_is_not_opened_by_an_older_restoration() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (acme, shard) = (tenant("acme"), client.shard_of(&tenant("acme")));
+    client.define_scope(&acme, &scope(), &limits(10)).await.unwrap();
+    let mut closings = vec![client.close_scopes(shard, "master 2").await.unwrap()];
+    for _ in 0..2 {
+        closings.push(client.close_scope(&acme, &scope()).await.unwrap());
+    }
+    let newest = closings.pop().unwrap();
+    for older in closings {
+        assert!(older < newest && !client.open_scope(&acme, &scope(), older).await.unwrap(), "{older:?}");
+    }
+    assert_eq!(state(&client).await.closed, Some(newest));
+    let defined = client.define_scope(&acme, &scope(), &limits(10)).await.unwrap();
+    assert_eq!(defined.closed, Some(newest));
+    assert!(client.open_scope(&acme, &scope(), newest).await.unwrap());
+    assert_eq!(state(&client).await.closed, None);
+
+    // And all of its shard once more.
+    client.close_scopes(shard, "master 3").await.unwrap();
+    assert!(!client.open_scope(&acme, &scope(), newest).await.unwrap());
+    let closed = state(&client).await.closed.unwrap();
+    assert!(closed > newest && client.open_scope(&acme, &scope(), closed).await.unwrap());
+}

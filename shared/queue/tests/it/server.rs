@@ -278,6 +278,12 @@ impl Worker {
         self.handle.close(PATIENCE).await.unwrap();
     }
 
+    /// Drops it with its backend, and waits for nothing.
+    pub(crate) async fn drop_it(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
     /// Handlers are dropped where they are, and what is held goes back.
     pub(crate) async fn abort(self) {
         self.task.abort();

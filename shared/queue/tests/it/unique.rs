@@ -181,3 +181,119 @@ async fn the_mark_of_a_request_that_replaced_a_job_ends() {
     let ends: i64 = redis::cmd("PTTL").arg("{pr:0}:1:idem:acme:put off").query_async(&mut redis).await.unwrap();
     assert!((86_000_000..=86_400_000).contains(&ends), "a day at least: {ends} ms");
 }
+
+/// Its answer was lost, and much happened before the caller came again.
+#[tokio::test]
+async fn a_repeated_replacement_is_the_same_job() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let first = client.enqueue(held(UniqueFor::Replace, "1").run_at(far_away())).await.unwrap().id();
+    let repeated = held(UniqueFor::Replace, "2").run_at(far_away()).with_id(client.job_id(&tenant("acme")));
+    for payload in [b"2", b"3"] {
+        assert_eq!(client.enqueue(repeated.clone()).await.unwrap(), Enqueued::Replaced(first));
+        let record = client.get(first).await.unwrap().unwrap();
+        assert_eq!(record.payload, payload, "a newer one is not undone");
+        client.enqueue(held(UniqueFor::Replace, "3").run_at(far_away())).await.unwrap();
+    }
+    client.promote(first).await.unwrap();
+    let worker = work(&client, config(1), |_| async { done() });
+    until_state(&client, first, JobState::Completed).await;
+    worker.stop().await;
+    assert_eq!(client.enqueue(repeated.clone()).await.unwrap(), Enqueued::Replaced(first));
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.available, stats.scheduled, stats.completed), (0, 0, 1), "nothing runs twice");
+
+    // Two of one call, of which the second took the place of the first.
+    let of_one_call = [held(UniqueFor::Replace, "4"), held(UniqueFor::Replace, "5")]
+        .map(|job| job.with_id(client.job_id(&tenant("acme"))))
+        .to_vec();
+    let id = client.enqueue_many(of_one_call.clone()).await.unwrap()[0].id();
+    assert_eq!(client.cancel(id).await.unwrap(), postrider_queue::Cancelled::Now);
+    let again = client.enqueue_many(of_one_call).await.unwrap();
+    assert_eq!(again, [Enqueued::Exists(id), Enqueued::Replaced(id)]);
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 0);
+}
+
+#[tokio::test]
+async fn what_is_noted_of_replacements_is_bounded_and_ends() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for _ in 0..2 {
+        let many = (0..400).map(|n| held(UniqueFor::Replace, &n.to_string())).collect();
+        client.enqueue_many(many).await.unwrap();
+    }
+    let mut redis = server.redis().await;
+    let key = "{pr:0}:1:replaced:acme:echo\0report";
+    let noted: i64 = redis::cmd("LLEN").arg(key).query_async(&mut redis).await.unwrap();
+    assert_eq!(noted, 2 * 128);
+    let ends: i64 = redis::cmd("PTTL").arg(key).query_async(&mut redis).await.unwrap();
+    assert!((3_500_000..=3_600_000).contains(&ends), "{ends} ms");
+}
+
+#[tokio::test]
+async fn a_job_that_is_put_off_again_and_again_takes_no_more_room() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    let start: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    let put_off = async |by: TimeDelta| client.enqueue(held(UniqueFor::Replace, "1").run_at(start + by)).await.unwrap();
+    let id = put_off(TimeDelta::hours(3)).await.id();
+    for minutes in 0..60 {
+        put_off(TimeDelta::days(7) + TimeDelta::minutes(minutes)).await;
+    }
+    for minutes in 0..60 {
+        let all = [TimeDelta::days(40), TimeDelta::hours(5), TimeDelta::days(400), TimeDelta::hours(1)];
+        for by in all {
+            put_off(by + TimeDelta::minutes(minutes % 50)).await;
+        }
+    }
+    let last = TimeDelta::hours(26);
+    assert_eq!(put_off(last).await, Enqueued::Replaced(id));
+    let mut redis = server.redis().await;
+    let lists: Vec<String> = redis::cmd("KEYS").arg("{pr:0}:1:later:*").query_async(&mut redis).await.unwrap();
+    let mut ids = 0;
+    for list in lists {
+        ids += redis::cmd("LLEN").arg(list).query_async::<i64>(&mut redis).await.unwrap();
+    }
+    assert!(ids <= 4, "{ids} entries of one job");
+
+    // And it runs at its time.
+    let worker = work(&client, config(1), |_| async { done() });
+    for by in [TimeDelta::hours(5), last - TimeDelta::seconds(3)] {
+        server.set_clock(&format!("@{}", (start + by).format("%Y-%m-%d %H:%M:%S")));
+        let opened = (start + by).timestamp_millis();
+        until("what is due is opened", || async {
+            let due: i64 = redis::cmd("ZCOUNT")
+                .arg("{pr:0}:1:later")
+                .arg(0)
+                .arg(opened)
+                .query_async(&mut redis.clone())
+                .await
+                .unwrap();
+            (due == 0).then_some(())
+        })
+        .await;
+        assert_eq!(client.get(id).await.unwrap().unwrap().state, JobState::Scheduled);
+    }
+    let record = until_state(&client, id, JobState::Completed).await;
+    assert!(record.started_at.unwrap() >= start + last, "{record:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_put_off_for_long_stays_in_the_lists() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    let start: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    let parent = client.enqueue(job("acme")).await.unwrap().id();
+    let links = postrider_queue::Links { parent: Some(parent), ..postrider_queue::Links::default() };
+    let first = NewJob { links, ..held(UniqueFor::Replace, "1").run_at(start + TimeDelta::hours(3)) };
+    let id = client.enqueue(first).await.unwrap().id();
+    client.enqueue(held(UniqueFor::Replace, "2").run_at(start + TimeDelta::days(200))).await.unwrap();
+    server.set_clock("@2026-08-01 12:00:00");
+    for kind in [None, Some(postrider_queue::JobKind::new("echo"))] {
+        let filter = postrider_queue::ListFilter { kind, ..postrider_queue::ListFilter::default() };
+        let page = client.list(&tenant("acme"), &filter, None, 10).await.unwrap();
+        assert!(page.items.iter().any(|record| record.id == id), "{page:?}");
+    }
+    assert_eq!(client.children(parent).await.unwrap().len(), 1);
+}

@@ -228,3 +228,31 @@ async fn a_time_wakes_only_the_first_in_line() {
     assert!(all.is_sorted(), "{all:?}");
     worker.stop().await;
 }
+
+/// Nobody comes for a lane of a queue that no worker serves, and its scope has room all the time.
+#[tokio::test]
+async fn lanes_of_a_queue_that_nobody_serves_keep_no_other_from_a_unit() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, "number", &paused()).await;
+    let mut both = config(4);
+    both.queues.push(OTHER);
+    let worker = work(&client, both, |_| async { done() });
+    for place in 0..6 {
+        let job = of_lane(&format!("run:{place}"), &["number"]);
+        client.enqueue(if place % 3 == 2 { job } else { job.queue(OTHER) }).await.unwrap();
+        until_waiting(&client, "number", place + 1).await;
+    }
+    worker.stop().await;
+    let (worker, order) = noting(&client, 4);
+    define(&client, "number", &in_flight(1)).await;
+    until_completed(&client, &WORK, 2).await;
+    assert_eq!(*order.lock().unwrap(), ["run:2", "run:5"]);
+    worker.stop().await;
+
+    let mut other = config(4);
+    other.queues = vec![OTHER];
+    let worker = work(&client, other, |_| async { done() });
+    until_completed(&client, &OTHER, 4).await;
+    worker.stop().await;
+}

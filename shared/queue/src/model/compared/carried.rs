@@ -17,7 +17,7 @@ use crate::{
     job::NewJob,
     lane::Lane,
     leaping::Server,
-    model::machine::{self, Broken, FAR, Machine, New, Rules, SHORT, Scope, State, Time, Token},
+    model::machine::{self, Broken, FAR, Id, Machine, New, Rules, SHORT, Scope, State, Time, Token},
     name::{LaneName, QueueName, ScopeKey, Tenant},
 };
 
@@ -78,6 +78,8 @@ pub(super) struct Carried<'a> {
     pub(super) ids: Vec<JobId>,
     /// As what they were enqueued, unless a completion brought them along.
     pub(super) new: Vec<Option<(NewJob, New)>>,
+    /// Jobs that took the place of these.
+    pub(super) replacing: Vec<(NewJob, Id)>,
     pub(super) made: u64,
     pub(super) workers: [Worker; 3],
     /// Names of sessions given so far.
@@ -98,6 +100,7 @@ impl<'a> Carried<'a> {
             model: Machine::empty(RULES, lanes, scopes),
             ids: Vec::new(),
             new: Vec::new(),
+            replacing: Vec::new(),
             made: 0,
             workers: Default::default(),
             tokens: 0,

@@ -74,6 +74,7 @@ impl Carried<'_> {
             machine::Enqueued::Taken(holder) => Enqueued::UniqueTaken(self.ids[holder]),
             machine::Enqueued::Replaced(holder) => {
                 self.happened.note("replaced", 1);
+                self.replacing.push((job, holder));
                 Enqueued::Replaced(self.ids[holder])
             }
         };
@@ -82,6 +83,13 @@ impl Carried<'_> {
     }
 
     pub(super) async fn enqueue_again(&mut self, pick: u8) -> Result<(), String> {
+        let all = self.ids.len() + self.replacing.len();
+        let place = usize::from(pick).checked_rem(all).and_then(|place| place.checked_sub(self.ids.len()));
+        if let Some((job, holder)) = place.map(|place| &self.replacing[place]) {
+            let answer = self.client.enqueue(job.clone()).await.map_err(failed)?;
+            self.happened.note("repeated replacements", 1);
+            return same("a repeated enqueue", answer, Enqueued::Replaced(self.ids[*holder]));
+        }
         let Some(id) = self.pick(pick) else { return Ok(()) };
         let (Some((job, _)), false) = (&self.new[id], self.model.jobs[id].state == State::Gone) else { return Ok(()) };
         let answer = self.client.enqueue(job.clone()).await.map_err(failed)?;

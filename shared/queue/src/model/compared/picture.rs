@@ -181,7 +181,7 @@ impl Carried<'_> {
             return Ok(Vec::new());
         }
         let args = ids.iter().map(|id| id.tail().to_vec()).collect();
-        let [entries, lanes, kinds] = wire::fields(self.client.link().call(&script::READ, 0, &args).await?)?;
+        let [entries, lanes, kinds, _] = wire::fields(self.client.link().call(&script::READ, 0, &args).await?)?;
         let names = Names::read(lanes, kinds)?;
         let read = |(entry, id): (Value, &JobId)| {
             let entry = wire::bytes(entry)?;

@@ -42,11 +42,11 @@ impl Default for Scope {
 impl Scope {
     /// Whether a job with its unit may start.
     fn has_flight(&self) -> bool {
-        self.open - self.idle < self.flights
+        !self.paused && self.open - self.idle < self.flights
     }
 
     fn has_unit(&self) -> bool {
-        !self.paused && self.used.saturating_add(self.open) < self.limit && self.has_flight()
+        self.used.saturating_add(self.open) < self.limit && self.has_flight()
     }
 }
 
@@ -126,6 +126,9 @@ impl Machine {
 
     /// Cancels what waits in a lane: at once nothing of it starts any more, and maintenance ends it.
     pub(in crate::model) fn cancel_lane(&mut self, lane: usize) {
+        if self.jobs.iter().all(|job| job.lane != lane || job.state == State::Gone) {
+            return; // nobody knows the lane
+        }
         let now = self.now;
         let lane = &mut self.lanes[lane];
         lane.cancelled = Some(now);

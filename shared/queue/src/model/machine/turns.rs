@@ -130,14 +130,14 @@ impl Machine {
             applied
         };
         let applied = outcomes.iter().map(settle).collect();
+        for _ in 0..follow_ups {
+            self.enqueue(&New { keep: SHORT, max_attempts: FOLLOW_UP_ATTEMPTS, ..New::plain(0) });
+        }
         for id in heads.into_iter().rev() {
             self.make_available(id, true);
         }
         for id in tails {
             self.make_available(id, false);
-        }
-        for _ in 0..follow_ups {
-            self.enqueue(&New { keep: SHORT, max_attempts: FOLLOW_UP_ATTEMPTS, ..New::plain(0) });
         }
         applied
     }

@@ -63,15 +63,17 @@ async fn under_load_nothing_is_lost_and_nothing_repeated() {
         })
         .collect();
     let over = AtomicBool::new(false);
-    let callers = join_all(others.iter().enumerate().map(|(number, other)| {
+    // One for each shard, so that the other goes on while one is closed.
+    let callers = join_all((0..SHARDS).zip(&others).map(|(shard, other)| {
         let over = &over;
         async move {
             let mut accepted = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 let n = accepted.len();
-                let job = job(&tenant_of(other, u16::try_from(n % 2).unwrap())).with_id_of(other, number, n);
+                let job = job(&tenant_of(other, shard)).with_id_of(other, shard, n);
                 until("it is accepted", || async { other.enqueue(job.clone()).await.ok() }).await;
                 accepted.push(job.id.unwrap());
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
             accepted
         }
@@ -108,12 +110,12 @@ async fn under_load_nothing_is_lost_and_nothing_repeated() {
 }
 
 trait Named {
-    fn with_id_of(self, client: &QueueClient, caller: usize, n: usize) -> Self;
+    fn with_id_of(self, client: &QueueClient, caller: u16, n: usize) -> Self;
 }
 
 impl Named for NewJob {
     /// An id of its own, so that a call that was answered "come back" is repeated under it.
-    fn with_id_of(self, client: &QueueClient, caller: usize, n: usize) -> Self {
+    fn with_id_of(self, client: &QueueClient, caller: u16, n: usize) -> Self {
         let id = client.derived_job_id(&self.tenant, &[&caller.to_string(), &n.to_string()]);
         self.with_id(id)
     }
@@ -246,6 +248,8 @@ async fn a_command_that_was_killed_after_the_shard_left_is_finished_by_the_next(
     // Killed once more, before it opened.
     let list = command(source, &["HGET", "{pr:homes}:1", "0"]).await;
     assert!(matches!(list, redis::Value::BulkString(entry) if entry.starts_with(b"1 ")));
+    let refused = client.move_shard(0, from, PATIENCE).await.unwrap_err();
+    assert!(refused.to_string().contains("it has left for another server"), "{refused}");
     client.move_shard(0, 1 - from, PATIENCE).await.unwrap();
     assert_eq!(keys_of(source, 0).await, HashSet::from(["{pr:0}:1:gate".to_owned()]));
     let other = connect([&two, &one]).await;
@@ -255,6 +259,47 @@ async fn a_command_that_was_killed_after_the_shard_left_is_finished_by_the_next(
     // And back, onto a server that had left it.
     client.move_shard(0, from, PATIENCE).await.unwrap();
     assert_eq!(other.get(id).await.unwrap().unwrap().state, JobState::Completed);
+}
+
+/// What the log of a stopped server had not on disk when its machine crashed: everything since the shard left.
+fn lose_the_word_of_leaving(server: &Server) {
+    let log = server.dir.path().join("appendonlydir/appendonly.aof.1.incr.aof");
+    let text = std::fs::read(&log).unwrap();
+    let word = b"\r\nmoved\r\n";
+    let at = text.windows(word.len()).rposition(|found| found == word).unwrap();
+    std::fs::File::options().write(true).open(log).unwrap().set_len(at as u64).unwrap();
+}
+
+#[tokio::test]
+async fn a_source_that_forgets_that_the_shard_left_is_not_one_of_two() {
+    let (mut one, mut two) = (Server::start().await, Server::start().await);
+    let client = connect([&one, &two]).await;
+    let of = tenant_of(&client, 0);
+    let from = client.home_of(0);
+    let id = client.enqueue(job(&of)).await.unwrap().id();
+    let victim = connect([&one, &two]).await;
+    let (source, target) = if from == 0 { (&mut one, &two) } else { (&mut two, &one) };
+    let gate = ["HGET", "{pr:0}:1:gate", "move"];
+    let says = |state: &str| redis::Value::BulkString(state.into());
+    let crash = async {
+        until("it has left", || async { (command(source, &gate).await == says("moved")).then_some(()) }).await;
+        source.kill();
+        lose_the_word_of_leaving(source);
+    };
+    let (answer, ()) = join(victim.move_shard(0, 1 - from, PATIENCE), crash).await;
+    source.up().await;
+    assert_eq!(command(source, &gate).await, says("moving"), "it forgot that");
+    assert_eq!(command(target, &gate).await, says("arriving"), "{answer:?}: the shard is open in both places");
+    assert!(answer.is_err());
+    // Its hold would end 15 s later. Then it goes on where it was, and can be moved.
+    command(source, &["DEL", "{pr:0}:1:mover"]).await;
+    let next = until("it opens again", || async { client.enqueue(job(&of)).await.ok() }).await.id();
+    until("it is moved", || async { client.move_shard(0, 1 - from, PATIENCE).await.ok() }).await;
+    let worker = work(&client, config(2), |_| async { done() });
+    for id in [id, next] {
+        until_state(&client, id, JobState::Completed).await;
+    }
+    worker.stop().await;
 }
 
 /// Gives a command so many turns on the processor and drops it, wherever it is then. Answers whether it had finished.

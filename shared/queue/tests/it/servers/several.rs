@@ -134,6 +134,38 @@ async fn a_server_that_is_away_holds_up_its_own_shards_only() {
 }
 
 #[tokio::test]
+async fn a_dropped_backend_ends_although_a_server_is_away() {
+    let (one, mut two) = (Server::start().await, Server::start().await);
+    let client = connect(&[one.url(), two.url()]).await.unwrap();
+    let held = shards_in_order(&one, &client).await;
+    let mut redis = one.redis().await;
+    // Sessions that live, in the shards of the server that stays.
+    let mut living = async || {
+        let now: (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+        let mut living = 0;
+        for shard in &held {
+            let mut count = redis::cmd("ZCOUNT");
+            count.arg(format!("{{pr:{shard}}}:1:sessions")).arg(now.0 * 1_000 + now.1 / 1_000).arg("+inf");
+            living += count.query_async::<usize>(&mut redis).await.unwrap();
+        }
+        living
+    };
+    let worker = work(&client, config(4).session_ttl(Duration::from_secs(2)), |_| async { done() });
+    for tenant in &tenants(&client) {
+        let id = client.enqueue(job(tenant.as_str())).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+    }
+    assert_eq!(living().await, held.len());
+    two.kill();
+    worker.drop_it().await;
+    let began = Instant::now();
+    while living().await > 0 {
+        assert!(began.elapsed() < Duration::from_secs(15), "its sessions are kept alive");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_process_starts_while_one_of_several_servers_is_away_and_takes_it_in_later() {
     let (one, mut two) = (Server::start().await, Server::start().await);
     let client = connect(&[one.url(), two.url()]).await.unwrap();

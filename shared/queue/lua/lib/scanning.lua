@@ -1,0 +1,14 @@
+-- A piece of a walk over all records of the shard: about so many, or fewer if they are large or lie far apart in a table that was
+-- larger once, so that no call is long. Returns ids and records in turn, and the next cursor, 0 at the end.
+local function scan_jobs(cursor, most)
+  local AT_A_TIME, MOST_BYTES, MOST_LOOKS = 4, 1048576, 128
+  local fields, bytes, looks = {}, 0, 0
+  repeat
+    local found = call('HSCAN', JOBS, cursor, 'COUNT', AT_A_TIME)
+    cursor, looks = found[1], looks + 1
+    for _, text in ipairs(found[2]) do
+      fields[#fields + 1], bytes = text, bytes + #text
+    end
+  until cursor == '0' or #fields >= 2 * most or bytes >= MOST_BYTES or looks >= MOST_LOOKS
+  return fields, cursor
+end
