@@ -2,27 +2,52 @@
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use postrider_shared::database::StoreError;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::App;
 
-/// Makes the key, unless this or another replica made it before.
-pub async fn create(app: &App) -> Result<Option<SecretString>, StoreError> {
-    Ok(app.stores().api_keys.ensure_platform_key().await?.map(|issued| issued.text))
+/// Why there is no key. The next start tries again, with another one.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstKeyError {
+    /// It cannot be stored.
+    #[error("the platform's key cannot be made")]
+    Store(#[from] StoreError),
+    /// It cannot be written into its file.
+    #[error("PLATFORM_KEY_FILE: `{path}` cannot be written, and no key was made")]
+    File {
+        /// Of the file.
+        path: PathBuf,
+        /// What was wrong.
+        source: io::Error,
+    },
+    /// Nobody reads what is printed.
+    #[error("the platform's key cannot be printed on standard output, and none was made")]
+    Stdout(#[source] io::Error),
 }
 
-/// Shows the key on stdout, which is the operator's terminal and not the log, and writes it into the file if one is named.
+/// Makes the key and shows it, unless this or another replica made it before. One that cannot be shown is not made: it would lock
+/// everybody out.
+pub async fn create(
+    app: &App,
+    show: impl FnOnce(&SecretString) -> Result<(), FirstKeyError>,
+) -> Result<Option<SecretString>, FirstKeyError> {
+    Ok(app.stores().api_keys.ensure_platform_key(show).await?.map(|issued| issued.text))
+}
+
+/// Writes the key into the file, if one is named, and shows it on stdout, which is the operator's terminal and not the log.
 ///
-/// The file is written first: a key that was made and shown nowhere would lock everybody out.
-pub fn show(key: &SecretString, file: Option<&Path>) -> io::Result<()> {
-    let written = file.map_or(Ok(()), |path| write(key, path));
+/// # Errors
+/// When either cannot be done.
+pub fn show(key: &SecretString, file: Option<&Path>) -> Result<(), FirstKeyError> {
+    if let Some(path) = file {
+        write(key, path).map_err(|source| FirstKeyError::File { path: path.to_owned(), source })?;
+    }
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "platform key (shown once): {}", key.expose_secret())?;
-    stdout.flush()?;
-    written
+    let printed = writeln!(stdout, "platform key (shown once): {}", key.expose_secret());
+    printed.and_then(|()| stdout.flush()).map_err(FirstKeyError::Stdout)
 }
 
 fn write(key: &SecretString, path: &Path) -> io::Result<()> {

@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // On stderr, because the log may not have started yet.
-            eprintln!("postrider-api: {}", words(error.as_ref()));
+            eprintln!("postrider-api: {}", telemetry::words(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -76,11 +76,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     });
     app.queue().limit_depth(&config.depth.limits).await?;
     let routes = router::router(app.clone())?;
-    if let Some(key) = first_key::create(&app).await? {
-        first_key::show(&key, config.platform_key_file.as_deref())?;
-    }
+    first_key::create(&app, |key| first_key::show(key, config.platform_key_file.as_deref())).await?;
     let told_to_stop = serve::stop_signal(stopping.clone())?;
-    let listener = TcpListener::bind(config.bind).await?;
+    let listener = TcpListener::bind(config.bind).await;
+    let listener = listener.map_err(|error| format!("BIND: {} cannot be listened at: {error}", config.bind))?;
     let mut beside = JoinSet::new();
     let metrics = telemetry.metrics.clone();
     beside.spawn(async move {
@@ -101,17 +100,4 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tally::close(&app).await;
     tracing::info!("stopped");
     Ok(())
-}
-
-fn words(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_words = inner.to_string();
-        if !words.contains(&inner_words) {
-            words = format!("{words}: {inner_words}");
-        }
-        source = inner.source();
-    }
-    words
 }

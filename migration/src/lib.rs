@@ -41,6 +41,8 @@ mod m20261121_000031_repeated_requests;
 mod m20261121_000032_notices;
 mod m20261121_000033_failed_fetches;
 mod m20261121_000034_former_identities;
+mod m20261121_000035_mailbox_epochs;
+mod m20261121_000036_outbox_turns;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -86,6 +88,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000032_notices::Migration),
             Box::new(m20261121_000033_failed_fetches::Migration),
             Box::new(m20261121_000034_former_identities::Migration),
+            Box::new(m20261121_000035_mailbox_epochs::Migration),
+            Box::new(m20261121_000036_outbox_turns::Migration),
         ]
     }
 }

@@ -1,7 +1,10 @@
 //! `postrider-migrate up|down|status`: brings the database named by `DATABASE_URL` to the newest schema, or back.
 
+mod alone;
+
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
+use alone::Alone;
 use clap::{Parser, Subcommand};
 use postrider_migration::{Migrator, MigratorTrait};
 use sea_orm_migration::{
@@ -81,11 +84,13 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
     let database = Database::connect(options).await?;
     match arguments.command {
         Command::Up => {
+            let _alone = Alone::with(&database).await?;
             let pending = Migrator::get_pending_migrations(&database).await?.len();
             Migrator::up(&database, None).await?;
             Ok(format!("schema is up to date, {pending} steps applied\n"))
         }
         Command::Down { steps } => {
+            let _alone = Alone::with(&database).await?;
             Migrator::down(&database, Some(steps)).await?;
             Ok(format!("{steps} steps rolled back\n"))
         }

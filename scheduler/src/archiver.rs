@@ -2,6 +2,8 @@
 //!
 //! A dead letter has one owner at a time: Redis until its row is committed, then the row. Written twice it is one row (its
 //! id derives from job and death); told twice the queue forgets it once. Also ends redrives that a process left half-way.
+//!
+//! A Redis server that is away keeps only its own tenants' letters waiting.
 
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use postrider_shared::{
     clock::Clock,
     database::AllTenants,
     dead_letters::{DeadLetters, Redriver},
+    outbox::RelayError,
 };
 
 use crate::duty::{Duty, DutyError, Step};
@@ -25,12 +28,25 @@ pub struct Archiver {
     redriver: Redriver<QueueClient>,
     queue: QueueClient,
     clock: Clock,
+    /// The next shard: a step that is cut where a server says nothing goes on behind it.
+    shard: u16,
 }
 
 impl Archiver {
     pub fn new(letters: DeadLetters, queue: QueueClient, clock: Clock) -> Self {
         let redriver = Redriver::new(letters.clone(), queue.clone());
-        Self { letters, redriver, queue, clock }
+        Self { letters, redriver, queue, clock, shard: 0 }
+    }
+
+    /// Archives some letters of a shard; how many.
+    async fn archive(&self, shard: u16) -> Result<usize, DutyError> {
+        let letters = self.queue.dead(shard, BATCH as usize).await?;
+        if !letters.is_empty() {
+            let archived = self.letters.archive(AllTenants, &letters).await?;
+            self.queue.dead_archived(&archived).await?;
+            metrics::counter!("postrider_scheduler_archived_total").increment(archived.len() as u64);
+        }
+        Ok(letters.len())
     }
 }
 
@@ -42,19 +58,23 @@ impl Duty for Archiver {
     }
 
     async fn step(&mut self) -> Result<Step, DutyError> {
-        let mut step = Step::Rest;
-        for shard in 0..self.queue.shards() {
-            let letters = self.queue.dead(shard, BATCH as usize).await?;
-            if letters.is_empty() {
-                continue;
+        let (mut step, mut failed) = (Step::Rest, None);
+        let shards = self.queue.shards();
+        for _ in 0..shards {
+            let shard = self.shard;
+            self.shard = (shard + 1) % shards;
+            match self.archive(shard).await {
+                Ok(letters) => step = step.or(Step::after(letters, BATCH.into())),
+                Err(error @ DutyError::Queue(_)) => failed = Some(error),
+                Err(error) => return Err(error),
             }
-            let archived = self.letters.archive(AllTenants, &letters).await?;
-            self.queue.dead_archived(&archived).await?;
-            metrics::counter!("postrider_scheduler_archived_total").increment(archived.len() as u64);
-            step = step.or(Step::after(letters.len(), BATCH.into()));
         }
         let began_before = self.clock.now() - REDRIVE_LOST_AFTER;
-        let redriven = self.redriver.sweep(began_before, BATCH.into()).await?;
-        Ok(step.or(Step::after(redriven, BATCH.into())))
+        match self.redriver.sweep(began_before, BATCH.into()).await {
+            Ok(redriven) => step = step.or(Step::after(redriven, BATCH.into())),
+            Err(error @ RelayError::Queue(_)) => failed = Some(error.into()),
+            Err(error) => return Err(error.into()),
+        }
+        DutyError::partly(step, failed)
     }
 }

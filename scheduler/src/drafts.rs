@@ -3,7 +3,10 @@
 //! Every replica names the same planned time of an account, and the job's id follows from it: so it is started once. A start that is
 //! missed, whatever the reason, is made good by the next.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use postrider_queue::{NewJob, QueueClient, Tenant};
@@ -64,11 +67,23 @@ impl Duty for Drafts {
 
     async fn step(&mut self) -> Result<Step, DutyError> {
         let page = self.accounts.every(AllTenants, self.after, PAGE).await?;
+        let (mut away, mut failed) = (HashSet::new(), None);
         for account in page.iter().filter(|account| account.is_active() && account.sends_by_gmail()) {
-            self.start(account).await?;
+            // One of several Redis servers that is away keeps only its own accounts waiting, and is asked once for each shard.
+            let shard = self.queue.shard_of(&account.tenant_id.into());
+            if away.contains(&shard) {
+                continue;
+            }
+            match self.start(account).await {
+                Err(error @ DutyError::Queue(_)) => {
+                    away.insert(shard);
+                    failed = Some(error);
+                }
+                started => started?,
+            }
         }
         let step = Step::after(page.len(), PAGE);
         self.after = if step == Step::More { page.last().map(|account| account.id) } else { None };
-        Ok(step)
+        DutyError::partly(step, failed)
     }
 }

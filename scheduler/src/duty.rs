@@ -51,6 +51,16 @@ pub enum DutyError {
     Payload(#[from] SweepError),
     #[error("a scope: {0}")]
     Scope(#[from] ScopeError),
+    /// One of several Redis servers is away: its tenants wait, the others had their turn.
+    #[error("for some tenants: {error}")]
+    Partly { step: Step, error: Box<DutyError> },
+}
+
+impl DutyError {
+    /// What became of a step that did what it could, although this failed for some.
+    pub(crate) fn partly(step: Step, failed: Option<Self>) -> Result<Step, Self> {
+        failed.map_or(Ok(step), |error| Err(Self::Partly { step, error: Box::new(error) }))
+    }
 }
 
 /// Regular work of the scheduler. Any number of replicas keep the same duties at the same time, so a step must do no
@@ -75,41 +85,43 @@ pub trait Duty: Send + Sync + 'static {
 /// each row of failures, and tried again with back-off.
 pub async fn keep<D: Duty>(mut duty: D, stop: CancellationToken) {
     let mut failures: u32 = 0;
+    // Since the duty last rested something failed for some.
+    let mut partly = false;
     loop {
         let taken = timeout(STEP_LIMIT, AssertUnwindSafe(duty.step()).catch_unwind());
         let outcome = tokio::select! {
             outcome = taken => outcome,
             () = cut(&stop) => return,
         };
-        let error = match outcome {
-            Ok(Ok(Ok(done))) => {
-                if failures > 0 {
-                    tracing::info!(duty = D::NAME, failures, "the duty is kept again");
-                    failures = 0;
-                }
-                let pause = match done {
-                    Step::Rest => duty.every(),
-                    Step::More => Duration::ZERO,
-                };
-                tokio::select! {
-                    stopped = rest(pause, &stop) => if stopped { return },
-                    () = duty.hurry() => {}
-                }
-                continue;
-            }
-            Ok(Ok(Err(error))) => error.to_string(),
-            Ok(Err(_panic)) => "the step panicked".to_owned(),
-            Err(_elapsed) => format!("the step took more than {} s", STEP_LIMIT.as_secs()),
+        let (done, error) = match outcome {
+            Ok(Ok(Ok(done))) => (Some(done), None),
+            Ok(Ok(Err(DutyError::Partly { step, error }))) => (Some(step), Some(error.to_string())),
+            Ok(Ok(Err(error))) => (None, Some(error.to_string())),
+            Ok(Err(_panic)) => (None, Some("the step panicked".to_owned())),
+            Err(_elapsed) => (None, Some(format!("the step took more than {} s", STEP_LIMIT.as_secs()))),
         };
-        failures += 1;
-        metrics::counter!("postrider_scheduler_failures_total", "duty" => D::NAME).increment(1);
-        if failures == 1 {
-            tracing::warn!(duty = D::NAME, error, "a step failed; it is tried again until it succeeds");
-        } else {
-            tracing::debug!(duty = D::NAME, failures, error, "a step failed again");
+        if let Some(error) = error {
+            partly = true;
+            failures += 1;
+            metrics::counter!("postrider_scheduler_failures_total", "duty" => D::NAME).increment(1);
+            if failures == 1 {
+                tracing::warn!(duty = D::NAME, error, "a step failed; it is tried again until it succeeds");
+            } else {
+                tracing::debug!(duty = D::NAME, failures, error, "a step failed again");
+            }
         }
-        if rest(RETRY.delay(failures), &stop).await {
-            return;
+        if done == Some(Step::Rest) && !std::mem::take(&mut partly) && failures > 0 {
+            tracing::info!(duty = D::NAME, failures, "the duty is kept again");
+            failures = 0;
+        }
+        let pause = match done {
+            Some(Step::Rest) => duty.every(),
+            Some(Step::More) => Duration::ZERO,
+            None => RETRY.delay(failures),
+        };
+        tokio::select! {
+            stopped = rest(pause, &stop) => if stopped { return },
+            () = duty.hurry(), if done.is_some() => {}
         }
     }
 }
@@ -181,6 +193,17 @@ mod tests {
     async fn more_work_is_done_at_once() {
         let began = tokio::time::Instant::now();
         run(vec![|| Ok(Step::More), || Ok(Step::More), || Ok(Step::Rest)], 3).await;
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+
+    /// Who waits for the others' server must not make them wait.
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_for_some_delays_nobody_else() {
+        fn partly() -> Result<Step, DutyError> {
+            DutyError::partly(Step::More, Some(DutyError::Queue(QueueError::Closed)))
+        }
+        let began = tokio::time::Instant::now();
+        run(vec![partly, partly, partly, partly, || Ok(Step::Rest)], 5).await;
         assert!(began.elapsed() < Duration::from_secs(1));
     }
 

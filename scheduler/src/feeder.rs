@@ -2,7 +2,10 @@
 //! Redis does not know it any more. A scope that is not defined parks its lanes, so what is missing here delays mail and never
 //! sends too much. After a change of Redis's master, what was sent is told again from the send ledger.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use postrider_queue::{QueueClient, Tenant};
@@ -87,16 +90,24 @@ impl Duty for Feeder {
 
     async fn step(&mut self) -> Result<Step, DutyError> {
         let page = self.stores.accounts.every(AllTenants, self.after, PAGE).await?;
-        let mut failed = None;
+        let (mut away, mut failed) = (HashSet::new(), None);
         for account in &page {
-            // One of several Redis servers that is away must not keep the mailboxes of the others from their limits.
+            // One of several Redis servers that is away must not keep the mailboxes of the others from their limits; one that says
+            // nothing is asked once for each shard.
+            let shard = self.queue.shard_of(&account.tenant_id.into());
+            if away.contains(&shard) {
+                continue;
+            }
             match self.feed(account).await {
-                Err(error @ (DutyError::Queue(_) | DutyError::Scope(ScopeError::Queue(_)))) => failed = Some(error),
+                Err(error @ (DutyError::Queue(_) | DutyError::Scope(ScopeError::Queue(_)))) => {
+                    away.insert(shard);
+                    failed = Some(error);
+                }
                 fed => fed?,
             }
         }
         let step = Step::after(page.len(), PAGE);
         self.after = if step == Step::More { page.last().map(|account| account.id) } else { None };
-        failed.map_or(Ok(step), Err)
+        DutyError::partly(step, failed)
     }
 }

@@ -8,18 +8,18 @@ use postrider_shared::outbox;
 
 use crate::duty::{Duty, DutyError, Step};
 
-/// Entries per step.
-const BATCH: u64 = 256;
+/// Entries of a tenant per step.
+const SHARE: u64 = 256;
 
 /// Sweeps the outbox.
 pub struct Relay {
-    relay: outbox::Relay<QueueClient>,
+    sweep: outbox::Sweep<QueueClient>,
     every: Duration,
 }
 
 impl Relay {
     pub fn new(outbox: outbox::Outbox, queue: QueueClient, every: Duration) -> Self {
-        Self { relay: outbox::Relay::new(outbox, queue), every }
+        Self { sweep: outbox::Sweep::new(outbox, queue, SHARE), every }
     }
 }
 
@@ -31,7 +31,6 @@ impl Duty for Relay {
     }
 
     async fn step(&mut self) -> Result<Step, DutyError> {
-        let relayed = self.relay.run_once(BATCH).await?;
-        Ok(Step::after(relayed.enqueued + relayed.refused, BATCH))
+        Ok(if self.sweep.step().await?.more { Step::More } else { Step::Rest })
     }
 }

@@ -3,8 +3,13 @@
 //! Every replica looks at the same latest planned time of each mailbox; the occurrence's row decides that it is started once.
 //! Only the latest one counts: after an outage of any length a mailbox is read once, not once for each time it was missed.
 //! Mailboxes of tenants that do not take part are left alone. A mailbox whose last run still waits or works is not started a second time (the job's unique key).
+//! One of several Redis servers that is away keeps only the mailboxes of its own tenants waiting.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
@@ -97,6 +102,10 @@ fn schedule(account: &Account) -> String {
     format!("poll_mailbox:{}", account.id)
 }
 
+fn lock(shards: &Mutex<HashSet<u16>>) -> MutexGuard<'_, HashSet<u16>> {
+    shards.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Duty for Timetable {
     const NAME: &'static str = "timetable";
 
@@ -115,20 +124,34 @@ impl Duty for Timetable {
                 due.push(account.clone());
             }
         }
-        let this = &*self;
+        let away = Mutex::new(HashSet::new());
+        let (this, away) = (&*self, &away);
         let mut starts = stream::iter(due)
-            .map(|account| async move { (account.id, this.start(&account).await) })
+            .map(|account| async move {
+                let shard = this.queue.shard_of(&account.tenant_id.into());
+                // A server that says nothing is not asked for each of its mailboxes.
+                if lock(away).contains(&shard) {
+                    return None;
+                }
+                let outcome = this.start(&account).await;
+                if let Err(DutyError::Queue(_)) = outcome {
+                    lock(away).insert(shard);
+                }
+                Some((account.id, outcome))
+            })
             .buffer_unordered(AT_ONCE);
-        let (mut started, mut failure) = (Vec::new(), None);
-        while let Some((account, outcome)) = starts.next().await {
+        let (mut started, mut failed, mut failed_for_all) = (Vec::new(), None, None);
+        while let Some(outcome) = starts.next().await {
             match outcome {
-                Ok(planned_at) => started.push((account, planned_at)),
-                Err(error) => failure = Some(error),
+                None => {}
+                Some((account, Ok(planned_at))) => started.push((account, planned_at)),
+                Some((_, Err(error @ DutyError::Queue(_)))) => failed = Some(error),
+                Some((_, Err(error))) => failed_for_all = Some(error),
             }
         }
         drop(starts);
         self.started.extend(started);
-        if let Some(error) = failure {
+        if let Some(error) = failed_for_all {
             return Err(error);
         }
         for account in page.iter().filter(|account| !account.is_active()) {
@@ -137,6 +160,6 @@ impl Duty for Timetable {
         }
         let step = Step::after(page.len(), PAGE);
         self.after = if step == Step::More { page.last().map(|account| account.id) } else { None };
-        Ok(step)
+        DutyError::partly(step, failed)
     }
 }

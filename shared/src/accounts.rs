@@ -10,6 +10,7 @@ mod transport;
 
 use postrider_queue::{Lane, LaneName, ScopeKey};
 
+pub use changes::AccountChange;
 pub(crate) use changes::{reads_from_now, set_state};
 pub(crate) use events::note;
 pub use events::{AccountEvent, AccountEvents, EventKind};

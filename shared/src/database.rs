@@ -20,7 +20,7 @@ use std::{
 };
 
 pub use all_tenants::AllTenants;
-pub use error::StoreError;
+pub use error::{OpenError, StoreError};
 pub use exact::Exact;
 pub use page::{Cursor, CursorError, MAX_PAGE, Page};
 pub use texts::Texts;
@@ -67,7 +67,7 @@ pub struct Transaction {
 
 impl Database {
     /// Opens the pool; the schema must be there already (`postrider-migrate up`).
-    pub async fn connect(config: &DatabaseConfig) -> Result<Self, StoreError> {
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, OpenError> {
         let mut options = ConnectOptions::new(config.url.as_str());
         options
             .max_connections(config.max_connections)
@@ -87,7 +87,7 @@ impl Database {
         let connection = loop {
             match sea_orm::Database::connect(options.clone()).await.map_err(StoreError::from) {
                 Err(StoreError::Unavailable(_)) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
-                answer => break answer?,
+                answer => break answer.map_err(OpenError)?,
             }
         };
         let writer = (connection.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Mutex::new(())));

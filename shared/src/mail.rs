@@ -13,7 +13,7 @@ mod store;
 pub(crate) mod thread;
 
 pub(crate) use conversation::is_overtaken;
-pub use cursor::{Failing, Model as MailboxCursor, Numbering, Opened};
+pub use cursor::{Epoch, Failing, Model as MailboxCursor, Numbering, Opened};
 pub use dedupe::dedupe_key;
 pub use new_mail::NewMail;
 pub use record::Recorded;

@@ -31,7 +31,7 @@ mod settle;
 mod store;
 
 pub use attempt::{BeginSending, Fence};
-pub(crate) use burial::{OpenAttempt, bury, revive};
+pub(crate) use burial::{OpenAttempt, abandon, bury, revive};
 pub(crate) use circles::refused;
 pub use circles::{MOST_IN_A_THREAD, MOST_TO_ONE, WINDOW};
 pub use drafts::Draft;

@@ -2,7 +2,7 @@
 
 mod one_line;
 
-use std::{borrow::Cow, io, net::SocketAddr};
+use std::{borrow::Cow, error::Error, io, net::SocketAddr};
 
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{BuildError, ExporterFuture, Matcher, PrometheusBuilder};
@@ -29,7 +29,7 @@ pub enum TelemetryError {
     Logs(#[from] tracing_subscriber::util::TryInitError),
     #[error("SENTRY_DSN is not valid")]
     Sentry(#[from] sentry::types::ParseDsnError),
-    #[error("metrics cannot be served")]
+    #[error("METRICS_BIND: metrics cannot be served there: {0}")]
     Metrics(#[from] BuildError),
     #[error("metrics were started twice")]
     Recorder,
@@ -40,6 +40,20 @@ pub struct Telemetry {
     _sentry: Option<sentry::ClientInitGuard>,
     /// Renders the metrics of this process.
     pub metrics: PrometheusHandle,
+}
+
+/// An error with all that caused it, in one line.
+pub fn words(error: &(dyn Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_words = inner.to_string();
+        if !words.contains(&inner_words) {
+            words = format!("{words}: {inner_words}");
+        }
+        source = inner.source();
+    }
+    words
 }
 
 /// Starts logs, error reports and metrics for the process `component`. Call it once, inside the async runtime.

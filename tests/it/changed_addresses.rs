@@ -79,6 +79,12 @@ async fn a_cap_holds_over_a_change_of_address_under_faketime() {
     for (sent, day) in (2..).zip(["2027-03-11", "2027-03-12"]) {
         platform.time().unwrap().set(format!("{day}T09:00:00Z").parse().unwrap());
         platform.sandbox().accepted_at_least(sent).await;
+        // Until the worker has noted it, it would count in the next day.
+        eventually("the acceptance to be noted", || async {
+            let ledger = platform.ledger().await;
+            (ledger.iter().filter(|row| row.state == "accepted").count() == sent).then_some(())
+        })
+        .await;
     }
     let raised = json!({ "daily_cap": 2 });
     office.api.patch(&format!("/v1/accounts/{}", office.account_id), &raised).await.ok();

@@ -22,6 +22,10 @@ async fn a_deleted_tenant_leaves_nothing_although_its_workers_are_killed(databas
     let theirs = platform.folder().join("objects").join(id_of(&platform, "Stays").await).join("brand/logo.png");
     std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
     std::fs::write(&theirs, "a logo").unwrap();
+    // A process was killed while it wrote this.
+    let half = platform.folder().join("objects").join(id).join("brand/logo.png#1");
+    std::fs::create_dir_all(half.parent().unwrap()).unwrap();
+    std::fs::write(&half, "half a lo").unwrap();
     assert!(
         !files(&platform, id).is_empty() && !keys(&platform, id).await.is_empty(),
         "there is something to be deleted"

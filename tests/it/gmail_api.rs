@@ -36,7 +36,7 @@ async fn account(office: &Office) -> Value {
     office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok()
 }
 
-async fn drafts(platform: &Platform, office: &Office) -> Vec<postrider_sandbox::gmail::Draft> {
+pub(super) async fn drafts(platform: &Platform, office: &Office) -> Vec<postrider_sandbox::gmail::Draft> {
     platform.sandbox().client().gmail(&office.address).await.unwrap().drafts
 }
 

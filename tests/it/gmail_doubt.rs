@@ -11,7 +11,7 @@ use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, eventually};
 use serde_json::json;
 
-use super::gmail_api::{HELD_MS, NEVER, RECOVERY, fault, hurry, in_state, tend, workshop};
+use super::gmail_api::{HELD_MS, NEVER, RECOVERY, drafts, fault, hurry, in_state, tend, workshop};
 
 /// Gmail does not say what became of a message.
 async fn blind(platform: &Platform) {
@@ -78,6 +78,119 @@ async fn what_gmail_may_have_sent_is_not_sent_by_smtp_after_a_look_that_failed()
     assert_eq!(in_state(&platform, "unknown").await.attempt, 2);
     platform.no_jobs_left().await;
     assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
+}
+
+on_both_databases!(
+    a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_smtp,
+    a_draft_in_doubt_is_deleted_when_its_job_is_cancelled_unless_it_went_out,
+    the_draft_of_a_discarded_letter_is_deleted,
+);
+
+/// The worker stands still while it sends the draft; its job is run by another, whom Gmail puts off; then the mailbox is switched.
+async fn a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_smtp(database: DatabaseKind) {
+    let platform = Platform::with(database).workers(2).start().await;
+    platform.worker(1).kill();
+    let office = workshop(&platform).await;
+    fault(&platform, "send", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
+    platform.send(&office, &["anna@kunden.example".to_owned()], None).await;
+    eventually("the draft to be in hand", || async {
+        let faults = platform.sandbox().client().faults().await.unwrap();
+        faults.iter().all(|fault| fault.struck == 1).then_some(())
+    })
+    .await;
+    platform.worker(0).pause();
+    fault(&platform, "send", "daily_limit", json!({ "times": 1 })).await;
+    platform.worker(1).start();
+    platform.worker(1).ready().await;
+    let account = format!("/v1/accounts/{}", office.account_id);
+    within(RECOVERY, "Gmail to put the other worker off", || async {
+        office.api.get(&account).await.ok()["limited_until"].is_string().then_some(())
+    })
+    .await;
+    office.api.patch(&account, &json!({ "transport": "smtp" })).await.ok();
+    office.api.post(&format!("{account}/resume"), &json!({})).await.ok();
+    in_state(&platform, "accepted").await;
+
+    platform.worker(0).resume();
+    within(RECOVERY, "the first worker to hear of its call", || async {
+        platform.worker(0).log().contains("outcome refused: the lease was lost").then_some(())
+    })
+    .await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1, "the customer has it twice");
+    assert!(drafts(&platform, &office).await.is_empty());
+    platform.finish().await;
+}
+
+async fn a_draft_in_doubt_is_deleted_when_its_job_is_cancelled_unless_it_went_out(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = workshop(&platform).await;
+    let failing = json!({ "match": "here@", "reply": "503 backendError Backend Error" });
+    fault(&platform, "send", "server_error", failing).await;
+    fault(&platform, "accepted", "reset_after_accept", json!({ "match": "gone@" })).await;
+    for stage in ["lookup", "search"] {
+        fault(&platform, stage, "missing_fields", json!({})).await;
+    }
+    for name in ["here", "gone"] {
+        platform.deliver_request(&office, name).await;
+    }
+    office.poll().await;
+    eventually("both to be in doubt", || async {
+        let faults = platform.sandbox().client().faults().await.unwrap();
+        faults.iter().take(2).all(|fault| fault.struck > 0).then_some(())
+    })
+    .await;
+    platform.api().post("/v1/queues/email/pause", &json!({})).await.ok();
+    let jobs = eventually("their jobs to wait", || async {
+        let waiting = office.api.all("/v1/jobs?kind=send_email&state=retryable").await;
+        let available = office.api.all("/v1/jobs?kind=send_email&state=available").await;
+        (waiting.len() + available.len() == 2).then(|| [waiting, available].concat())
+    })
+    .await;
+    for job in jobs {
+        office.api.post(&format!("/v1/jobs/{}/cancel", job["id"].as_str().unwrap()), &json!({})).await.ok();
+    }
+    let messages = office.api.all("/v1/messages").await;
+    assert!(messages.iter().all(|message| message["state"] == "unknown"), "nobody knows yet: {messages:#?}");
+
+    platform.sandbox().clear_faults().await;
+    platform.api().post("/v1/queues/email/resume", &json!({})).await.ok();
+    tend(&office).await;
+    assert!(in_state(&platform, "accepted").await.to_address.starts_with("gone@"));
+    assert!(in_state(&platform, "skipped").await.to_address.starts_with("here@"));
+    let failed = office.api.all("/v1/quotes?state=failed").await;
+    assert_eq!((failed.len(), &failed[0]["reason"]), (1, &json!("its job was cancelled")));
+    assert!(drafts(&platform, &office).await.is_empty());
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
+}
+
+/// One letter is discarded alone, the other with all of its kind.
+async fn the_draft_of_a_discarded_letter_is_deleted(database: DatabaseKind) {
+    // Twenty attempts of each are more than a minute allows.
+    let platform = Platform::with(database).setting("GMAIL_UNITS_PER_MINUTE", &60_000).start().await;
+    platform.sandbox().client().set_gmail(&json!({ "units_per_minute": 60_000 })).await.unwrap();
+    let office = workshop(&platform).await;
+    fault(&platform, "send", "server_error", json!({ "reply": "409 aborted Try again" })).await;
+    platform.send(&office, &["one@kunden.example".to_owned(), "two@kunden.example".to_owned()], None).await;
+    let letters = async || office.api.all("/v1/dead-letters?kind=send_email").await;
+    hurry(&office, || async { letters().await.len() == 2 }).await;
+    tend(&office).await;
+    assert_eq!(drafts(&platform, &office).await.len(), 2, "a redrive sends them");
+
+    let discard = format!("/v1/dead-letters/{}/discard", letters().await[0]["id"].as_str().unwrap());
+    office.api.post(&discard, &json!({})).await.ok();
+    tend(&office).await;
+    assert_eq!(drafts(&platform, &office).await.len(), 1);
+    let all = json!({ "kind": "send_email" });
+    let job = office.api.post("/v1/dead-letters/discard", &all).await.expect_status(202).body;
+    office.api.finished(job["id"].as_str().unwrap()).await;
+    tend(&office).await;
+    assert!(drafts(&platform, &office).await.is_empty());
+    assert!(platform.ledger().await.iter().all(|row| row.state == "failed"));
+    platform.no_jobs_left().await;
+    assert!(platform.sandbox().accepted().await.is_empty());
     platform.finish().await;
 }
 

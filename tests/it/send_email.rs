@@ -2,6 +2,7 @@
 
 use postrider_tests::platform::{LedgerRow, Office};
 use postrider_tests::{DatabaseKind, Platform, eventually, mails};
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 const NEVER: u32 = 86_400;
@@ -12,6 +13,8 @@ on_both_databases!(
     a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again,
     a_reply_whose_job_died_has_failed_until_it_is_redriven,
     a_reply_whose_job_is_cancelled_is_skipped,
+    a_reply_whose_worker_was_killed_before_its_data_is_skipped_with_its_job,
+    a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledger_is_away,
 );
 
 async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(database: DatabaseKind) {
@@ -49,7 +52,8 @@ async fn a_reply_whose_job_died_has_failed_until_it_is_redriven(database: Databa
     let message = office.api.all("/v1/messages").await.remove(0);
     let quote = message["quote_id"].as_str().unwrap().to_owned();
     let folder = platform.folder().join("objects").join(&office.tenant_id).join("quotes").join(&quote);
-    let (pdf, away) = (folder.join("1.pdf"), folder.join("away.pdf"));
+    let pdf = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let away = folder.join("away.pdf");
     std::fs::rename(&pdf, &away).unwrap();
     std::os::unix::fs::symlink(&pdf, &pdf).unwrap();
     office.api.patch(&format!("/v1/accounts/{}", office.account_id), &json!({ "daily_cap": 9 })).await.ok();
@@ -119,6 +123,63 @@ async fn a_reply_whose_job_is_cancelled_is_skipped(database: DatabaseKind) {
     platform.no_jobs_left().await;
     assert!(platform.sandbox().accepted().await.is_empty());
     platform.finish().await;
+}
+
+/// Its attempt stays open, and nobody goes on with it.
+async fn a_reply_whose_worker_was_killed_before_its_data_is_skipped_with_its_job(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = platform.workshop(NEVER).await;
+    let held = json!({ "target": "smtp", "kind": "latency", "stage": "mail", "times": 1, "ms": 20_000 });
+    platform.sandbox().fault(held).await;
+    platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
+    office.poll().await;
+    eventually("the attempt to be held", || async {
+        (platform.sandbox().client().faults().await.unwrap()[0].struck == 1).then_some(())
+    })
+    .await;
+    platform.api().post("/v1/queues/email/pause", &json!({})).await.ok();
+    platform.worker(0).kill_and_restart().await;
+    let job = eventually("its job to wait again", || async {
+        office.api.all("/v1/jobs?kind=send_email&state=available").await.pop()
+    })
+    .await;
+    office.api.post(&format!("/v1/jobs/{}/cancel", job["id"].as_str().unwrap()), &json!({})).await.ok();
+    let (message, quote) = (office.api.all("/v1/messages").await.remove(0), office.quotes().await.remove(0));
+    assert_eq!((&message["state"], &quote["state"]), (&json!("skipped"), &json!("failed")), "{message} {quote}");
+    platform.api().post("/v1/queues/email/resume", &json!({})).await.ok();
+    platform.no_jobs_left().await;
+    assert!(platform.sandbox().accepted().await.is_empty());
+    platform.finish().await;
+}
+
+/// The run after the kill holds the unit of the first, and cannot tell whether it was used.
+async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledger_is_away(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 1 });
+    let office =
+        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await;
+    let held = json!({ "target": "smtp", "kind": "latency", "stage": "accepted", "times": 1, "ms": 20_000 });
+    platform.sandbox().fault(held).await;
+    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
+    platform.sandbox().accepted_at_least(1).await;
+    platform.send(&office, &["two@kunden.example".to_owned()], None).await;
+
+    let connection = platform.database().connection().await;
+    connection.execute_unprepared("ALTER TABLE messages RENAME TO messages_away").await.unwrap();
+    platform.worker(0).kill_and_restart().await;
+    eventually("a run that could not read the ledger", || async {
+        let waiting = office.api.all("/v1/jobs?kind=send_email&state=retryable").await;
+        let error = waiting.iter().find_map(|job| job["error"].as_str());
+        error.is_some_and(|error| error.contains("database")).then_some(())
+    })
+    .await;
+    connection.execute_unprepared("ALTER TABLE messages_away RENAME TO messages").await.unwrap();
+    for _ in 0..3 {
+        let probe = office.api.submit("diagnostic.sleep", &json!({ "ms": 250 })).await;
+        office.api.finished(&probe.id).await;
+    }
+    assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
+    platform.abandon("the second has its unit tomorrow");
 }
 
 /// A mail server that is away for longer than the job has attempts.

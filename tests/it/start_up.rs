@@ -29,6 +29,11 @@ impl Ground {
     }
 
     fn start(&self, sort: &str, redis_url: &str) -> Process {
+        self.start_with(sort, redis_url, &[])
+    }
+
+    /// With further settings, which win.
+    fn start_with(&self, sort: &str, redis_url: &str, more: &[(&str, &str)]) -> Process {
         let environment = [
             ("DATABASE_URL", self.database.url()),
             ("REDIS_URL", redis_url),
@@ -43,7 +48,11 @@ impl Ground {
             name: sort.to_owned(),
             program: binaries::program(&format!("postrider-{sort}")),
             arguments: Vec::new(),
-            environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            environment: environment
+                .iter()
+                .chain(more)
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             privileges: Vec::new(),
             log: self.path().join(format!("{sort}.log")),
             ready: "ready".to_owned(),
@@ -54,17 +63,57 @@ impl Ground {
     async fn refuses(&self, redis_url: &str, words: &[&str]) {
         let started = SORTS.map(|sort| self.start(sort, redis_url));
         for process in &started {
-            let status =
-                eventually(&format!("{} to refuse {redis_url}", process.name()), || async { process.exit_status() })
-                    .await;
-            let log = process.log();
-            assert_eq!(status.code(), Some(1), "{redis_url}: {log}");
-            for word in words {
-                assert!(log.contains(word), "{} says nothing of {word:?} at {redis_url}: {log}", process.name());
-            }
-            assert!(!log.contains("hush") && !log.contains("panicked"), "{log}");
+            refused(process, words).await;
         }
     }
+}
+
+/// It ends by itself, and says all of these words.
+async fn refused(process: &Process, words: &[&str]) {
+    let status =
+        eventually(&format!("{} to refuse {words:?}", process.name()), || async { process.exit_status() }).await;
+    let log = process.log();
+    assert_eq!(status.code(), Some(1), "{words:?}: {log}");
+    for word in words {
+        assert!(log.contains(word), "{} says nothing of {word:?}: {log}", process.name());
+    }
+    assert!(!log.contains("hush") && !log.contains("panicked"), "{log}");
+}
+
+#[tokio::test]
+async fn places_that_cannot_be_had_are_named_with_the_setting() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start(ground.path(), None).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let no_database = ("DATABASE_URL", "postgres://postrider:hush@127.0.0.1:1/postrider");
+    let on_a_file = format!("file://{}/redis.conf/objects", ground.path().display());
+    for (sort, setting, words) in [
+        ("api", ("BIND", taken.as_str()), ["BIND", "Address already in use"]),
+        ("worker", ("METRICS_BIND", taken.as_str()), ["METRICS_BIND", "Address already in use"]),
+        ("scheduler", ("METRICS_BIND", taken.as_str()), ["METRICS_BIND", "Address already in use"]),
+        ("api", no_database, ["DATABASE_URL", "not available"]),
+        ("worker", no_database, ["DATABASE_URL", "not available"]),
+        ("scheduler", no_database, ["DATABASE_URL", "not available"]),
+        ("api", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
+        ("worker", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
+        ("scheduler", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
+    ] {
+        refused(&ground.start_with(sort, &redis.url(), &[setting]), &words).await;
+    }
+}
+
+/// Nobody could get in with a key that was made and shown nowhere.
+#[tokio::test]
+async fn a_platform_key_that_cannot_be_written_down_is_not_made() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start(ground.path(), None).await;
+    let nowhere = ground.path().join("missing/key").display().to_string();
+    let process = ground.start_with("api", &redis.url(), &[("PLATFORM_KEY_FILE", &nowhere)]);
+    refused(&process, &["PLATFORM_KEY_FILE", "missing/key", "No such file"]).await;
+    let process = ground.start("api", &redis.url());
+    process.ready().await;
+    assert!(std::fs::read_to_string(ground.path().join("platform_key")).unwrap().starts_with("pr_"));
 }
 
 #[tokio::test]

@@ -31,8 +31,13 @@ impl TestDatabase {
         Self::with(kind, folder, true).await
     }
 
-    async fn with(kind: DatabaseKind, folder: &Path, durable: bool) -> Self {
-        let database = match kind {
+    /// Without a schema.
+    pub async fn empty(kind: DatabaseKind, folder: &Path) -> Self {
+        Self::place(kind, folder, false).await
+    }
+
+    async fn place(kind: DatabaseKind, folder: &Path, durable: bool) -> Self {
+        match kind {
             DatabaseKind::Sqlite => {
                 Self { url: format!("sqlite://{}?mode=rwc", folder.join("postrider.db").display()), _server: None }
             }
@@ -40,7 +45,11 @@ impl TestDatabase {
                 let (url, server) = postgres::database(folder, durable).await;
                 Self { url, _server: server }
             }
-        };
+        }
+    }
+
+    async fn with(kind: DatabaseKind, folder: &Path, durable: bool) -> Self {
+        let database = Self::place(kind, folder, durable).await;
         let connection = database.connection().await;
         Migrator::up(&connection, None).await.expect("migrate the database");
         connection.close().await.expect("close the migration's connection");

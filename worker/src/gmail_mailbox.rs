@@ -67,7 +67,7 @@ impl<'a> GmailMailbox<'a> {
         self.call(|token| async move { gmail.draft(&token, draft).await }).await
     }
 
-    pub(crate) async fn delete_draft(&mut self, draft: &str) -> Answer<()> {
+    pub(crate) async fn delete_draft(&mut self, draft: &str) -> Answer<bool> {
         let gmail = self.gmail;
         self.call(|token| async move { gmail.delete_draft(&token, draft).await }).await
     }

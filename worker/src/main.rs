@@ -44,7 +44,8 @@ async fn work() -> ExitCode {
     match run(quarantine::is_child()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the worker ends");
+            let error = telemetry::words(error.as_ref());
+            tracing::error!(error, "the worker ends");
             // Before logging is set up there is nobody else to tell.
             eprintln!("postrider-worker: {error}");
             ExitCode::FAILURE

@@ -195,16 +195,15 @@ async fn change(
     Path(id): Path<AccountId>,
     Json(change): Json<AccountChange>,
 ) -> Answer<Json<Account>> {
-    let old = app.stores().accounts.get(tenant, id).await?;
-    let transport = change.transport;
-    let (settings, password) = change.applied(old.settings());
-    let password = password.map(given).transpose()?;
-    may_be_called(&app, Some(&old), &settings)?;
-    logs_in_where_the_owner_said(&old, &settings, password.as_ref())?;
-    if let Some(transport) = transport {
-        app.stores().accounts.set_transport(tenant, id, transport).await?;
-    }
-    let account = app.stores().accounts.change(tenant, id, settings, password).await?;
+    let merge = |old: &accounts::Account| {
+        let transport = change.transport;
+        let (settings, password) = change.applied(old.settings());
+        let password = password.map(given).transpose()?;
+        may_be_called(&app, Some(old), &settings)?;
+        logs_in_where_the_owner_said(old, &settings, password.as_ref())?;
+        Ok::<_, Problem>(accounts::AccountChange { settings, password, transport })
+    };
+    let account = app.stores().accounts.change(tenant, id, merge).await?;
     limits::define(&app, &account).await;
     Ok(Json(account.into()))
 }

@@ -223,7 +223,8 @@ async fn list(
 /// Cancel a job.
 ///
 /// A job that waits is cancelled at once. One that runs is asked to stop, and the answer shows `cancel_requested`. The message that a
-/// `send_email` job was to send is `skipped`, and its quote `failed`, unless it is being sent.
+/// `send_email` job was to send is `skipped`, and its quote `failed`, unless it may have been handed over already. If it
+/// may lie in a draft still, that is deleted, and it is `skipped` then.
 #[utoipa::path(
     post, path = "/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
     params(("id" = String, Path, description = "The job's id.")),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use postrider_shared::ids::ProductId;
-use postrider_shared::products::{self, ProductState};
+use postrider_shared::products::{self, ProductSettings, ProductState};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -144,8 +144,7 @@ async fn change(
     Path(id): Path<ProductId>,
     Json(change): Json<ProductChange>,
 ) -> Answer<Json<Product>> {
-    let old = app.stores().products.get(tenant, id).await?;
-    let product = app.stores().products.change(tenant, id, change.applied(old.settings())).await?;
+    let product = app.stores().products.change(tenant, id, |settings| change.applied(settings)).await?;
     Ok(Json(product.into()))
 }
 
@@ -157,7 +156,6 @@ async fn change(
     security(("api_key" = ["products:write"]))
 )]
 async fn archive(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<ProductId>) -> Answer<Json<Product>> {
-    let mut settings = app.stores().products.get(tenant, id).await?.settings();
-    settings.state = ProductState::Archived;
-    Ok(Json(app.stores().products.change(tenant, id, settings).await?.into()))
+    let archived = |settings| ProductSettings { state: ProductState::Archived, ..settings };
+    Ok(Json(app.stores().products.change(tenant, id, archived).await?.into()))
 }

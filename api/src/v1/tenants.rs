@@ -269,8 +269,7 @@ async fn change(
     Json(change): Json<TenantChange>,
 ) -> Answer<Json<Tenant>> {
     visible(caller, id)?;
-    let old = app.stores().tenants.get(id).await?;
-    let tenant = app.stores().tenants.change(id, change.applied(old.settings())).await?;
+    let tenant = app.stores().tenants.change(id, |settings| change.applied(settings)).await?;
     Ok(Json(tenant.into()))
 }
 

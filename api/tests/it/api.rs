@@ -79,7 +79,7 @@ impl Api {
             metrics: None,
             stopping: CancellationToken::new(),
         });
-        let key = postrider_api::first_key::create(&app).await.unwrap().unwrap();
+        let key = postrider_api::first_key::create(&app, |_| Ok(())).await.unwrap().unwrap();
         let platform_key = key.expose_secret().to_owned();
         let mut serving = JoinSet::new();
         let address = serve(&app, &mut serving).await;

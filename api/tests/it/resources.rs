@@ -61,6 +61,7 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
         text: "Two windows".to_owned(),
         folder: "INBOX".to_owned(),
         uid_validity: 1,
+        epoch: 0,
         uid: 1,
         failure: None,
     };

@@ -4,6 +4,7 @@ use postrider_queue::{ScopeState, Tenant};
 use postrider_scheduler::feeder::Feeder;
 use postrider_shared::{
     accounts::Account,
+    database::StoreError,
     ids::MessageId,
     messages::{BeginSending, PlannedMessage, Slot, Verdict},
 };
@@ -104,7 +105,8 @@ async fn a_pause_and_a_new_cap_reach_the_queue(office: Office) {
     office.stores.accounts.resume(office.tenant, account.id).await.unwrap();
     let mut settings = account.settings();
     settings.daily_cap = 7;
-    office.stores.accounts.change(office.tenant, account.id, settings, None).await.unwrap();
+    let change = |_: &Account| Ok::<_, StoreError>(settings.into());
+    office.stores.accounts.change(office.tenant, account.id, change).await.unwrap();
     rounds(&mut feeder).await;
     let state = scope(&office, &account).await;
     assert_eq!((state.paused, state.caps[0].limit), (false, 7));

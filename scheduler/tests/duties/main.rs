@@ -27,5 +27,6 @@ mod office;
 mod pruner;
 mod relay;
 mod resolver;
+mod several_servers;
 mod sweeper;
 mod timetable;

@@ -34,17 +34,37 @@ impl Office {
     pub async fn open(kind: DatabaseKind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let redis = RedisServer::start(folder.path(), None).await;
+        let url = redis.url();
+        Self::with_queue(kind, folder, redis, url).await
+    }
+
+    /// With the queue's shards spread over two servers, of which the second one is given, too.
+    pub async fn on_two_servers(kind: DatabaseKind) -> (Self, RedisServer) {
+        let folder = tempfile::tempdir().unwrap();
+        let second = folder.path().join("second");
+        std::fs::create_dir(&second).unwrap();
+        let redis = RedisServer::start(folder.path(), None).await;
+        let other = RedisServer::start(&second, None).await;
+        let urls = [redis.url(), other.url()].join(",");
+        (Self::with_queue(kind, folder, redis, urls).await, other)
+    }
+
+    async fn with_queue(kind: DatabaseKind, folder: TempDir, redis: RedisServer, urls: String) -> Self {
         let test_database = TestDatabase::create(kind, folder.path()).await;
         let database = Database::connect(&DatabaseConfig::at(test_database.url())).await.unwrap();
         let clock = Clock::manual(Clock::system().now());
         let keys = KeyRing::parse("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
         let stores = Stores::new(&database, &clock, Some(keys));
-        let queue = QueueClient::connect(QueueConfig::new(redis.url())).await.unwrap();
+        let queue = QueueClient::connect(QueueConfig::new(urls)).await.unwrap();
         let tenant = stores.tenants.create(TenantSettings::named("Harbour Lane")).await.unwrap().id;
         Self { stores, queue, clock, tenant, redis, database, _test_database: test_database, _folder: folder }
     }
 
     pub async fn account(&self, address: &str, interval: Duration, daily_cap: u32) -> Account {
+        self.account_of(self.tenant, address, interval, daily_cap).await
+    }
+
+    pub async fn account_of(&self, tenant: TenantId, address: &str, interval: Duration, daily_cap: u32) -> Account {
         let server = |port| MailServer {
             host: "127.0.0.1".to_owned(),
             port,
@@ -61,7 +81,7 @@ impl Office {
             poll_interval_seconds: u32::try_from(interval.as_secs()).unwrap(),
         };
         let new = NewAccount { settings, password: "secret".into() };
-        self.stores.accounts.create(self.tenant, new).await.unwrap()
+        self.stores.accounts.create(tenant, new).await.unwrap()
     }
 
     /// All jobs there are, newest first.

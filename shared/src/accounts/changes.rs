@@ -1,7 +1,7 @@
 //! What changes in a connected mailbox: its settings, and whether it is used.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::LockType};
 use secrecy::SecretString;
 
 use super::{
@@ -25,19 +25,47 @@ const ANY: &[AccountState] =
 /// What a person may pause and resume.
 const CONSENTED: &[AccountState] = &[AccountState::Active, AccountState::Paused];
 
+/// What is to be different about an account.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    /// All of them, as they are to be.
+    pub settings: AccountSettings,
+    /// In the place of the one it has.
+    pub password: Option<SecretString>,
+    /// Another way to hand its mail over.
+    pub transport: Option<Transport>,
+}
+
+impl From<AccountSettings> for AccountChange {
+    fn from(settings: AccountSettings) -> Self {
+        Self { settings, password: None, transport: None }
+    }
+}
+
 impl Accounts {
-    /// Replaces the settings, and the password if one is given. With another address or name another mailbox may stand behind the
+    /// Changes the settings to what `merge` makes of the account as it is, and nobody changes it in between; what `merge` refuses is
+    /// not done. With another address or name another mailbox may stand behind the
     /// account: what we know of old mail in it counts no more, and neither does our place in it; of its mail, that is read which came
     /// since the last look; and messages that wait to be sent move to the limits of the new address. At another IMAP server it is the
     /// same mailbox under other numbers: what is known is not read again.
-    pub async fn change(
+    pub async fn change<E: From<StoreError>>(
         &self,
         tenant: TenantId,
         id: AccountId,
-        settings: AccountSettings,
-        password: Option<SecretString>,
-    ) -> Result<Account, StoreError> {
-        let settings = settings.checked()?;
+        merge: impl FnOnce(&Account) -> Result<AccountChange, E>,
+    ) -> Result<Account, E> {
+        let tx = self.database.write().await?;
+        let before = locked(&tx, tenant, id).await?;
+        let change = merge(&before)?;
+        tx.watch(Entity::find().filter(own(tenant, id))).await?;
+        let account = self.apply(&tx, before, change).await?;
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    async fn apply(&self, tx: &Transaction, before: Account, change: AccountChange) -> Result<Account, StoreError> {
+        let (tenant, id) = (before.tenant_id, before.id);
+        let settings = change.settings.checked()?;
         let mut changes = ActiveModel {
             identity: Set(identity_of(&settings.address)),
             address: Set(settings.address),
@@ -60,14 +88,17 @@ impl Accounts {
             )?),
             ..ActiveModel::default()
         };
-        if let Some(password) = password {
+        if let Some(password) = change.password {
             changes.password_sealed = Set(self.seal(id, &password)?);
+        }
+        if let Some(transport) = change.transport {
+            if transport == Transport::Gmail && before.login != LoginMethod::Google {
+                return Err(StoreError::invalid("transport", "gmail needs an account that logs in with Google"));
+            }
+            changes.transport = Set(transport);
         }
         let (identity, username) = (changes.identity.clone(), changes.imap_username.clone());
         let server = (changes.imap_host.clone(), changes.imap_port.clone());
-        let tx = self.database.write().await?;
-        tx.watch(Entity::find().filter(own(tenant, id))).await?;
-        let before = find(tx.connection(), tenant, id).await?;
         if identity != Set(before.identity.clone()) {
             let known = before.former_identities.0.iter().filter(|former| identity != Set((*former).clone()));
             let former: Vec<String> =
@@ -80,23 +111,7 @@ impl Accounts {
         } else if server != (Set(before.imap_host), Set(before.imap_port)) {
             cursor::distrust(tx.connection(), id).await?;
         }
-        let account = set(&tx, self.clock.now(), (tenant, id), changes, ANY).await?;
-        tx.commit().await?;
-        Ok(account)
-    }
-
-    /// Hands the account's mail over another way.
-    pub async fn set_transport(
-        &self,
-        tenant: TenantId,
-        id: AccountId,
-        transport: Transport,
-    ) -> Result<Account, StoreError> {
-        let account = self.get(tenant, id).await?;
-        if transport == Transport::Gmail && account.login != LoginMethod::Google {
-            return Err(StoreError::invalid("transport", "gmail needs an account that logs in with Google"));
-        }
-        self.set(tenant, id, ActiveModel { transport: Set(transport), ..ActiveModel::default() }, ANY).await
+        set(tx, self.clock.now(), (tenant, id), changes, ANY).await
     }
 
     /// Stops reading and sending, and says why. One that waits for its owner's consent goes on doing so.
@@ -181,6 +196,12 @@ async fn set(
     Entity::update_many().set(changes).filter(allowed).exec(tx.connection()).await?;
     let account = Entity::find().filter(connected(tenant, id)).one(tx.connection()).await?;
     account.ok_or(StoreError::NotFound { what: "account" })
+}
+
+/// The connected account, which nobody else changes until the transaction ends. Rows that name it may be added all the same.
+async fn locked(tx: &Transaction, tenant: TenantId, id: AccountId) -> Result<Account, StoreError> {
+    let found = Entity::find().filter(connected(tenant, id)).lock(LockType::NoKeyUpdate).one(tx.connection()).await?;
+    found.ok_or(StoreError::NotFound { what: "account" })
 }
 
 /// Moves a connected account to a state inside the caller's transaction; `None` if it was disconnected.

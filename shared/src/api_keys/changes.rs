@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{ActiveModel, ApiKey, ApiKeys, Column, Entity, IssuedKey, KeyOwner, text::KeyText};
@@ -116,18 +116,19 @@ impl ApiKeys {
         Ok(key)
     }
 
-    /// Refuses if no platform key without scopes and expiry would be left.
+    /// Refuses if no platform key without scopes and expiry would be left. They are locked, in one order for all who ask, until the
+    /// transaction ends: of two that are revoked at the same moment each would otherwise see the other one stay.
     async fn another_opens(&self, tx: &Transaction, key: &ApiKey) -> Result<(), StoreError> {
         if key.tenant_id.is_some() || key.scopes.is_some() || key.expires_at.is_some() {
             return Ok(());
         }
-        let others = Condition::all()
+        let all = Condition::all()
             .add(Column::TenantId.is_null())
-            .add(Column::Id.ne(key.id))
             .add(Column::RevokedAt.is_null())
             .add(Column::Scopes.is_null())
             .add(Column::ExpiresAt.is_null());
-        match Entity::find().filter(others).count(tx.connection()).await? {
+        let all = Entity::find().filter(all).order_by_asc(Column::Id).lock_exclusive().all(tx.connection()).await?;
+        match all.iter().filter(|other| other.id != key.id).count() {
             0 => Err(StoreError::conflict(
                 "key",
                 "is the last one that can do everything on the platform; make another first",

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict,
 };
+use secrecy::SecretString;
 
 use super::{ActiveModel, ApiKey, Column, Entity, IssuedKey, KeyOwner, NewKey, text::KeyText};
 use crate::{
@@ -35,16 +36,27 @@ impl ApiKeys {
     }
 
     /// Makes the platform's first key unless it was made before, by this or another replica: its id is fixed. `None` if it was.
-    pub async fn ensure_platform_key(&self) -> Result<Option<IssuedKey>, StoreError> {
+    ///
+    /// It is shown before it is made for good, because nobody could get in if its text were lost: when it cannot be shown, or the
+    /// process ends meanwhile, the next call makes another.
+    pub async fn ensure_platform_key<E: From<StoreError>>(
+        &self,
+        show: impl FnOnce(&SecretString) -> Result<(), E>,
+    ) -> Result<Option<IssuedKey>, E> {
         let id = ApiKeyId::derived(&["platform"]);
         let issued = self.new_key(KeyOwner::Platform, id, NewKey::named("platform", Role::PlatformAdmin))?;
         let tx = self.database.write().await?;
         let inserted = Entity::insert(issued.key.clone().into_active_model())
             .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
             .exec_without_returning(tx.connection())
-            .await?;
+            .await
+            .map_err(StoreError::from)?;
+        if inserted == 0 {
+            return Ok(None);
+        }
+        show(&issued.text)?;
         tx.commit().await?;
-        Ok((inserted == 1).then_some(issued))
+        Ok(Some(issued))
     }
 
     /// Makes a key. One that has the id already was made by the same request, whose answer was never given: nobody knows its text,

@@ -196,7 +196,7 @@ impl DeadLetters {
             let changes = self.refusal(reason);
             let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Redriving, &[id]));
             if update.exec(tx.connection()).await?.rows_affected == 1 {
-                Box::pin(subject::dead_again(&tx, self.now(), &[id])).await?;
+                Box::pin(subject::follow_all(&tx, self.now(), &[id])).await?;
             }
         }
         tx.commit().await
@@ -208,7 +208,7 @@ impl DeadLetters {
         for ids in ids.chunks(usize::try_from(TOGETHER).unwrap_or(usize::MAX)) {
             let update = Entity::update_many().set(self.refusal(why.to_owned()));
             update.filter(still(DeadLetterState::Redriving, ids)).exec(tx.connection()).await?;
-            Box::pin(subject::dead_again(&tx, self.now(), ids)).await?;
+            Box::pin(subject::follow_all(&tx, self.now(), ids)).await?;
         }
         tx.commit().await
     }
@@ -231,6 +231,7 @@ impl DeadLetters {
             };
             let update = Entity::update_many().set(changes).filter(still(DeadLetterState::Dead, &ids));
             update.exec(tx.connection()).await?;
+            Box::pin(subject::follow_all(&tx, self.now(), &ids)).await?;
         }
         tx.commit().await?;
         Ok(BulkStep { settled: ids.len() as u64, next, ..BulkStep::default() })

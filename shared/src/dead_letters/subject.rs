@@ -63,7 +63,8 @@ pub(super) async fn follow(tx: &Transaction, now: DateTime<Utc>, letter: &DeadLe
         DeadLetterState::Redriving => messages::revive(tx, now, place).await,
         // The queue did not take the job.
         DeadLetterState::Dead => messages::bury(tx, now, place, OpenAttempt::Spared, &reason(&letter.error)).await,
-        DeadLetterState::Redriven | DeadLetterState::Discarded => Ok(()),
+        DeadLetterState::Discarded => messages::abandon(tx, now, place).await,
+        DeadLetterState::Redriven => Ok(()),
     }
 }
 
@@ -85,8 +86,8 @@ pub(super) async fn redriving<'a>(
     Ok(())
 }
 
-/// The same for those that are `dead` again.
-pub(super) async fn dead_again(tx: &Transaction, now: DateTime<Utc>, ids: &[DeadLetterId]) -> Result<(), StoreError> {
+/// The same for many.
+pub(super) async fn follow_all(tx: &Transaction, now: DateTime<Utc>, ids: &[DeadLetterId]) -> Result<(), StoreError> {
     let letters = Entity::find()
         .filter(Column::Id.is_in(ids.iter().copied()))
         .filter(Column::Kind.eq(SendEmail::KIND.as_str()))

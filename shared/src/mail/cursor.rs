@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
     entity::prelude::{
         ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EnumIter, PrimaryKeyTrait,
     },
@@ -38,10 +38,14 @@ pub struct Model {
     pub tenant_id: TenantId,
     /// UIDs of another validity mean other mails.
     pub uid_validity: i64,
+    /// Raised when the mails are numbered anew, or another mailbox may stand behind the account: whoever began to read before moves
+    /// nothing, also where the server tells the same UIDVALIDITY again.
+    pub epoch: i64,
     /// All mails up to this UID were seen.
     pub last_uid: i64,
     /// Mail that the server got before this is old mail, and none of ours.
     pub since: DateTime<Utc>,
+    /// When the last look began that came to its end.
     pub last_polled_at: Option<DateTime<Utc>>,
     /// Mails below this UID were there when the server was found to number its mails anew: each may be old. 0 once all of them
     /// were looked at. Mail from here on came later, whatever its dates say.
@@ -70,6 +74,20 @@ pub struct Numbering {
     pub uid_validity: u32,
     /// The UID that the next mail gets, if the server tells.
     pub uid_next: Option<u32>,
+}
+
+/// Which numbering of a folder a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    pub uid_validity: u32,
+    pub epoch: i64,
+}
+
+impl From<u32> for Epoch {
+    /// The first that was ever read.
+    fn from(uid_validity: u32) -> Self {
+        Self { uid_validity, epoch: 0 }
+    }
 }
 
 impl From<u32> for Numbering {
@@ -148,6 +166,7 @@ pub(super) async fn open(
             folder: folder.to_owned(),
             tenant_id: account.tenant_id,
             uid_validity: i64::from(numbering.uid_validity),
+            epoch: 0,
             last_uid: 0,
             since: account.connected_at,
             last_polled_at: None,
@@ -169,11 +188,12 @@ pub(super) async fn open(
     let since = match before.snapshot {
         Coverage::Whole => before.since,
         Coverage::Newest | Coverage::Nothing => {
-            before.last_polled_at.map_or(before.since, |time| before.since.max(time - SLACK))
+            before.last_polled_at.map_or(before.since, |time| std::cmp::max(before.since, time - SLACK))
         }
     };
     let now = Model {
         uid_validity: i64::from(numbering.uid_validity),
+        epoch: before.epoch + 1,
         last_uid: 0,
         since,
         doubt_below: numbering.end(),
@@ -184,6 +204,7 @@ pub(super) async fn open(
     };
     let changes = ActiveModel {
         uid_validity: Set(now.uid_validity),
+        epoch: Set(now.epoch),
         last_uid: Set(0),
         since: Set(now.since),
         doubt_below: Set(now.doubt_below),
@@ -208,8 +229,20 @@ fn unchanged(cursor: Model) -> Opened {
 /// whatever it tells, the next look finds the folder numbered anew. The rows stay, because they know when the last look was.
 pub(crate) async fn distrust(connection: &impl ConnectionTrait, account: AccountId) -> Result<(), StoreError> {
     let changes = ActiveModel { uid_validity: Set(NO_SERVERS), ..ActiveModel::default() };
-    Entity::update_many().set(changes).filter(Column::AccountId.eq(account)).exec(connection).await?;
+    let update = Entity::update_many().set(changes).col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1));
+    update.filter(Column::AccountId.eq(account)).exec(connection).await?;
     Ok(())
+}
+
+/// Whether the folder is still numbered so; it stays so until the transaction ends.
+pub(super) async fn is_current(
+    tx: &Transaction,
+    account: AccountId,
+    folder: &str,
+    epoch: Epoch,
+) -> Result<bool, StoreError> {
+    let found = Entity::find().filter(in_epoch(account, folder, epoch)).lock_exclusive().one(tx.connection()).await?;
+    Ok(found.is_some())
 }
 
 /// The folder has a snapshot that knows so much.
@@ -229,9 +262,9 @@ pub(super) async fn settle_doubts(
     connection: &impl ConnectionTrait,
     account: AccountId,
     folder: &str,
-    uid_validity: u32,
+    epoch: Epoch,
 ) -> Result<(), StoreError> {
-    let same = place(account, folder).add(Column::UidValidity.eq(i64::from(uid_validity)));
+    let same = in_epoch(account, folder, epoch);
     let changes = ActiveModel { doubt_below: Set(0), ..ActiveModel::default() };
     Entity::update_many().set(changes).filter(same).exec(connection).await?;
     Ok(())
@@ -242,10 +275,10 @@ pub(super) async fn failed_at(
     tx: &Transaction,
     now: DateTime<Utc>,
     (account, folder): (AccountId, &str),
-    (uid_validity, uid): (u32, u32),
+    (epoch, uid): (Epoch, u32),
     counts: bool,
 ) -> Result<Failing, StoreError> {
-    let same = place(account, folder).add(Column::UidValidity.eq(i64::from(uid_validity)));
+    let same = in_epoch(account, folder, epoch);
     let Some(before) = Entity::find().filter(same.clone()).lock_exclusive().one(tx.connection()).await? else {
         // Numbered anew since: that number is another mail's.
         return Ok(Failing { since: now, failures: 0 });
@@ -265,21 +298,22 @@ pub(super) async fn failed_at(
     Ok(Failing { since, failures: u32::try_from(failures).unwrap_or_default() })
 }
 
-/// Moves the place forward, never back, and only under the validity it was read with.
+/// Moves the place forward, and the time of the last look, never back, and only in the epoch it was read in.
 pub(super) async fn advance(
     connection: &impl ConnectionTrait,
     account: AccountId,
     folder: &str,
-    uid_validity: u32,
+    epoch: Epoch,
     uid: u32,
-    polled_at: Option<DateTime<Utc>>,
+    looked_at: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let same = place(account, folder).add(Column::UidValidity.eq(i64::from(uid_validity)));
+    let same = in_epoch(account, folder, epoch);
     let later = same.clone().add(Column::LastUid.lt(i64::from(uid)));
     Entity::update_many().col_expr(Column::LastUid, Expr::val(i64::from(uid))).filter(later).exec(connection).await?;
-    if let Some(time) = polled_at {
+    if let Some(time) = looked_at {
         let changes = ActiveModel { last_polled_at: Set(Some(time)), ..ActiveModel::default() };
-        Entity::update_many().set(changes).filter(same).exec(connection).await?;
+        let earlier = Condition::any().add(Column::LastPolledAt.is_null()).add(Column::LastPolledAt.lt(time));
+        Entity::update_many().set(changes).filter(same.add(earlier)).exec(connection).await?;
     }
     Ok(())
 }
@@ -291,6 +325,10 @@ pub(super) async fn find(
 ) -> Result<Vec<Model>, StoreError> {
     let own = Condition::all().add(Column::AccountId.eq(account)).add(Column::TenantId.eq(tenant));
     Ok(Entity::find().filter(own).all(connection).await?)
+}
+
+fn in_epoch(account: AccountId, folder: &str, epoch: Epoch) -> Condition {
+    place(account, folder).add(Column::UidValidity.eq(i64::from(epoch.uid_validity))).add(Column::Epoch.eq(epoch.epoch))
 }
 
 fn place(account: AccountId, folder: &str) -> Condition {

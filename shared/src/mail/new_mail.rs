@@ -13,6 +13,8 @@ pub struct NewMail {
     pub account_id: AccountId,
     pub folder: String,
     pub uid_validity: u32,
+    /// See [`Epoch`](super::Epoch).
+    pub epoch: i64,
     pub uid: u32,
     /// See [`dedupe_key`](super::dedupe_key).
     pub dedupe_key: String,

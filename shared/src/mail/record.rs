@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use postrider_queue::NewJob;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
 
-use super::{Column, Entity, InboundMail, MailState, NewMail, cursor, dedupe::id_key, thread};
+use super::{Column, Entity, Epoch, InboundMail, MailState, NewMail, cursor, dedupe::id_key, thread};
 use crate::{
     accounts,
     database::{StoreError, Texts, Transaction},
@@ -38,7 +38,8 @@ pub(super) async fn record(
 ) -> Result<Recorded, StoreError> {
     let mail = mail.bounded();
     accounts::find(tx.connection(), tenant, mail.account_id).await?;
-    cursor::advance(tx.connection(), mail.account_id, &mail.folder, mail.uid_validity, mail.uid, None).await?;
+    let epoch = Epoch { uid_validity: mail.uid_validity, epoch: mail.epoch };
+    cursor::advance(tx.connection(), mail.account_id, &mail.folder, epoch, mail.uid, None).await?;
     let keys = [Some(mail.dedupe_key.clone()), id_key(mail.rfc_message_id.as_deref())];
     let same = Condition::all()
         .add(Column::AccountId.eq(mail.account_id))

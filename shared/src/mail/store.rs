@@ -5,7 +5,7 @@ use postrider_queue::NewJob;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{
-    Column, Coverage, Entity, Failing, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Print,
+    Column, Coverage, Entity, Epoch, Failing, InboundMail, MailState, MailboxCursor, NewMail, Numbering, Opened, Print,
     Reading, Recorded, Settled, Settlement, Sighting, Snapshot, Thread, conversation, cursor, record, settling,
     snapshot, thread,
 };
@@ -52,32 +52,37 @@ impl Mail {
         snapshot::find(self.database.reader(), tenant, account, folder).await
     }
 
-    /// Keeps what lay in a folder when we began to read it; the first one stays. The folder must have been opened.
+    /// Keeps what lay in a folder when we began to read it; the first one stays. The folder must have been opened. One of an epoch
+    /// that is over is not kept.
     pub async fn keep_snapshot(
         &self,
         tenant: TenantId,
         account: AccountId,
-        folder: &str,
+        (folder, epoch): (&str, Epoch),
         coverage: Coverage,
         prints: &[Print],
     ) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
         let account = accounts::find(tx.connection(), tenant, account).await?;
-        snapshot::keep(&tx, self.clock.now(), &account, folder, coverage, prints).await?;
+        if cursor::is_current(&tx, account.id, folder, epoch).await? {
+            snapshot::keep(&tx, self.clock.now(), &account, folder, coverage, prints).await?;
+        }
         tx.commit().await
     }
 
-    /// Adds mails that were passed over as old to what is known of a folder.
+    /// Adds mails that were passed over as old to what is known of a folder, unless that epoch of it is over.
     pub async fn pass_over(
         &self,
         tenant: TenantId,
         account: AccountId,
-        folder: &str,
+        (folder, epoch): (&str, Epoch),
         prints: &[Print],
     ) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
         let account = accounts::find(tx.connection(), tenant, account).await?;
-        snapshot::add(&tx, self.clock.now(), &account, folder, prints).await?;
+        if cursor::is_current(&tx, account.id, folder, epoch).await? {
+            snapshot::add(&tx, self.clock.now(), &account, folder, prints).await?;
+        }
         tx.commit().await
     }
 
@@ -86,12 +91,11 @@ impl Mail {
         &self,
         tenant: TenantId,
         account: AccountId,
-        folder: &str,
-        uid_validity: u32,
+        (folder, epoch): (&str, Epoch),
     ) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
         accounts::find(tx.connection(), tenant, account).await?;
-        cursor::settle_doubts(tx.connection(), account, folder, uid_validity).await?;
+        cursor::settle_doubts(tx.connection(), account, folder, epoch).await?;
         tx.commit().await
     }
 
@@ -141,28 +145,29 @@ impl Mail {
         Ok(latest.flatten())
     }
 
-    /// Notes that a folder was read up to `last_uid`, also over mail that is none of ours.
+    /// Notes that a folder was read up to `last_uid`, also over mail that is none of ours, by a look that began at `looked_at`: a run
+    /// may end long after it looked. A run of an epoch that is over notes nothing.
     pub async fn polled(
         &self,
         tenant: TenantId,
         account: AccountId,
-        folder: &str,
-        uid_validity: u32,
+        (folder, epoch): (&str, Epoch),
         last_uid: u32,
+        looked_at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
         accounts::find(tx.connection(), tenant, account).await?;
-        let now = Some(self.clock.now());
-        cursor::advance(tx.connection(), account, folder, uid_validity, last_uid, now).await?;
+        let looked_at = Some(looked_at.trunc_subsecs(6));
+        cursor::advance(tx.connection(), account, folder, epoch, last_uid, looked_at).await?;
         tx.commit().await
     }
 
-    /// Notes that a run could not fetch the mail with this UIDVALIDITY and UID. It counts if the server handed over another one.
+    /// Notes that a run could not fetch the mail with this UID. It counts if the server handed over another one.
     pub async fn failed_at(
         &self,
         tenant: TenantId,
         (account, folder): (AccountId, &str),
-        mail: (u32, u32),
+        mail: (Epoch, u32),
         counts: bool,
     ) -> Result<Failing, StoreError> {
         let tx = self.database.write().await?;

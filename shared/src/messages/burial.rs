@@ -1,12 +1,13 @@
 //! Messages whose job failed for good.
 //!
 //! Such a message is `failed`, and no attempt is open: that tells it from one that a server refused for good. A redrive of its job
-//! takes it back to `sending`; a draft that it has is kept, because only a draft that is sent again is certain to go out once.
+//! takes it back to `sending`; a draft that it has is kept, because only a draft that is sent again is certain to go out once. When
+//! the dead letter is discarded, it becomes like one that was refused.
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 
-use super::{ActiveModel, Message, MessageState, attempt, store};
+use super::{ActiveModel, Message, MessageState, attempt, settle, store};
 use crate::{
     database::{StoreError, Transaction},
     ids::{MessageId, TenantId},
@@ -44,11 +45,7 @@ pub(crate) async fn bury(
         updated_at: Set(now),
         ..ActiveModel::default()
     };
-    attempt::update(tx, attempt::held(&message), changes).await?;
-    if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote, id), QuoteState::Failed, Some(reason)).await?;
-    }
-    Ok(())
+    settle::change(tx, now, &message, changes, (QuoteState::Failed, Some(reason))).await
 }
 
 /// The message's job is enqueued again. Changes nothing if the message [may not be sent](may_be_sent) any more.
@@ -67,11 +64,21 @@ pub(crate) async fn revive(
         updated_at: Set(now),
         ..ActiveModel::default()
     };
-    attempt::update(tx, attempt::held(&message), changes).await?;
-    if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote, id), QuoteState::Sending, None).await?;
+    settle::change(tx, now, &message, changes, (QuoteState::Sending, None)).await
+}
+
+/// Nobody wants the message's job any more: no redrive takes it back.
+pub(crate) async fn abandon(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+) -> Result<(), StoreError> {
+    let Some(message) = found(tx, tenant, id).await? else { return Ok(()) };
+    if !message.was_buried() {
+        return Ok(());
     }
-    Ok(())
+    let changes = ActiveModel { attempt_started_at: Set(Some(now)), updated_at: Set(now), ..ActiveModel::default() };
+    attempt::update(tx, attempt::held(&message), changes).await
 }
 
 /// Whether a message that [was buried](Message::was_buried) may still be sent: not if its quote was revised or decided meanwhile.

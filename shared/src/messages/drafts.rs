@@ -39,13 +39,41 @@ pub(super) async fn loose_ends(
     since: DateTime<Utc>,
     limit: u64,
 ) -> Result<Vec<Message>, StoreError> {
+    let doubtful =
+        Condition::all().add(Column::State.eq(MessageState::Unknown)).add(Column::AttemptStartedAt.is_not_null());
     let unnamed = Condition::all().add(Column::State.eq(MessageState::Accepted)).add(Column::SentMessageId.is_null());
+    with_draft(database, (tenant, account), since, Condition::any().add(doubtful).add(unnamed), limit).await
+}
+
+pub(super) async fn unwanted(
+    database: &Database,
+    (tenant, account): (TenantId, AccountId),
+    since: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<Message>, StoreError> {
+    let withdrawn =
+        Condition::all().add(Column::State.eq(MessageState::Unknown)).add(Column::AttemptStartedAt.is_null());
+    // One that was buried may be redriven.
+    let refused =
+        Condition::all().add(Column::State.eq(MessageState::Failed)).add(Column::AttemptStartedAt.is_not_null());
+    let over = Condition::any().add(withdrawn).add(Column::State.eq(MessageState::Skipped)).add(refused);
+    with_draft(database, (tenant, account), since, over, limit).await
+}
+
+/// Those of an account's messages that have a draft, longest unchanged first.
+async fn with_draft(
+    database: &Database,
+    (tenant, account): (TenantId, AccountId),
+    since: DateTime<Utc>,
+    those: Condition,
+    limit: u64,
+) -> Result<Vec<Message>, StoreError> {
     let select = Entity::find()
         .filter(Column::TenantId.eq(tenant))
         .filter(Column::AccountId.eq(account))
         .filter(Column::DraftId.is_not_null())
         .filter(Column::UpdatedAt.gte(since))
-        .filter(Condition::any().add(Column::State.eq(MessageState::Unknown)).add(unnamed));
+        .filter(those);
     Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(database.reader()).await?)
 }
 

@@ -77,7 +77,14 @@ impl Model {
 
     /// Whether it is in doubt about a draft: whoever can look whether that still stands may send it.
     pub fn has_draft_in_doubt(&self) -> bool {
-        self.state == MessageState::Unknown && self.draft_id.is_some() && self.data_started_at.is_some()
+        let is_doubtful = self.state == MessageState::Unknown && self.data_started_at.is_some();
+        is_doubtful && self.draft_id.is_some() && !self.was_withdrawn()
+    }
+
+    /// Whether somebody withdrew it when its draft may have been sent: nobody sends that any more, and whoever looks after drafts
+    /// finds out what it became.
+    pub fn was_withdrawn(&self) -> bool {
+        self.state == MessageState::Unknown && self.attempt_started_at.is_none()
     }
 
     /// Whether no run of its job will change it, but for one that [looks after its draft](Self::has_draft_in_doubt).

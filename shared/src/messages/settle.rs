@@ -77,14 +77,12 @@ pub(super) async fn settle(
         }
         Verdict::Failed { .. } | Verdict::Unknown { .. } => {}
     }
-    attempt::update(tx, attempt::held(&message), changes).await?;
-    if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote, message.id), quote_state, reason).await?;
-    }
+    change(tx, now, &message, changes, (quote_state, reason)).await?;
     Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))
 }
 
-/// A message that is not to be sent any more, unless an attempt is open: then the attempt decides.
+/// A message that is not to be sent any more, unless it may have been handed over. An attempt that is open is refused when its data is
+/// to start.
 pub(super) async fn skip(
     tx: &Transaction,
     now: DateTime<Utc>,
@@ -94,7 +92,7 @@ pub(super) async fn skip(
     let message = store::locked(tx, tenant, id).await?;
     let waits = match message.state {
         MessageState::Planned => true,
-        MessageState::Sending => message.attempt_started_at.is_none(),
+        MessageState::Sending => message.data_started_at.is_none(),
         MessageState::Accepted
         | MessageState::Failed
         | MessageState::Skipped
@@ -110,9 +108,74 @@ pub(super) async fn skip(
         updated_at: Set(now),
         ..ActiveModel::default()
     };
-    attempt::update(tx, attempt::held(&message), changes).await?;
-    if let Some(quote) = message.quote_id {
-        quotes::follow_message(tx, now, (tenant, quote, message.id), QuoteState::Failed, Some(reason)).await?;
-    }
+    change(tx, now, &message, changes, (QuoteState::Failed, Some(reason))).await?;
     Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))
+}
+
+/// The same at somebody's wish, which holds also where a draft may have been sent: nobody sends it after this.
+pub(super) async fn withdraw(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+    reason: &str,
+) -> Result<Settled<Message>, StoreError> {
+    let message = store::locked(tx, tenant, id).await?;
+    let is_doubtful = match message.state {
+        MessageState::Sending | MessageState::Unknown => {
+            message.draft_id.is_some() && message.data_started_at.is_some()
+        }
+        MessageState::Planned
+        | MessageState::Accepted
+        | MessageState::Failed
+        | MessageState::Skipped
+        | MessageState::UnknownFinal => false,
+    };
+    if !is_doubtful || message.was_withdrawn() {
+        return skip(tx, now, (tenant, id), reason).await;
+    }
+    let changes = ActiveModel {
+        state: Set(MessageState::Unknown),
+        reason: Set(Some(reason.to_owned())),
+        attempt_started_at: Set(None),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    };
+    change(tx, now, &message, changes, (QuoteState::Sending, Some(reason))).await?;
+    Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))
+}
+
+/// The draft of a message that is not to be sent was deleted. One that was withdrawn did not go out.
+pub(super) async fn draft_deleted(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+    draft: &str,
+) -> Result<(), StoreError> {
+    let message = store::locked(tx, tenant, id).await?;
+    let was_withdrawn = message.was_withdrawn();
+    let is_over = matches!(message.state, MessageState::Skipped | MessageState::Failed) && !message.was_buried();
+    if message.draft_id.as_deref() != Some(draft) || !(was_withdrawn || is_over) {
+        return Ok(());
+    }
+    let mut changes = ActiveModel { draft_id: Set(None), ..ActiveModel::default() };
+    if !was_withdrawn {
+        return attempt::update(tx, attempt::held(&message), changes).await;
+    }
+    (changes.state, changes.updated_at) = (Set(MessageState::Skipped), Set(now));
+    change(tx, now, &message, changes, (QuoteState::Failed, message.reason.as_deref())).await
+}
+
+/// Changes a message, and its quote with it.
+pub(super) async fn change(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    message: &Message,
+    changes: ActiveModel,
+    (quote_state, reason): (QuoteState, Option<&str>),
+) -> Result<(), StoreError> {
+    attempt::update(tx, attempt::held(message), changes).await?;
+    if let Some(quote) = message.quote_id {
+        quotes::follow_message(tx, now, (message.tenant_id, quote, message.id), quote_state, reason).await?;
+    }
+    Ok(())
 }

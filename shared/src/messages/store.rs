@@ -115,6 +115,25 @@ impl Messages {
         drafts::loose_ends(&self.database, (tenant, account), since, limit).await
     }
 
+    /// An account's messages that have a draft and are not to be sent any more, longest unchanged first: skipped, refused for
+    /// good, discarded, or withdrawn when the draft may have been sent.
+    pub async fn unwanted_drafts(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        since: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<Message>, StoreError> {
+        drafts::unwanted(&self.database, (tenant, account), since, limit).await
+    }
+
+    /// Such a message's draft was deleted. One that was withdrawn is `skipped` with this.
+    pub async fn draft_deleted(&self, tenant: TenantId, id: MessageId, draft: &str) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        settle::draft_deleted(&tx, self.clock.now(), (tenant, id), draft).await?;
+        tx.commit().await
+    }
+
     /// Whether an account has messages of several attempts that changed since then: an earlier one may have made a draft and not
     /// come to store it.
     pub async fn drafted_again(
@@ -150,7 +169,7 @@ impl Messages {
         Ok(settled)
     }
 
-    /// The message is not to be sent any more (suppressed, cancelled, expired), unless an attempt is open.
+    /// The message is not to be sent any more (suppressed, cancelled, expired), unless it may have been handed over.
     pub async fn skip(&self, tenant: TenantId, id: MessageId, reason: &str) -> Result<Settled<Message>, StoreError> {
         let tx = self.database.write().await?;
         let settled = settle::skip(&tx, self.clock.now(), (tenant, id), reason).await?;
@@ -158,12 +177,15 @@ impl Messages {
         Ok(settled)
     }
 
-    /// The job that was to send the message is about to be cancelled: it is not to be sent, unless an attempt is open. To be called
+    /// The job that was to send the message is about to be cancelled: it is not to be sent, unless it may have been handed over. One whose
+    /// draft may have been sent is in doubt until somebody sees what became of that; nobody sends it any more. To be called
     /// first, because whoever is cut off in between leaves a job that finds nothing to send. A message that is not there, or is
     /// settled, does not change.
     pub async fn withdraw(&self, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
-        match self.skip(tenant, id, "its job was cancelled").await {
-            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+        let tx = self.database.write().await?;
+        match settle::withdraw(&tx, self.clock.now(), (tenant, id), "its job was cancelled").await {
+            Ok(_) => tx.commit().await,
+            Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

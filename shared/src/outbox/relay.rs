@@ -1,9 +1,11 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use postrider_queue::{Enqueued, JobId, NewJob, QueueClient, QueueError, Tenant};
 
 use super::{Outbox, OutboxEntry};
 use crate::{
-    database::{AllTenants, StoreError},
+    database::StoreError,
     ids::{OutboxId, TenantId},
 };
 
@@ -69,6 +71,14 @@ pub struct Relayed {
     pub refused: usize,
 }
 
+/// What became of entries that were brought to the queue.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    pub(super) relayed: Relayed,
+    /// Why others could not go now.
+    pub(super) put_off: Option<QueueError>,
+}
+
 /// Brings outbox entries to the queue.
 #[derive(Clone)]
 pub struct Relay<Q = QueueClient> {
@@ -89,17 +99,13 @@ impl<Q: Enqueue> Relay<Q> {
     /// Relays the given entries, right after the commit that wrote them.
     pub async fn relay(&self, tenant: TenantId, entries: &[OutboxId]) -> Result<Relayed, RelayError> {
         let waiting = self.outbox.waiting_of(tenant, entries).await?;
-        self.bring(waiting).await
+        let Brought { relayed, put_off } = self.bring(waiting).await?;
+        put_off.map_or(Ok(relayed), |error| Err(error.into()))
     }
 
-    /// Relays whatever waits, oldest first, at most `limit` entries.
-    pub async fn run_once(&self, limit: u64) -> Result<Relayed, RelayError> {
-        let waiting = self.outbox.waiting(AllTenants, limit).await?;
-        self.bring(waiting).await
-    }
-
-    async fn bring(&self, entries: Vec<OutboxEntry>) -> Result<Relayed, RelayError> {
-        let mut relayed = Relayed::default();
+    /// Brings entries of one tenant, as many as can go.
+    pub(super) async fn bring(&self, entries: Vec<OutboxEntry>) -> Result<Brought, StoreError> {
+        let mut brought = Brought::default();
         let mut ids = Vec::with_capacity(entries.len());
         let mut jobs = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -111,55 +117,59 @@ impl<Q: Enqueue> Relay<Q> {
                 }
                 Err(error) => {
                     self.refuse(entry.id, &error.to_string()).await?;
-                    relayed.refused += 1;
+                    brought.relayed.refused += 1;
                 }
             }
         }
         if jobs.is_empty() {
-            return Ok(relayed);
+            return Ok(brought);
         }
         match self.queue.enqueue_many(jobs.clone()).await {
             // A unique key that is taken means that an equal job stands for this one.
             Ok(_) => {
                 self.outbox.mark(&ids, None).await?;
-                relayed.enqueued += ids.len();
+                brought.relayed.enqueued += ids.len();
             }
-            // A queue that is too deep must not hold up entries for others: each for itself.
-            Err(deep @ QueueError::TooDeep { .. }) => {
-                for (id, job) in ids.into_iter().zip(jobs) {
-                    match self.queue.enqueue_many(vec![job]).await {
-                        Ok(_) => {
-                            self.outbox.mark(&[id], None).await?;
-                            relayed.enqueued += 1;
-                        }
-                        Err(QueueError::TooDeep { .. }) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                if relayed.enqueued == 0 {
-                    return Err(deep.into());
-                }
+            Err(QueueError::TooDeep { .. } | QueueError::Invalid { .. }) => {
+                self.bring_singly(ids.into_iter().zip(jobs), &mut brought).await?;
             }
-            Err(error) if error.is_transient() => return Err(error.into()),
-            // One malformed job refuses its whole batch: find it, so that it does not stop the others for ever.
-            Err(QueueError::Invalid { .. }) => {
-                for (id, job) in ids.into_iter().zip(jobs) {
-                    match self.queue.enqueue_many(vec![job]).await {
-                        Ok(_) => {
-                            self.outbox.mark(&[id], None).await?;
-                            relayed.enqueued += 1;
-                        }
-                        Err(error @ QueueError::Invalid { .. }) => {
-                            self.refuse(id, &error.to_string()).await?;
-                            relayed.refused += 1;
-                        }
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => brought.put_off = Some(error),
         }
-        Ok(relayed)
+        Ok(brought)
+    }
+
+    /// Each for itself: one that is malformed refuses its whole batch, and so does one whose queue is too deep.
+    async fn bring_singly(
+        &self,
+        entries: impl Iterator<Item = (OutboxId, NewJob)>,
+        brought: &mut Brought,
+    ) -> Result<(), StoreError> {
+        let mut deep = HashSet::new();
+        for (id, job) in entries {
+            let queue = job.queue.clone();
+            if deep.contains(&queue) {
+                continue;
+            }
+            match self.queue.enqueue_many(vec![job]).await {
+                Ok(_) => {
+                    self.outbox.mark(&[id], None).await?;
+                    brought.relayed.enqueued += 1;
+                }
+                Err(error @ QueueError::Invalid { .. }) => {
+                    self.refuse(id, &error.to_string()).await?;
+                    brought.relayed.refused += 1;
+                }
+                Err(error @ QueueError::TooDeep { .. }) => {
+                    deep.insert(queue);
+                    brought.put_off = Some(error);
+                }
+                Err(error) => {
+                    brought.put_off = Some(error);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn refuse(&self, entry: OutboxId, reason: &str) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
 
+use super::store::Place;
 use crate::ids::{OutboxId, TenantId};
 
 /// A job on its way to the queue.
@@ -28,6 +29,10 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
+    pub(super) fn place(&self) -> Place {
+        Place { at: self.created_at, id: self.id }
+    }
+
     /// The job to be enqueued.
     pub fn new_job(&self) -> Result<NewJob, serde_json::Error> {
         serde_json::from_str(&self.job)

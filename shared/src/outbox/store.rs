@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use postrider_queue::{Job, NewJob, Tenant};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::{ActiveModel, Column, Entity, OutboxEntry};
 use crate::{
@@ -8,6 +10,13 @@ use crate::{
     database::{AllTenants, Database, StoreError, Transaction},
     ids::{OutboxId, TenantId},
 };
+
+/// Where an entry stands among those of its tenant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: DateTime<Utc>,
+    pub(super) id: OutboxId,
+}
 
 /// The table of jobs on their way.
 #[derive(Clone)]
@@ -29,6 +38,36 @@ impl Outbox {
     /// Entries that were not relayed, oldest first.
     pub async fn waiting(&self, _: AllTenants, limit: u64) -> Result<Vec<OutboxEntry>, StoreError> {
         let select = Entity::find().filter(Column::RelayedAt.is_null());
+        let order = select.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
+        Ok(order.limit(limit).all(self.database.reader()).await?)
+    }
+
+    /// The next tenant with entries that were not relayed, in the order of ids.
+    pub(super) async fn next_tenant(
+        &self,
+        _: AllTenants,
+        after: Option<TenantId>,
+    ) -> Result<Option<TenantId>, StoreError> {
+        let mut select = Entity::find().select_only().column(Column::TenantId).filter(Column::RelayedAt.is_null());
+        if let Some(after) = after {
+            select = select.filter(Column::TenantId.gt(after));
+        }
+        let next = select.order_by_asc(Column::TenantId).into_tuple().one(self.database.reader());
+        Ok(next.await?)
+    }
+
+    /// A tenant's entries that were not relayed, oldest first, behind this place.
+    pub(super) async fn waiting_for(
+        &self,
+        tenant: TenantId,
+        behind: Option<Place>,
+        limit: u64,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        let mut select = Entity::find().filter(Column::TenantId.eq(tenant)).filter(Column::RelayedAt.is_null());
+        if let Some(Place { at, id }) = behind {
+            let as_old = Condition::all().add(Column::CreatedAt.eq(at)).add(Column::Id.gt(id));
+            select = select.filter(Condition::any().add(Column::CreatedAt.gt(at)).add(as_old));
+        }
         let order = select.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
         Ok(order.limit(limit).all(self.database.reader()).await?)
     }

@@ -1,6 +1,6 @@
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, sea_query::LockType,
 };
 
 use super::{ActiveModel, Column, Dimensions, Entity, Materials, Product, ProductSettings, ProductState};
@@ -92,14 +92,17 @@ impl Products {
         Ok(select.order_by_asc(Column::Sku).limit(MOST_OFFERED).all(self.database.reader()).await?)
     }
 
-    /// Replaces the settings, after trying out the formula.
+    /// Changes the settings to what `merge` makes of them as they are, and nobody changes them in between; the formula is tried out.
     pub async fn change(
         &self,
         tenant: TenantId,
         id: ProductId,
-        settings: ProductSettings,
+        merge: impl FnOnce(ProductSettings) -> ProductSettings,
     ) -> Result<Product, StoreError> {
-        let settings = settings.checked()?;
+        let tx = self.database.write().await?;
+        let before = Entity::find().filter(own(tenant, id)).lock(LockType::NoKeyUpdate).one(tx.connection()).await?;
+        let before = before.ok_or(StoreError::NotFound { what: "product" })?;
+        let settings = merge(before.settings()).checked()?;
         let changes = ActiveModel {
             sku: Set(settings.sku),
             name: Set(settings.name),
@@ -115,7 +118,6 @@ impl Products {
             updated_at: Set(self.clock.now()),
             ..ActiveModel::default()
         };
-        let tx = self.database.write().await?;
         tx.watch(Entity::find().filter(own(tenant, id))).await?;
         let taken = StoreError::taken("product with this sku");
         Entity::update_many().set(changes).filter(own(tenant, id)).exec(tx.connection()).await.map_err(taken)?;

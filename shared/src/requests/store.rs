@@ -115,7 +115,8 @@ impl Requests {
             return Ok(Begun::Fresh(ticket));
         }
         let found = Entity::find().filter(same(&ticket)).lock_exclusive().one(tx.connection()).await?;
-        let found = found.ok_or(StoreError::NotFound { what: "request" })?;
+        // The request that had the key was refused in this very moment, and the next repeat finds the key free.
+        let Some(found) = found else { return Ok(Begun::InProgress) };
         if found.fingerprint != fingerprint {
             return Ok(Begun::Conflict);
         }

@@ -74,24 +74,37 @@ impl Pauses {
         }
     }
 
-    /// Mends what differs between the database and the queue; returns how many.
+    /// Mends what differs between the database and the queue; returns how many. An error of the queue is that of one server; the
+    /// tenants of the others were looked after.
     pub async fn compare(&self) -> Result<usize, ScopeError> {
         let at_rest = self.tenants.at_rest(AllTenants).await?;
-        let mut paused = HashSet::new();
+        let (mut paused, mut away, mut failed) = (HashSet::new(), HashSet::new(), None);
         for shard in 0..self.queue.shards() {
-            let names = self.queue.paused_tenants(shard).await?;
-            paused.extend(names.iter().filter_map(|name| name.parse::<TenantId>().ok()));
-        }
-        let differing: Vec<TenantId> = at_rest.symmetric_difference(&paused).copied().collect();
-        for tenant in &differing {
-            match self.apply(*tenant).await {
-                // It has gone: what it left in the queue ends by itself.
-                Err(ScopeError::Store(StoreError::NotFound { .. })) => {
-                    self.queue.resume_tenant(&(*tenant).into()).await?;
+            match self.queue.paused_tenants(shard).await {
+                Ok(names) => paused.extend(names.iter().filter_map(|name| name.parse::<TenantId>().ok())),
+                Err(error) => {
+                    away.insert(shard);
+                    failed = Some(error);
                 }
-                outcome => outcome?,
             }
         }
-        Ok(differing.len())
+        let differing = at_rest.symmetric_difference(&paused).copied();
+        let differing = differing.filter(|tenant| !away.contains(&self.queue.shard_of(&(*tenant).into())));
+        let mut mended = 0;
+        for tenant in differing {
+            let applied = match self.apply(tenant).await {
+                // It has gone: what it left in the queue ends by itself.
+                Err(ScopeError::Store(StoreError::NotFound { .. })) => {
+                    self.queue.resume_tenant(&tenant.into()).await.map_err(ScopeError::from)
+                }
+                applied => applied,
+            };
+            match applied {
+                Ok(()) => mended += 1,
+                Err(ScopeError::Queue(error)) => failed = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        failed.map_or(Ok(mended), |error| Err(error.into()))
     }
 }

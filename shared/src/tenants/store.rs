@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    sea_query::{Expr, LockType},
 };
 
 use super::{ActiveModel, Column, Entity, Tenant, TenantSettings, TenantState};
@@ -79,10 +80,18 @@ impl Tenants {
         Ok(newest_first(self.database.reader(), select, order, cursor, limit, key).await?)
     }
 
-    /// Replaces the settings.
-    pub async fn change(&self, tenant: TenantId, settings: TenantSettings) -> Result<Tenant, StoreError> {
-        let settings = settings.checked()?;
+    /// Changes the settings to what `merge` makes of them as they are, and nobody changes them in between.
+    pub async fn change(
+        &self,
+        tenant: TenantId,
+        merge: impl FnOnce(TenantSettings) -> TenantSettings,
+    ) -> Result<Tenant, StoreError> {
+        let tx = self.database.write().await?;
+        let before = Entity::find_by_id(tenant).lock(LockType::NoKeyUpdate).one(tx.connection()).await?;
+        let before = before.ok_or(StoreError::NotFound { what: "tenant" })?;
+        let settings = merge(before.settings()).checked()?;
         self.set(
+            tx,
             tenant,
             ActiveModel {
                 name: Set(settings.name),
@@ -103,12 +112,12 @@ impl Tenants {
 
     /// Names the tenant's logo in the object store, or none.
     pub async fn set_logo(&self, tenant: TenantId, key: Option<String>) -> Result<Tenant, StoreError> {
-        self.set(tenant, ActiveModel { logo_key: Set(key), ..ActiveModel::default() }).await
+        let tx = self.database.write().await?;
+        self.set(tx, tenant, ActiveModel { logo_key: Set(key), ..ActiveModel::default() }).await
     }
 
-    async fn set(&self, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {
+    async fn set(&self, tx: Transaction, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
-        let tx = self.database.write().await?;
         tx.watch(Entity::find_by_id(tenant)).await?;
         Entity::update_many().set(changes).filter(Column::Id.eq(tenant)).exec(tx.connection()).await?;
         let tenant_now = find(tx.connection(), tenant).await?;

@@ -22,6 +22,7 @@ on_both!(
     a_tenants_key_opens_until_it_is_revoked,
     a_rotated_key_has_two_texts_for_a_while,
     the_last_platform_key_stays,
+    of_two_platform_keys_revoked_at_once_one_stays,
     an_account_keeps_its_password_sealed,
     accounts_are_paged_and_seen_by_their_tenant_only,
 );
@@ -43,7 +44,7 @@ async fn a_tenant_keeps_exact_rates_and_refuses_nonsense(scene: Scene) {
         assert!(matches!(tenants.create(wrong).await, Err(StoreError::Invalid { .. })));
     }
     scene.clock.advance(Duration::from_secs(5));
-    let changed = tenants.change(tenant.id, TenantSettings { name: "New".to_owned(), ..settings }).await.unwrap();
+    let changed = tenants.change(tenant.id, |_| TenantSettings { name: "New".to_owned(), ..settings }).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.updated_at), ("New", scene.now()));
     let elsewhere = Stores::new(&scene.database, &scene.clock, None).tenants;
     assert_eq!(tenants.state(tenant.id).await.unwrap(), TenantState::Active);
@@ -65,7 +66,7 @@ async fn a_tenant_keeps_exact_rates_and_refuses_nonsense(scene: Scene) {
 
 async fn two_replicas_make_one_platform_key(scene: Scene) {
     let keys = &scene.stores.api_keys;
-    let made = futures::future::join_all((0..8).map(|_| keys.ensure_platform_key())).await;
+    let made = futures::future::join_all((0..8).map(|_| keys.ensure_platform_key(|_| Ok::<_, StoreError>(())))).await;
     let made: Vec<_> = made.into_iter().filter_map(Result::unwrap).collect();
     assert_eq!(made.len(), 1);
     let key = keys.verify(made[0].text.expose_secret()).await.unwrap().unwrap();
@@ -162,7 +163,7 @@ async fn a_rotated_key_has_two_texts_for_a_while(scene: Scene) {
 
 async fn the_last_platform_key_stays(scene: Scene) {
     let keys = &scene.stores.api_keys;
-    let first = keys.ensure_platform_key().await.unwrap().unwrap().key.id;
+    let first = keys.ensure_platform_key(|_| Ok::<_, StoreError>(())).await.unwrap().unwrap().key.id;
     let tomorrow = Some(scene.now() + Duration::from_hours(24));
     let new = |scopes, expires_at| NewKey { scopes, expires_at, ..NewKey::named("more", Role::PlatformAdmin) };
     for lesser in [new(Some(vec![Permission::JobsRead]), None), new(None, tomorrow)] {
@@ -176,6 +177,22 @@ async fn the_last_platform_key_stays(scene: Scene) {
     keys.revoke(KeyOwner::Platform, first).await.unwrap();
     assert!(keys.list(KeyOwner::Tenant(scene.tenant), None, 10).await.unwrap().items.is_empty());
     assert_eq!(keys.list(KeyOwner::Platform, None, 10).await.unwrap().items.len(), 4);
+}
+
+async fn of_two_platform_keys_revoked_at_once_one_stays(scene: Scene) {
+    let keys = &scene.stores.api_keys;
+    let issue = async || {
+        let new = NewKey { name: "root".to_owned(), role: Role::PlatformAdmin, scopes: None, expires_at: None };
+        keys.issue(KeyOwner::Platform, ApiKeyId::random(), new).await.unwrap().key.id
+    };
+    let mut first = issue().await;
+    for _ in 0..25 {
+        let second = issue().await;
+        let revoke = |id| keys.revoke(KeyOwner::Platform, id);
+        let done = tokio::join!(revoke(first), revoke(second));
+        assert_eq!(u8::from(done.0.is_ok()) + u8::from(done.1.is_ok()), 1, "{done:?}");
+        first = if done.0.is_ok() { second } else { first };
+    }
 }
 
 async fn an_account_keeps_its_password_sealed(scene: Scene) {

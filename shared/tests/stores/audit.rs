@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use postrider_shared::{
-    accounts::NewAccount,
+    accounts::{AccountChange, NewAccount},
     audit::{
         AuditActor, AuditEvent, AuditFilter, AuditKind, AuditOutcome, AuditedRequest, Happened, Recorder,
         turns_out_to_be, within,
@@ -92,16 +92,16 @@ async fn a_change_and_its_event_are_there_together_or_not_at_all(scene: Scene) {
     connection.execute_unprepared("ALTER TABLE audit_events RENAME TO elsewhere").await.unwrap();
     let mut dearer = plate();
     "100 * width * material_rate".clone_into(&mut dearer.formula);
-    let change = products.change(scene.tenant, product.id, dearer.clone());
+    let change = products.change(scene.tenant, product.id, |_| dearer.clone());
     within(scene.recorder("change_product", "products"), change).await.unwrap_err();
     assert_eq!(products.get(scene.tenant, product.id).await.unwrap().formula, product.formula, "no event, no change");
 
     connection.execute_unprepared("ALTER TABLE elsewhere RENAME TO audit_events").await.unwrap();
     let recorder = scene.recorder("change_product", "products");
     within(recorder, async {
-        products.change(scene.tenant, product.id, dearer.clone()).await.unwrap();
+        products.change(scene.tenant, product.id, |_| dearer.clone()).await.unwrap();
         // A second write of the same request that changes nothing.
-        products.change(scene.tenant, product.id, dearer).await.unwrap();
+        products.change(scene.tenant, product.id, |_| dearer).await.unwrap();
     })
     .await;
     let events = scene.events().await;
@@ -117,7 +117,8 @@ async fn an_event_tells_what_is_different_without_secrets(scene: Scene) {
     let new = NewAccount { settings: account_settings("box@example.com"), password: "canary-one".to_owned().into() };
     let create = accounts.create(scene.tenant, new);
     let account = within(scene.recorder("create_account", "accounts"), create).await.unwrap();
-    let change = accounts.change(scene.tenant, account.id, account.settings(), Some("canary-two".to_owned().into()));
+    let password = Some("canary-two".to_owned().into());
+    let change = scene.change_account(&account, AccountChange { password, ..account.settings().into() });
     within(scene.recorder("change_account", "accounts"), change).await.unwrap();
     let disconnect = accounts.disconnect(scene.tenant, account.id);
     within(scene.recorder("disconnect_account", "accounts"), disconnect).await.unwrap();

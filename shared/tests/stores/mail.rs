@@ -3,7 +3,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use postrider_shared::{
     database::{AllTenants, StoreError},
-    mail::{Failing, Intent, MailState, NewMail, Numbering, Opened, Reading, Recorded, Settled, dedupe_key},
+    mail::{
+        Coverage, Epoch, Failing, Intent, MailState, NewMail, Numbering, Opened, Reading, Recorded, Settled, dedupe_key,
+    },
 };
 
 use crate::scene::{Scene, on_both};
@@ -15,6 +17,8 @@ on_both!(
     replies_that_name_the_same_mails_arrive_together,
     a_folder_goes_on_where_it_was_read,
     a_folder_numbered_anew_replays_nothing,
+    a_look_that_was_overtaken_moves_nothing,
+    a_look_counts_from_when_it_began,
     failures_are_counted_for_one_mail_at_a_time,
     what_was_recorded_can_be_told_from_a_listing,
     strangers_text_fits_into_both_databases,
@@ -116,35 +120,92 @@ async fn a_folder_goes_on_where_it_was_read(scene: Scene) {
     assert!(matches!(&opened, Opened::First(cursor) if cursor.since == account.connected_at));
     assert_eq!(open().await.unwrap(), opened, "nothing was read yet");
     scene.clock.advance(Duration::from_mins(1));
-    mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
-    mail.polled(scene.tenant, account.id, "INBOX", 7, 30).await.unwrap();
-    mail.polled(scene.tenant, account.id, "INBOX", 6, 99).await.unwrap();
+    mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 40, scene.now()).await.unwrap();
+    mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 30, scene.now()).await.unwrap();
+    mail.polled(scene.tenant, account.id, ("INBOX", 6.into()), 99, scene.now()).await.unwrap();
     let opened = open().await.unwrap();
     let Opened::Continues(cursor) = opened else { panic!("{opened:?}") };
     assert_eq!((cursor.last_uid, cursor.last_polled_at), (40, Some(scene.now())));
+}
+
+/// A run is held up, and another finds the folder restored from a copy, or the account at another server, with the same UIDVALIDITY.
+async fn a_look_that_was_overtaken_moves_nothing(scene: Scene) {
+    let mail = &scene.stores.mail;
+    let numbering = |uid_next| Numbering { uid_validity: 7, uid_next };
+    for restored in [true, false] {
+        let account = scene.account().await;
+        let open = |uid_next| mail.open_folder(scene.tenant, account.id, "INBOX", numbering(uid_next));
+        let first = open(Some(41)).await.unwrap().cursor().epoch;
+        let first = Epoch { uid_validity: 7, epoch: first };
+        mail.polled(scene.tenant, account.id, ("INBOX", first), 40, scene.now()).await.unwrap();
+        if !restored {
+            let mut settings = account.settings();
+            "new.example".clone_into(&mut settings.imap.host);
+            scene.change_account(&account, settings).await.unwrap();
+        }
+        let Opened::Reset { now, .. } = open(Some(20)).await.unwrap() else { panic!("restored: {restored}") };
+
+        // The other mails 1 to 19 were not read yet, whatever the held up run did with those of before.
+        let late = NewMail { epoch: first.epoch, ..scene.new_mail(&account, 19) };
+        mail.record(scene.tenant, late, Vec::new()).await.unwrap();
+        scene.clock.advance(Duration::from_mins(1));
+        mail.polled(scene.tenant, account.id, ("INBOX", first), 45, scene.now()).await.unwrap();
+        mail.settle_doubts(scene.tenant, account.id, ("INBOX", first)).await.unwrap();
+        mail.keep_snapshot(scene.tenant, account.id, ("INBOX", first), Coverage::Whole, &[]).await.unwrap();
+        mail.failed_at(scene.tenant, (account.id, "INBOX"), (first, 41), true).await.unwrap();
+        assert_eq!(
+            mail.cursors(scene.tenant, account.id).await.unwrap(),
+            std::slice::from_ref(&now),
+            "restored: {restored}"
+        );
+
+        let second = Epoch { uid_validity: 7, epoch: now.epoch };
+        mail.polled(scene.tenant, account.id, ("INBOX", second), 19, scene.now()).await.unwrap();
+        mail.settle_doubts(scene.tenant, account.id, ("INBOX", second)).await.unwrap();
+        let Opened::Continues(cursor) = open(Some(20)).await.unwrap() else { panic!("restored: {restored}") };
+        assert_eq!((cursor.last_uid, cursor.doubt_below), (19, 0));
+    }
+}
+
+/// A run may be held up for long before it comes to its end: what came meanwhile was not seen.
+async fn a_look_counts_from_when_it_began(scene: Scene) {
+    let (account, mail) = (scene.account().await, &scene.stores.mail);
+    let open = || mail.open_folder(scene.tenant, account.id, "INBOX", 7);
+    open().await.unwrap();
+    let began = scene.now();
+    scene.clock.advance(Duration::from_hours(8));
+    mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 40, scene.now()).await.unwrap();
+    mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 41, began).await.unwrap();
+    let cursor = open().await.unwrap().cursor().clone();
+    assert_eq!((cursor.last_uid, cursor.last_polled_at), (41, Some(scene.now())), "a later look knows more");
 }
 
 async fn failures_are_counted_for_one_mail_at_a_time(scene: Scene) {
     let account = scene.account().await;
     let mail = &scene.stores.mail;
     let open = |validity: u32| mail.open_folder(scene.tenant, account.id, "INBOX", validity);
+    let epoch = |uid_validity: u32| Epoch { uid_validity, epoch: i64::from(uid_validity == 8) };
     let failed = |key, counts| mail.failed_at(scene.tenant, (account.id, "INBOX"), key, counts);
     open(7).await.unwrap();
     let since = scene.now();
-    assert_eq!(failed((7, 40), true).await.unwrap(), Failing { since, failures: 1 });
+    assert_eq!(failed((epoch(7), 40), true).await.unwrap(), Failing { since, failures: 1 });
     scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(failed((7, 40), false).await.unwrap(), Failing { since, failures: 1 }, "nothing else could be had");
-    assert_eq!(failed((7, 40), true).await.unwrap(), Failing { since, failures: 2 });
+    assert_eq!(
+        failed((epoch(7), 40), false).await.unwrap(),
+        Failing { since, failures: 1 },
+        "nothing else could be had"
+    );
+    assert_eq!(failed((epoch(7), 40), true).await.unwrap(), Failing { since, failures: 2 });
     let cursor = open(7).await.unwrap().cursor().clone();
     assert_eq!((cursor.failed_uid, cursor.failed_since, cursor.failures), (40, Some(since), 2));
     assert_eq!(cursor.last_uid, 0, "it is not passed over");
-    assert_eq!(failed((7, 41), true).await.unwrap(), Failing { since: scene.now(), failures: 1 });
-    assert_eq!(failed((6, 41), true).await.unwrap().failures, 0, "another mail had that number");
-    let stranger = mail.failed_at(scene.stranger, (account.id, "INBOX"), (7, 41), true).await;
+    assert_eq!(failed((epoch(7), 41), true).await.unwrap(), Failing { since: scene.now(), failures: 1 });
+    assert_eq!(failed((epoch(6), 41), true).await.unwrap().failures, 0, "another mail had that number");
+    let stranger = mail.failed_at(scene.stranger, (account.id, "INBOX"), (epoch(7), 41), true).await;
     assert!(matches!(stranger, Err(StoreError::NotFound { .. })), "{stranger:?}");
     let numbered_anew = open(8).await.unwrap();
     assert_eq!((numbered_anew.cursor().failed_uid, numbered_anew.cursor().failures), (0, 0));
-    assert_eq!(failed((8, 41), true).await.unwrap().failures, 1);
+    assert_eq!(failed((epoch(8), 41), true).await.unwrap().failures, 1);
 }
 
 async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {
@@ -152,7 +213,7 @@ async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {
     let mail = &scene.stores.mail;
     mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
     scene.clock.advance(Duration::from_hours(2));
-    mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
+    mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 40, scene.now()).await.unwrap();
     let polled_at = scene.now();
     scene.clock.advance(Duration::from_mins(10));
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
@@ -164,8 +225,9 @@ async fn a_folder_numbered_anew_replays_nothing(scene: Scene) {
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
     assert_eq!((opened.cursor().since, opened.cursor().doubt_below), (now.since, now.doubt_below));
     assert!(now.doubt_below > i64::from(u32::MAX), "a server that tells no UIDNEXT leaves all of them in doubt");
-    mail.polled(scene.tenant, account.id, "INBOX", 8, 30).await.unwrap();
-    mail.settle_doubts(scene.tenant, account.id, "INBOX", 8).await.unwrap();
+    let second = Epoch { uid_validity: 8, epoch: 1 };
+    mail.polled(scene.tenant, account.id, ("INBOX", second), 30, scene.now()).await.unwrap();
+    mail.settle_doubts(scene.tenant, account.id, ("INBOX", second)).await.unwrap();
     // The same UIDVALIDITY with lower numbers: restored from a copy.
     let numbering = |uid_next| Numbering { uid_validity: 8, uid_next };
     for goes_on in [numbering(None), numbering(Some(0)), numbering(Some(31)), numbering(Some(99))] {

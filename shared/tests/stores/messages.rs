@@ -174,10 +174,13 @@ async fn what_waits_can_be_skipped(scene: Scene) {
     let (quote, id) = planned(&scene).await;
     let attempt = go(&scene, id).await;
     let skip = || scene.stores.messages.skip(scene.tenant, id, "cancelled");
-    assert!(matches!(skip().await.unwrap(), Settled::Before(_)), "an open attempt decides");
+    assert!(data(&scene, id, attempt).await);
+    assert!(matches!(skip().await.unwrap(), Settled::Before(_)), "the server may have taken it");
     settle(&scene, id, attempt, Verdict::Refused { reason: "421".to_owned() }).await;
+    let attempt = go(&scene, id).await;
     let skipped = skip().await.unwrap();
     assert!(matches!(&skipped, Settled::Now(message) if message.state == MessageState::Skipped));
+    assert!(!data(&scene, id, attempt).await, "an open attempt hands it over all the same");
     assert_eq!(quote_state(&scene, quote).await, QuoteState::Failed);
     assert!(matches!(begin(&scene, id).await, BeginSending::AlreadySettled(_)));
 }

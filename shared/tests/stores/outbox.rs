@@ -6,7 +6,7 @@ use postrider_shared::{
     database::AllTenants,
     ids::MailId,
     jobs::{ExtractRequest, diagnostic::DiagnosticEcho},
-    outbox::{Enqueue, Relay, Relayed},
+    outbox::{Enqueue, Relay, Relayed, Sweep},
 };
 
 use crate::scene::{Scene, on_both};
@@ -97,6 +97,10 @@ async fn append(scene: &Scene, job: &NewJob) -> postrider_shared::ids::OutboxId 
     id
 }
 
+async fn sweep(scene: &Scene, tray: &Tray) -> Relayed {
+    Sweep::new(scene.stores.outbox.clone(), tray, 10).step().await.unwrap().relayed
+}
+
 async fn a_job_reaches_the_queue_only_if_its_transaction_commits(scene: Scene) {
     let tray = Tray::default();
     let relay = Relay::new(scene.stores.outbox.clone(), &tray);
@@ -104,12 +108,12 @@ async fn a_job_reaches_the_queue_only_if_its_transaction_commits(scene: Scene) {
     scene.stores.outbox.append(&tx, scene.tenant, &job(&scene)).await.unwrap();
     assert!(scene.stores.outbox.append(&tx, scene.stranger, &job(&scene)).await.is_err(), "another tenant's job");
     tx.rollback().await.unwrap();
-    assert_eq!(relay.run_once(10).await.unwrap(), Relayed::default());
+    assert_eq!(sweep(&scene, &tray).await, Relayed::default());
 
     let job = job(&scene);
     let entry = append(&scene, &job).await;
     assert_eq!(relay.relay(scene.tenant, &[entry]).await.unwrap().enqueued, 1);
-    assert_eq!(relay.run_once(10).await.unwrap(), Relayed::default(), "it is marked");
+    assert_eq!(sweep(&scene, &tray).await, Relayed::default(), "it is marked");
     let expected = job.with_id(relay.job_id(scene.tenant, entry));
     assert_eq!(*tray.taken.lock().unwrap(), [expected]);
 }
@@ -120,30 +124,29 @@ async fn an_answer_that_was_lost_repeats_the_same_job(scene: Scene) {
     let entry = append(&scene, &job(&scene)).await;
     let error = relay.relay(scene.tenant, &[entry]).await.unwrap_err();
     assert!(error.is_transient());
-    assert_eq!(relay.run_once(10).await.unwrap().enqueued, 1);
+    assert_eq!(sweep(&scene, &tray).await.enqueued, 1);
     assert_eq!(tray.taken.lock().unwrap().len(), 1, "created once");
 }
 
 async fn one_malformed_entry_stops_nobody(scene: Scene) {
     let tray = Tray::default();
-    let relay = Relay::new(scene.stores.outbox.clone(), &tray);
     append(&scene, &job(&scene)).await;
     let scope = postrider_queue::ScopeKey::parse("s").unwrap();
     let lane = Lane { scopes: vec![scope; Lane::MAX_SCOPES + 1], ..Lane::default() };
     let echo = DiagnosticEcho { data: serde_json::Value::Null, lane: Some(lane) };
     append(&scene, &NewJob::of(scene.tenant.into(), &echo).unwrap()).await;
     append(&scene, &job(&scene)).await;
-    assert_eq!(relay.run_once(10).await.unwrap(), Relayed { enqueued: 2, refused: 1 });
+    assert_eq!(sweep(&scene, &tray).await, Relayed { enqueued: 2, refused: 1 });
     assert!(scene.stores.outbox.waiting(AllTenants, 10).await.unwrap().is_empty());
 }
 
 async fn relayed_entries_are_pruned(scene: Scene) {
     let tray = Tray::default();
-    let relay = Relay::new(scene.stores.outbox.clone(), &tray);
-    for _ in 0..3 {
+    for _ in 0..2 {
         append(&scene, &job(&scene)).await;
     }
-    relay.run_once(2).await.unwrap();
+    assert_eq!(sweep(&scene, &tray).await.enqueued, 2);
+    append(&scene, &job(&scene)).await;
     scene.clock.advance(std::time::Duration::from_mins(1));
     let outbox = &scene.stores.outbox;
     assert_eq!(outbox.prune(AllTenants, scene.now(), 1).await.unwrap(), 1);

@@ -18,7 +18,7 @@ async fn a_product_comes_back_as_it_was_saved(scene: Scene) {
     assert!(products.get(scene.stranger, product.id).await.is_err());
 
     let archived = ProductSettings { state: ProductState::Archived, ..plate() };
-    products.change(scene.tenant, product.id, archived).await.unwrap();
+    products.change(scene.tenant, product.id, |_| archived).await.unwrap();
     assert!(products.offered(scene.tenant).await.unwrap().is_empty());
     assert_eq!(products.list(scene.tenant, None, 10).await.unwrap().items.len(), 1);
 }

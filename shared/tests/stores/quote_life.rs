@@ -154,7 +154,7 @@ async fn quotes_expire_after_their_last_day_where_the_tenant_is(scene: Scene) {
     let zone = |name: &str| name.parse::<TimeZone>().unwrap();
     let settings = scene.stores.tenants.get(scene.tenant).await.unwrap().settings();
     let west = postrider_shared::tenants::TenantSettings { time_zone: zone("Pacific/Honolulu"), ..settings };
-    scene.stores.tenants.change(scene.tenant, west).await.unwrap();
+    scene.stores.tenants.change(scene.tenant, |_| west).await.unwrap();
     let mut all = Vec::new();
     for uid in 1..=3 {
         all.push(sent(&scene, &account, uid).await);

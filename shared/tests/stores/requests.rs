@@ -7,6 +7,7 @@ use postrider_shared::{
     requests::{Begun, LEASE, StoredAnswer, holding},
     roles::Role,
 };
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use uuid::Uuid;
 
 use crate::scene::{Scene, on_both};
@@ -15,7 +16,8 @@ on_both!(
     a_repeated_request_gets_the_first_answer,
     a_request_whose_process_ended_is_taken_over,
     who_works_on_keeps_the_request,
-    a_request_that_was_taken_over_commits_nothing_more
+    a_request_that_was_taken_over_commits_nothing_more,
+    a_repeat_that_sees_the_first_one_refused_comes_again
 );
 
 const OPERATION: &str = "POST /v1/products";
@@ -110,4 +112,31 @@ async fn a_request_that_was_taken_over_commits_nothing_more(scene: Scene) {
     let Begun::Fresh(last) = begin().await.unwrap() else { panic!() };
     assert!(last.is_committed() && last.seed() == paused.seed());
     assert!(!paused.is_committed() && !next.is_committed());
+}
+
+/// PostgreSQL only: SQLite has one writer at a time.
+async fn a_repeat_that_sees_the_first_one_refused_comes_again(scene: Scene) {
+    if scene.database.backend() == "sqlite" {
+        return;
+    }
+    let requests = &scene.stores.requests;
+    let tenant = Some(scene.tenant);
+    assert!(matches!(requests.begin(tenant, CALLER, OPERATION, "key", "a").await, Ok(Begun::Fresh(_))));
+    let refusal = scene.database.reader().begin().await.unwrap();
+    refusal.execute_unprepared("SELECT 1 FROM idempotent_requests FOR UPDATE").await.unwrap();
+    let waits = "DO $$ BEGIN ASSERT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted); END $$";
+    let ending = async {
+        // The repeat has met the row, and wants to look at it.
+        for look in 0.. {
+            if scene.database.reader().execute_unprepared(waits).await.is_ok() {
+                break;
+            }
+            assert!(look < 1_000, "the repeat does not wait");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        refusal.execute_unprepared("DELETE FROM idempotent_requests").await.unwrap();
+        refusal.commit().await.unwrap();
+    };
+    let (repeat, ()) = tokio::join!(requests.begin(tenant, CALLER, OPERATION, "key", "a"), ending);
+    assert_eq!(repeat.unwrap(), Begun::InProgress);
 }

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use postrider_migration::{Migrator, MigratorTrait};
 use postrider_queue::NewJob;
 use postrider_shared::{
-    accounts::{Account, AccountSettings, MailServer, NewAccount, Security},
+    accounts::{Account, AccountChange, AccountSettings, MailServer, NewAccount, Security},
     clock::Clock,
     config::DatabaseConfig,
-    database::Database,
+    database::{Database, StoreError},
     ids::{MailId, TenantId},
     jobs::ExtractRequest,
     mail::{InboundMail, NewMail, Reading},
@@ -69,6 +69,15 @@ impl Scene {
         self.stores.accounts.create(self.tenant, new).await.unwrap()
     }
 
+    pub async fn change_account(
+        &self,
+        account: &Account,
+        change: impl Into<AccountChange>,
+    ) -> Result<Account, StoreError> {
+        let change = change.into();
+        self.stores.accounts.change(self.tenant, account.id, |_| Ok(change)).await
+    }
+
     /// A mail that was not recorded yet.
     pub fn new_mail(&self, account: &Account, uid: u32) -> NewMail {
         let dedupe_key = format!("id:{uid}@customer.example");
@@ -76,6 +85,7 @@ impl Scene {
             account_id: account.id,
             folder: "INBOX".to_owned(),
             uid_validity: 7,
+            epoch: 0,
             uid,
             provider_id: None,
             rfc_message_id: Some(format!("{uid}@customer.example")),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use postrider_shared::{
-    accounts::NewAccount,
+    accounts::{AccountChange, NewAccount},
     database::AllTenants,
     google::{Granted, OwnersAnswer, TokenSecret},
     ids::{CodeId, InvitationId},
@@ -179,7 +179,8 @@ async fn a_password_that_changes_meanwhile_is_not_put_back(scene: Scene) {
     };
     let first = sealed().await;
     let password = Some("second".to_owned().into());
-    scene.stores.accounts.change(scene.tenant, account.id, account.settings(), password).await.unwrap();
+    let change = AccountChange { password, ..account.settings().into() };
+    scene.change_account(&account, change).await.unwrap();
     let second = sealed().await;
     let set = |text: &str| format!("UPDATE accounts SET password_sealed = '{text}'");
     connection.execute_unprepared(&set(&first)).await.unwrap();

@@ -32,20 +32,20 @@ async fn the_first_snapshot_stays_and_grows(scene: Scene) {
     let (account, mail) = (scene.account().await, &scene.stores.mail);
     let (tenant, id) = (scene.tenant, account.id);
     mail.open_folder(tenant, id, "INBOX", 7).await.unwrap();
-    mail.pass_over(tenant, id, "INBOX", &[print(9)]).await.unwrap();
+    mail.pass_over(tenant, id, ("INBOX", 7.into()), &[print(9)]).await.unwrap();
     assert_eq!(snapshot(&scene, tenant, &account).await, Snapshot::none(), "there is nothing to add to");
-    mail.keep_snapshot(tenant, id, "INBOX", Coverage::Whole, &[print(1), print(2)]).await.unwrap();
-    mail.keep_snapshot(tenant, id, "INBOX", Coverage::Newest, &[print(3)]).await.unwrap();
-    mail.pass_over(tenant, id, "INBOX", &[print(2), print(4)]).await.unwrap();
-    mail.pass_over(tenant, id, "INBOX", &[print(5)]).await.unwrap();
+    mail.keep_snapshot(tenant, id, ("INBOX", 7.into()), Coverage::Whole, &[print(1), print(2)]).await.unwrap();
+    mail.keep_snapshot(tenant, id, ("INBOX", 7.into()), Coverage::Newest, &[print(3)]).await.unwrap();
+    mail.pass_over(tenant, id, ("INBOX", 7.into()), &[print(2), print(4)]).await.unwrap();
+    mail.pass_over(tenant, id, ("INBOX", 7.into()), &[print(5)]).await.unwrap();
     let known = snapshot(&scene, tenant, &account).await;
     assert_eq!((known.coverage, known.len()), (Coverage::Whole, 4));
     assert!([1, 2, 4, 5].iter().all(|number| known.contains(print(*number))) && !known.contains(print(3)));
     assert_eq!(snapshot(&scene, scene.stranger, &account).await, Snapshot::none());
-    let stranger = mail.keep_snapshot(scene.stranger, id, "INBOX", Coverage::Whole, &[]).await;
+    let stranger = mail.keep_snapshot(scene.stranger, id, ("INBOX", 7.into()), Coverage::Whole, &[]).await;
     assert!(matches!(stranger, Err(StoreError::NotFound { .. })), "{stranger:?}");
     let many: Vec<Print> = (10..100_010).map(print).collect();
-    mail.pass_over(tenant, id, "INBOX", &many).await.unwrap();
+    mail.pass_over(tenant, id, ("INBOX", 7.into()), &many).await.unwrap();
     let known = snapshot(&scene, tenant, &account).await;
     assert_eq!((known.coverage, known.len()), (Coverage::Newest, 4), "too many: from now on it is not whole");
 }
@@ -55,10 +55,10 @@ async fn with_a_whole_snapshot_everything_since_the_connection_is_looked_at_agai
         let (account, mail) = (scene.account().await, &scene.stores.mail);
         mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
         if coverage != Coverage::Nothing {
-            mail.keep_snapshot(scene.tenant, account.id, "INBOX", coverage, &[]).await.unwrap();
+            mail.keep_snapshot(scene.tenant, account.id, ("INBOX", 7.into()), coverage, &[]).await.unwrap();
         }
         scene.clock.advance(Duration::from_hours(5));
-        mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
+        mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 40, scene.now()).await.unwrap();
         let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 8).await.unwrap();
         let Opened::Reset { now, .. } = opened else { panic!("{opened:?}") };
         assert_eq!((now.snapshot, now.since == account.connected_at), (coverage, looks_back));
@@ -69,7 +69,7 @@ async fn a_lost_place_is_noticed_by_the_snapshot(scene: Scene) {
     let (account, mail) = (scene.account().await, &scene.stores.mail);
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
     assert_eq!((opened.cursor().doubt_below, opened.cursor().snapshot), (0, Coverage::Nothing));
-    mail.keep_snapshot(scene.tenant, account.id, "INBOX", Coverage::Whole, &[print(1)]).await.unwrap();
+    mail.keep_snapshot(scene.tenant, account.id, ("INBOX", 7.into()), Coverage::Whole, &[print(1)]).await.unwrap();
     let forget = "DELETE FROM mailbox_cursors";
     sea_orm::ConnectionTrait::execute_unprepared(scene.database.reader(), forget).await.unwrap();
     let opened = mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
@@ -81,8 +81,8 @@ async fn a_lost_place_is_noticed_by_the_snapshot(scene: Scene) {
 async fn another_mailbox_behind_the_account_has_no_snapshot(scene: Scene) {
     let (account, mail) = (scene.account().await, &scene.stores.mail);
     mail.open_folder(scene.tenant, account.id, "INBOX", 7).await.unwrap();
-    mail.keep_snapshot(scene.tenant, account.id, "INBOX", Coverage::Whole, &[print(1)]).await.unwrap();
-    let change = |settings| scene.stores.accounts.change(scene.tenant, account.id, settings, None);
+    mail.keep_snapshot(scene.tenant, account.id, ("INBOX", 7.into()), Coverage::Whole, &[print(1)]).await.unwrap();
+    let change = |settings| scene.change_account(&account, settings);
     let mut settings = account.settings();
     "new.example".clone_into(&mut settings.imap.host);
     settings.daily_cap += 1;
@@ -107,18 +107,18 @@ async fn the_place_in_another_mailbox_or_at_another_server_does_not_count(scene:
         let (account, mail) = (scene.account().await, &scene.stores.mail);
         let open = || mail.open_folder(scene.tenant, account.id, "INBOX", 7);
         open().await.unwrap();
-        mail.keep_snapshot(scene.tenant, account.id, "INBOX", Coverage::Newest, &[]).await.unwrap();
+        mail.keep_snapshot(scene.tenant, account.id, ("INBOX", 7.into()), Coverage::Newest, &[]).await.unwrap();
         scene.clock.advance(Duration::from_hours(5));
-        mail.polled(scene.tenant, account.id, "INBOX", 7, 40).await.unwrap();
+        mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 40, scene.now()).await.unwrap();
         let polled_at = scene.now();
         let mut settings = account.settings();
         settings.daily_cap += 1;
-        scene.stores.accounts.change(scene.tenant, account.id, settings.clone(), None).await.unwrap();
+        scene.change_account(&account, settings.clone()).await.unwrap();
         assert!(matches!(open().await.unwrap(), Opened::Continues(_)), "it is where it was");
         change(&mut settings);
-        scene.stores.accounts.change(scene.tenant, account.id, settings, None).await.unwrap();
+        scene.change_account(&account, settings).await.unwrap();
         // A run that still reads the old one moves nothing.
-        mail.polled(scene.tenant, account.id, "INBOX", 7, 50).await.unwrap();
+        mail.polled(scene.tenant, account.id, ("INBOX", 7.into()), 50, scene.now()).await.unwrap();
         let opened = open().await.unwrap();
         let Opened::Reset { now, .. } = opened else { panic!("another {what} with the same UIDVALIDITY: {opened:?}") };
         assert_eq!((now.last_uid, now.uid_validity, now.snapshot), (0, 7, coverage), "another {what}");

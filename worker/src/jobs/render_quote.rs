@@ -46,7 +46,7 @@ impl Handler for RenderQuote {
                 return Err(Stop::fail(error));
             }
         };
-        let pdf_key = quote_pdf_key(tenant, quote.id, self.revision);
+        let pdf_key = quote_pdf_key(tenant, quote.id, self.revision, &pdf);
         ctx.objects.put(&pdf_key, pdf).await?;
         // The customer may have written since.
         let newest = ctx.mail.newest_from(tenant, quote.thread_id, &quote.customer_address).await?.unwrap_or(mail);

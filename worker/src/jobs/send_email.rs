@@ -31,7 +31,8 @@ const RAREST_LOOK: TimeDelta = TimeDelta::minutes(30);
 impl Handler for SendEmail {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
-        let planned = ctx.messages.get(tenant, self.message_id).await?;
+        let planned = ctx.messages.get(tenant, self.message_id).await;
+        let planned = planned.map_err(|error| unread(ctx, error))?;
         if planned.is_settled() && !planned.has_draft_in_doubt() {
             return Ok(settled(&planned));
         }
@@ -49,10 +50,15 @@ impl Handler for SendEmail {
             return Err(Stop::snooze(look_again(ctx), "the mailbox is paused").with_cap(cap));
         }
         if account.sends_by_gmail() {
-            return Box::pin(drafted::send(ctx, tenant, &account, planned)).await;
+            return Box::pin(drafted::send(ctx, &account, &planned)).await;
         }
         if planned.is_settled() {
             return Ok(settled(&planned));
+        }
+        if let Some(draft) = planned.draft_id.as_deref().filter(|_| planned.data_started_at.is_none())
+            && let Some(done) = Box::pin(drafted::take_back(ctx, &account, &planned, draft)).await?
+        {
+            return Ok(done);
         }
         let login = match ctx.login(&account).await {
             Err(error @ (TokenError::NeedsConsent { .. } | TokenError::Waiting { .. })) => {
@@ -119,7 +125,11 @@ async fn send(
         }
     }
     match (sent, broken) {
-        (Err(SmtpError::Overtaken), Some(error)) => Err(error.into()),
+        (Err(SmtpError::Overtaken), Some(error)) => match Stop::from(error) {
+            stop @ Stop::Fail { .. } => Err(stop),
+            // Whatever the database took of it: nothing was sent.
+            stop => attempt.end(attempt.unsent(&stop), Err(stop)).await,
+        },
         (sent, _) => attempt.finish(sent, &login).await,
     }
 }
@@ -131,10 +141,10 @@ async fn submit(
     login: &Login,
     submission: &Submission,
 ) -> (Result<Receipt, SmtpError>, Option<StoreError>) {
-    let Attempt { ctx, tenant, account, message, number } = attempt;
+    let Attempt { ctx, account, .. } = attempt;
     let mut broken = None;
     let may_start = async {
-        match ctx.messages.data_starting(*tenant, message.id, *number).await {
+        match attempt.data_starting().await {
             Ok(Fence::Open) => ctx.holds_for(LEASE_MARGIN),
             Ok(Fence::Lost(_)) => false,
             Err(error) => {
@@ -156,6 +166,12 @@ fn look_again(ctx: &Context) -> DateTime<Utc> {
 fn slot(ctx: &Context, account: &Account) -> Slot {
     let today = calendar_days(account.time_zone.0, ctx.clock.now(), 1);
     Slot { scope: Some(account.scope()), window: today.first().map(|window| window.starts_at) }
+}
+
+/// The ledger could not be read. Only it tells whether a run before, whose unit this one may hold, handed the message over.
+fn unread(ctx: &Context, error: StoreError) -> Stop {
+    let cap = if ctx.job.was_cut_off { CapUse::Unknown } else { CapUse::NotUsed };
+    Stop::from(error).with_cap(cap)
 }
 
 /// What becomes of the unit of a run that ends before it opened an attempt. A run that was cut off leaves its unit to the next, and

@@ -48,13 +48,18 @@ impl Handler for TendDrafts {
         };
         let now = ctx.clock.now();
         let ends = ctx.messages.loose_ends(tenant, account.id, now - DOUBT_ENDS, MOST_MESSAGES).await?;
+        let unwanted = ctx.messages.unwanted_drafts(tenant, account.id, now - DOUBT_ENDS, MOST_MESSAGES).await?;
         let suspects = ctx.messages.drafted_again(tenant, account.id, now - LOOKED_FOR).await?;
         let mut tended = Tended::default();
-        if !ends.is_empty() || suspects {
+        if !ends.is_empty() || !unwanted.is_empty() || suspects {
             let mut mailbox = GmailMailbox::open(ctx, &account).await?;
             for message in &ends {
                 ctx.go_on()?;
                 tend(ctx, &mut mailbox, &account, message, &mut tended).await?;
+            }
+            for message in &unwanted {
+                ctx.go_on()?;
+                take_back(ctx, &mut mailbox, message, &mut tended).await?;
             }
             if suspects {
                 sweep(ctx, &mut mailbox, &account, &mut tended).await?;
@@ -99,6 +104,24 @@ async fn tend(
         tended.resumed += 1;
     }
     Ok(())
+}
+
+/// Deletes the draft of a message that is not to be sent any more. One that was withdrawn may have gone out before.
+async fn take_back(
+    ctx: &Context,
+    mailbox: &mut GmailMailbox<'_>,
+    message: &Message,
+    tended: &mut Tended,
+) -> Result<(), Stop> {
+    let Some(draft) = &message.draft_id else { return Ok(()) };
+    let was_there = mailbox.delete_draft(draft).await?;
+    if message.was_withdrawn() && !was_there {
+        let Some(letter) = mailbox.sent(message).await? else { return Ok(()) };
+        tended.settled += 1;
+        return accepted(ctx, message, &letter).await;
+    }
+    tended.deleted += usize::from(was_there);
+    Ok(ctx.messages.draft_deleted(message.tenant_id, message.id, draft).await?)
 }
 
 async fn accepted(ctx: &Context, message: &Message, letter: &Letter) -> Result<(), Stop> {

@@ -108,11 +108,11 @@ impl Gmail {
         absent_is_none(found.map(|wrapped| wrapped.message))
     }
 
-    /// Deletes a draft for good. One that is gone is no error.
-    pub async fn delete_draft(&self, token: &SecretString, draft: &str) -> Result<(), GmailError> {
+    /// Deletes a draft for good: nobody will send it. `false` if there is no such draft: it was sent before, or deleted.
+    pub async fn delete_draft(&self, token: &SecretString, draft: &str) -> Result<bool, GmailError> {
         let path = format!("/gmail/v1/users/me/drafts/{}", segment(draft));
         let deleted = self.call(self.request(Method::DELETE, &path, token)).await;
-        absent_is_none(deleted.map(drop)).map(drop)
+        Ok(absent_is_none(deleted)?.is_some())
     }
 
     /// A page of drafts, newest first; with the Message-ID, those that carry it, which a new one may not do for a while.

@@ -5,7 +5,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use postrider_queue::Stop;
+use postrider_queue::{Done, Stop};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
@@ -86,7 +87,14 @@ impl Reports {
         let line = serde_json::to_string(report).or_else(|error| {
             serde_json::to_string(&Report::Ended(Err(Stop::fail(format_args!("its outcome cannot be told: {error}")))))
         });
-        let Ok(line) = line else { return };
+        let Ok(mut line) = line else { return };
+        // An output may be nested as deep as its maker likes, but not deeper than the parent reads.
+        if let Report::Ended(Ok(done)) = report
+            && serde_json::from_str::<Report>(&line).is_err()
+        {
+            let done = Done { output: Some(json!({ "dropped": "an output that is nested too deep" })), ..done.clone() };
+            line = serde_json::to_string(&Report::Ended(Ok(done))).unwrap_or(line);
+        }
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = socket.write_all(format!("{line}\n").as_bytes()) {
             tracing::debug!(%error, "the parent does not listen");
@@ -122,4 +130,22 @@ fn listen(socket: UnixStream) -> io::Result<oneshot::Receiver<Assigned>> {
         std::process::exit(1);
     })?;
     Ok(assigned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn an_output_that_is_nested_too_deep_is_dropped_and_the_job_is_done() {
+        let (parent, child) = UnixStream::pair().unwrap();
+        let deep = (0..126).fold(json!("found"), |inner, _| json!([inner]));
+        Reports(Arc::new(Mutex::new(child))).send(&Report::Ended(Ok(Done::with(deep))));
+        let mut line = String::new();
+        (&parent).read_to_string(&mut line).unwrap();
+        let Ok(Report::Ended(Ok(done))) = serde_json::from_str(&line) else { panic!("not read: {line}") };
+        assert_eq!(done.output, Some(json!({ "dropped": "an output that is nested too deep" })));
+    }
 }

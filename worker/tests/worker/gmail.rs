@@ -61,7 +61,7 @@ async fn a_draft_is_sent_once_and_found_under_its_final_id() {
     let final_id = gmail.message(&token, &sent.id).await.unwrap().unwrap().message_id().unwrap().to_owned();
     assert_ne!(final_id, "a@x", "Google puts its own in place");
     assert_eq!(gmail.find(&token, &final_id).await.unwrap(), Some(sent));
-    gmail.delete_draft(&token, &draft.id).await.unwrap();
+    assert!(!gmail.delete_draft(&token, &draft.id).await.unwrap(), "it was sent");
 }
 
 #[tokio::test]

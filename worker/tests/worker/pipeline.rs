@@ -8,15 +8,15 @@ use mail_parser::{MessageParser, MimeHeaders};
 use postrider_migration::{Migrator, MigratorTrait};
 use postrider_queue::{Job, JobState, ListFilter, NewJob, QueueClient};
 use postrider_sandbox::faults::{Fault, FaultKind, Target};
-use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
+use postrider_shared::accounts::{Account, AccountChange, AccountSettings, MailServer, NewAccount, Security};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
-use postrider_shared::database::Database;
+use postrider_shared::database::{Database, StoreError};
 use postrider_shared::ids::TenantId;
-use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, SendEmail};
+use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail};
 use postrider_shared::mail::{MailState, Reading};
 use postrider_shared::messages::{MessageFilter, MessageState};
-use postrider_shared::objects::Objects;
+use postrider_shared::objects::{Objects, logo_key};
 use postrider_shared::products::{ProductSettings, ProductState};
 use postrider_shared::quotes::{NewLine, NewQuote, QuoteFilter, QuoteState};
 use postrider_shared::scopes::Scopes;
@@ -64,7 +64,8 @@ impl Shop {
         Migrator::up(database.reader(), None).await.unwrap();
         let keys = KeyRing::parse("test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
         let stores = Stores::new(&database, &clock, Some(keys));
-        let objects = Objects::open(&ObjectsConfig::at("memory:///")).unwrap();
+        let files = format!("file://{}/objects", folder.path().display());
+        let objects = Objects::open(&ObjectsConfig::at(files)).unwrap();
         let queue = redis.client().await;
         let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
         stores.products.create(tenant, rollup()).await.unwrap();
@@ -251,6 +252,45 @@ async fn a_request_becomes_a_quote_in_its_thread_once() {
     shop.close().await;
 }
 
+/// The first run is held up by the logo, a pipe that nobody writes into, after it read everything else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_overtaken_leaves_the_pdf_that_was_sent() {
+    let shop = Shop::open().await;
+    let tenants = &shop.stores.tenants;
+    let logo = logo_key(shop.tenant, "logo.png");
+    let pipe = shop.folder.path().join("objects").join(&logo);
+    std::fs::create_dir_all(pipe.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    tenants.set_logo(shop.tenant, Some(logo)).await.unwrap();
+    shop.deliver(REQUEST).await;
+    shop.poll().await;
+    let quote =
+        || async { shop.stores.quotes.list(shop.tenant, QuoteFilter::default(), None, 10).await.unwrap().items.pop() };
+    let numbered = shop.until("the number", || async { quote().await.filter(|quote| quote.number.is_some()) }).await;
+
+    tenants.set_logo(shop.tenant, None).await.unwrap();
+    tenants.change(shop.tenant, |settings| TenantSettings { name: "Lindner & Co".into(), ..settings }).await.unwrap();
+    let again = RenderQuote { quote_id: numbered.id, revision: numbered.revision() };
+    // As if the first had been rescued: it does not wait for it.
+    let again = NewJob { unique_key: None, ..NewJob::of(shop.tenant.into(), &again).unwrap() };
+    shop.queue.enqueue(again).await.unwrap();
+    let sent =
+        shop.until("the sent quote", || async { quote().await.filter(|quote| quote.state == QuoteState::Sent) }).await;
+    let pdf = async || shop.objects.get(sent.pdf_key.as_ref().unwrap()).await.unwrap();
+    let before = pdf().await;
+
+    drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+    let filter = ListFilter { kind: Some(RenderQuote::KIND), ..ListFilter::default() };
+    shop.until("the end of both runs", || async {
+        let jobs = shop.queue.list(&shop.tenant.into(), &filter, None, 10).await.unwrap().items;
+        (jobs.len() == 2 && jobs.iter().all(|job| job.state == JobState::Completed)).then_some(())
+    })
+    .await;
+    assert!(pdf().await == before, "it is another one now");
+    assert_eq!(shop.servers.control.accepted().await.unwrap().len(), 1);
+    shop.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_stays_in_doubt_and_is_not_sent_again() {
     let shop = Shop::open().await;
@@ -267,7 +307,8 @@ async fn a_lost_answer_stays_in_doubt_and_is_not_sent_again() {
 /// The server has the message, or may have it; what it said cannot be written down.
 async fn the_unit_stays_charged(shop: Shop, lost: MessageState) {
     let settings = AccountSettings { daily_cap: 1, ..shop.account.settings() };
-    let account = shop.stores.accounts.change(shop.tenant, shop.account.id, settings, None).await.unwrap();
+    let change = |_: &Account| Ok::<_, StoreError>(settings.into());
+    let account = shop.stores.accounts.change(shop.tenant, shop.account.id, change).await.unwrap();
     let scopes =
         Scopes::new(shop.stores.accounts.clone(), shop.stores.messages.clone(), shop.queue.clone(), Clock::system());
     scopes.define(&account).await.unwrap();
@@ -303,8 +344,10 @@ async fn doubt_stays_charged_if_the_database_does_not_take_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_pause_the_mailbox_and_say_why() {
     let shop = Shop::open().await;
-    let settings = shop.account.settings();
-    shop.stores.accounts.change(shop.tenant, shop.account.id, settings, Some("wrong".into())).await.unwrap();
+    let change = |account: &Account| {
+        Ok::<_, StoreError>(AccountChange { password: Some("wrong".into()), ..account.settings().into() })
+    };
+    shop.stores.accounts.change(shop.tenant, shop.account.id, change).await.unwrap();
     assert!(shop.poll().await["paused"].is_string());
     let account = shop.stores.accounts.get(shop.tenant, shop.account.id).await.unwrap();
     assert!(!account.is_active() && account.pause_reason.unwrap().contains("login"));

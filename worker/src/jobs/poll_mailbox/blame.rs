@@ -35,7 +35,7 @@ pub(super) async fn judge(
         return Ok((session, reason.to_owned()));
     }
     let (tenant, account, uid) = (place.account.tenant_id, place.account.id, place.listed.uid);
-    let failing = ctx.mail.failed_at(tenant, (account, place.folder), (place.validity, uid), witnessed).await?;
+    let failing = ctx.mail.failed_at(tenant, (account, place.folder), (place.epoch, uid), witnessed).await?;
     let failures = failing.failures;
     if !is_given_up(failing, witnessed, ctx.clock.now()) {
         tracing::warn!(account.id = %account, mail.uid = uid, failures, witnessed, reason, "a mail cannot be fetched");

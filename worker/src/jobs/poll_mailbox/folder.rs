@@ -48,7 +48,7 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
                 ImapError::Closed { stage: Stage::List } | ImapError::Timeout { stage: Stage::List, .. },
             )) if is_last(ctx) => {
                 (session, _) = blame::open(login).await?;
-                snapshot::do_without(ctx, account).await?;
+                snapshot::do_without(ctx, account, &start).await?;
             }
             taken => taken?,
         }
@@ -57,7 +57,7 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
     let mut read = Read { reset: start.reset, known: plan.known, old: plan.old, more: plan.more, ..Read::default() };
     // Before the place in the folder moves on.
     if !start.is_first {
-        snapshot::pass_over(ctx, account, &mut session, &plan.passed_over).await?;
+        snapshot::pass_over(ctx, account, &mut session, &start, &plan.passed_over).await?;
     }
     let uids: Vec<u32> = plan.unread.iter().map(|(message, _)| message.uid).collect();
     let ids = session.gmail_ids(&uids).await?;
@@ -83,7 +83,7 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
         let place = Place {
             account,
             folder: FOLDER,
-            validity: start.validity,
+            epoch: start.epoch,
             listed: *message,
             provider_id: provider_id.cloned(),
             doubt: *doubt,
@@ -106,14 +106,14 @@ pub(super) async fn read(ctx: &Context, account: &Account, login: &Login) -> Res
         }
         last = last.max(message.uid);
     }
-    snapshot::pass_over(ctx, account, &mut session, &found_old).await?;
+    snapshot::pass_over(ctx, account, &mut session, &start, &found_old).await?;
     if !read.more {
         last = last.max(plan.last);
     }
-    ctx.mail.polled(account.tenant_id, account.id, FOLDER, start.validity, last).await?;
+    ctx.mail.polled(account.tenant_id, account.id, (FOLDER, start.epoch), last, start.looked_at).await?;
     if !read.more && start.doubt_below > 0 {
-        snapshot::pass_over_before(ctx, account, &mut session, start.first_looked_at()).await?;
-        ctx.mail.settle_doubts(account.tenant_id, account.id, FOLDER, start.validity).await?;
+        snapshot::pass_over_before(ctx, account, &mut session, &start).await?;
+        ctx.mail.settle_doubts(account.tenant_id, account.id, (FOLDER, start.epoch)).await?;
     }
     session.close().await;
     Ok(read)

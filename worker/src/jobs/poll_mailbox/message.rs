@@ -8,7 +8,7 @@ use mail_parser::MessageParser;
 use postrider_queue::{NewJob, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::jobs::ExtractRequest;
-use postrider_shared::mail::{NewMail, Recorded, dedupe_key};
+use postrider_shared::mail::{Epoch, NewMail, Recorded, dedupe_key};
 use postrider_shared::objects::raw_mail_key;
 
 use super::Trouble;
@@ -26,7 +26,7 @@ const CLOCKS: TimeDelta = TimeDelta::hours(1);
 pub(super) struct Place<'a> {
     pub(super) account: &'a Account,
     pub(super) folder: &'static str,
-    pub(super) validity: u32,
+    pub(super) epoch: Epoch,
     pub(super) listed: Listed,
     /// What its provider calls it, where it has such ids.
     pub(super) provider_id: Option<String>,
@@ -117,13 +117,14 @@ pub(super) async fn record(
     let unreadable = failure.or_else(|| mail.unreadable.map(str::to_owned));
     let failed = unreadable.is_some();
     let key = match (&mail.message_id, raw.is_empty()) {
-        (None, true) => format!("uid:{}:{}", place.validity, place.listed.uid),
+        (None, true) => format!("uid:{}:{}", place.epoch.uid_validity, place.listed.uid),
         (id, _) => dedupe_key(id.as_deref(), &raw),
     };
     let mut new = NewMail {
         account_id: account,
         folder: place.folder.to_owned(),
-        uid_validity: place.validity,
+        uid_validity: place.epoch.uid_validity,
+        epoch: place.epoch.epoch,
         uid: place.listed.uid,
         dedupe_key: key,
         rfc_message_id: mail.message_id,

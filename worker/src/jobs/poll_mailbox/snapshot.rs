@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDate;
 use postrider_shared::accounts::Account;
 use postrider_shared::mail::{Coverage, Print};
 
@@ -30,15 +29,15 @@ pub(super) async fn take(
         Some(exists) => look(session, exists, start).await?,
         None => (Coverage::Newest, Vec::new()),
     };
-    ctx.mail.keep_snapshot(account.tenant_id, account.id, FOLDER, coverage, &prints).await?;
+    ctx.mail.keep_snapshot(account.tenant_id, account.id, (FOLDER, start.epoch), coverage, &prints).await?;
     tracing::debug!(account.id = %account.id, mails = prints.len(), %coverage, "what lies in the folder is known");
     Ok(())
 }
 
 /// A folder whose old mail cannot be looked at.
-pub(super) async fn do_without(ctx: &Context, account: &Account) -> Result<(), Trouble> {
+pub(super) async fn do_without(ctx: &Context, account: &Account, start: &Start) -> Result<(), Trouble> {
     tracing::warn!(account.id = %account.id, "what lies in the folder cannot be looked at");
-    Ok(ctx.mail.keep_snapshot(account.tenant_id, account.id, FOLDER, Coverage::Newest, &[]).await?)
+    Ok(ctx.mail.keep_snapshot(account.tenant_id, account.id, (FOLDER, start.epoch), Coverage::Newest, &[]).await?)
 }
 
 /// Keeps what was passed over as old since.
@@ -46,13 +45,14 @@ pub(super) async fn pass_over(
     ctx: &Context,
     account: &Account,
     session: &mut Session,
+    start: &Start,
     uids: &[u32],
 ) -> Result<(), Trouble> {
     if uids.is_empty() {
         return Ok(());
     }
     let prints: Vec<Print> = session.prints(uids).await?.into_values().collect();
-    Ok(ctx.mail.pass_over(account.tenant_id, account.id, FOLDER, &prints).await?)
+    Ok(ctx.mail.pass_over(account.tenant_id, account.id, (FOLDER, start.epoch), &prints).await?)
 }
 
 /// Keeps what a listing by day did not show, and what may have been filed there since the last one.
@@ -60,12 +60,12 @@ pub(super) async fn pass_over_before(
     ctx: &Context,
     account: &Account,
     session: &mut Session,
-    day: Option<NaiveDate>,
+    start: &Start,
 ) -> Result<(), Trouble> {
-    let Some(day) = day else { return Ok(()) };
+    let Some(day) = start.first_looked_at() else { return Ok(()) };
     let uids = session.arrived_before(day).await?;
     let newest = uids.len().saturating_sub(MOST as usize);
-    pass_over(ctx, account, session, &uids[newest..]).await
+    pass_over(ctx, account, session, start, &uids[newest..]).await
 }
 
 async fn look(session: &mut Session, exists: u32, start: &Start) -> Result<(Coverage, Vec<Print>), ImapError> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Days, NaiveDate, SubsecRound, TimeDelta, Utc};
 use postrider_shared::accounts::Account;
-use postrider_shared::mail::{Coverage, Numbering, Opened, Sighting, Snapshot};
+use postrider_shared::mail::{Coverage, Epoch, Numbering, Opened, Sighting, Snapshot};
 
 use super::Trouble;
 use super::folder::{BATCH, FOLDER};
@@ -30,8 +30,10 @@ const MOMENT_SECONDS: u64 = 600;
 
 /// Where a run begins.
 pub(super) struct Start {
-    /// 0 for a server that tells none.
-    pub(super) validity: u32,
+    /// Its UIDVALIDITY is 0 for a server that tells none.
+    pub(super) epoch: Epoch,
+    /// When the run began to look.
+    pub(super) looked_at: DateTime<Utc>,
     /// The server was found to number its messages anew by this run.
     pub(super) reset: bool,
     /// Messages below this UID may be old ones under new numbers.
@@ -88,6 +90,7 @@ impl Plan {
 
 impl Start {
     pub(super) async fn of(ctx: &Context, account: &Account, selected: &Selected) -> Result<Self, Trouble> {
+        let looked_at = ctx.clock.now();
         let validity = selected.uid_validity.unwrap_or_default();
         let numbering = Numbering { uid_validity: validity, uid_next: selected.uid_next };
         let opened = ctx.mail.open_folder(account.tenant_id, account.id, FOLDER, numbering).await?;
@@ -101,7 +104,8 @@ impl Start {
         let cursor = opened.cursor();
         let after = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
         let mut start = Self {
-            validity,
+            epoch: Epoch { uid_validity: validity, epoch: cursor.epoch },
+            looked_at,
             reset,
             doubt_below: cursor.doubt_below,
             since: Since::Uid(after.saturating_add(1)),
@@ -278,7 +282,7 @@ impl Start {
 
     /// From before the connection, and not filed so soon after it that it may still count.
     fn is_old(&self, message: &Listed) -> bool {
-        let bound = if self.is_first || self.validity == 0 { self.bound } else { self.bound - LATE };
+        let bound = if self.is_first || self.epoch.uid_validity == 0 { self.bound } else { self.bound - LATE };
         message.received_at.is_some_and(|at| at < bound)
     }
 

@@ -4,14 +4,14 @@
 //! attempt that was cut off, wherever, is taken up by the next: without a stored id nothing can have been sent; with one, the
 //! draft is there and is sent, or it is gone and the thread tells what it became. Only a draft that is gone and left nothing
 //! behind, because a person deleted it or Google's index lags, makes doubt, and that is looked into later (`tend_drafts`). Until a
-//! run has seen what became of a draft that was to be sent, none says that nothing went out.
+//! run has seen what became of a draft that was to be sent, none says that nothing went out. If the account was switched to SMTP
+//! meanwhile, the draft is deleted first.
 
 mod failure;
 
-use postrider_queue::{CapUse, Outcome, Stop};
+use postrider_queue::{CapUse, Done, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
-use postrider_shared::ids::TenantId;
 use postrider_shared::messages::{BeginSending, Draft, Fence, Message, Verdict};
 
 use super::ending::Attempt;
@@ -64,22 +64,71 @@ impl From<StoreError> for Halt {
     }
 }
 
-pub(super) async fn send(ctx: &Context, tenant: TenantId, account: &Account, planned: Message) -> Outcome {
-    let cap = unopened(&planned);
-    let mut mailbox = GmailMailbox::open(ctx, account).await.map_err(|stop| stop.with_cap(cap))?;
-    let begun = ctx.messages.begin_drafting(tenant, planned.id, slot(ctx, account)).await;
-    let (number, message) = match begun.map_err(|error| Stop::from(error).with_cap(cap))? {
-        BeginSending::Go { attempt, message } => (attempt, message),
-        BeginSending::AlreadySettled(message) => return Ok(settled(&message)),
+pub(super) async fn send(ctx: &Context, account: &Account, planned: &Message) -> Outcome {
+    let (mut mailbox, begun) = begin(ctx, account, planned).await?;
+    let (number, message) = match begun {
+        Begun::Go(number, message) => (number, message),
+        Begun::Settled(done) => return Ok(done),
+    };
+    let attempt = Attempt { ctx, tenant: account.tenant_id, account, message: &message, number };
+    let sent = steps(&attempt, &mut mailbox).await;
+    conclude(attempt, &mut mailbox, sent).await
+}
+
+/// Before a message goes out in another way, its draft is deleted: a run that stood still when it was to send that would send it
+/// beside. `None` if nobody can any more; else the message is not to be sent, because it may have gone out.
+pub(super) async fn take_back(
+    ctx: &Context,
+    account: &Account,
+    planned: &Message,
+    draft: &str,
+) -> Result<Option<Done>, Stop> {
+    let (mut mailbox, begun) = begin(ctx, account, planned).await?;
+    let (number, message) = match begun {
+        Begun::Go(number, message) => (number, message),
+        Begun::Settled(done) => return Ok(Some(done)),
+    };
+    let attempt = Attempt { ctx, tenant: account.tenant_id, account, message: &message, number };
+    let sent = match mailbox.delete_draft(draft).await {
+        // Whoever has the draft in hand is not let in either, where Gmail lets nobody in.
+        Ok(true) | Err(MailboxError::Gmail(GmailError::Forbidden { .. } | GmailError::Unavailable { .. })) => {
+            return Ok(None);
+        }
+        Ok(false) => gone(&mut mailbox, &message).await,
+        Err(error) => Err(Halt::Unsent(error)),
+    };
+    conclude(attempt, &mut mailbox, sent).await.map(Some)
+}
+
+/// Whether an attempt was opened.
+enum Begun {
+    Go(u32, Box<Message>),
+    Settled(Done),
+}
+
+async fn begin<'a>(
+    ctx: &'a Context,
+    account: &'a Account,
+    planned: &Message,
+) -> Result<(GmailMailbox<'a>, Begun), Stop> {
+    let cap = unopened(planned);
+    let mailbox = GmailMailbox::open(ctx, account).await.map_err(|stop| stop.with_cap(cap))?;
+    let begun = ctx.messages.begin_drafting(account.tenant_id, planned.id, slot(ctx, account)).await;
+    let begun = match begun.map_err(|error| Stop::from(error).with_cap(cap))? {
+        BeginSending::Go { attempt, message } => Begun::Go(attempt, Box::new(message)),
+        BeginSending::AlreadySettled(message) => Begun::Settled(settled(&message)),
         BeginSending::InDoubt(message) => {
             tracing::error!(message.id = %message.id, "in doubt: an earlier attempt may have been accepted; not sent again");
-            return Ok(settled(&message));
+            Begun::Settled(settled(&message))
         }
     };
-    let attempt = Attempt { ctx, tenant, account, message: &message, number };
-    match steps(&attempt, &mut mailbox).await {
-        Ok(Sent::Now(id)) => accepted(&attempt, &mut mailbox, &id, None).await,
-        Ok(Sent::Before(letter)) => accepted(&attempt, &mut mailbox, &letter.id.clone(), Some(letter)).await,
+    Ok((mailbox, begun))
+}
+
+async fn conclude(attempt: Attempt<'_>, mailbox: &mut GmailMailbox<'_>, sent: Result<Sent, Halt>) -> Outcome {
+    match sent {
+        Ok(Sent::Now(id)) => accepted(&attempt, mailbox, &id, None).await,
+        Ok(Sent::Before(letter)) => accepted(&attempt, mailbox, &letter.id.clone(), Some(letter)).await,
         Ok(Sent::Vanished) => vanished(&attempt).await,
         Ok(Sent::Overtaken) => {
             let reason = "another run may have the message by now; nothing was handed over";
@@ -94,7 +143,7 @@ pub(super) async fn send(ctx: &Context, tenant: TenantId, account: &Account, pla
         }
         Err(Halt::Unsent(MailboxError::Gmail(error))) => failure::unsent(attempt, error).await,
         Err(Halt::Unseen(stop)) => failure::unseen(&attempt, stop).await,
-        Err(Halt::Doubt(error)) => failure::doubt(&attempt, &mut mailbox, error).await,
+        Err(Halt::Doubt(error)) => failure::doubt(&attempt, mailbox, error).await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! How an attempt ends: first in the ledger, then for the queue.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -8,15 +9,15 @@ use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::Settled;
-use postrider_shared::messages::{Message, Verdict};
+use postrider_shared::messages::{Fence, Message, Verdict};
 
 use super::settled;
 use crate::access::Login;
 use crate::context::Context;
 use crate::providers::smtp::{Receipt, SmtpError};
 
-/// The truth about a sent message is worth some patience with the database: each try waits twice as long.
-const SETTLE_TRIES: u32 = 6;
+/// What the ledger says of a message that goes out is worth some patience with the database: each try waits twice as long.
+const TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Providers count sends over a moving day and do not say when it is over.
 pub(super) const PROVIDER_LIMIT: TimeDelta = TimeDelta::hours(24);
@@ -76,16 +77,12 @@ impl Attempt<'_> {
                 | SmtpError::Network { .. }
                 | SmtpError::Timeout { .. }
                 | SmtpError::Overtaken),
-            ) => {
-                let last = self.ctx.job.attempt >= self.ctx.job.max_attempts;
-                let verdict = if last { Verdict::GivenUp { reason: error.to_string() } } else { refused(&error) };
-                self.end(verdict, Err(error.into())).await
-            }
+            ) => self.end(self.unsent(&error), Err(error.into())).await,
         }
     }
 
     /// Notes a verdict and ends the job with the given outcome.
-    pub(super) async fn end(self, verdict: Verdict, outcome: Outcome) -> Outcome {
+    pub(super) async fn end(&self, verdict: Verdict, outcome: Outcome) -> Outcome {
         self.settle(verdict).await?;
         outcome
     }
@@ -94,22 +91,38 @@ impl Attempt<'_> {
     /// was used because the database is away.
     pub(super) async fn settle(&self, verdict: Verdict) -> Result<Message, Stop> {
         let cap = cap_of(&verdict);
-        self.try_for_long(verdict).await.map_err(|error| Stop::from(error).with_cap(cap))
+        self.try_for_long(|| self.try_settle(verdict.clone())).await.map_err(|error| Stop::from(error).with_cap(cap))
     }
 
-    async fn try_for_long(&self, verdict: Verdict) -> Result<Message, StoreError> {
+    /// What an attempt that handed nothing over is noted as.
+    pub(super) fn unsent(&self, why: &impl Display) -> Verdict {
+        let (reason, last) = (why.to_string(), self.ctx.job.attempt >= self.ctx.job.max_attempts);
+        if last { Verdict::GivenUp { reason } } else { Verdict::Refused { reason } }
+    }
+
+    /// Asks for the point of no return; see [`Messages::data_starting`](postrider_shared::messages::Messages::data_starting). An
+    /// answer that is lost leaves no doubt: nobody but this run has the attempt, and it has sent nothing, so it asks again.
+    pub(super) async fn data_starting(&self) -> Result<Fence, StoreError> {
+        let ask = || self.ctx.messages.data_starting(self.tenant, self.message.id, self.number);
+        self.try_for_long(ask).await
+    }
+
+    async fn try_for_long<T, F>(&self, step: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let mut pause = FIRST_PAUSE;
-        for _ in 1..SETTLE_TRIES {
-            match self.try_settle(verdict.clone()).await {
+        for _ in 1..TRIES {
+            match step().await {
                 Err(error) if error.is_transient() || matches!(error, StoreError::Conflict { .. }) => {
-                    tracing::warn!(%error, message.id = %self.message.id, "the ledger does not take the verdict yet");
+                    tracing::warn!(%error, message.id = %self.message.id, "the ledger does not answer yet");
                 }
-                settled => return settled,
+                done => return done,
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        self.try_settle(verdict).await
+        step().await
     }
 
     async fn try_settle(&self, verdict: Verdict) -> Result<Message, StoreError> {
