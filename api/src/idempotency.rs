@@ -1,8 +1,9 @@
 //! A POST with an `Idempotency-Key` is done once, however often it is sent.
 //!
 //! Jobs have the queue's own idempotency keys, which live with the job. For everything else the first answer is kept in
-//! the database and given again. The fingerprint is keyed by the caller's API key text, or for people by a key of the ring's, which are nowhere at rest in the database, so that
-//! the table cannot be used to guess a mailbox password out of a request's hash.
+//! the database and given again. The fingerprint is keyed by the caller's API key text, or for people by a key of the ring's, which are
+//! nowhere at rest in the database, so that the table cannot be used to guess a mailbox password out of a request's hash. While the
+//! ring is rotated, a fingerprint under any of its keys is known again.
 
 mod once;
 mod work;
@@ -76,22 +77,34 @@ async fn keyed(
 ) -> Answer<Response> {
     let (parts, body) = request.into_parts();
     let body = json::body(Request::from_parts(parts.clone(), body), &()).await?;
-    let secret = match caller.actor {
-        Actor::Key(_) => parts.headers.get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
-        // Tokens and cookies change while a request is repeated.
-        Actor::User { user, .. } => {
-            let keys = app.keys();
-            let kid = keys.signing_key().map_err(Problem::internal)?;
-            Some(keys.mac(kid, "idempotency of people 1", user.to_string().as_bytes()).map_err(Problem::internal)?)
-        }
+    let mut fingerprints = secrets(&app, caller, &parts.headers)?.into_iter().map(|of| fingerprint(&parts, &of, &body));
+    let claim = Claim {
+        tenant: caller.tenant,
+        caller: id_of(caller),
+        operation: format!("POST {path}"),
+        key,
+        fingerprint: fingerprints.next().ok_or_else(|| Problem::internal("a caller without a secret"))?,
+        others: fingerprints.collect(),
     };
-    let fingerprint = fingerprint(&parts, &secret.unwrap_or_default(), &body);
-    let claim =
-        Claim { tenant: caller.tenant, caller: id_of(caller), operation: format!("POST {path}"), key, fingerprint };
     let request = Box::new(Request::from_parts(parts, Body::from(body)));
     // A task of its own, from the first note of the key to the last: a client that hangs up stops nothing in between.
     let work = app.clone().tasks().spawn(work::once(app, claim, request, next).in_current_span());
     work.await.map_err(Problem::internal)?
+}
+
+/// What keys the fingerprints of a caller: first what new ones are made with, then what others may have been made with.
+fn secrets(app: &App, caller: Caller, headers: &HeaderMap) -> Answer<Vec<Vec<u8>>> {
+    match caller.actor {
+        Actor::Key(_) => {
+            Ok(vec![headers.get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec()).unwrap_or_default()])
+        }
+        // Tokens and cookies change while a request is repeated.
+        Actor::User { user, .. } => {
+            let (keys, user) = (app.keys(), user.to_string());
+            let of_key = |kid| keys.mac(kid, "idempotency of people 1", user.as_bytes()).map_err(Problem::internal);
+            keys.key_ids().map(of_key).collect()
+        }
+    }
 }
 
 /// Layer around what strangers may do: refuses a key that nothing would heed, instead of letting a client take its repeats for safe.
@@ -114,6 +127,8 @@ struct Claim {
     operation: String,
     key: String,
     fingerprint: String,
+    /// The same under other keys.
+    others: Vec<String>,
 }
 
 /// Two callers may use the same key.

@@ -25,9 +25,9 @@ const KEPT_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
 
 /// Gives the first answer, or does the work and keeps its answer.
 pub(super) async fn once(app: App, claim: Claim, mut request: Box<Request>, next: impl Inner) -> Answer<Response> {
-    let Claim { tenant, caller, operation, key, fingerprint } = claim;
+    let Claim { tenant, caller, operation, key, fingerprint, others } = claim;
     let requests = &app.stores().requests;
-    let ticket = match requests.begin(tenant, caller, &operation, &key, &fingerprint).await? {
+    let ticket = match requests.begin(tenant, caller, &operation, &key, &fingerprint, &others).await? {
         Begun::Fresh(ticket) => ticket,
         Begun::Replay(answer) => return Ok(replay(answer)),
         Begun::InProgress => return Err(in_progress()),

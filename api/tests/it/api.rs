@@ -89,6 +89,12 @@ impl Api {
 
     /// Another API on the same Redis and database, as another process would be; its address.
     pub async fn replica(&mut self) -> SocketAddr {
+        let (clock, keys) = (self.app.clock().clone(), self.app.keys().clone());
+        self.replica_at(clock, keys).await
+    }
+
+    /// The same on a machine of another time, or with other `SECRET_KEYS`.
+    pub async fn replica_at(&mut self, clock: Clock, keys: KeyRing) -> SocketAddr {
         let queue = QueueClient::connect(QueueConfig::new(self.redis.url()).shards(4)).await.unwrap();
         let app = App::new(Parts {
             gmail_units_per_minute: 6_000,
@@ -100,9 +106,9 @@ impl Api {
             registration: self.app.registration(),
             issuers: self.app.issuers().clone(),
             egress: self.app.egress().clone(),
-            clock: self.app.clock().clone(),
+            clock,
             consent: Some(consent()),
-            keys: self.app.keys().clone(),
+            keys,
             metrics: None,
             stopping: CancellationToken::new(),
         });

@@ -1,5 +1,6 @@
 //! A POST with an idempotency key is done once.
 
+use postrider_shared::seal::KeyRing;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -216,4 +217,33 @@ async fn a_persons_repeat_is_the_same_whatever_token_it_comes_with() {
     let ann = crate::identity::login(&api, "ann@example.com").await;
     let token = crate::identity::text(&ann, "access_token");
     problem(keyed(api.post(token, "/v1/products", &crate::resources::window()), "window"), "already-exists").await;
+}
+
+/// While `SECRET_KEYS` is rotated, processes differ in which key comes first.
+#[tokio::test]
+async fn a_persons_repeat_is_the_same_on_either_side_of_a_rotation_of_keys() {
+    let mut api = Api::start().await;
+    let old = format!("test:{}", "A".repeat(43) + "=");
+    let new = "new:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let clock = api.app.clock().clone();
+    let mut rings = Vec::new();
+    for ring in [format!("{old},{new}"), format!("{new},{old}")] {
+        rings.push(api.replica_at(clock.clone(), KeyRing::parse(&ring).unwrap()).await);
+    }
+    let [before, after] = rings.try_into().unwrap();
+    let keys = api.tenant("Rotated").await;
+    crate::identity::member(&api, &keys, "jo@example.com", "tenant_admin").await;
+    let signed_in = crate::identity::login(&api, "jo@example.com").await;
+    let token = crate::identity::text(&signed_in, "access_token");
+    for (first, second, key) in [(before, after, "forward"), (after, before, "back")] {
+        let product = json!({ "sku": key, "name": "Window", "formula": "quantity" });
+        let post = |address, body: &Value| {
+            let call = api.client.post(format!("http://{address}/v1/products")).bearer_auth(token).json(body);
+            keyed(call, key)
+        };
+        let made = answer(post(first, &product), StatusCode::CREATED).await;
+        assert_eq!(answer(post(second, &product), StatusCode::CREATED).await, made, "{key}");
+        let other = json!({ "sku": key, "name": "Door", "formula": "quantity" });
+        problem(post(second, &other), "idempotency-key-reused").await;
+    }
 }

@@ -78,7 +78,8 @@ impl Requests {
     }
 
     /// Looks a key up and takes it if it is free. `tenant` is `None` for requests about the platform; `caller` is the id of who calls;
-    /// `operation` says what was called, such as `POST /v1/products`; the fingerprint condenses what was sent.
+    /// `operation` says what was called, such as `POST /v1/products`; the fingerprint condenses what was sent, and `others` are what
+    /// it is under other keys: what was noted as any of them is the same request.
     pub async fn begin(
         &self,
         tenant: Option<TenantId>,
@@ -86,6 +87,7 @@ impl Requests {
         operation: &str,
         key: &str,
         fingerprint: &str,
+        others: &[String],
     ) -> Result<Begun, StoreError> {
         let now = self.clock.now();
         let whose = tenant.map_or_else(|| "platform".to_owned(), |tenant| tenant.to_string());
@@ -117,7 +119,7 @@ impl Requests {
         let found = Entity::find().filter(same(&ticket)).lock_exclusive().one(tx.connection()).await?;
         // The request that had the key was refused in this very moment, and the next repeat finds the key free.
         let Some(found) = found else { return Ok(Begun::InProgress) };
-        if found.fingerprint != fingerprint {
+        if found.fingerprint != fingerprint && !others.contains(&found.fingerprint) {
             return Ok(Begun::Conflict);
         }
         if found.status.is_some() {

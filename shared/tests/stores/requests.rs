@@ -25,7 +25,7 @@ const CALLER: Uuid = Uuid::from_u128(1);
 
 async fn a_repeated_request_gets_the_first_answer(scene: Scene) {
     let requests = &scene.stores.requests;
-    let begin = |fingerprint| requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", fingerprint);
+    let begin = |fingerprint| requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", fingerprint, &[]);
     let begun = futures::future::join_all((0..6).map(|_| begin("a"))).await;
     let mut tickets = Vec::new();
     for begun in begun {
@@ -44,21 +44,23 @@ async fn a_repeated_request_gets_the_first_answer(scene: Scene) {
     requests.finish(tickets.remove(0), &answer).await.unwrap();
     assert_eq!(begin("a").await.unwrap(), Begun::Replay(answer));
     assert!(matches!(
-        requests.begin(Some(scene.stranger), CALLER, OPERATION, "key", "a").await.unwrap(),
+        requests.begin(Some(scene.stranger), CALLER, OPERATION, "key", "a", &[]).await.unwrap(),
         Begun::Fresh(_)
     ));
-    let other = requests.begin(Some(scene.tenant), CALLER, "POST /v1/accounts", "key", "a").await.unwrap();
+    let other = requests.begin(Some(scene.tenant), CALLER, "POST /v1/accounts", "key", "a", &[]).await.unwrap();
     assert!(matches!(other, Begun::Fresh(_)), "{other:?}");
-    let Begun::Fresh(ticket) = requests.begin(None, CALLER, OPERATION, "key", "a").await.unwrap() else { panic!() };
+    let Begun::Fresh(ticket) = requests.begin(None, CALLER, OPERATION, "key", "a", &[]).await.unwrap() else {
+        panic!()
+    };
     requests.abandon(ticket).await.unwrap();
-    assert!(matches!(requests.begin(None, CALLER, OPERATION, "key", "c").await.unwrap(), Begun::Fresh(_)));
+    assert!(matches!(requests.begin(None, CALLER, OPERATION, "key", "c", &[]).await.unwrap(), Begun::Fresh(_)));
     scene.clock.advance(Duration::from_secs(1));
     assert_eq!(requests.prune(AllTenants, scene.now(), 10).await.unwrap(), 4);
 }
 
 async fn a_request_whose_process_ended_is_taken_over(scene: Scene) {
     let requests = &scene.stores.requests;
-    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a");
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a", &[]);
     let Begun::Fresh(old) = begin().await.unwrap() else { panic!() };
     scene.clock.advance(LEASE.checked_sub(Duration::from_millis(1)).unwrap());
     assert_eq!(begin().await.unwrap(), Begun::InProgress);
@@ -72,7 +74,7 @@ async fn a_request_whose_process_ended_is_taken_over(scene: Scene) {
 
 async fn who_works_on_keeps_the_request(scene: Scene) {
     let requests = &scene.stores.requests;
-    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a");
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a", &[]);
     let Begun::Fresh(ticket) = begin().await.unwrap() else { panic!() };
     for _ in 0..4 {
         scene.clock.advance(LEASE / 2);
@@ -80,7 +82,7 @@ async fn who_works_on_keeps_the_request(scene: Scene) {
         assert_eq!(begin().await.unwrap(), Begun::InProgress);
     }
     // Another caller's request under the same key is another request.
-    let theirs = requests.begin(Some(scene.tenant), Uuid::from_u128(2), OPERATION, "key", "b").await.unwrap();
+    let theirs = requests.begin(Some(scene.tenant), Uuid::from_u128(2), OPERATION, "key", "b", &[]).await.unwrap();
     assert!(matches!(theirs, Begun::Fresh(_)));
     let seed = ticket.seed();
     requests.release(ticket.clone()).await.unwrap();
@@ -91,7 +93,7 @@ async fn who_works_on_keeps_the_request(scene: Scene) {
 
 async fn a_request_that_was_taken_over_commits_nothing_more(scene: Scene) {
     let requests = &scene.stores.requests;
-    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a");
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a", &[]);
     let own = KeyOwner::Tenant(scene.tenant);
     let make = |name: &str| scene.stores.api_keys.issue(own, ApiKeyId::random(), NewKey::named(name, Role::Agent));
     let made = async || {
@@ -121,7 +123,7 @@ async fn a_repeat_that_sees_the_first_one_refused_comes_again(scene: Scene) {
     }
     let requests = &scene.stores.requests;
     let tenant = Some(scene.tenant);
-    assert!(matches!(requests.begin(tenant, CALLER, OPERATION, "key", "a").await, Ok(Begun::Fresh(_))));
+    assert!(matches!(requests.begin(tenant, CALLER, OPERATION, "key", "a", &[]).await, Ok(Begun::Fresh(_))));
     let refusal = scene.database.reader().begin().await.unwrap();
     refusal.execute_unprepared("SELECT 1 FROM idempotent_requests FOR UPDATE").await.unwrap();
     let waits = "DO $$ BEGIN ASSERT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted); END $$";
@@ -137,6 +139,6 @@ async fn a_repeat_that_sees_the_first_one_refused_comes_again(scene: Scene) {
         refusal.execute_unprepared("DELETE FROM idempotent_requests").await.unwrap();
         refusal.commit().await.unwrap();
     };
-    let (repeat, ()) = tokio::join!(requests.begin(tenant, CALLER, OPERATION, "key", "a"), ending);
+    let (repeat, ()) = tokio::join!(requests.begin(tenant, CALLER, OPERATION, "key", "a", &[]), ending);
     assert_eq!(repeat.unwrap(), Begun::InProgress);
 }
