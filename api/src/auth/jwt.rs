@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// How long an access token is good, if its session lives that long.
 pub const VALID: TimeDelta = TimeDelta::minutes(30);
 
+/// How far another process's clock may be ahead: a token that it gave out just now is good here, too.
+const LEEWAY: TimeDelta = TimeDelta::minutes(1);
+
 const PURPOSE: &str = "access tokens 1";
 const ISSUER: &str = "postrider";
 const AUDIENCE: &str = "postrider-api";
@@ -84,7 +87,7 @@ pub fn verify(keys: &KeyRing, now: DateTime<Utc>, token: &str) -> Option<Named> 
     keys.verify_mac(&header.kid, PURPOSE, signed.as_bytes(), &mac).ok()?;
     let claims: Claims = decoded(claims)?;
     let ours = claims.iss == ISSUER && claims.aud == AUDIENCE;
-    let in_time = claims.nbf <= now.timestamp() && now.timestamp() < claims.exp;
+    let in_time = claims.nbf <= (now + LEEWAY).timestamp() && now.timestamp() < claims.exp;
     (ours && in_time).then_some(Named { user: claims.sub, session: claims.sid })
 }
 
@@ -135,7 +138,8 @@ mod tests {
         let token = issue(&ring, now(), named()).unwrap();
         assert_eq!(verify(&ring, now(), &token), Some(named()));
         assert_eq!(verify(&ring, now() + TimeDelta::minutes(30), &token), None);
-        assert_eq!(verify(&ring, now() - TimeDelta::seconds(1), &token), None, "not before");
+        assert_eq!(verify(&ring, now() - TimeDelta::seconds(60), &token), Some(named()), "where a clock is behind");
+        assert_eq!(verify(&ring, now() - TimeDelta::seconds(61), &token), None, "not before");
         let rotated = KeyRing::parse(&format!("{TWO},{ONE}")).unwrap();
         assert_eq!(verify(&rotated, now(), &token), Some(named()));
         assert_eq!(verify(&KeyRing::parse(TWO).unwrap(), now(), &token), None);

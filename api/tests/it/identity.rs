@@ -1,6 +1,8 @@
 //! People: registering, signing in, sessions, invitations.
 
+use chrono::TimeDelta;
 use postrider_api::audit::tally;
+use postrider_shared::clock::Clock;
 use postrider_shared::database::AllTenants;
 use postrider_shared::ids::{CodeId, InvitationId, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -396,4 +398,17 @@ async fn forged_tokens_open_nothing() {
         shaped(refused, "unauthenticated").await;
     }
     until("the tasks end", async || api.app.tasks().is_empty().then_some(())).await;
+}
+
+/// Behind one address answer several machines, and no two clocks are the same.
+#[tokio::test]
+async fn who_signed_in_where_the_clock_is_ahead_is_known_where_it_is_behind() {
+    let mut api = Api::start().await;
+    let keys = api.tenant("Clocks").await;
+    member(&api, &keys, "jo@example.com", "viewer").await;
+    let behind = Clock::manual(api.app.clock().now() - TimeDelta::seconds(20));
+    let behind = api.replica_at(behind, api.app.keys().clone()).await;
+    let signed_in = login(&api, "jo@example.com").await;
+    let me = api.client.get(format!("http://{behind}/v1/me")).bearer_auth(text(&signed_in, "access_token"));
+    answer(me, StatusCode::OK).await;
 }
