@@ -49,7 +49,11 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin> Lines<S> {
                     let detail = format!("A line may have {} bytes.", self.longest);
                     return Ok(Some(Err(Problem::new(ProblemType::PayloadTooLarge, detail))));
                 }
-                Err(LinesCodecError::Io(error)) => return Err(cut_off(error)),
+                // It reads from memory: nothing else can be wrong. The line is gone by now.
+                Err(LinesCodecError::Io(error)) => {
+                    let problem = Problem::new(ProblemType::MalformedJson, "The line is not UTF-8.");
+                    return Ok(Some(Err(problem.caused_by(error))));
+                }
             }
         }
     }
@@ -66,9 +70,9 @@ mod tests {
 
     use super::*;
 
-    /// What the lines are if the body comes in pieces of this size: texts, and `-` for one that is too long.
-    async fn lines(body: &'static str, size: usize) -> Vec<String> {
-        let pieces = body.as_bytes().chunks(size).map(|piece| Ok(Bytes::from_static(piece)));
+    /// What the lines are if the body comes in pieces of this size: texts, and `-` for one that cannot be read.
+    async fn lines(body: &'static [u8], size: usize) -> Vec<String> {
+        let pieces = body.chunks(size).map(|piece| Ok(Bytes::from_static(piece)));
         let mut lines = Lines::of(stream::iter(pieces), 4);
         let mut found = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
@@ -79,11 +83,19 @@ mod tests {
 
     #[tokio::test]
     async fn each_line_has_its_answer_in_whatever_pieces_it_comes() {
-        let body = "one\r\n\n  \n12345\n67890\ntwo\n1234\n123456789\n123456789\r\nend";
+        let body = b"one\r\n\n  \n12345\n67890\ntwo\n1234\n123456789\n123456789\r\nend";
         for size in 1..=body.len() {
             assert_eq!(lines(body, size).await, ["one", "-", "-", "two", "1234", "-", "-", "end"], "by {size}");
         }
-        assert_eq!(lines("12345", 2).await, ["-"]);
-        assert_eq!(lines("a\r\nb\r", 1).await, ["a", "b"]);
+        assert_eq!(lines(b"12345", 2).await, ["-"]);
+        assert_eq!(lines(b"a\r\nb\r", 1).await, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_line_in_another_encoding_harms_no_other() {
+        let body = b"one\nM\xfcr\n\xe2\x82\xac\r\n\xe2\x82\nend\xff";
+        for size in 1..=body.len() {
+            assert_eq!(lines(body, size).await, ["one", "-", "\u{20ac}", "-", "-"], "by {size}");
+        }
     }
 }

@@ -214,6 +214,17 @@ async fn a_batch_answers_for_each_job() {
     let statuses: Vec<u64> = items.iter().map(|item| item["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [202, 400, 400, 202], "{text}");
 
+    // One line of a table in another encoding.
+    let request = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent);
+    let line = b"{\"kind\":\"diagnostic.echo\",\"payload\":{\"data\":\"M\xfcller\"}}\n";
+    let body = [&line[..], b"{\"kind\":\"diagnostic.echo\"}\n"].concat();
+    let response = request.header("content-type", "application/x-ndjson").body(body).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::MULTI_STATUS);
+    let text = response.text().await.unwrap();
+    let items: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let statuses: Vec<u64> = items.iter().map(|item| item["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [400, 202], "{text}");
+
     problem(api.post(&keys.agent, "/v1/jobs/batch", &json!({})), "invalid-body").await;
     answer(api.post(&keys.agent, "/v1/jobs/batch", &json!([])), StatusCode::ACCEPTED).await;
     let plain = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent).body("x");
