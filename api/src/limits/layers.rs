@@ -20,7 +20,7 @@ pub async fn outer(app: App, mut request: Box<Request>, next: impl Inner) -> Res
     }
     // Who only waits has no part in the work; its connection counts.
     let flight = match limits.flights.try_acquire() {
-        Ok(_) if class::waits(path, request.uri().query()) => None,
+        Ok(_) if class::waits(path, request.uri()) => None,
         Ok(flight) => Some(flight),
         Err(_) => return refused(Problem::new(ProblemType::Overloaded, ""), "flights"),
     };

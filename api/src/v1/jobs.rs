@@ -36,7 +36,7 @@ pub(super) use submission::accepted;
 pub use submission::{Submission, UniqueHold};
 pub(super) use view::shown_payload;
 pub use view::{Attempt, Job, JobState};
-use wait::Wait;
+pub use wait::Wait;
 
 /// The operations on jobs.
 pub fn router() -> OpenApiRouter<App> {

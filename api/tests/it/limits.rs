@@ -172,6 +172,23 @@ async fn a_process_takes_on_no_more_than_it_can() {
 }
 
 #[tokio::test]
+async fn who_waits_takes_no_place_however_the_query_is_written() {
+    let api = Api::start_with(&[("MAX_REQUESTS_IN_FLIGHT", "1")]).await;
+    let keys = api.tenant("Written").await;
+    let submit = api.post(&keys.agent, "/v1/jobs", &json!({ "kind": "diagnostic.echo" }));
+    let id = answer(submit, StatusCode::ACCEPTED).await["id"].as_str().unwrap().to_owned();
+    // As any client may write `wait`.
+    let path = format!("/v1/jobs/{id}?w%61it=1500ms");
+    let waiting = answer(api.get(&keys.viewer, &path), StatusCode::OK);
+    let others = async {
+        for _ in 0..20 {
+            answer(api.get(&keys.viewer, "/v1/kinds"), StatusCode::OK).await;
+        }
+    };
+    tokio::join!(waiting, others);
+}
+
+#[tokio::test]
 async fn pages_of_other_sites_may_do_what_the_settings_say() {
     let asked = async |api: &Api, origin: &str| {
         let request = api.request(Method::OPTIONS, "/v1/jobs").header(header::ORIGIN, origin);
