@@ -26,7 +26,7 @@ impl Duty for Sweeper {
     }
 
     async fn step(&mut self) -> Result<Step, DutyError> {
-        let looked = self.0.step(BATCH).await?;
-        Ok(Step::after(u64::try_from(looked).unwrap_or(BATCH), BATCH))
+        let swept = self.0.step(BATCH).await?;
+        DutyError::partly(Step::after(swept.looked, BATCH), swept.failed.map(DutyError::from))
     }
 }

@@ -13,4 +13,4 @@ pub use reference::PayloadReference;
 pub use row::Model as StoredPayload;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use store::{PayloadStoreError, Payloads, resolve};
-pub use sweep::{PayloadSweep, SweepError};
+pub use sweep::{PayloadSweep, SweepError, Swept};

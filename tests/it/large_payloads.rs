@@ -127,7 +127,7 @@ async fn an_api_killed_between_storing_and_enqueueing_leaves_nothing_for_ever(da
     let payloads = Payloads::new(database.clone(), Objects::open(&ObjectsConfig::at(store)).unwrap(), clock.clone());
     let queue = QueueClient::connect(QueueConfig::new(platform.redis().url())).await.unwrap();
     let sweep = PayloadSweep::new(payloads, Stores::new(&database, &clock, None).dead_letters, queue);
-    assert_eq!(sweep.step(10).await.unwrap(), 1);
-    assert_eq!((files(&platform).len(), sweep.step(10).await.unwrap()), (0, 0));
+    assert_eq!(sweep.step(10).await.unwrap().looked, 1);
+    assert_eq!((files(&platform).len(), sweep.step(10).await.unwrap().looked), (0, 0));
     platform.finish().await;
 }

@@ -7,11 +7,15 @@ use postrider_scheduler::{
     drafts::Drafts,
     duty::{Duty, DutyError, Step},
     feeder::Feeder,
+    sweeper::Sweeper,
     timetable::Timetable,
 };
 use postrider_shared::{
     accounts::Account,
+    config::ObjectsConfig,
     ids::TenantId,
+    objects::Objects,
+    payloads::{PayloadSweep, Payloads},
     tenants::{Pauses, TenantSettings, TenantState},
 };
 use postrider_tests::{DatabaseKind, RedisServer};
@@ -144,5 +148,40 @@ async fn suspended_tenants_rest() {
     for tenant in &tenants.stays {
         let shard = office.queue.shard_of(&(*tenant).into());
         assert!(office.queue.paused_tenants(shard).await.unwrap().contains(&tenant.to_string()));
+    }
+}
+
+/// More than a step takes wait for the server that is away, and waited longer than the others.
+#[tokio::test]
+async fn payloads_are_swept() {
+    let (office, second, tenants) = open().await;
+    let objects = Objects::open(&ObjectsConfig::at("memory:///")).unwrap();
+    let payloads = Payloads::new(office.database.clone(), objects.clone(), office.clock.clone());
+    let store = async |tenant: TenantId| {
+        let job = office.queue.job_id(&tenant.into());
+        let stored = payloads.store(tenant, job, b"{}".to_vec()).await.unwrap();
+        stored.key(&tenant.into())
+    };
+    let mut waiting = Vec::new();
+    for number in 0..120 {
+        waiting.push(store(tenants.goes[number % tenants.goes.len()]).await);
+    }
+    office.clock.advance(Duration::from_secs(1));
+    let forgotten = store(tenants.stays[0]).await;
+    second.kill();
+    office.clock.advance(Duration::from_hours(2));
+    let sweep = || PayloadSweep::new(payloads.clone(), office.stores.dead_letters.clone(), office.queue.clone());
+    let mut sweeper = Sweeper::new(sweep());
+    assert!(round(&mut sweeper).await);
+    assert!(objects.get(&forgotten).await.is_err(), "it waits for the other server");
+    for key in &waiting {
+        assert!(objects.get(key).await.is_ok(), "{key}: nobody knows whether its job is there");
+    }
+    second.restart().await;
+    postrider_tests::wait::eventually("the queue to answer", async || office.queue.ping().await.ok()).await;
+    office.clock.advance(Duration::from_hours(1));
+    assert!(!round(&mut sweeper).await);
+    for key in &waiting {
+        assert!(objects.get(key).await.is_err(), "{key} was forgotten");
     }
 }

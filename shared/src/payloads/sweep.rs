@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use chrono::TimeDelta;
 use postrider_queue::{JobId, QueueClient, QueueError};
 
@@ -12,6 +14,9 @@ pub(super) const GRACE: TimeDelta = TimeDelta::hours(1);
 /// How often it is asked whether a payload's job is still known.
 const LOOK_EVERY: TimeDelta = TimeDelta::hours(1);
 
+/// When it is asked again after a server that did not answer.
+const PUT_OFF: TimeDelta = TimeDelta::minutes(10);
+
 /// Why a step of the sweep failed; it is taken again.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
@@ -24,12 +29,22 @@ pub enum SweepError {
 }
 
 /// Removes payloads whose jobs are forgotten: their record expired, their dead letter was discarded, or they never came into the
-/// queue. A queue or database that does not answer ends the step and removes nothing.
+/// queue. Who does not answer removes nothing: payloads whose server of the queue, or file, cannot be asked now are looked at again
+/// later, and hold up no others meanwhile.
 #[derive(Clone)]
 pub struct PayloadSweep {
     payloads: Payloads,
     letters: DeadLetters,
     queue: QueueClient,
+}
+
+/// What a step did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Payloads that were looked at.
+    pub looked: usize,
+    /// Why some of them were put off.
+    pub failed: Option<SweepError>,
 }
 
 enum Verdict {
@@ -43,17 +58,38 @@ impl PayloadSweep {
         Self { payloads, letters, queue }
     }
 
-    /// Looks at up to `limit` payloads; returns at how many.
-    pub async fn step(&self, limit: u64) -> Result<usize, SweepError> {
+    /// Looks at up to `limit` payloads.
+    pub async fn step(&self, limit: u64) -> Result<Swept, SweepError> {
         let due = self.payloads.due(AllTenants, limit).await?;
-        let count = due.len();
+        let mut swept = Swept { looked: due.len(), failed: None };
+        // A server that says nothing is not asked for each of its payloads.
+        let mut away = HashSet::new();
         for payload in due {
-            match self.judge(&payload).await? {
-                Verdict::Keep(job) => self.payloads.keep(payload.id, job, self.payloads.now() + LOOK_EVERY).await?,
-                Verdict::Remove => self.payloads.remove(payload.tenant_id, payload.id).await?,
+            let shard = self.queue.shard_of(&payload.tenant_id.into());
+            let looked = if away.contains(&shard) { None } else { Some(self.look(&payload).await) };
+            match looked {
+                Some(Ok(())) => continue,
+                Some(Err(error @ SweepError::Queue(_))) => {
+                    away.insert(shard);
+                    swept.failed = Some(error);
+                }
+                Some(Err(error @ SweepError::Payload(PayloadStoreError::File(_) | PayloadStoreError::TimedOut))) => {
+                    swept.failed = Some(error);
+                }
+                Some(Err(error)) => return Err(error),
+                None => {}
             }
+            self.payloads.keep(payload.id, payload.job_id, self.payloads.now() + PUT_OFF).await?;
         }
-        Ok(count)
+        Ok(swept)
+    }
+
+    async fn look(&self, payload: &StoredPayload) -> Result<(), SweepError> {
+        match self.judge(payload).await? {
+            Verdict::Keep(job) => self.payloads.keep(payload.id, job, self.payloads.now() + LOOK_EVERY).await?,
+            Verdict::Remove => self.payloads.remove(payload.tenant_id, payload.id).await?,
+        }
+        Ok(())
     }
 
     async fn judge(&self, payload: &StoredPayload) -> Result<Verdict, SweepError> {
