@@ -31,6 +31,9 @@ impl Duty for Relay {
     }
 
     async fn step(&mut self) -> Result<Step, DutyError> {
-        Ok(if self.sweep.step().await?.more { Step::More } else { Step::Rest })
+        let swept = self.sweep.step().await?;
+        let step = if swept.more { Step::More } else { Step::Rest };
+        // What cannot go now must not make others wait, be it that nothing could.
+        DutyError::partly(step, swept.put_off.map(DutyError::from))
     }
 }

@@ -1,21 +1,36 @@
 use std::time::Duration;
 
 use postrider_queue::{DepthLimits, Job, NewJob};
-use postrider_scheduler::{duty::Duty, relay::Relay};
+use postrider_scheduler::{
+    duty::{Duty, keep},
+    relay::Relay,
+};
 use postrider_shared::{
     ids::{MailId, TenantId},
     jobs::{ExtractRequest, Queue, diagnostic::DiagnosticEcho},
     tenants::TenantSettings,
 };
+use postrider_tests::wait::eventually;
+use tokio_util::sync::CancellationToken;
 
 use crate::office::{Office, rounds};
 
-on_both_databases![entries_that_were_not_marked_are_relayed_once, entries_that_cannot_go_hold_up_no_others];
+on_both_databases![
+    entries_that_were_not_marked_are_relayed_once,
+    entries_that_cannot_go_hold_up_no_others,
+    steps_in_which_nothing_can_go_delay_nobody,
+];
 
 async fn append(office: &Office, tenant: TenantId, payload: &impl Job) {
+    append_all(office, tenant, std::slice::from_ref(payload)).await;
+}
+
+async fn append_all(office: &Office, tenant: TenantId, payloads: &[impl Job]) {
     let tx = office.database.write().await.unwrap();
-    let job = NewJob::of(tenant.into(), payload).unwrap();
-    office.stores.outbox.append(&tx, tenant, &job).await.unwrap();
+    for payload in payloads {
+        let job = NewJob::of(tenant.into(), payload).unwrap();
+        office.stores.outbox.append(&tx, tenant, &job).await.unwrap();
+    }
     tx.commit().await.unwrap();
 }
 
@@ -64,4 +79,20 @@ async fn entries_that_cannot_go_hold_up_no_others(office: Office) {
         rounds(&mut relay).await;
     }
     assert_eq!(office.queue.queue(&full).await.unwrap().available, 600);
+}
+
+/// The same, as the process keeps the duty: many steps in a row find nothing that could go.
+async fn steps_in_which_nothing_can_go_delay_nobody(office: Office) {
+    let (full, open) = (Queue::Diagnostics.name(), ExtractRequest::QUEUE);
+    let limits = DepthLimits { queues: vec![(full.clone(), 0)], ..DepthLimits::NONE };
+    office.queue.limit_depth(&limits).await.unwrap();
+    append_all(&office, office.tenant, &(0..5_000).map(echo).collect::<Vec<_>>()).await;
+    append(&office, office.tenant, &ExtractRequest { mail_id: MailId::random() }).await;
+    let relay = Relay::new(office.stores.outbox.clone(), office.queue.clone(), Duration::from_millis(20));
+    let stop = CancellationToken::new();
+    let gone = eventually("what could go waits for its turn only", async || {
+        let queue = office.queue.queue(&open).await.unwrap();
+        (queue.available == 1).then(|| stop.cancel())
+    });
+    tokio::join!(keep(relay, stop.clone()), gone);
 }

@@ -96,6 +96,11 @@ impl<Q: Enqueue> Relay<Q> {
         self.queue.derived_job_id(&tenant.into(), &["outbox", &entry.to_string()])
     }
 
+    /// Where a tenant's jobs are: all in one shard.
+    pub(super) fn shard_of(&self, tenant: TenantId) -> u16 {
+        self.queue.derived_job_id(&tenant.into(), &["outbox"]).shard()
+    }
+
     /// Relays the given entries, right after the commit that wrote them.
     pub async fn relay(&self, tenant: TenantId, entries: &[OutboxId]) -> Result<Relayed, RelayError> {
         let waiting = self.outbox.waiting_of(tenant, entries).await?;

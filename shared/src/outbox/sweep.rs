@@ -1,13 +1,17 @@
 //! Relaying whatever was not marked: tenant by tenant, so that none waits for what another one has waiting, and behind what cannot go
-//! now, so that it holds up nothing of its own tenant's either.
+//! now, so that it holds up nothing of its own tenant's either. A server of the queue that is away is asked once in each round, for
+//! one tenant of each of its shards.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use postrider_queue::QueueClient;
+use postrider_queue::{QueueClient, QueueError};
 
 use super::{
-    Enqueue, OutboxEntry, Relay, RelayError, Relayed,
+    Enqueue, OutboxEntry, Relay, Relayed,
     relay::Brought,
     store::{Outbox, Place},
 };
@@ -30,49 +34,65 @@ pub struct Sweep<Q = QueueClient> {
     after: Option<TenantId>,
     /// Where tenants go on who have more waiting behind what could not go.
     places: HashMap<TenantId, Place>,
+    /// Shards that took nothing in this round.
+    away: HashSet<u16>,
 }
 
 /// What a step did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Swept {
     pub relayed: Relayed,
     /// Tenants were left over, or entries of one from whom all was taken.
     pub more: bool,
+    /// Why some could not go now; the next step goes on behind them.
+    pub put_off: Option<QueueError>,
 }
 
 impl<Q: Enqueue> Sweep<Q> {
     pub fn new(outbox: Outbox, queue: Q, share: u64) -> Self {
         let relay = Relay::new(outbox.clone(), queue);
-        Self { outbox, relay, share, after: None, places: HashMap::new() }
+        Self { outbox, relay, share, after: None, places: HashMap::new(), away: HashSet::new() }
     }
 
-    /// Gives the next tenants their turn. Fails if nothing could go; the next step goes on behind it all the same.
-    pub async fn step(&mut self) -> Result<Swept, RelayError> {
+    /// Gives the next tenants their turn.
+    pub async fn step(&mut self) -> Result<Swept, StoreError> {
+        if self.after.is_none() {
+            self.away.clear();
+        }
         let mut turns = Vec::with_capacity(TENANTS);
-        while turns.len() < TENANTS {
+        for _ in 0..TENANTS {
             self.after = self.outbox.next_tenant(AllTenants, self.after).await?;
             let Some(tenant) = self.after else { break };
-            turns.push(self.turn(tenant).await?);
+            let shard = self.relay.shard_of(tenant);
+            if !self.away.contains(&shard) {
+                let (entries, was_all) = self.turn(tenant).await?;
+                turns.push((shard, entries, was_all));
+            }
         }
         let mut swept = Swept { more: self.after.is_some(), ..Swept::default() };
-        let mut stopped = None;
-        let relay = &self.relay;
-        let mut brought = stream::iter(
-            turns
-                .into_iter()
-                .map(|(entries, was_all)| async move { Ok::<_, StoreError>((relay.bring(entries).await?, was_all)) }),
-        )
-        .buffer_unordered(TOGETHER);
+        let away = Mutex::new(std::mem::take(&mut self.away));
+        let (relay, away_now) = (&self.relay, &away);
+        let mut brought = stream::iter(turns)
+            .map(|(shard, entries, was_all)| async move {
+                if lock(away_now).contains(&shard) {
+                    return Ok((Brought::default(), was_all));
+                }
+                let brought = relay.bring(entries).await?;
+                if brought.put_off.as_ref().is_some_and(|error| !matches!(error, QueueError::TooDeep { .. })) {
+                    lock(away_now).insert(shard);
+                }
+                Ok::<_, StoreError>((brought, was_all))
+            })
+            .buffer_unordered(TOGETHER);
         while let Some((Brought { relayed, put_off }, was_all)) = brought.try_next().await? {
             swept.relayed.enqueued += relayed.enqueued;
             swept.relayed.refused += relayed.refused;
             swept.more |= !was_all && relayed != Relayed::default();
-            stopped = stopped.or(put_off);
+            swept.put_off = swept.put_off.or(put_off);
         }
-        match stopped {
-            Some(error) if swept.relayed == Relayed::default() => Err(error.into()),
-            _ => Ok(swept),
-        }
+        drop(brought);
+        self.away = away.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(swept)
     }
 
     /// A tenant's next entries, and whether no others are behind them.
@@ -85,4 +105,8 @@ impl<Q: Enqueue> Sweep<Q> {
         }
         Ok((entries, was_all))
     }
+}
+
+fn lock(shards: &Mutex<HashSet<u16>>) -> MutexGuard<'_, HashSet<u16>> {
+    shards.lock().unwrap_or_else(PoisonError::into_inner)
 }
