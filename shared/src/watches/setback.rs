@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt as _;
-use sea_orm::entity::prelude::{
-    ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
+use sea_orm::{
+    ColumnTrait, Condition,
+    entity::prelude::{
+        ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter,
+        PrimaryKeyTrait,
+    },
 };
 
 use crate::{
@@ -16,6 +20,11 @@ use crate::{
 const FIRST: Duration = Duration::from_secs(2);
 /// After an outage of any length a mailbox is looked at again within this time.
 const LONGEST: Duration = Duration::from_mins(15);
+
+/// What is further away was written by a clock that is ahead, and does not hold: twice the longest pause after a failure, and of a way
+/// that is not open.
+const FURTHEST: TimeDelta = TimeDelta::minutes(30);
+const FURTHEST_UNOPEN: TimeDelta = TimeDelta::days(1);
 
 words! {
     /// What was tried. Each has a patience of its own: a server that ends every IDLE connection may still be read.
@@ -48,6 +57,13 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Setbacks because of which a mailbox is left alone now.
+pub(super) fn hold(now: DateTime<Utc>) -> Condition {
+    let after_failures = Condition::all().add(Column::Failures.gt(0)).add(Column::RetryAt.lte(now + FURTHEST));
+    let unopen = Condition::all().add(Column::Failures.eq(0)).add(Column::RetryAt.lte(now + FURTHEST_UNOPEN));
+    Condition::all().add(Column::RetryAt.gt(now)).add(Condition::any().add(after_failures).add(unopen))
+}
 
 /// How long to wait after so many failures in a row: twice as long each time, the last half of it by chance, so that the
 /// mailboxes of a server that comes back do not all come at the same moment.

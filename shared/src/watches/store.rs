@@ -151,9 +151,10 @@ impl Watches {
 
     /// Until when the mailbox is left alone in this way, if it is.
     pub async fn left_alone(&self, account: &Account, way: Way) -> Result<Option<(DateTime<Utc>, String)>, StoreError> {
-        let found = setback::Entity::find().filter(place(account, way)).one(self.database.reader()).await?;
-        let now = self.clock.now();
-        Ok(found.filter(|setback| setback.retry_at > now).map(|setback| (setback.retry_at, setback.error)))
+        let holds = setback::hold(self.clock.now());
+        let found = setback::Entity::find().filter(place(account, way)).filter(holds);
+        let found = found.one(self.database.reader()).await?;
+        Ok(found.map(|setback| (setback.retry_at, setback.error)))
     }
 
     /// The mailbox's server gave trouble: it is left alone in this way for a time that grows with each failure in a row.
@@ -217,7 +218,7 @@ impl Watches {
     fn worth_watching(&self) -> Condition {
         let left_alone = setback::Entity::find()
             .filter(setback::Column::Way.eq(Way::Idle.as_str()))
-            .filter(setback::Column::RetryAt.gt(self.clock.now()))
+            .filter(setback::hold(self.clock.now()))
             .select_only()
             .column(setback::Column::AccountId)
             .into_query();

@@ -15,6 +15,7 @@ on_both!(
     a_mailbox_is_watched_by_one,
     who_does_not_beat_loses_everything_and_learns_it,
     failures_in_a_row_make_the_pause_longer,
+    a_clock_that_was_ahead_leaves_no_mailbox_alone,
     no_more_connections_than_allowed_are_open_at_once,
 );
 
@@ -110,6 +111,25 @@ async fn failures_in_a_row_make_the_pause_longer(scene: Scene) {
     scene.clock.advance(Duration::from_mins(1));
     watches.not_offered(&account, Way::Idle, TimeDelta::hours(12), "no IDLE").await.unwrap();
     assert_eq!(watches.watchable(AllTenants).await.unwrap(), 0);
+}
+
+/// A worker's clock was a day ahead and is put right.
+async fn a_clock_that_was_ahead_leaves_no_mailbox_alone(scene: Scene) {
+    let watches = &scene.stores.watches;
+    let (failing, without_idle) = (scene.account().await, scene.account().await);
+    let right = scene.now();
+    scene.clock.advance(Duration::from_hours(30));
+    for way in [Way::Idle, Way::Poll] {
+        watches.failed(&failing, way, "it hung up").await.unwrap();
+    }
+    watches.not_offered(&without_idle, Way::Idle, TimeDelta::hours(12), "no IDLE").await.unwrap();
+    assert_eq!(watches.watchable(AllTenants).await.unwrap(), 0);
+    scene.clock.set(right);
+    assert_eq!(watches.left_alone(&failing, Way::Poll).await.unwrap(), None);
+    assert_eq!(watches.watchable(AllTenants).await.unwrap(), 2);
+    // What is told by a clock that is right holds.
+    let retry_at = watches.failed(&failing, Way::Poll, "it hung up").await.unwrap();
+    assert_eq!(watches.left_alone(&failing, Way::Poll).await.unwrap().map(|left| left.0), Some(retry_at));
 }
 
 async fn no_more_connections_than_allowed_are_open_at_once(scene: Scene) {
