@@ -17,4 +17,5 @@ pub mod resolver;
 pub mod roster;
 pub mod sweeper;
 pub mod ticker;
+pub mod timekeeper;
 pub mod timetable;

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let config: SchedulerConfig = Settings::load().read()?;
     let (_telemetry, exporter) = telemetry::start(&config.telemetry, "scheduler")?;
-    let clock = Clock::system();
+    let clock = Clock::system().bounded();
     let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
     let stores = Stores::new(&database, &clock, None);

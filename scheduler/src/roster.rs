@@ -26,6 +26,7 @@ use crate::{
     resolver::Resolver,
     sweeper::Sweeper,
     ticker::Ticker,
+    timekeeper::Timekeeper,
     timetable::Timetable,
 };
 
@@ -35,6 +36,7 @@ pub struct Roster {
     pub stores: Stores,
     pub payloads: Payloads,
     pub queue: QueueClient,
+    /// Bounded, and the one of the stores.
     pub clock: Clock,
     /// The pace of what somebody waits for: due jobs and the outbox. Duties that nobody waits for have their own.
     pub tick: Duration,
@@ -50,8 +52,14 @@ impl Roster {
     /// Keeps every duty until `stop`, and returns when the last step in progress has ended.
     pub async fn keep(self, stop: &CancellationToken) {
         let Self { stores, payloads, queue, clock, tick, gmail_units_per_minute, issuers, audit_retention } = self;
+        let mut timekeeper = Timekeeper::new(queue.clone(), clock.clone());
+        // Before anything is planned. If Redis is away just now, it is compared when it is back.
+        if let Err(error) = timekeeper.step().await {
+            tracing::debug!(%error, "the clocks were not compared before the first duty");
+        }
         let mut duties = JoinSet::new();
         let mut start = Starter { duties: &mut duties, stop };
+        start.duty(timekeeper);
         start.duty(Ticker { upkeep: queue.upkeep(), every: tick });
         start.duty(Pauses::new(stores.tenants.clone(), queue.clone()));
         start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));

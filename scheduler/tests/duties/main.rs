@@ -29,4 +29,5 @@ mod relay;
 mod resolver;
 mod several_servers;
 mod sweeper;
+mod timekeeper;
 mod timetable;

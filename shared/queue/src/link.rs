@@ -128,6 +128,11 @@ impl Link {
         Ok(())
     }
 
+    /// What time a server has: seconds and microseconds of Unix time.
+    pub(crate) async fn time(&self, place: usize) -> Result<(i64, i64), QueueError> {
+        Ok(self.at(place)?.connection.ask(&redis::cmd("TIME")).await?)
+    }
+
     /// Calls a script on a shard. Calls made at the same time share round trips.
     pub(crate) async fn call(&self, script: &Script, shard: u16, args: &Args) -> Result<Value, QueueError> {
         self.call_in(Via::Shared, script, shard, args).await
