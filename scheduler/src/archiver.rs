@@ -11,7 +11,7 @@ use postrider_queue::QueueClient;
 use postrider_shared::{
     clock::Clock,
     database::AllTenants,
-    dead_letters::{DeadLetters, Redriver},
+    dead_letters::{DeadLetters, Place, Redriver},
     outbox::RelayError,
 };
 
@@ -28,6 +28,8 @@ pub struct Archiver {
     redriver: Redriver<QueueClient>,
     queue: QueueClient,
     clock: Clock,
+    /// Where the look through redrives that did not end goes on.
+    redrives: Option<Place>,
     /// The next shard: a step that is cut where a server says nothing goes on behind it.
     shard: u16,
 }
@@ -35,7 +37,7 @@ pub struct Archiver {
 impl Archiver {
     pub fn new(letters: DeadLetters, queue: QueueClient, clock: Clock) -> Self {
         let redriver = Redriver::new(letters.clone(), queue.clone());
-        Self { letters, redriver, queue, clock, shard: 0 }
+        Self { letters, redriver, queue, clock, redrives: None, shard: 0 }
     }
 
     /// Archives some letters of a shard; how many.
@@ -70,7 +72,7 @@ impl Duty for Archiver {
             }
         }
         let began_before = self.clock.now() - REDRIVE_LOST_AFTER;
-        match self.redriver.sweep(began_before, BATCH.into()).await {
+        match self.redriver.sweep(began_before, &mut self.redrives, BATCH.into()).await {
             Ok(redriven) => step = step.or(Step::after(redriven, BATCH.into())),
             Err(error @ RelayError::Queue(_)) => failed = Some(error.into()),
             Err(error) => return Err(error.into()),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use postrider_queue::{ListFilter, Tenant};
+use postrider_queue::{ListFilter, NewJob, Tenant};
 use postrider_scheduler::{
+    archiver::Archiver,
     drafts::Drafts,
     duty::{Duty, DutyError, Step},
     feeder::Feeder,
@@ -13,7 +14,10 @@ use postrider_scheduler::{
 use postrider_shared::{
     accounts::Account,
     config::ObjectsConfig,
+    database::AllTenants,
+    dead_letters::{DeadLetterFilter, DeadLetterState},
     ids::TenantId,
+    jobs::diagnostic::DiagnosticEcho,
     objects::Objects,
     payloads::{PayloadSweep, Payloads},
     tenants::{Pauses, TenantSettings, TenantState},
@@ -184,4 +188,50 @@ async fn payloads_are_swept() {
     for key in &waiting {
         assert!(objects.get(key).await.is_err(), "{key} was forgotten");
     }
+}
+
+/// Letters whose redrive a killed process left half-way.
+async fn half_redriven(office: &Office, tenant: TenantId, many: usize) {
+    let echo = DiagnosticEcho { data: serde_json::Value::Null, lane: None };
+    let mut letters = Vec::new();
+    for _ in 0..many {
+        let id = office.queue.job_id(&tenant.into());
+        office.queue.enqueue(NewJob::of(tenant.into(), &echo).unwrap().with_id(id)).await.unwrap();
+        let record = office.queue.get(id).await.unwrap().unwrap();
+        let died_at = office.clock.now();
+        let error = "no".to_owned();
+        letters.push(postrider_queue::DeadLetter { record, death_number: 1, attempts: 1, error, died_at });
+    }
+    let stored = &office.stores.dead_letters;
+    stored.archive(AllTenants, &letters).await.unwrap();
+    for letter in letters {
+        let row = stored.of_job(tenant, &letter.record.id.to_string()).await.unwrap().unwrap();
+        stored.begin_redrive(tenant, row.id, None).await.unwrap();
+    }
+}
+
+/// More than a step takes wait for the server that is away, and began before the others.
+#[tokio::test]
+async fn redrives_are_ended() {
+    let (office, second, tenants) = open().await;
+    half_redriven(&office, tenants.goes[0], 300).await;
+    office.clock.advance(Duration::from_secs(1));
+    half_redriven(&office, tenants.stays[0], 1).await;
+    office.clock.advance(Duration::from_mins(1));
+    second.kill();
+    let mut archiver = Archiver::new(office.stores.dead_letters.clone(), office.queue.clone(), office.clock.clone());
+    for _ in 0..2 {
+        let _ = archiver.step().await;
+    }
+    let waiting = async |tenant: TenantId| {
+        let half = DeadLetterFilter { state: Some(DeadLetterState::Redriving), ..DeadLetterFilter::default() };
+        office.stores.dead_letters.list(tenant, &half, None, 200).await.unwrap().items.len()
+    };
+    assert_eq!(waiting(tenants.stays[0]).await, 0, "it waits for the other server");
+    second.restart().await;
+    postrider_tests::wait::eventually("the queue to answer", async || office.queue.ping().await.ok()).await;
+    for _ in 0..3 {
+        archiver.step().await.unwrap();
+    }
+    assert_eq!(waiting(tenants.goes[0]).await, 0);
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use postrider_queue::{Enqueued, JobId, QueueClient, QueueError};
 
-use super::{BegunRedrive, DeadLetter, DeadLetters, origin::Origin};
+use super::{BegunRedrive, DeadLetter, DeadLetters, Place, origin::Origin};
 use crate::{
     database::{AllTenants, StoreError},
     ids::{DeadLetterId, TenantId},
@@ -63,11 +63,17 @@ impl<Q: Enqueue> Redriver<Q> {
         }
     }
 
-    /// Ends redrives that began before `before` and did not end; returns how many it looked at. An error is that of one
-    /// tenant; the others had their turn.
-    pub async fn sweep(&self, before: DateTime<Utc>, limit: u64) -> Result<usize, RelayError> {
-        let letters = self.letters.redriving(AllTenants, before, limit).await?;
+    /// Ends redrives that began before `before` and did not end; returns how many it looked at. The next step goes on at `place`,
+    /// behind those that cannot end now. An error is that of one tenant; the others had their turn.
+    pub async fn sweep(
+        &self,
+        before: DateTime<Utc>,
+        place: &mut Option<Place>,
+        limit: u64,
+    ) -> Result<usize, RelayError> {
+        let letters = self.letters.redriving(AllTenants, before, *place, limit).await?;
         let count = letters.len();
+        *place = letters.last().filter(|_| count as u64 >= limit).map(|last| (last.updated_at, last.id));
         let mut by_tenant: BTreeMap<TenantId, Vec<Origin>> = BTreeMap::new();
         for letter in letters {
             by_tenant.entry(letter.tenant_id).or_default().push(letter.into());

@@ -7,7 +7,9 @@ use sea_orm::{
     QueryOrder, QuerySelect, sea_query::Expr,
 };
 
-use super::{ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, archive, history, subject};
+use super::{
+    ActiveModel, Column, DeadLetter, DeadLetterFilter, DeadLetterState, Entity, Place, archive, history, subject,
+};
 use crate::{
     clock::Clock,
     database::{AllTenants, Cursor, Database, MAX_PAGE, Page, StoreError, page::newest_first},
@@ -167,18 +169,25 @@ impl DeadLetters {
         Err(StoreError::conflict("dead letter", format!("is {}, so it cannot be discarded", letter.state)))
     }
 
-    /// Redrives that began before `before` and did not end: a process ended in between.
+    /// Redrives that began before `before` and did not end: a process ended in between. In the order in which they began, from after
+    /// the one that began then under that id.
     pub async fn redriving(
         &self,
         _: AllTenants,
         before: DateTime<Utc>,
+        after: Option<Place>,
         limit: u64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let select = Entity::find()
+        let mut select = Entity::find()
             .filter(changed())
             .filter(Column::State.eq(DeadLetterState::Redriving))
             .filter(Column::UpdatedAt.lt(before));
-        Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(self.database.reader()).await?)
+        if let Some((at, id)) = after {
+            let same = Condition::all().add(Column::UpdatedAt.eq(at)).add(Column::Id.gt(id));
+            select = select.filter(Condition::any().add(Column::UpdatedAt.gt(at)).add(same));
+        }
+        let order = select.order_by_asc(Column::UpdatedAt).order_by_asc(Column::Id);
+        Ok(order.limit(limit).all(self.database.reader()).await?)
     }
 
     /// Removes settled rows last changed before `before`, at most `limit`; returns how many.

@@ -127,7 +127,7 @@ async fn a_letter_is_redriven_once_whatever_crashes(scene: Scene) {
         BegunRedrive::Underway(_)
     ));
     scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(redriver.sweep(scene.now(), 10).await.unwrap(), 1);
+    assert_eq!(redriver.sweep(scene.now(), &mut None, 10).await.unwrap(), 1);
     // Meanwhile people press the button again.
     let again = futures::future::join_all((0..6).map(|_| redriver.redrive(scene.tenant, letter.id, None))).await;
     let expected = letter.redrive_job().unwrap().id.unwrap();

@@ -45,7 +45,7 @@ async fn many_letters_are_redriven_once_whatever_crashes(scene: Scene) {
     let third = step(second.next).await.unwrap();
     assert_eq!((third.settled, third.next), (5, None));
     scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 10);
+    assert_eq!(redriver.sweep(scene.now(), &mut None, 100).await.unwrap(), 10);
     assert_eq!(step(None).await.unwrap().settled, 0, "nothing is left of the group");
 
     let taken = tray.taken.lock().unwrap().clone();
@@ -131,10 +131,10 @@ async fn many_letters_wait_for_the_sweep_if_the_queue_is_away(scene: Scene) {
 
     let tray = Tray::default();
     let redriver = Redriver::new(letters.clone(), &tray);
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 0, "they may be under way");
+    assert_eq!(redriver.sweep(scene.now(), &mut None, 100).await.unwrap(), 0, "they may be under way");
     scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 5);
-    assert_eq!(redriver.sweep(scene.now(), 100).await.unwrap(), 0);
+    assert_eq!(redriver.sweep(scene.now(), &mut None, 100).await.unwrap(), 5);
+    assert_eq!(redriver.sweep(scene.now(), &mut None, 100).await.unwrap(), 0);
     let taken = tray.taken.lock().unwrap();
     assert_eq!(taken.len(), 5);
     assert!(taken.iter().all(|job| job.payload == edited));
@@ -166,7 +166,7 @@ async fn what_the_queue_has_no_room_for_is_dead_again_and_comes_next(scene: Scen
     assert_eq!(tray.taken.lock().unwrap().len() as u64, LETTERS);
     // Nothing is left to the sweep.
     scene.clock.advance(Duration::from_mins(1));
-    assert_eq!(redriver.sweep(scene.now(), LETTERS).await.unwrap(), 0);
+    assert_eq!(redriver.sweep(scene.now(), &mut None, LETTERS).await.unwrap(), 0);
 }
 
 async fn chunks_that_overlap_lose_and_repeat_nothing(scene: Scene) {
@@ -179,7 +179,7 @@ async fn chunks_that_overlap_lose_and_repeat_nothing(scene: Scene) {
     assert!(redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.is_err());
     let step = redriver.redrive_many(scene.tenant, &all, &Edit::AsItDied, None, STEP).await.unwrap();
     scene.clock.advance(Duration::from_mins(1));
-    let swept = redriver.sweep(scene.now(), LETTERS).await.unwrap() as u64;
+    let swept = redriver.sweep(scene.now(), &mut None, LETTERS).await.unwrap() as u64;
     assert_eq!((step.settled + swept, step.refused, step.next), (LETTERS, 0, None));
     assert!(step.settled < LETTERS && swept < LETTERS);
     let groups = scene.stores.dead_letters.groups(scene.tenant, &all, 10).await.unwrap();
