@@ -5,7 +5,7 @@
 -- `charge`, if given, is called with the id and record of each, and answers for how many ms it must wait. Returns how many
 -- were taken, and whether the session holds more.
 local function take_back(session, most, charge)
-  local key, ids, by = k_claims(session), {}, {}
+  local key, ids, by, cut = k_claims(session), {}, {}, nil
   local claims = call('HRANDFIELD', key, most)
   table.sort(claims)
   for _, claim in ipairs(claims) do
@@ -16,10 +16,20 @@ local function take_back(session, most, charge)
       by[#ids] = session .. claim -- a run that ended may have been followed by another one
       from = from + 14
     end
-    if from < #of then call('HSET', key, claim, sub(of, from)) else call('HDEL', key, claim) end
+    if from < #of then
+      call('HSET', key, claim, sub(of, from))
+      cut = claim
+    else
+      call('HDEL', key, claim)
+      call('HDEL', k_ended(session), claim)
+    end
   end
-  local raws, runs, records, jobs, stopped = get_records(ids), get_many(RUNS, ids), {}, {}, {}
+  local raws, runs, records, jobs, stopped, ended_in_cut = get_records(ids), get_many(RUNS, ids), {}, {}, {}, 0
   for i, id in ipairs(ids) do
+    -- What had ended of a claim is counted (outcomes.lua), of one that was cut, without those that it does not name any more.
+    if cut and by[i] == session .. cut and not (runs[i] and sub(runs[i], -WHOSE_LEN) == by[i]) then
+      ended_in_cut = ended_in_cut + 1
+    end
     local r = runs[i] and sub(runs[i], -WHOSE_LEN) == by[i] and raws[i] and open_record(raws[i])
     if r then
       local lane = lane_of(r.lane)
@@ -49,6 +59,7 @@ local function take_back(session, most, charge)
     call_many('HSET', JOBS, records, 400)
     call_many('HDEL', RUNS, stopped, 256)
   end
+  if ended_in_cut > 0 then call('HINCRBY', k_ended(session), cut, -ended_in_cut) end
   write_endings()
   make_available(jobs, true)
   return #stopped, call('EXISTS', key) == 1

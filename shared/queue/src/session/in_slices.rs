@@ -149,3 +149,29 @@ async fn a_session_is_known_until_the_last_step_of_its_end() {
     open(&client).await;
     assert_eq!(take(&client, 1, HELD, Vec::new()).await.1.claimed(), HELD, "whoever comes under its name begins anew");
 }
+
+#[tokio::test]
+async fn what_a_session_ends_while_it_is_closed_hides_none_of_what_it_holds() {
+    const MANY: usize = 64; // of one claim, of which the first step looks at half
+    let server = Server::start();
+    let client = server.client().await;
+    let jobs = client.enqueue_many((0..MANY).map(|_| job()).collect()).await.unwrap();
+    let ids: Vec<JobId> = jobs.iter().map(Enqueued::id).collect();
+    open(&client).await;
+    assert_eq!(take(&client, 1, MANY, Vec::new()).await.1.claimed(), MANY);
+    let fail = |ids: &[JobId]| ids.iter().map(|id| Settling::bury(*id, 1, NAME, String::new())).collect::<Vec<_>>();
+    for sequence in 0..3 {
+        let of_slice = fail(&ids[sequence * SLICE..][..SLICE]);
+        assert_eq!(take(&client, 2 + sequence as u64, 0, of_slice).await.1.verdicts, [Verdict::Applied; SLICE]);
+    }
+    let close = async || {
+        let left = client.link().call(&script::without_time(&script::CLOSE), 0, &vec![NAME.to_vec()]).await.unwrap();
+        wire::integer(&left).unwrap()
+    };
+    assert_eq!(close().await, 1, "it holds more");
+    // A handler ends in this moment.
+    assert_eq!(take(&client, 5, 0, fail(&ids[MANY - 1..])).await.1.verdicts, [Verdict::Applied]);
+    while close().await == 1 {}
+    let stats = client.queue(&WORK).await.unwrap();
+    assert_eq!((stats.running, stats.available, stats.dead), (0, 15, 49));
+}
