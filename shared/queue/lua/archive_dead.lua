@@ -1,15 +1,19 @@
 -- A dead letter's row is committed: it leaves the dead, and its record is kept like any finished one.
 -- KEYS  1 jobs
 -- ARGV  id and death number, repeated
--- result  how many left the dead by this call
--- bounds  n <= 256
-local ids, numbers, wanted = {}, {}, {}
+-- result  how many of these it looked at, from the first on: of large ones, not all
+-- bounds  n <= 256, 1 MiB of records
+local MOST_BYTES = 1048576
+local ids, numbers, wanted, looked_at, bytes = {}, {}, {}, 0, 0
 for i = 1, math.min(#ARGV, 512), 2 do
   local id = ARGV[i]
+  if bytes > MOST_BYTES then break end
+  looked_at = looked_at + 1
   if not wanted[id] then
     wanted[id] = true
     ids[#ids + 1] = id
     numbers[#numbers + 1] = tonumber(ARGV[i + 1])
+    bytes = bytes + call('HSTRLEN', JOBS, id)
   end
 end
 if #ids == 0 then return 0 end
@@ -30,4 +34,4 @@ end
 if #left > 0 then call('ZREM', DEAD, unpack(left)) end
 for class, list in pairs(finished) do call('RPUSH', k_finished(class), unpack(list)) end
 finish()
-return #left
+return looked_at

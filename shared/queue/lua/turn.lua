@@ -6,10 +6,10 @@
 -- result  {0} if the session is unknown, or was heard with a higher number; else {1, letters per outcome (D applied, S stale,
 --       N no time: to be sent again), claimed (ids and records in turn, as they were before or are now, see claims.lua), lane
 --       numbers and lanes, kind numbers and kinds, 1 if it should ask again, now}
--- bounds  n <= 256 outcomes, of those that are applied one by one (singly.lua) the first 16 once 2 ms are used; n <= 256 claims,
---         or 64 once the outcomes used 2 ms, or 512 KiB of them if jobs were large in the last hour (shares.lua); 256 visits of lanes
---         and ids of jobs that ended there. Repeated with the same number it answers the same. One that comes late, after a higher
---         number, changes nothing: nobody would hear of what it claims.
+-- bounds  n <= 256 outcomes, of those that are applied one by one (singly.lua) the first 16 once 2 ms are used, or fewer if their
+--         jobs are large; n <= 256 claims, or 64 once the outcomes used 2 ms, or 512 KiB of them if jobs were large in the last hour
+--         (sizes.lua; the first time, up to 16 more); 256 visits of lanes and ids of jobs that ended there. Repeated with the same
+--         number it answers the same. One that comes late, after a higher number, changes nothing: nobody would hear of what it claims.
 local session, sequence, want = ARGV[1], tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 256)
 local worker, at = ARGV[4], 5
 local function names()

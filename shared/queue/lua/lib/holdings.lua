@@ -1,19 +1,22 @@
 -- What a session holds, and taking it back.
 
--- Takes back jobs, looking at up to `most`: each goes to the head of its lane with its reservation and without an attempt. One
--- that was asked to stop ends instead; its handler may have been in the middle of a send, so its unit stays charged.
+-- Takes back jobs, looking at up to `most`, or at fewer that are large: each goes to the head of its lane with its reservation and
+-- without an attempt. One that was asked to stop ends instead; its handler may have been in the middle of a send, so its unit
+-- stays charged.
 -- `charge`, if given, is called with the id and record of each, and answers for how many ms it must wait. Returns how many
 -- were taken, and whether the session holds more.
 local function take_back(session, most, charge)
-  local key, ids, by, cut = k_claims(session), {}, {}, nil
+  local MOST_BYTES = 524288
+  local key, ids, by, bytes, cut = k_claims(session), {}, {}, 0, nil
   local claims = call('HRANDFIELD', key, most)
   table.sort(claims)
   for _, claim in ipairs(claims) do
-    if #ids == most then break end
+    if #ids == most or bytes >= MOST_BYTES then break end
     local of, from = call('HGET', key, claim), 1
-    while from < #of and #ids < most do
+    while from < #of and #ids < most and bytes < MOST_BYTES do
       ids[#ids + 1] = sub(of, from, from + 13)
       by[#ids] = session .. claim -- a run that ended may have been followed by another one
+      bytes = bytes + call('HSTRLEN', JOBS, ids[#ids])
       from = from + 14
     end
     if from < #of then

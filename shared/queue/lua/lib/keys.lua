@@ -35,7 +35,7 @@
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
 --   meta        hash   counters, last tick, end of grace, closings of caps, the master's replication id
 --   gate        hash   what the shard does not take now (gate.lua)
---   heavy       string for an hour after a claim read much (shares.lua)
+--   heavy       string for an hour after a claim read much (sizes.lua)
 --   rate:N      string when the rate limit N is full again, in µs (allow.lua)
 --   mover       string token of the command that moves the shard, while it is at work
 --   idle        zset   queue, zero byte, worker: who found nothing there and wants to be told

@@ -16,32 +16,7 @@ do
   -- What lanes gave in visits whose records are not yet looked at: { number, lane, ids }. A call reads them together.
   local picked = {}
 
-  -- A call is not to be long, however large jobs are. Most are small, so nobody looks at their sizes unless a call of the last hour
-  -- read more than this; then each takes no more of a queue than its part of it, but one job at least.
-  local MOST_BYTES, HEAVY, HEAVY_FOR = 524288, P .. 'heavy', 3600000
-  local are_heavy, budget, bytes
-  local function is_full() return are_heavy and bytes >= budget end
-
-  -- How many of these ids, the first of them, still belong into this call.
-  local function fitting(ids)
-    if are_heavy == nil then are_heavy = call('EXISTS', HEAVY) == 1 end
-    if not are_heavy then return #ids end
-    for i, id in ipairs(ids) do
-      bytes = bytes + call('HSTRLEN', JOBS, id)
-      if bytes >= budget then
-        call('PEXPIRE', HEAVY, HEAVY_FOR)
-        return i
-      end
-    end
-    return #ids
-  end
-
-  local function note_sizes(raws, many)
-    if are_heavy then return end
-    for i = 1, many do bytes = bytes + (raws[i] and #raws[i] or 0) end
-    if bytes > MOST_BYTES then call('SET', HEAVY, '1', 'PX', HEAVY_FOR) end
-  end
-
+  local is_full, fitting = sizes.is_full, sizes.fitting
   local function pop(key, most)
     local ids = call('LPOP', key, digits[most]) or {}
     local many, others = fitting(ids), {}
@@ -78,8 +53,27 @@ do
     return got, (got == most or is_full()) and call('EXISTS', key) == 1
   end
 
-  -- Takes the jobs of the ids that were picked, and notes how many of these were no job of their lane any more.
-  local gone = 0
+  -- Ids that were picked and not taken: their job had ended or moved, or they went back.
+  local gone, went_back = 0, false
+
+  -- So many that were picked last go back to the heads of their lanes.
+  local function put_back(many)
+    went_back = true
+    for at = #picked, 1, -1 do
+      local number, lane, ids = unpack(picked[at])
+      local back = {}
+      for i = #ids, math.max(#ids - many, 0) + 1, -1 do back[#back + 1], ids[i] = ids[i], nil end
+      if #back == 0 then break end
+      many, gone = many - #back, gone + #back
+      push(number, back, true)
+      if lane.scopes[1] then
+        reserve(lane, -#back, 0)
+        pass_on(lane.scopes)
+      end
+    end
+  end
+
+  -- Takes the jobs of the ids that were picked, as many as a call may read.
   local function take_picked()
     local ids, at = #picked == 1 and picked[1][3] or {}, 0
     if #picked > 1 then
@@ -90,8 +84,9 @@ do
       end
       at = 0
     end
-    local raws, runs = get_many(JOBS, ids), get_many(RUNS, ids)
-    note_sizes(raws, #ids)
+    local raws, read = sizes.read(ids)
+    if read < #ids then put_back(#ids - read) end
+    local runs = get_many(RUNS, ids)
     for _, visit in ipairs(picked) do
       local number, lane, scoped = visit[1], visit[2], #visit[2].scopes > 0
       local got, inherited, cancelled = 0, 0, lane.cancelled > 0 and lane.cancelled
@@ -123,9 +118,10 @@ do
     if lane.keyed and recipients.skips >= recipients.MOST_SKIPS then return 0, true, false end
     local ids = call('LRANGE', key, 0, want - 1)
     for i = #ids, fitting(ids) + 1, -1 do ids[i] = nil end
+    local raws, read = sizes.read(ids)
+    for i = #ids, read + 1, -1 do ids[i] = nil end
     local back = #ids > 0 and call('HMGET', recipients.BACK, unpack(ids)) or {}
-    local raws, runs, got, consumed, fresh = get_many(JOBS, ids), get_many(RUNS, ids), 0, 0, 0
-    note_sizes(raws, #ids)
+    local runs, got, consumed, fresh = get_many(RUNS, ids), 0, 0, 0
     local stopped
     for i, id in ipairs(ids) do
       local raw = raws[i]
@@ -276,7 +272,7 @@ do
       end
       if left > 0 then call('LPOP', ring, left) end
       if #back > 0 then call('RPUSH', ring, unpack(back)) end
-      length = length - left + #back
+      length = went_back and call('LLEN', ring) or length - left + #back
     end
     return got, length
   end
@@ -337,7 +333,7 @@ do
   local function tenant_weight(tenant) return tonumber(call('HGET', RULES, 'T' .. tenant)) or 1 end
 
   -- Takes up to `want` jobs of a queue, fairly over its tenants, their priorities, and the lanes of each.
-  local function claim_queue(queue, want, most_bytes)
+  local function claim_queue(queue, want)
     if call('SISMEMBER', PAUSED, queue) == 1 then return 0 end
     local function tenant_credit(tenant) return 'T' .. queue .. ':' .. tenant end
     -- A tenant that is paused leaves the ring when it is visited, with its lanes as they stand, and comes back when it is resumed:
@@ -358,7 +354,6 @@ do
     end
     local got = 0
     visits, stale, recipients.skips = 0, 0, 0
-    budget, bytes = most_bytes, 0
     repeat
       gone = 0
       got = got + share_out(k_ring(queue), call('LLEN', k_ring(queue)), want - got, 1, tenant_weight, tenant_credit, visit_tenant)
@@ -378,7 +373,10 @@ do
       for _, queue in ipairs(queues) do
         local most = want - got
         if pass == 1 and #queues > 1 then most = math.min(most, share) end
-        if most > 0 then got = got + claim_queue(queue, most, MOST_BYTES / #queues) end
+        if most > 0 then
+          sizes.of_one(#queues)
+          got = got + claim_queue(queue, most)
+        end
       end
     end
     if got > 0 then write_claim() end

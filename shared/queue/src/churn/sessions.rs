@@ -10,13 +10,15 @@ use crate::{
     policy::{Backoff, Policy, RetryPolicy},
     record::JobRecord,
     scope::CapUnit,
-    script::{self, Script, without_time},
+    script::{self, Script, with_little_room, without_time},
     session::{self, Run, Settling, Token, Verdict, read_turn, turn_args},
     wire::{self, Names},
 };
 
 /// Its time is over as soon as it begins.
 static IMPATIENT_TURN: LazyLock<Script> = LazyLock::new(|| without_time(&script::TURN));
+/// To it, jobs are large.
+static FRUGAL_TURN: LazyLock<Script> = LazyLock::new(|| with_little_room(&script::TURN));
 
 #[derive(Debug)]
 struct Limited {
@@ -112,7 +114,12 @@ impl World<'_> {
         let queues = if self.dice.odds(60) { QUEUES.to_vec() } else { vec![self.dice.of_list(&QUEUES).clone()] };
         let args = turn_args(&mut turn, &queues, "0123456789abcdef");
         let impatient = self.dice.odds(30);
-        let script: &Script = if impatient { &IMPATIENT_TURN } else { &script::TURN };
+        let frugal = !impatient && self.dice.odds(30);
+        let script: &Script = match () {
+            () if impatient => &IMPATIENT_TURN,
+            () if frugal => &FRUGAL_TURN,
+            () => &script::TURN,
+        };
         let mut value = self.client.link().call(script, 0, &args).await.map_err(failed)?;
         self.none_exceeded(&before).await?;
         if self.dice.odds(10) {

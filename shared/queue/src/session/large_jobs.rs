@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::in_slices::{job, open, take};
+use super::{
+    Settling, Verdict,
+    in_slices::{NAME, job, open, take},
+};
 use crate::{
     client::QueueClient,
     job::{MAX_PAYLOAD_BYTES, NewJob},
@@ -10,6 +13,7 @@ use crate::{
     leaping::Server,
     name::{LaneName, ScopeKey, Tenant},
     scope::ScopeLimits,
+    script, wire,
 };
 
 fn large(tenant: &str) -> NewJob {
@@ -34,11 +38,10 @@ async fn a_call_takes_few_of_them_and_each_tenant_has_its_turn() {
     let server = Server::start();
     let client = server.client().await;
     open(&client).await;
-    enqueue(&client, 64, &large("acme")).await;
-    // Nobody knew yet.
-    assert_eq!(claimed(&client, 1).await.len(), 64);
+    enqueue(&client, 80, &large("acme")).await;
+    // Nobody knew yet: it is found out while they are read.
+    assert_eq!(claimed(&client, 1).await.len(), 16);
 
-    enqueue(&client, 64, &large("acme")).await;
     let scope = ScopeKey::parse("mailbox:a").unwrap();
     let lane = Lane::with_scopes(LaneName::default(), vec![scope.clone()]);
     let limits = ScopeLimits { in_flight: Some(30), ..ScopeLimits::default() };
@@ -57,4 +60,95 @@ async fn a_call_takes_few_of_them_and_each_tenant_has_its_turn() {
         }
     }
     assert_eq!(of, BTreeMap::from([("acme".to_owned(), 64), ("limited".to_owned(), 30), ("small".to_owned(), 64)]));
+}
+
+#[tokio::test]
+async fn what_the_first_call_read_too_much_of_stays_where_it_was() {
+    let server = Server::start();
+    let client = server.client().await;
+    open(&client).await;
+    // Lanes with and without scopes, of several tenants, which a call empties before it knows how large their jobs are.
+    let (mut jobs, limits) = (Vec::new(), ScopeLimits { in_flight: Some(30), ..ScopeLimits::default() });
+    for place in 0..24 {
+        let tenant = format!("t{}", place % 3);
+        let mut lane = Lane::named(LaneName::parse(format!("lane-{place}")).unwrap());
+        if place % 2 == 0 {
+            let scope = ScopeKey::parse(format!("mailbox:{place}")).unwrap();
+            client.define_scope(&Tenant::parse(&tenant).unwrap(), &scope, &limits).await.unwrap();
+            lane = Lane::with_scopes(LaneName::default(), vec![scope]);
+        }
+        jobs.extend(vec![NewJob { lane, ..large(&tenant) }; 2]);
+    }
+    let mut expected = Vec::new();
+    for jobs in jobs.chunks(8) {
+        expected.extend(client.enqueue_many(jobs.to_vec()).await.unwrap().iter().map(crate::job::Enqueued::id));
+    }
+    let mut seen = Vec::new();
+    let mut sequence = 0;
+    while seen.len() < expected.len() {
+        sequence += 1;
+        let claims = take(&client, sequence, 256, Vec::new()).await.1.read().unwrap();
+        let many = claims.records.len();
+        assert!(many > 0 && many <= if sequence == 1 { 16 } else { 2 }, "{many} in turn {sequence}");
+        seen.extend(claims.records.into_iter().map(|record| record.id));
+        let stats = client.queue(&job().queue).await.unwrap();
+        assert_eq!((stats.available, stats.running), ((expected.len() - seen.len()) as u64, seen.len() as u64));
+    }
+    let reserved = async |place: usize| {
+        let scope = ScopeKey::parse(format!("mailbox:{place}")).unwrap();
+        client.scope(&Tenant::parse(format!("t{}", place % 3)).unwrap(), &scope).await.unwrap().unwrap().in_flight
+    };
+    for place in (0..24).step_by(2) {
+        assert_eq!(reserved(place).await, 2);
+    }
+    let of_lane =
+        |ids: &[crate::id::JobId]| -> Vec<_> { ids.iter().filter(|id| expected[..2].contains(id)).copied().collect() };
+    assert_eq!(of_lane(&seen), expected[..2], "a lane keeps its order");
+    seen.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn what_becomes_of_few_of_them_fits_a_step() {
+    let server = Server::start();
+    let client = server.client().await;
+    open(&client).await;
+    enqueue(&client, 16, &large("acme")).await;
+    let claims = take(&client, 1, 16, Vec::new()).await.1.read().unwrap().records;
+    assert_eq!(claims.len(), 16);
+    let release = claims.iter().map(|record| Settling::release(record.id, record.epoch, NAME)).collect();
+    let verdicts = take(&client, 2, 0, release).await.1.verdicts;
+    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Applied).count(), 1);
+    let running = async || client.queue(&job().queue).await.unwrap().running;
+    assert_eq!(running().await, 15);
+    let close = script::without_time(&script::CLOSE);
+    // The first step looks at the one that was released, too.
+    for left in [14, 12] {
+        client.link().call(&close, 0, &vec![NAME.to_vec()]).await.unwrap();
+        assert_eq!(running().await, left);
+    }
+}
+
+#[tokio::test]
+async fn dead_ones_are_archived_by_several_calls() {
+    let server = Server::start();
+    let client = server.client().await;
+    open(&client).await;
+    enqueue(&client, 16, &large("acme")).await;
+    let claims = take(&client, 1, 16, Vec::new()).await.1.read().unwrap().records;
+    for (sequence, record) in (2..).zip(&claims) {
+        let dead = vec![Settling::bury(record.id, record.epoch, NAME, String::new())];
+        assert_eq!(take(&client, sequence, 0, dead).await.1.verdicts, [Verdict::Applied]);
+    }
+    let letters: Vec<_> =
+        client.dead(0, 256).await.unwrap().iter().map(|letter| (letter.record.id, letter.death_number)).collect();
+    assert_eq!(letters.len(), 16);
+    let redis = client.link().at(0).unwrap();
+    let _: redis::Value = redis.command(redis::cmd("CONFIG").arg("RESETSTAT")).await.unwrap();
+    client.dead_archived(&letters).await.unwrap();
+    let told: redis::Value = redis.command(redis::cmd("INFO").arg("commandstats")).await.unwrap();
+    let told = String::from_utf8(wire::bytes(told).unwrap()).unwrap();
+    assert!(told.contains("cmdstat_zmscore:calls=4,"), "a MiB a call: {told}");
+    assert!(client.dead(0, 256).await.unwrap().is_empty());
 }
