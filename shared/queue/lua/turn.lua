@@ -19,10 +19,15 @@ local function names()
   return list
 end
 local queues, lane_names, kind_names = names(), names(), names()
--- Before anything else is written: what a job brings along cannot be refused when it has ended.
-if kind_names[1] then
-  local numbered = numbers_of(kind_names, KIND_IDS, KINDS, 'kind')
-  if numbered.err then return numbered end
+-- Before anything else is written. Jobs that bring along one of a kind for which no number is left die instead (singly.lua); in the
+-- table, another name stands in for that of the kind, and nobody uses it.
+if kind_names[1] and numbers_of(kind_names, KIND_IDS, KINDS, 'kind').err then
+  local known = get_many(KIND_IDS, kind_names)
+  for i = 1, #kind_names do
+    if not known[i] then
+      numberless[i - 1], kind_names[i] = kind_names[i], call('HRANDFIELD', KIND_IDS)
+    end
+  end
 end
 
 if leaving then want = 0 end

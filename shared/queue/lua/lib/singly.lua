@@ -3,8 +3,11 @@
 -- slices, and those for which no time is left wait for the next turn.
 -- Defines itself when it is called first: most turns have none of these.
 local apply_singly
+-- Kinds of follow-ups that have no number and get none, by their place in the table of kinds that came along (turn.lua).
+local numberless = {}
 function apply_singly(...)
   local MAX_U16 = 65535
+  local KIND_AT = 19 -- in an item (wire.rs)
   -- So much work, in outcomes and follow-ups, is done before anybody looks at the clock. So many bytes of a record are as much more.
   local IN_A_SLICE, BYTES = 16, 16384
 
@@ -19,11 +22,23 @@ function apply_singly(...)
     return now - first > WAITS_FOR_KNOWING
   end
 
+  -- Why what a job brings along cannot be created, if so.
+  local function refusal_of(outcome, items)
+    for n = outcome.from, outcome.from + outcome.follow - 1 do
+      local kind = numberless[(unpack_from('>H', items[n], KIND_AT))]
+      if kind then return 'follow-up job ' .. kind .. ': the shard knows 65,535 kinds of jobs, and takes no new ones' end
+    end
+  end
+
   -- Changes the record of a job whose run ended, and notes in `ending` what is to be written.
   local function apply(id, r, outcome, ending)
     local verb, use, error = outcome.verb, outcome.use, outcome.error
     local lane = lane_of(r.lane)
     if lane then count(lane.queue, 'r', -1) end
+    if verb == 'D' and next(numberless) then
+      local refused = refusal_of(outcome, ending.items)
+      if refused then verb, error = 'B', refused end
+    end
     if verb == 'P' then
       if has_waited(r) then verb = 'B' end
       -- The unit may have been used by the run that reserved it, which nobody here can tell.
@@ -75,7 +90,7 @@ function apply_singly(...)
   function apply_singly(rest, ids, runs, outcomes, items, lane_names, kind_names, claims, answers)
     local at_head, at_tail, done = {}, {}, 0
     while done < #rest and (done == 0 or has_time()) do
-      local ending = { ids = {}, records = {}, due = {}, follow_ups = {}, at_head = at_head, at_tail = at_tail }
+      local ending = { ids = {}, records = {}, due = {}, items = items, follow_ups = {}, at_head = at_head, at_tail = at_tail }
       local slice, work = {}, 0
       while done < #rest and work < IN_A_SLICE do
         done = done + 1

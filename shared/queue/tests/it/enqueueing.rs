@@ -3,11 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, future};
-use postrider_queue::{DepthLimits, Enqueued, JobKind, ListFilter, NewJob, QueueClient, QueueConfig, QueueError};
+use postrider_queue::{
+    DepthLimits, Done, Enqueued, JobKind, JobState, ListFilter, NewJob, QueueClient, QueueConfig, QueueError,
+};
 
 use crate::{
     proxy::Proxy,
-    server::{Server, WORK, job, tenant},
+    server::{Server, WORK, config, done, job, tenant, until_state, work},
 };
 
 #[tokio::test]
@@ -202,4 +204,52 @@ async fn a_kind_for_which_no_number_is_left_is_refused() {
     assert_eq!(lanes, 1);
     client.open_batch(&acme, batch, Some(of_kind("last"))).await.unwrap();
     client.enqueue_many(vec![of_kind("last").unique_key("key"), of_kind("echo")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_that_brings_along_one_of_such_a_kind_dies_and_harms_no_other() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut redis = server.redis().await;
+    let of_kind = |kind: &'static str| NewJob { kind: JobKind::new(kind), ..job("acme") };
+    let kinds = ["plain", "to a known one", "to a new one", "to both"];
+    let jobs = kinds.map(|payload| NewJob { payload: format!("\"{payload}\"").into_bytes(), ..of_kind("echo") });
+    let jobs = [jobs.to_vec(), vec![of_kind("known")]].concat();
+    let ids: Vec<_> = client.enqueue_many(jobs).await.unwrap().iter().map(Enqueued::id).collect();
+    let _: i64 = redis::cmd("HSET").arg("{pr:0}:1:meta").arg(&["kind", "65535"]).query_async(&mut redis).await.unwrap();
+
+    // All end at the same time, in one turn.
+    let together = std::sync::Arc::new(tokio::sync::Barrier::new(kinds.len()));
+    let worker = work(&client, config(8), move |claimed| {
+        let together = std::sync::Arc::clone(&together);
+        async move {
+            if claimed.kind.as_str() == "known" {
+                return done();
+            }
+            let says = |word: &str| String::from_utf8_lossy(&claimed.payload).contains(word);
+            let mut outcome = Done::with("an output");
+            if says("known") || says("both") {
+                outcome = outcome.then(NewJob { kind: JobKind::new("known"), ..job("acme") });
+            }
+            if says("new") || says("both") {
+                outcome = outcome.then(NewJob { kind: JobKind::new("unheard_of"), ..job("acme") });
+            }
+            together.wait().await;
+            outcome.into()
+        }
+    });
+    for id in [ids[0], ids[1], ids[4]] {
+        until_state(&client, id, JobState::Completed).await;
+    }
+    for id in &ids[2..4] {
+        let error = until_state(&client, *id, JobState::Dead).await.error.unwrap();
+        assert!(error.contains("unheard_of") && error.contains("65,535 kinds"), "{error}");
+        assert!(client.children(*id).await.unwrap().is_empty(), "both or neither");
+    }
+    let child = client.children(ids[1]).await.unwrap().remove(0);
+    assert_eq!(child.kind.as_str(), "known");
+    until_state(&client, child.id, JobState::Completed).await;
+    let next = client.enqueue(of_kind("known")).await.unwrap().id();
+    until_state(&client, next, JobState::Completed).await;
+    worker.stop().await;
 }
