@@ -5,9 +5,10 @@
 --       u at I6, first I4, after I4    sends used in this millisecond, numbered from the first to before the last, for moving windows
 --       r recipient 16, at I6          used for this recipient at this time
 -- result  1
--- bounds  n <= 256 facts, 1,024 sends in all, of 256 sends each
+-- bounds  n <= 256 facts, 1,024 sends in all, of 256 sends each; of a recipient that waits for a place, 64 lanes
 local id = ARGV[1]
 local key, counters, units = k_scope(id), {}, {}
+local scope = scope_of(id)
 for i = 2, math.min(#ARGV, 257) do
   local letter = sub(ARGV[i], 1, 1)
   if letter == 'w' then
@@ -28,6 +29,7 @@ for i = 2, math.min(#ARGV, 257) do
     else
       call('ZADD', recipients.k_people(id), 'GT', at, recipient)
     end
+    if scope then recipients.became_known(scope, recipient) end
   end
 end
 for counter, used in pairs(counters) do

@@ -359,3 +359,19 @@ async fn one_who_became_known_through_another_lane_waits_for_no_place() {
     assert!(left.is_empty(), "{left:?}");
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn one_whom_the_books_know_waits_for_no_place() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    define(&client, unique(1)).await;
+    let worker = work(&client, config(8), |_| async { done() });
+    let ids = enqueue(&client, vec![to("first", 1), to("known", 1), to("stranger", 1)]).await;
+    until_waiting(&client, 2).await;
+    let at = client.get(ids[0]).await.unwrap().unwrap().enqueued_at;
+    let fact = Restored::Recipient { recipient: RecipientKey::of("known").unwrap(), at };
+    client.restore_scope(&tenant("acme"), &scope(), &[fact]).await.unwrap();
+    until_state(&client, ids[1], JobState::Completed).await;
+    until_waiting(&client, 1).await;
+    worker.stop().await;
+}
