@@ -39,6 +39,8 @@ if before and before.every > 0 and scope.every > 0 and before.every ~= scope.eve
   call('HSET', key, 'tat', string.format('%.0f', scope.tat))
 end
 if before and scope.every == 0 then call('HDEL', key, 'tat') end
+-- What was used is remembered for as long as the limits of that time needed; these may need it longer.
+if scope.longest > 0 then call('PEXPIRE', k_sent(id), string.format('%.0f', math.max(scope.longest, DAY_MS) + DAY_MS), 'GT') end
 -- Whoever waits for a time of the old limits learns the new one.
 call('ZREM', PARKED, id)
 freed[id] = MOST_WOKEN

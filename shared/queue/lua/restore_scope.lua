@@ -7,8 +7,8 @@
 -- result  1
 -- bounds  n <= 256 facts, 1,024 sends in all, of 256 sends each; of a recipient that waits for a place, 64 lanes
 local id = ARGV[1]
-local key, counters, units = k_scope(id), {}, {}
-local scope = scope_of(id)
+local key, counters, units, kept = k_scope(id), {}, {}, 367 * DAY_MS -- the next use sets what the scope's limits need
+local scope, of_people = scope_of(id), false
 for i = 2, math.min(#ARGV, 257) do
   local letter = sub(ARGV[i], 1, 1)
   if letter == 'w' then
@@ -29,8 +29,12 @@ for i = 2, math.min(#ARGV, 257) do
     else
       call('ZADD', recipients.k_people(id), 'GT', at, recipient)
     end
+    of_people = true
     if scope then recipients.became_known(scope, recipient) end
   end
+end
+if of_people and call('EXISTS', recipients.k_opens(id)) == 0 then
+  call('PEXPIRE', recipients.k_people(id), string.format('%.0f', math.max(kept, scope and scope.people_kept or 0)))
 end
 for counter, used in pairs(counters) do
   local known = tonumber(call('HGET', key, counter) or 0)
@@ -38,6 +42,6 @@ for counter, used in pairs(counters) do
 end
 if #units > 0 then
   call_many('ZADD', k_sent(id), units, 400)
-  call('PEXPIRE', k_sent(id), 367 * DAY_MS) -- the next use sets what the scope's limits need
+  call('PEXPIRE', k_sent(id), kept)
 end
 return 1

@@ -269,6 +269,8 @@ for _, key in ipairs(names('scope:*')) do
   if #call('ZRANGEBYSCORE', P .. 'people:' .. id, '281474976710655', '+inf') ~= call('HLEN', P .. 'opens:' .. id) then
     note('%s: recipients that are open for ever', key)
   end
+  local ends = call('PTTL', P .. 'people:' .. id)
+  if ends ~= -2 and (ends < 0) ~= (call('EXISTS', P .. 'opens:' .. id) == 1) then note('%s: its recipients are kept for %d ms', key, ends) end
 end
 
 -- Sessions.

@@ -44,6 +44,7 @@ local function read_limits(raw)
   local limits = {
     raw = raw, every = every, burst = burst, pair_every = pair_every, pair_burst = pair_burst, flights = flights, all = {},
     caps = {}, longest = 0, counters = {}, is_current = {}, likely = {}, people = {}, people_longest = 0,
+    people_kept = 8 * 86400000, -- after the last use of a scope; and until a week after the end of any window
   }
   for i = 1, total do
     local cap
@@ -52,6 +53,7 @@ local function read_limits(raw)
     if cap.unit == 114 then
       limits.people[#limits.people + 1] = cap
       limits.people_longest = math.max(limits.people_longest, cap.length or 0)
+      limits.people_kept = math.max(limits.people_kept, 7 * 86400000 + (cap.length or cap.counter and cap.till - now or 0))
     else
       limits.caps[#limits.caps + 1] = cap
       if cap.counter and not limits.is_current[cap.counter] then

@@ -3,7 +3,8 @@
 --   people:S     zset  recipient by the time it was last used, or OPEN while a unit for it is reserved
 --   opens:S      hash  of those, recipient -> units reserved, and the time it was last used before
 --   pairs:S      zset  recipient by the time when its debts to the rate are paid (µs)
--- They are kept for every job with a recipient, so that a limit defined later knows them.
+-- They are kept for every job with a recipient, so that a limit defined later knows them. Of a scope that nobody uses any more all
+-- of it goes in time, but never while a unit is reserved or a window that it counts in lasts.
 --
 -- A job without room for its recipient steps aside into a list of its lane and recipient, and the lane goes on. At most one job of
 -- a list is on its way back at a time, at the head of its lane, so that those of a recipient keep their order. A list that is
@@ -119,6 +120,7 @@ local function define_recipients()
             end
           end
           call('ZADD', k_people(id), OPEN, recipient)
+          call('PERSIST', k_people(id))
           recipients.became_known(scope, recipient)
         end
         call('HSET', k_opens(id), recipient, pack('>I4I6', open + 1, last))
@@ -293,6 +295,8 @@ local function define_recipients()
   local looks = 128 -- per call
   function recipients.look_at_newcomers(id)
     local key, scope = k_newcomers(id), scope_of(id)
+    -- If nobody uses the scope from now on.
+    if scope and call('EXISTS', k_opens(id)) == 0 then call('PEXPIRE', k_people(id), string.format('%.0f', scope.people_kept)) end
     if call('EXISTS', key) == 0 then
       call('ZREM', ASIDE_TILL, 'S' .. id)
       call('DEL', k_byname(id))

@@ -112,7 +112,8 @@ impl World<'_> {
                 self.told("scopes are closed");
                 client.close_scopes(0, &self.made.to_string()).await.map(drop)
             }
-            32..37 => return self.open(&tenant, number).await,
+            32..35 => return self.open(&tenant, number).await,
+            35 | 36 => return self.restore(&tenant, number).await,
             37 | 38 => return self.move_shard(on).await,
             _ => return self.forget(&tenant).await,
         }
@@ -126,12 +127,22 @@ impl World<'_> {
         self.client.link().call(&script::MOVE, 0, &args).await.map(drop).map_err(failed)
     }
 
+    /// The books know of a send, and perhaps of a recipient.
+    async fn restore(&mut self, tenant: &Tenant, number: usize) -> Result<(), String> {
+        let mut facts = vec![Restored::Sent { at: self.instant(-30), units: 1 }];
+        if self.dice.odds(50) {
+            let recipient = self.recipient();
+            self.told(format!("the books of scope {number} of {tenant} know {recipient:?}"));
+            facts.push(Restored::Recipient { recipient, at: self.instant(-2) });
+        }
+        self.client.restore_scope(tenant, &scope(number), &facts).await.map_err(failed)
+    }
+
     pub(super) async fn open(&mut self, tenant: &Tenant, number: usize) -> Result<(), String> {
         let state = self.client.scope(tenant, &scope(number)).await.map_err(failed)?;
         let Some(closing) = state.and_then(|state| state.closed) else { return Ok(()) };
         self.told(format!("scope {number} of {tenant} is opened"));
-        let fact = Restored::Sent { at: self.instant(-30), units: 1 };
-        self.client.restore_scope(tenant, &scope(number), &[fact]).await.map_err(failed)?;
+        self.restore(tenant, number).await?;
         self.client.open_scope(tenant, &scope(number), closing).await.map(drop).map_err(failed)
     }
 

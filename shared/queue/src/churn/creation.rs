@@ -22,6 +22,10 @@ impl World<'_> {
         JobId::of(0, tail)
     }
 
+    pub(super) fn recipient(&mut self) -> RecipientKey {
+        RecipientKey::of(&format!("r{}", self.dice.below(4))).unwrap()
+    }
+
     pub(super) fn plain_job(&mut self, tenant: &Tenant) -> NewJob {
         let number = self.dice.below(LANES.len());
         NewJob {
@@ -69,7 +73,7 @@ impl World<'_> {
             job.idempotency_key = Some(IdempotencyKey { key: key.to_string(), fingerprint: fingerprint.to_string() });
         }
         if self.dice.odds(50) {
-            job.recipient = Some(RecipientKey::of(&format!("r{}", self.dice.below(4))).unwrap());
+            job.recipient = Some(self.recipient());
         }
         if self.dice.odds(25) && !self.batches.is_empty() {
             let (owner, batch) =

@@ -14,8 +14,8 @@ use crate::{
     session::Settling,
 };
 
-/// Keys that may be there although there is no job: names of kinds and queues, limits of scopes, and whom these knew.
-const KEPT: [&str; 6] = ["counts", "kind_ids", "kinds", "meta", "people", "scope"];
+/// Keys that may be there although there is no job: names of kinds and queues, and limits of scopes.
+const KEPT: [&str; 5] = ["counts", "kind_ids", "kinds", "meta", "scope"];
 
 impl World<'_> {
     /// The worker gives up what it runs for this tenant.

@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use postrider_queue::{
     Cancelled, CapSpec, CapUse, Done, JobId, JobState, Lane, LaneName, NewJob, QueueClient, RateLimit, RecipientKey,
-    Restored, ScopeKey, ScopeLimits, ScopeState,
+    Restored, ScopeKey, ScopeLimits, ScopeState, Window,
 };
 use tokio::sync::Semaphore;
 
@@ -373,5 +373,52 @@ async fn one_whom_the_books_know_waits_for_no_place() {
     client.restore_scope(&tenant("acme"), &scope(), &[fact]).await.unwrap();
     until_state(&client, ids[1], JobState::Completed).await;
     until_waiting(&client, 1).await;
+    worker.stop().await;
+}
+
+async fn remembers(server: &Server) -> bool {
+    redis::cmd("EXISTS").arg("{pr:0}:1:people:acme:number:1").query_async(&mut server.redis().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn whom_an_unused_scope_knew_is_forgotten_but_never_inside_of_a_window() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+    let year = Window { starts_at: start, ends_at: start + chrono::TimeDelta::days(365), used_before: 0 };
+    let calendar = || ScopeLimits::caps(vec![CapSpec::calendar(1, vec![year]).of_recipients()]);
+    let used = || async { state(&client).await.caps[0].used };
+    define(&client, calendar()).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let worker = work(&client, config(8), move |_| {
+        let gate = Arc::clone(&opened);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            done()
+        }
+    });
+    let keep = DAY * 300;
+    let first = enqueue(&client, vec![NewJob { keep, ..to("a", 1) }]).await;
+    until_state(&client, first[0], JobState::Running).await;
+    server.set_clock("@2026-03-20 12:00:00"); // a unit is reserved
+    assert!(remembers(&server).await);
+    gate.add_permits(1);
+    until_state(&client, first[0], JobState::Completed).await;
+    server.set_clock("@2026-12-31 23:00:00");
+    assert_eq!(used().await, 1);
+    // A longer window is defined in time, and the books know of somebody.
+    define(&client, ScopeLimits::caps(vec![CapSpec::moving(1, 300 * DAY).of_recipients()])).await;
+    server.set_clock("@2027-01-13 11:00:00");
+    assert_eq!(used().await, 1);
+    server.set_clock("@2027-12-31 12:00:00");
+    assert!(!remembers(&server).await, "it is kept for ever");
+    let at = "2027-12-31T11:00:00Z".parse().unwrap();
+    let fact = Restored::Recipient { recipient: RecipientKey::of("b").unwrap(), at };
+    client.restore_scope(&tenant("acme"), &scope(), &[fact]).await.unwrap();
+    server.set_clock("@2028-10-25 12:00:00");
+    assert_eq!(used().await, 1);
+    server.set_clock("@2029-03-01 12:00:00");
+    assert!(!remembers(&server).await, "it is kept for ever");
     worker.stop().await;
 }

@@ -179,3 +179,21 @@ async fn a_scope_that_was_closed_again_is_not_opened_by_an_older_restoration() {
     let closed = state(&client).await.closed.unwrap();
     assert!(closed > newest && client.open_scope(&acme, &scope(), closed).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_window_that_becomes_longer_counts_what_was_known_until_its_end() {
+    let server = Server::start_at("@2026-03-01 12:00:00").await;
+    let client = server.client().await;
+    let moving = |length| ScopeLimits::caps(vec![CapSpec::moving(1, length)]);
+    client.define_scope(&tenant("acme"), &scope(), &moving(DAY)).await.unwrap();
+    let worker = work(&client, config(4), |_| async { done() });
+    let id = client.enqueue(limited()).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    client.define_scope(&tenant("acme"), &scope(), &moving(7 * DAY)).await.unwrap();
+    // The cap is full, so nothing is used meanwhile.
+    server.set_clock("@2026-03-05 12:00:00");
+    assert_eq!(state(&client).await.caps[0].used, 1);
+    server.set_clock("@2026-03-08 12:00:20");
+    assert_eq!(state(&client).await.caps[0].used, 0);
+    worker.stop().await;
+}
