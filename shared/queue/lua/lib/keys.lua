@@ -17,6 +17,7 @@
 --   parked      zset   scope by the time it may give again parked_on  hash   lane -> the scope it waits for
 --   woken       hash   lane -> its place in the line of a scope, until it is visited
 --   lingering   hash   queue -> one of these that nobody visits (waking.lua)
+--   served      hash   queue -> until when somebody who claims from it is known to live (renew.lua)
 --   scope:S     hash   limits and counts (scopes.lua)      waiters:S  zset   lanes that wait for scope S, by time
 --   sent:S      zset   units used, by time            people:S, opens:S, pairs:S   of scope S, by recipient (recipients.lua)
 --   aside:N:R   list   ids of lane N for recipient R   asides:N    set    recipients with such a list

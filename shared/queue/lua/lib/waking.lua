@@ -1,8 +1,9 @@
 -- Wakes lanes that wait for a scope that may have room: the oldest first, as many as there are units and as there is time for.
 -- One that finds no use for its unit passes it on, and the last one tells when it leaves room (claims.lua): so whoever is woken
 -- has the others woken by the turn that visits it. If nobody visits one of a queue for LINGERS_FOR, no worker seems to serve the
--- queue: until it is visited, lanes of the queue are woken, but the units are for those after them. A line of which nobody was
--- woken for lack of time is looked at by the next step of maintenance.
+-- queue: until it is visited, lanes of the queue are woken, but the units are for those after them. Workers of a queue that live
+-- and are busy serve it; but no unit waits for them longer than BUSY_FOR. A line of which nobody was woken for lack of time is
+-- looked at by the next step of maintenance.
 local wake_waiters, pass_on_wakes
 -- Most calls free nothing that anybody waits for, and define none of it.
 local function define_waking()
@@ -16,7 +17,7 @@ local function define_waking()
   end
 
   -- In `lingering`, by queue: a lane of it that was woken, as `number place since`. It lingers as long as `woken` says the same of it.
-  local LINGERING, LINGERS_FOR, FORGOTTEN_AFTER = P .. 'lingering', 5000, 600000
+  local LINGERING, LINGERS_FOR, BUSY_FOR, FORGOTTEN_AFTER = P .. 'lingering', 5000, 60000, 600000
   local some_linger
   -- The lane of a queue that lingers, and since when.
   local function lingerer_of(queue)
@@ -33,7 +34,9 @@ local function define_waking()
   local function is_deserted(queue)
     if deserted[queue] == nil then
       local _, since = lingerer_of(queue)
-      deserted[queue] = since ~= nil and now - since >= LINGERS_FOR
+      local waited = since and now - since or 0
+      deserted[queue] = waited >= BUSY_FOR
+        or waited >= LINGERS_FOR and tonumber(call('HGET', P .. 'served', queue) or 0) <= now
     end
     return deserted[queue]
   end

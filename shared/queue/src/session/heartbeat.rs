@@ -2,7 +2,7 @@
 
 use std::{
     iter,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -63,7 +63,10 @@ async fn once(session: &Session, server: usize) -> Result<(), QueueError> {
 async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
     let token = session.token(shard);
     let open = if session.is_open(shard) { "0" } else { "1" };
-    let args = vec![token.to_vec(), session.config.session_ttl.as_millis().to_string().into_bytes(), open.into()];
+    let mut args = vec![token.to_vec(), session.config.session_ttl.as_millis().to_string().into_bytes(), open.into()];
+    if session.claiming.load(Ordering::Acquire) {
+        args.extend(session.config.queues.iter().map(|queue| queue.as_str().into()));
+    }
     let sent = Instant::now();
     let mut answer = wire::list(session.client.link().call(&script::RENEW, shard, &args).await?)?.into_iter();
     let known = answer.next().map(|value| wire::integer(&value)).transpose()?;
