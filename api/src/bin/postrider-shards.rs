@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use postrider_queue::QueueClient;
+use postrider_queue::{QueueClient, Unfinished};
 use postrider_shared::config::{RedisConfig, Settings};
 
 /// Shows and changes on which Redis server each shard of the queue lives. Reads `REDIS_URL` and `QUEUE_SHARDS`.
@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The server of each shard, by its place in `REDIS_URL`, from 0.
+    /// The server of each shard, by its place in `REDIS_URL`, from 0; and what is left to do of a move that was cut off.
     List,
     /// Moves a shard. Its running jobs may end first; it takes no writes while it is copied. Run it again if it was killed.
     Move {
@@ -54,8 +54,19 @@ async fn run(action: Action) -> Result<String, Box<dyn Error>> {
     let queue = QueueClient::connect_when_loaded(config.queue()).await?;
     match action {
         Action::List => {
-            let lines = (0..queue.shards()).map(|shard| format!("shard {shard} server {}", queue.home_of(shard)));
-            Ok(lines.collect::<Vec<_>>().join("\n"))
+            let mut lines = Vec::new();
+            for shard in 0..queue.shards() {
+                let home = queue.home_of(shard);
+                let left = match queue.unfinished_move(shard).await {
+                    Ok(left) => left.map(|left| told(shard, home, left)),
+                    Err(error) => Some(error.to_string()),
+                };
+                lines.push(format!(
+                    "shard {shard} server {home}{}",
+                    left.map(|left| format!(", {left}")).unwrap_or_default()
+                ));
+            }
+            Ok(lines.join("\n"))
         }
         Action::Move { shard, to, patience_seconds } => {
             let moved = queue.move_shard(shard, to, Duration::from_secs(patience_seconds)).await?;
@@ -64,6 +75,20 @@ async fn run(action: Action) -> Result<String, Box<dyn Error>> {
                 moved.keys,
                 moved.closed_for.as_secs_f64()
             ))
+        }
+    }
+}
+
+/// What an operator does about a move that has not come to its end.
+fn told(shard: u16, home: usize, left: Unfinished) -> String {
+    match left {
+        Unfinished::UnderWay => "a command is moving it".to_owned(),
+        Unfinished::Left { to: Some(to) } => {
+            format!("CLOSED until the move is finished: postrider-shards move {shard} {to}")
+        }
+        Unfinished::Left { to: None } => "CLOSED: it has left for a server that REDIS_URL does not name".to_owned(),
+        Unfinished::HalfCopy { at } => {
+            format!("half a copy lies on server {at}, to be deleted by: postrider-shards move {shard} {home}")
         }
     }
 }

@@ -10,6 +10,7 @@
 --   receive  at the target: closed until it has everything
 --   leave    the shard lives elsewhere: the one step after which there is no way back
 --   open     at the target: it may be used
+--   drop     at a server that has half a copy, which is deleted by now: it has none
 --   give_up  the shard stays where it is
 local P = string.sub(KEYS[1], 1, -5)
 local GATE, MOVER, HOLD = P .. 'gate', P .. 'mover', 15000
@@ -32,6 +33,11 @@ elseif step == 'open' then
     local queue = string.match(field, '^(.*):a$')
     if queue then call('PUBLISH', space .. ':wake:' .. queue, shard) end
   end
+  return 'ok'
+end
+
+if step == 'drop' then
+  if state == 'arriving' then call('DEL', GATE) end
   return 'ok'
 end
 

@@ -24,6 +24,9 @@ if now - last >= EVERY or now < last then
   note_master()
 end
 
+-- Of a command that moved the shard and was killed only these words are left: while they stand, short ways are closed.
+if gate and gate.move and not leaving then call('HDEL', GATE, 'move', 'to') end
+
 local looked = tonumber(meta[3] or 0)
 if now - looked >= LOOK_EVERY or now < looked then
   call('HSET', META, 'looked', now)

@@ -32,7 +32,7 @@ mod upkeep;
 pub use admission::DepthLimits;
 pub(crate) use maintenance::Maintenance;
 pub use maintenance::Upkeep;
-pub use moving::Moved;
+pub use moving::{Moved, Unfinished};
 pub use servers::ServerState;
 pub use sifting::Walk;
 pub use tenants::{ForgetPlace, Forgotten};

@@ -110,7 +110,9 @@ mod worker;
 pub use backend::{Acknowledgement, QueueBackend};
 pub use batch::{Batch, BatchId};
 pub use claim::{Claimed, Interrupt, Lease};
-pub use client::{DepthLimits, ForgetPlace, Forgotten, Moved, QueueClient, ServerState, Ticked, Upkeep, Walk};
+pub use client::{
+    DepthLimits, ForgetPlace, Forgotten, Moved, QueueClient, ServerState, Ticked, Unfinished, Upkeep, Walk,
+};
 pub use config::QueueConfig;
 pub use error::QueueError;
 pub use id::JobId;

@@ -3,7 +3,8 @@
 --   d:Q      most jobs that may wait in queue Q of this shard      d   the same for every queue without a limit of its own
 --   move     the shard goes to another server: `draining` (no job is claimed), `moving` (nothing is written), `moved` (nothing
 --            is here any more), or at the other `arriving`; `to` is its name (move.lua). The
---            first two hold only as long as the command that moves it is at work: `mover` is its token, for 15 s
+--            first two hold only as long as the command that moves it is at work: `mover` is its token, for 15 s; then the next
+--            step of maintenance removes them
 -- A limit holds for jobs that come from outside. What jobs bring with them (follow-ups, completions of batches, retries) always
 -- comes in: it was promised when they were taken.
 local gate

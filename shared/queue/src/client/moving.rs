@@ -4,11 +4,14 @@
 //! nothing is written any more, and everything is copied and compared; then the shard leaves its server for good, which must be on
 //! that server's disk; then all servers are told its new home, and it opens there; at last the old copy is deleted. At most one
 //! of the two is open at any time, even if a machine crashes and its server forgets its last moments.
-//! If the command is killed before the shard has left, the shard opens again where it is within 15 s, and the copy is
-//! begun anew when the command is run again. If it is killed after that, the shard waits until it is run again, which opens
-//! the copy and deletes the old one.
+//! If the command is killed before the shard has left, the shard opens again where it is within 15 s, and nothing of the move is
+//! left but half a copy. That is begun anew when the command is run again, and deleted when the shard is moved to where it lives.
+//! If it is killed after that, the shard waits until it is run again, which opens the copy and deletes the old one.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use redis::Value;
@@ -32,7 +35,58 @@ pub struct Moved {
     pub closed_for: Duration,
 }
 
+/// A move that has not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// A command is at it.
+    UnderWay,
+    /// The shard has left its server and takes nothing, until it is moved to this place once more.
+    Left {
+        /// The place in `REDIS_URL`; none if no server there has the name.
+        to: Option<usize>,
+    },
+    /// Half a copy lies at this place. The shard works where it lives; moving it there deletes the half.
+    HalfCopy {
+        /// The place in `REDIS_URL`.
+        at: usize,
+    },
+}
+
 impl QueueClient {
+    /// What is left of a move of this shard, at the servers that are there.
+    pub async fn unfinished_move(&self, shard: u16) -> Result<Option<Unfinished>, QueueError> {
+        let home = self.home_of(shard);
+        let mut half = None;
+        for server in 0..self.link().servers() {
+            if self.link().at(server).is_err() {
+                continue;
+            }
+            let gate: HashMap<String, String> = self.gate_of(shard, server).await?.into_iter().collect();
+            match (gate.get("move").map(String::as_str), server == home) {
+                (Some("draining" | "moving"), true) => {
+                    let mut mover = redis::cmd("EXISTS");
+                    mover.arg(format!("{}mover", keys::prefix(shard)));
+                    if self.link().at(server)?.command(&mover).await? {
+                        return Ok(Some(Unfinished::UnderWay));
+                    }
+                }
+                (Some("moved"), true) => {
+                    let is_target = |place: &usize| self.link().name_of(*place).ok().as_ref() == gate.get("to");
+                    return Ok(Some(Unfinished::Left { to: (0..self.link().servers()).find(is_target) }));
+                }
+                (Some("arriving"), true) => return Ok(Some(Unfinished::Left { to: Some(home) })),
+                (Some("arriving"), false) => half = Some(Unfinished::HalfCopy { at: server }),
+                _ => {}
+            }
+        }
+        Ok(half)
+    }
+
+    async fn gate_of(&self, shard: u16, server: usize) -> Result<Vec<(String, String)>, QueueError> {
+        let command = redis::Cmd::hgetall(format!("{}gate", keys::prefix(shard)));
+        self.link().at(server)?.command(&command).await
+    }
+
     /// The place in `REDIS_URL`, from 0, of the server that holds a shard.
     pub fn home_of(&self, shard: u16) -> usize {
         self.link().home(shard)
@@ -79,6 +133,7 @@ impl Moving<'_> {
             match self.step(self.from, "give_up", &[]).await?.as_str() {
                 "busy" => return Err(busy()),
                 "moved" => return Err(refused("it has left for another server: move it there first")),
+                "ok" => self.drop_halves().boxed().await?,
                 _ => {}
             }
             self.settle(false).await?;
@@ -125,7 +180,7 @@ impl Moving<'_> {
         if self.step(self.to, "receive", &limits).await? != "ok" {
             return Err(refused("the server it is to move to holds it, too"));
         }
-        self.clear(self.to).await?;
+        self.clear(self.to, true).await?;
         moved.keys = self.copy().await?;
         self.compare(moved.keys).await?;
         if self.step(self.from, "leave", &[]).await? != "ok" {
@@ -162,8 +217,28 @@ impl Moving<'_> {
                     tokio::time::sleep(SYNCED_AFTER).await;
                     waited = true;
                 }
-                self.clear(server).await?;
+                self.clear(server, false).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// The shard lives here, so copies elsewhere that never opened are of no use. Meanwhile no other command may begin one.
+    async fn drop_halves(&self) -> Result<(), QueueError> {
+        for server in (0..self.client.link().servers()).filter(|server| *server != self.from) {
+            let away = self.client.link().at(server).is_err();
+            if away || !self.read_gate(server).await?.contains(&("move".to_owned(), "arriving".to_owned())) {
+                continue;
+            }
+            if self.step(self.from, "begin", &[]).await? != "ok" {
+                return Err(busy());
+            }
+            let dropped = match self.clear(server, true).await {
+                Ok(()) => self.step(server, "drop", &[]).await.map(drop),
+                failed => failed,
+            };
+            self.step(self.from, "give_up", &[]).await?;
+            dropped?;
         }
         Ok(())
     }
@@ -181,8 +256,7 @@ impl Moving<'_> {
     }
 
     async fn read_gate(&self, server: usize) -> Result<Vec<(String, String)>, QueueError> {
-        let command = redis::Cmd::hgetall(format!("{}gate", keys::prefix(self.shard)));
-        self.client.link().at(server)?.command(&command).await
+        self.client.gate_of(self.shard, server).await
     }
 
     async fn step(&self, server: usize, step: &str, more: &[String]) -> Result<String, QueueError> {

@@ -58,8 +58,9 @@ impl Moving<'_> {
         Ok(Held { key, kind, length })
     }
 
-    /// Deletes what stands there of the shard.
-    pub(super) async fn clear(&self, server: usize) -> Result<(), QueueError> {
+    /// Deletes what stands there of the shard, which this command may hold meanwhile: a server with many keys takes longer to be
+    /// looked through than a hold lasts.
+    pub(super) async fn clear(&self, server: usize, held: bool) -> Result<(), QueueError> {
         let mut from = 0;
         loop {
             let (next, keys) = self.page(server, from).await?;
@@ -67,6 +68,9 @@ impl Moving<'_> {
                 let mut command = cmd("UNLINK");
                 command.arg(keys);
                 self.ask(server, command).await?;
+            }
+            if held {
+                self.hold().await?;
             }
             if next == 0 {
                 return Ok(());

@@ -11,7 +11,9 @@ use std::{
 };
 
 use futures::future::{join, join_all};
-use postrider_queue::{IdempotencyKey, JobId, JobState, Moved, NewJob, QueueClient, QueueConfig, QueueError};
+use postrider_queue::{
+    IdempotencyKey, JobId, JobState, Moved, NewJob, QueueClient, QueueConfig, QueueError, Unfinished,
+};
 
 use crate::server::{PATIENCE, Server, WORK, config, done, job, until, until_state, work};
 
@@ -226,6 +228,37 @@ async fn a_command_that_was_killed_is_taken_on_from_there() {
 }
 
 #[tokio::test]
+async fn what_a_killed_command_left_behind_is_seen_and_removed() {
+    let (one, two) = (Server::start().await, Server::start().await);
+    let client = connect([&one, &two]).await;
+    let of = tenant_of(&client, 0);
+    let from = client.home_of(0);
+    let (source, target) = if from == 0 { (&one, &two) } else { (&two, &one) };
+    let id = client.enqueue(job(&of)).await.unwrap().id();
+    assert_eq!(client.unfinished_move(0).await.unwrap(), None);
+    killed_after("moving", source, target, "whoever").await;
+    assert_eq!(client.unfinished_move(0).await.unwrap(), Some(Unfinished::UnderWay));
+    let refused = client.move_shard(0, from, PATIENCE).await.unwrap_err();
+    assert!(refused.to_string().contains("another command"), "{refused}");
+    command(source, &["DEL", "{pr:0}:1:mover"]).await;
+
+    // The words that keep short ways closed go by themselves.
+    let worker = work(&client, config(2), |_| async { done() });
+    until("nothing is closed", || async {
+        (command(source, &["EXISTS", "{pr:0}:1:gate"]).await == redis::Value::Int(0)).then_some(())
+    })
+    .await;
+    assert_eq!(client.unfinished_move(0).await.unwrap(), Some(Unfinished::HalfCopy { at: 1 - from }));
+    client.move_shard(0, from, PATIENCE).await.unwrap();
+    assert_eq!(keys_of(target, 0).await, HashSet::new());
+    assert_eq!(client.unfinished_move(0).await.unwrap(), None);
+    until_state(&client, id, JobState::Completed).await;
+    let next = client.enqueue(job(&of)).await.unwrap().id();
+    until_state(&client, next, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_command_that_was_killed_after_the_shard_left_is_finished_by_the_next() {
     let (one, two) = (Server::start().await, Server::start().await);
     let client = connect([&one, &two]).await;
@@ -245,6 +278,7 @@ async fn a_command_that_was_killed_after_the_shard_left_is_finished_by_the_next(
     command(target, &["HSET", "{pr:0}:1:gate", "move", "arriving"]).await;
     // Neither of the two takes anything.
     assert!(client.enqueue(job(&of)).await.unwrap_err().is_transient());
+    assert_eq!(client.unfinished_move(0).await.unwrap(), Some(Unfinished::Left { to: Some(1 - from) }));
     // Killed once more, before it opened.
     let list = command(source, &["HGET", "{pr:homes}:1", "0"]).await;
     assert!(matches!(list, redis::Value::BulkString(entry) if entry.starts_with(b"1 ")));
