@@ -103,13 +103,7 @@ function create(...)
     r.more = with_field(with_field(r.more, 'h', nil), 'u', 'r' .. bucket)
     records[#records + 1] = id
     records[#records + 1] = seal_record(r)
-    -- The lists that have it live as long as it does.
-    local till, parent = r.run + KEEP_SECONDS[r.keep] * 1000 + MONTH, field_of(r.more, 'p')
-    if lane then
-      extend_list(k_index(lane.tenant, r.kind), {}, 1000, till)
-      extend_list(k_index(lane.tenant, '*'), {}, 10000, till)
-    end
-    if parent then extend_list(k_children(parent), {}, 1000, till) end
+    keep_listed(r)
     changes(id)
   end
 

@@ -68,3 +68,13 @@ local function extend_list(key, ids, most, till)
   till = string.format('%d', math.ceil(till / 86400000) * 86400)
   if length > 0 and length == #ids then call('EXPIREAT', key, till) else call('EXPIREAT', key, till, 'GT') end
 end
+
+-- The lists that have a job which was put off live as long as it does.
+local function keep_listed(r)
+  local lane, till, parent = lane_of(r.lane), r.run + KEEP_SECONDS[r.keep] * 1000 + MONTH, field_of(r.more, 'p')
+  if lane then
+    extend_list(k_index(lane.tenant, r.kind), {}, 1000, till)
+    extend_list(k_index(lane.tenant, '*'), {}, 10000, till)
+  end
+  if parent then extend_list(k_children(parent), {}, 1000, till) end
+end

@@ -79,8 +79,8 @@ local function with_field(more, letter, value)
 end
 
 -- Notes an attempt that failed now. The newest MOST_ATTEMPTS are kept, with MOST_ERROR bytes of their errors.
-local MOST_ATTEMPTS, MOST_ERROR = 10, 300
 local function note_attempt(r, error)
+  local MOST_ATTEMPTS, MOST_ERROR = 10, 300
   local history, entries, pos = field_of(r.more, 'h') or '', {}, 1
   while pos <= #history do
     local from, _ = pos, nil

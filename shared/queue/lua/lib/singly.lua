@@ -73,6 +73,7 @@ function apply_singly(...)
         due[#due + 1] = run
         due[#due + 1] = id
         if lane then count(lane.queue, string.char(r.state), 1) end
+        if run > r.enqueued + MONTH / 2 then keep_listed(r) end -- before, it had time enough
       else
         r.state, r.run = AVAILABLE, now
         local list = verb == 'L' and ending.at_head or ending.at_tail

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{Cancelled, JobState, NewJob, Promoted};
+use postrider_queue::{Cancelled, JobState, Links, ListFilter, NewJob, Promoted, Stop};
 
-use crate::server::{Server, WORK, config, done, job, until, until_state, work};
+use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
 
 async fn due(server: &Server) -> i64 {
     redis::cmd("ZCARD").arg("{pr:0}:1:due").query_async(&mut server.redis().await).await.unwrap()
@@ -91,4 +91,26 @@ async fn far_jobs_are_cancelled_promoted_and_snoozed_like_near_ones() {
     let stats = client.queue(&WORK).await.unwrap();
     assert_eq!((stats.scheduled, stats.running), (0, 0));
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_puts_itself_off_for_long_stays_in_the_lists() {
+    let server = Server::start_at("@2026-01-01 00:00:00").await;
+    let client = server.client().await;
+    let parent = client.job_id(&tenant("acme"));
+    let links = Links { parent: Some(parent), ..Links::default() };
+    let id = client.enqueue(NewJob { links, ..job("acme") }).await.unwrap().id();
+    let worker = work(&client, config(1), |_| async {
+        Err(Stop::snooze("2026-06-01T00:00:00Z".parse().unwrap(), "the season has not begun"))
+    });
+    until_state(&client, id, JobState::Scheduled).await;
+    worker.stop().await;
+    server.set_clock("@2026-05-31 00:00:00");
+    let all = ListFilter::default();
+    let of_kind = ListFilter { kind: Some(job("acme").kind), ..ListFilter::default() };
+    for filter in [all, of_kind] {
+        let listed = client.list(&tenant("acme"), &filter, None, 10).await.unwrap().items;
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), [id], "{filter:?}");
+    }
+    assert_eq!(client.children(parent).await.unwrap().len(), 1);
 }
