@@ -18,6 +18,9 @@ use crate::{
 pub const LEASE: Duration = Duration::from_secs(10);
 /// The same for a holder of an earlier version, which has no lease.
 const WITHOUT_LEASE: Duration = Duration::from_mins(1);
+/// No lease ends later than this, but by a clock that is ahead: then it does not count, because its holder may be dead. One that lives
+/// commits nothing once somebody else has taken its request over.
+const FURTHEST: Duration = Duration::from_mins(2);
 
 /// The answer to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +128,8 @@ impl Requests {
         if found.status.is_some() {
             return answer(found).map(Begun::Replay);
         }
-        if now < found.leased_until.unwrap_or(found.created_at + WITHOUT_LEASE) {
+        let held_until = found.leased_until.unwrap_or(found.created_at + WITHOUT_LEASE);
+        if now < held_until && held_until <= now + FURTHEST {
             return Ok(Begun::InProgress);
         }
         ticket.seed = found.seed.unwrap_or(found.holder);

@@ -15,6 +15,7 @@ use crate::scene::{Scene, on_both};
 on_both!(
     a_repeated_request_gets_the_first_answer,
     a_request_whose_process_ended_is_taken_over,
+    a_request_is_not_held_by_a_clock_that_was_ahead,
     who_works_on_keeps_the_request,
     a_request_that_was_taken_over_commits_nothing_more,
     a_repeat_that_sees_the_first_one_refused_comes_again
@@ -56,6 +57,20 @@ async fn a_repeated_request_gets_the_first_answer(scene: Scene) {
     assert!(matches!(requests.begin(None, CALLER, OPERATION, "key", "c", &[]).await.unwrap(), Begun::Fresh(_)));
     scene.clock.advance(Duration::from_secs(1));
     assert_eq!(requests.prune(AllTenants, scene.now(), 10).await.unwrap(), 4);
+}
+
+/// The process whose clock was ahead ended in the midst of the work.
+async fn a_request_is_not_held_by_a_clock_that_was_ahead(scene: Scene) {
+    let requests = &scene.stores.requests;
+    let begin = || requests.begin(Some(scene.tenant), CALLER, OPERATION, "key", "a", &[]);
+    let right = scene.now();
+    scene.clock.advance(Duration::from_hours(3));
+    let Begun::Fresh(first) = begin().await.unwrap() else { panic!() };
+    scene.clock.set(right);
+    let Begun::Fresh(second) = begin().await.unwrap() else { panic!("it waits for hours") };
+    assert_eq!(second.seed(), first.seed(), "it is the same request");
+    assert!(!requests.renew(&first).await.unwrap());
+    assert_eq!(begin().await.unwrap(), Begun::InProgress);
 }
 
 async fn a_request_whose_process_ended_is_taken_over(scene: Scene) {
