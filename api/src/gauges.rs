@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The gauges of all queues:
 ///
 /// * `postrider_queue_jobs{queue, state}`, the jobs in each state;
-/// * `postrider_queue_oldest_age_seconds{queue}`, how long the oldest available job has waited, 0 if there is none;
+/// * `postrider_queue_oldest_age_seconds{queue}`, how long the oldest available job of a tenant that takes part has waited, 0 if
+///   there is none;
 /// * `postrider_queue_lanes{queue}` with jobs, and `postrider_queue_parked_lanes{queue}` that wait for a scope;
 /// * `postrider_queue_paused{queue}`, 1 or 0;
 /// * `postrider_queue_figures_up`, 1 if all these could be read, else 0, and then they are old.

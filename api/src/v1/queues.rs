@@ -25,7 +25,7 @@ pub struct Queue {
     name: String,
     /// Whether workers take nothing from it.
     paused: bool,
-    /// Jobs that wait for a worker, or for the limits of a scope.
+    /// Jobs that wait for a worker, for the limits of a scope, or for a suspended tenant to be activated.
     available: u64,
     /// Jobs that wait for their time.
     scheduled: u64,
@@ -41,7 +41,7 @@ pub struct Queue {
     lanes: u64,
     /// Lanes that wait for a limit.
     parked_lanes: u64,
-    /// How long the oldest available job has waited, in seconds.
+    /// How long the oldest available job has waited, in seconds; but for those of suspended tenants.
     oldest_age_seconds: Option<f64>,
     /// Parts of the queue that are not in these figures, because one of several Redis servers does not answer.
     missing_shards: u16,

@@ -1,7 +1,8 @@
 -- Figures of the queues of a shard.
 -- KEYS  1 jobs
 -- ARGV  1 a queue, or empty for all
--- result  {counters by field, paused queues, queue and age of its oldest available job in ms...}: three flat lists
+-- result  {counters by field, paused queues, queue and age of its oldest available job in ms, but of a paused tenant...}: three
+--         flat lists
 -- bounds  at most 64 queues; looks at the heads of at most 128 lanes, shared by the queues, but of one tenant's in each
 local counters, queues, seen = call('HGETALL', COUNTS), {}, {}
 for i = 1, #counters, 2 do
@@ -12,13 +13,20 @@ for i = 1, #counters, 2 do
   end
 end
 
+-- Nobody waits for what a paused tenant has.
+local resting = {}
+local function rests(tenant)
+  if resting[tenant] == nil then resting[tenant] = call('SISMEMBER', P .. 'stopped', tenant) == 1 end
+  return resting[tenant]
+end
+
 -- Lanes that wait for a scope, by their queue.
 local MOST_LOOKS = 128
 local parked, numbers = {}, call('HRANDFIELD', PARKED_ON, 32)
 load_lanes(numbers)
 for _, number in ipairs(numbers) do
   local lane = lane_of(number)
-  if lane then
+  if lane and not rests(lane.tenant) then
     local of_queue = parked[lane.queue] or {}
     parked[lane.queue] = of_queue
     of_queue[#of_queue + 1] = number
@@ -40,7 +48,7 @@ local function heads_of(queue, most)
   local found = #of_lanes
   for _, tenant in ipairs(call('LRANGE', k_ring(queue), 0, most - 1)) do
     if #of_lanes - found >= most then break end
-    for class = 0, 2 do
+    for class = rests(tenant) and 3 or 0, 2 do
       for _, number in ipairs(some_of(k_tenant(queue, tenant, class), most)) do
         if #of_lanes - found >= most then break end
         of_lanes[#of_lanes + 1] = number

@@ -11,7 +11,7 @@ use crate::name::QueueName;
 pub struct QueueStats {
     /// The queue.
     pub name: QueueName,
-    /// Jobs that wait for a worker (or for the limits of a scope).
+    /// Jobs that wait for a worker (or for the limits of a scope, or for a paused tenant to be resumed).
     pub available: u64,
     /// Jobs that wait for a time.
     pub scheduled: u64,
@@ -29,7 +29,8 @@ pub struct QueueStats {
     pub parked_lanes: u64,
     /// Of the available jobs, those that wait for their recipient beside their lane.
     pub stepped_aside: u64,
-    /// How long the oldest available job has been waiting, looked for at the head of up to 256 lanes per shard.
+    /// How long the oldest available job has been waiting, looked for at the head of up to 256 lanes per shard. Jobs of paused tenants
+    /// do not count.
     pub oldest_age: Option<Duration>,
     /// Whether workers take nothing from it.
     pub paused: bool,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postrider_queue::{JobId, JobState, Lane, LaneName, NewJob, Priority, QueueClient};
+use postrider_queue::{JobId, JobState, Lane, LaneName, NewJob, Priority, QueueClient, ScopeKey};
 use tokio::sync::watch;
 
 use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_state, work};
@@ -96,4 +96,31 @@ async fn a_pause_holds_for_a_single_job_and_costs_nothing_while_it_lasts() {
     let done = async || (client.queue(&WORK).await.unwrap().completed == all).then_some(());
     tokio::time::timeout(PATIENCE, until("all have run", done)).await.unwrap();
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn how_long_the_oldest_job_waits_is_not_told_of_a_paused_tenant() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let acme = tenant("acme");
+    // One of its lanes is parked at a scope that nobody has defined, the other one waits for a worker.
+    let scopes = vec![ScopeKey::parse("mailbox").unwrap()];
+    let parked = Lane { scopes, ..Lane::named(LaneName::parse("parked").unwrap()) };
+    enqueued(&client, job("acme").lane(parked)).await;
+    let worker = work(&client, config(1), |_| async { done() });
+    until("its lane is parked", async || (client.queue(&WORK).await.unwrap().parked_lanes == 1).then_some(())).await;
+    worker.stop().await;
+    enqueued(&client, job("acme")).await;
+    let told = async || {
+        let stats = client.queue(&WORK).await.unwrap();
+        (stats.available, stats.oldest_age.is_some())
+    };
+    assert_eq!(told().await, (2, true));
+    client.pause_tenant(&acme).await.unwrap();
+    assert_eq!(told().await, (2, false));
+    enqueued(&client, job("other")).await;
+    assert_eq!(told().await, (3, true));
+    client.resume_tenant(&acme).await.unwrap();
+    client.resume_tenant(&tenant("other")).await.unwrap();
+    assert_eq!(told().await, (3, true));
 }
