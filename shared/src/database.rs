@@ -29,7 +29,10 @@ use sea_orm::{
     ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, Select, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::{
+    Connection as _,
+    sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous},
+};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep},
@@ -80,7 +83,8 @@ impl Database {
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(BUSY_TIMEOUT)
                     .foreign_keys(true)
-            });
+            })
+            .map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(outside(connection))));
         // While another process opens or closes the same SQLite file, it may be locked in a way that no busy time-out covers;
         // and a PostgreSQL that starts at the same time as we do is not yet there.
         let until = Instant::now() + START_PATIENCE;
@@ -131,6 +135,15 @@ impl Database {
             _ => "unknown",
         }
     }
+}
+
+/// Whether a connection that is given back may be used again. SQLite ends a transaction by itself when it cannot write, as on a full
+/// disk; there is nothing left to roll back then, so the driver takes the connection for one inside a transaction, and would confirm
+/// later commits that are none.
+async fn outside(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // A rollback that is under way comes first.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 impl Transaction {

@@ -40,6 +40,7 @@ mod documents;
 mod duplicates;
 mod egress;
 mod extract_request;
+mod full_disks;
 mod gmail_accounts;
 mod gmail_api;
 mod gmail_doubt;

@@ -1,5 +1,5 @@
 //! What a server has certainly written. SIGKILL alone loses nothing, because the page cache outlives the process; so a small
-//! library, preloaded into Redis, notes how much of each file was synced, and the rest can be cut off.
+//! library, preloaded into Redis, notes how much of each file was synced, and the rest can be cut off. Another one has a disk be full.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// The library's source; the tests need a C compiler anyway, for SQLite.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/disk/synced.c");
+
+/// The same of a disk without room.
+const FULL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/disk/full.c");
 
 /// A disk that is slow to sync, so that there is something to lose.
 #[derive(Debug)]
@@ -22,10 +25,7 @@ pub struct Disk {
 impl Disk {
     /// Each sync takes so much longer than the real one. Library and journal lie in `folder`.
     pub fn slow(folder: &Path, sync: Duration) -> Self {
-        let library = folder.join("synced.so");
-        let compiled = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(SOURCE).status();
-        assert!(compiled.expect("a C compiler, `cc`, is installed").success(), "{SOURCE} does not compile");
-        Self { library, journal: folder.join("synced"), sync }
+        Self { library: compiled(SOURCE, folder, "synced.so"), journal: folder.join("synced"), sync }
     }
 
     /// What a program needs to be on this disk.
@@ -61,4 +61,44 @@ impl Disk {
         }
         lost
     }
+}
+
+/// A disk that can be full for what is told of [`Self::environment`].
+#[derive(Debug)]
+pub struct FullDisk {
+    library: PathBuf,
+    sign: PathBuf,
+}
+
+impl FullDisk {
+    /// One that has room. Library and sign lie in `folder`.
+    pub fn with_room(folder: &Path) -> Self {
+        Self { library: compiled(FULL, folder, "full.so"), sign: folder.join("full") }
+    }
+
+    /// What a program needs to be on this disk.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        [("LD_PRELOAD", &self.library), ("FULL_DISK_SIGN", &self.sign)]
+            .map(|(name, path)| (name.to_owned(), path.display().to_string()))
+            .to_vec()
+    }
+
+    /// From now on nothing more goes into files whose paths begin so.
+    pub fn fill(&self, prefix: &Path) {
+        let new = self.sign.with_extension("new");
+        fs::write(&new, prefix.as_os_str().as_encoded_bytes()).expect("write the sign");
+        fs::rename(&new, &self.sign).expect("put up the sign");
+    }
+
+    /// There is room again.
+    pub fn make_room(&self) {
+        fs::remove_file(&self.sign).expect("take down the sign");
+    }
+}
+
+fn compiled(source: &str, folder: &Path, name: &str) -> PathBuf {
+    let library = folder.join(name);
+    let compiled = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    assert!(compiled.expect("a C compiler, `cc`, is installed").success(), "{source} does not compile");
+    library
 }

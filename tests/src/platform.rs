@@ -22,6 +22,7 @@ pub use office::{Office, Reply};
 
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
+use crate::disk::FullDisk;
 use crate::network::Networks;
 use crate::process::Process;
 use crate::redis_server::RedisServer;
@@ -44,6 +45,7 @@ pub struct Platform {
     networks: Option<Networks>,
     redis: RedisServer,
     database: TestDatabase,
+    disk: Option<FullDisk>,
     time: Option<FakedTime>,
     folder: Option<TempDir>,
     finished: bool,
@@ -104,6 +106,14 @@ impl Platform {
 
     pub const fn database(&self) -> &TestDatabase {
         &self.database
+    }
+
+    /// What the product's processes write to.
+    ///
+    /// # Panics
+    /// When the platform was started without [`Builder::full_disk`].
+    pub const fn disk(&self) -> &FullDisk {
+        self.disk.as_ref().expect("started with full_disk")
     }
 
     /// The clock the product sees, if it was given one of its own.

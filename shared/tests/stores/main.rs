@@ -10,6 +10,7 @@ mod circles;
 mod conversation;
 mod dead_letters;
 mod drafts;
+mod full_disk;
 mod grants;
 mod identities;
 mod invitations;

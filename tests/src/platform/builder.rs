@@ -8,6 +8,7 @@ use crate::binaries;
 use crate::canaries;
 use crate::client::Api;
 use crate::database::{DatabaseKind, TestDatabase};
+use crate::disk::FullDisk;
 use crate::network::Networks;
 use crate::ports::Port;
 use crate::process::{Process, Recipe};
@@ -28,6 +29,7 @@ pub struct Builder {
     time: Option<chrono::DateTime<chrono::Utc>>,
     bad_network: Option<u64>,
     slow_disk: Option<Duration>,
+    full_disk: bool,
     programs: Option<PathBuf>,
     durable: bool,
     issuers: bool,
@@ -45,6 +47,7 @@ impl Builder {
             time: None,
             bad_network: None,
             slow_disk: None,
+            full_disk: false,
             programs: None,
             durable: false,
             issuers: false,
@@ -105,6 +108,13 @@ impl Builder {
         self
     }
 
+    /// The disk of the product's processes, but not of Redis, can be full: see [`Platform::disk`].
+    #[must_use]
+    pub const fn full_disk(mut self) -> Self {
+        self.full_disk = true;
+        self
+    }
+
     /// The product's programs are those of another build, which stand in this folder.
     #[must_use]
     pub fn programs(mut self, folder: &Path) -> Self {
@@ -143,7 +153,9 @@ impl Builder {
                 }
             },
         );
-        let environment = self.environment(path, &redis, &sandbox, &database, time.as_ref());
+        let mut environment = self.environment(path, &redis, &sandbox, &database, time.as_ref());
+        let disk = self.full_disk.then(|| FullDisk::with_room(path));
+        environment.extend(disk.iter().flat_map(FullDisk::environment));
         let networks = match self.bad_network {
             Some(seed) => Some(Networks::before(&redis, seed).await),
             None => None,
@@ -187,6 +199,7 @@ impl Builder {
             networks,
             redis,
             database,
+            disk,
             time,
             folder: Some(folder),
             finished: false,
