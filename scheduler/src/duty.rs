@@ -4,7 +4,9 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use postrider_queue::{Backoff, QueueError};
-use postrider_shared::{database::StoreError, outbox::RelayError, payloads::SweepError, scopes::ScopeError};
+use postrider_shared::{
+    database::StoreError, outbox::RelayError, payloads::SweepError, scopes::ScopeError, telemetry::chain,
+};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -95,8 +97,8 @@ pub async fn keep<D: Duty>(mut duty: D, stop: CancellationToken) {
         };
         let (done, error) = match outcome {
             Ok(Ok(Ok(done))) => (Some(done), None),
-            Ok(Ok(Err(DutyError::Partly { step, error }))) => (Some(step), Some(error.to_string())),
-            Ok(Ok(Err(error))) => (None, Some(error.to_string())),
+            Ok(Ok(Err(DutyError::Partly { step, error }))) => (Some(step), Some(chain(&*error))),
+            Ok(Ok(Err(error))) => (None, Some(chain(&error))),
             Ok(Err(_panic)) => (None, Some("the step panicked".to_owned())),
             Err(_elapsed) => (None, Some(format!("the step took more than {} s", STEP_LIMIT.as_secs()))),
         };

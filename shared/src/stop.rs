@@ -1,11 +1,10 @@
 //! What a failed store means for the job that met it: a later try, or a person.
 
-use std::error::Error;
-
 use postrider_queue::Stop;
 
 use crate::database::StoreError;
 use crate::objects::ObjectError;
+use crate::telemetry::chain;
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
@@ -31,16 +30,4 @@ impl From<ObjectError> for Stop {
             ObjectError::NotFound(_) | ObjectError::Url(_) => Self::fail(chain(&error)),
         }
     }
-}
-
-/// The error and what caused it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

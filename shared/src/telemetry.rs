@@ -1,9 +1,11 @@
 //! What a process tells about itself: log lines, error reports, metrics.
 
+mod chain;
 mod one_line;
 
 use std::{borrow::Cow, error::Error, io, net::SocketAddr};
 
+pub use chain::chain;
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{BuildError, ExporterFuture, Matcher, PrometheusBuilder};
 use secrecy::ExposeSecret;

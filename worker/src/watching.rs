@@ -16,6 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::{AllTenants, StoreError};
 use postrider_shared::ids::{AccountId, WatcherId};
+use postrider_shared::telemetry::chain;
 use postrider_shared::watches::{Way, share};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -113,7 +114,7 @@ impl Watcher {
                 }
                 None
             }
-            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Err(error)) => Some(chain(&error)),
             Err(_) => Some("the database does not answer".to_owned()),
         };
         if let Some(problem) = problem

@@ -1,13 +1,12 @@
 //! The body of an error answer, and the one place that writes and logs it.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use postrider_shared::telemetry::chain;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -128,7 +127,7 @@ fn of_foreign(status: StatusCode) -> Problem {
 
 fn log(problem: &Problem) {
     let entry = problem.kind().entry();
-    let cause = problem.parts.cause.as_deref().map(chain);
+    let cause = problem.parts.cause.as_deref().map(|cause| chain(cause));
     if entry.status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(problem = entry.slug, cause, "request failed");
     } else if entry.status.is_server_error() {
@@ -136,15 +135,4 @@ fn log(problem: &Problem) {
     } else if let Some(cause) = cause {
         tracing::info!(problem = entry.slug, cause, "request refused");
     }
-}
-
-/// The error and all its sources in one line.
-fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let _ = write!(text, ": {inner}");
-        source = inner.source();
-    }
-    text
 }

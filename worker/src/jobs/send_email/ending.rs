@@ -10,6 +10,7 @@ use postrider_shared::database::StoreError;
 use postrider_shared::ids::TenantId;
 use postrider_shared::mail::Settled;
 use postrider_shared::messages::{Fence, Message, Verdict};
+use postrider_shared::telemetry::chain;
 
 use super::settled;
 use crate::access::Login;
@@ -115,7 +116,8 @@ impl Attempt<'_> {
         for _ in 1..TRIES {
             match step().await {
                 Err(error) if error.is_transient() || matches!(error, StoreError::Conflict { .. }) => {
-                    tracing::warn!(%error, message.id = %self.message.id, "the ledger does not answer yet");
+                    let error = chain(&error);
+                    tracing::warn!(error, message.id = %self.message.id, "the ledger does not answer yet");
                 }
                 done => return done,
             }
