@@ -51,7 +51,9 @@ impl Server {
             .args(&privileges)
             .arg("--")
             .arg(programs.join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "-D"])
+            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"])
+            .args((!durable).then_some("--wal-segsize=1"))
+            .arg("-D")
             .arg(data.path().join("data")));
         let port = Port::reserve();
         let process = Process::spawn(Recipe {
@@ -72,7 +74,9 @@ impl Server {
                 "max_connections=200",
             ]
             .map(ToOwned::to_owned)
-            .to_vec(),
+            .into_iter()
+            .chain(if durable { Vec::new() } else { small_log() })
+            .collect(),
             environment: Vec::new(),
             privileges,
             log: log_folder.join("postgres.log"),
@@ -103,6 +107,11 @@ impl Drop for Server {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
+}
+
+/// What a crash of the machine would need is not kept, and little of the log: many servers share the disk with a build.
+fn small_log() -> Vec<String> {
+    ["-c", "full_page_writes=off", "-c", "min_wal_size=2MB", "-c", "max_wal_size=32MB"].map(ToOwned::to_owned).to_vec()
 }
 
 /// The newest installed version's programs, where Debian keeps them, else what is on the path.

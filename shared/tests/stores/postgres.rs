@@ -24,12 +24,15 @@ impl Server {
             run(Command::new("chown").arg("postgres").arg(folder.path()));
         }
         run(as_postgres(&programs.join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "-D"])
+            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"])
+            // A small log: many servers share the disk with a build.
+            .args(["--wal-segsize=1", "-D"])
             .arg(&data));
         let process = as_postgres(&programs.join("postgres"))
             .arg("-D")
             .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=300", "-c"])
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"])
+            .args(["-c", "min_wal_size=2MB", "-c", "max_wal_size=32MB", "-c", "max_connections=300", "-c"])
             .arg(format!("unix_socket_directories={}", folder.path().display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
