@@ -31,6 +31,61 @@ seconds() {
     printf '%d.%d' $((passed / 1000)) $((passed % 1000 / 100))
 }
 
+# Megabytes that are free where the folder is, or will be.
+free_mb() {
+    local folder=$1
+    while [ ! -d "$folder" ]; do folder=$(dirname -- "$folder"); done
+    df -Pk -- "$folder" | awk 'NR == 2 { print int($4 / 1024) }'
+}
+
+# `need_room MEGABYTES FOLDER WHAT HINT…`: ends unless so much is free there.
+need_room() {
+    local wanted=$1 folder=$2 what=$3 free
+    shift 3
+    free=$(free_mb "$folder") || return 0
+    [ "${free:-$wanted}" -ge "$wanted" ] && return 0
+    die "The disk has too little room: $what needs $wanted MB more in $folder, and $free MB are free there." "$@"
+}
+
+# `need_room_to_build MEGABYTES`: the same for a build that takes so much from scratch; what an earlier one left is not built again.
+need_room_to_build() {
+    local target=${CARGO_TARGET_DIR:-target} wanted=$1 there
+    [ "${target#/}" != "$target" ] || target=$PWD/$target
+    there=$(du -sk -- "$target" 2>/dev/null | cut -f 1) || true
+    wanted=$((wanted - ${there:-0} / 1024))
+    # A change is built beside what was there.
+    [ "$wanted" -ge 1000 ] || wanted=1000
+    need_room "$wanted" "$target" "the build" \
+        "Free some, or build elsewhere: export CARGO_TARGET_DIR=/a/folder/on/a/larger/disk"
+}
+
+# `name_full_disks FOLDER …`: for after a failure, whose own words are often others.
+name_full_disks() {
+    local folder free
+    for folder in "$@"; do
+        free=$(free_mb "$folder") || continue
+        [ "${free:-100}" -ge 100 ] || fail "The disk of $folder is full: $free MB are free. That may be why."
+    done
+}
+
+# From here on temporary files lie in a folder of this run (TMPDIR), and those that earlier runs have left are removed, unless
+# one of their processes lives: each holds its run's lock. Tests reserve ports for the whole machine, so that folder is shared.
+own_temporary_folder() {
+    local base left
+    base=$(cd -- "${TMPDIR:-/tmp}" && pwd) || die "There is no such folder: ${TMPDIR:-/tmp}" "export TMPDIR=/a/folder"
+    for left in "$base"/postrider-run.*; do
+        [ -O "$left/lock" ] && [ ! -L "$left" ] || continue
+        if (flock -n 8) 8<"$left/lock"; then rm -rf -- "$left"; fi
+    done
+    mkdir -p "$base/postrider-ports" && TMPDIR=$(mktemp -d "$base/postrider-run.XXXXXX") || die "No temporary folder can be made in $base."
+    # Servers that refuse root are there as users of their own.
+    chmod 755 "$TMPDIR"
+    exec 8>"$TMPDIR/lock"
+    flock 8
+    ln -s "$base/postrider-ports" "$TMPDIR/postrider-ports"
+    export TMPDIR
+}
+
 # `need COMMAND=PACKAGE …`: installs the packages whose command is missing when it may, else prints how.
 # Names are Debian's and Ubuntu's; elsewhere the message says which programs are missing.
 need() {

@@ -54,6 +54,7 @@ mod kill_pipeline;
 mod kill_redis;
 mod kill_worker;
 mod large_payloads;
+mod little_room;
 mod live;
 mod long_streams;
 mod lost_commits;
