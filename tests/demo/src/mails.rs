@@ -22,7 +22,8 @@ pub struct Sample {
 }
 
 /// All `*.eml` of the folder by name; one whose name says `newsletter` must get no reply. With `fresh`, each is a new
-/// mail with a Message-ID of its own instead of the one that an earlier start delivered.
+/// mail with a Message-ID of its own instead of the one that an earlier start delivered, from somebody else: who asks the same again
+/// within days is answered once.
 pub fn load(folder: &Path, fresh: bool) -> Result<Vec<Sample>, DemoError> {
     let failed =
         |error: std::io::Error| DemoError::File { path: folder.display().to_string(), error: error.to_string() };
@@ -46,10 +47,14 @@ fn sample(number: usize, path: &Path, mark: &str) -> Result<Sample, DemoError> {
     let subject = parsed.subject().unwrap_or("(no subject)").to_owned();
     let mut message_id = parsed.message_id().ok_or_else(|| failed("has no Message-ID".to_owned()))?.to_owned();
     if !mark.is_empty() {
-        let fresh = format!("{mark}{message_id}");
-        let text = String::from_utf8_lossy(&raw).replacen(&format!("<{message_id}>"), &format!("<{fresh}>"), 1);
+        let sender = parsed.from().and_then(|from| from.first()?.address());
+        let sender = sender.ok_or_else(|| failed("has no sender".to_owned()))?.to_owned();
+        let mut text = String::from_utf8_lossy(&raw).into_owned();
+        for known in [&message_id, &sender] {
+            text = text.replacen(&format!("<{known}>"), &format!("<{mark}{known}>"), 1);
+        }
         raw = text.into_bytes();
-        message_id = fresh;
+        message_id = format!("{mark}{message_id}");
     }
     let wants_reply = !name.contains("newsletter");
     Ok(Sample { number, subject, message_id, wants_reply, raw, key: format!("{mark}{name}") })
@@ -71,4 +76,30 @@ fn milliseconds() -> u128 {
     #[expect(clippy::disallowed_methods, reason = "only makes copies of the samples distinct")]
     let now = SystemTime::now();
     now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mail_parser::MessageParser;
+
+    use super::load;
+
+    #[test]
+    fn fresh_copies_are_other_mails_of_other_people() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/samples");
+        let (first, again) = (load(&folder, false).unwrap(), load(&folder, true).unwrap());
+        assert!(!first.is_empty() && first.len() == again.len());
+        for (first, again) in first.iter().zip(&again) {
+            let [one, other] = [first, again].map(|sample| MessageParser::default().parse(&sample.raw).unwrap());
+            assert_ne!(
+                one.from().unwrap().first().unwrap().address(),
+                other.from().unwrap().first().unwrap().address()
+            );
+            assert_ne!(first.message_id, again.message_id);
+            assert_eq!(other.message_id(), Some(again.message_id.as_str()));
+            assert_eq!(one.body_text(0), other.body_text(0));
+        }
+    }
 }
