@@ -38,7 +38,7 @@ pub(crate) enum Signal {
 #[derive(Debug, Clone)]
 pub(crate) struct Hub(Arc<Shared>);
 
-type Request = (String, oneshot::Sender<()>);
+type Request = (Arc<str>, oneshot::Sender<()>);
 
 #[derive(Debug)]
 struct Shared {
@@ -102,8 +102,13 @@ impl Hub {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared { state: Mutex::default(), link: link.clone(), requests, stop: stop.clone() });
         for (server, receiver) in receivers.into_iter().enumerate() {
-            let listener =
-                Listener { server, link: link.clone(), shared: Arc::downgrade(&shared), channels: HashSet::new() };
+            let listener = Listener {
+                server,
+                link: link.clone(),
+                shared: Arc::downgrade(&shared),
+                channels: HashSet::new(),
+                unconfirmed: Vec::new(),
+            };
             let stop = stop.clone();
             tasks.spawn(async move {
                 stop.run_until_cancelled(listener.run(receiver)).await;
@@ -142,10 +147,10 @@ impl Hub {
     /// Subscribes at all servers, because a shard may move. Waits for the confirmation of the one that matters now, or of all,
     /// but not for a Redis that is away: after a reconnect everybody is told to look again.
     async fn subscribe(&self, channel: String, at: Option<usize>) {
-        let mut confirmations = Vec::new();
+        let (channel, mut confirmations) = (Arc::<str>::from(channel), Vec::new());
         for (server, requests) in self.0.requests.iter().enumerate() {
             let (done, confirmed) = oneshot::channel();
-            if requests.send((channel.clone(), done)).is_ok() && at.is_none_or(|at| at == server) {
+            if requests.send((Arc::clone(&channel), done)).is_ok() && at.is_none_or(|at| at == server) {
                 confirmations.push(confirmed);
             }
         }
@@ -163,23 +168,24 @@ struct Listener {
     server: usize,
     link: Link,
     shared: std::sync::Weak<Shared>,
-    channels: HashSet<String>,
+    channels: HashSet<Arc<str>>,
+    /// Who waits until these are subscribed.
+    unconfirmed: Vec<oneshot::Sender<()>>,
 }
 
 impl Listener {
     async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         // Nobody listens yet: do not connect before somebody does.
-        let Some((channel, done)) = requests.recv().await else {
+        let Some(first) = requests.recv().await else {
             return;
         };
-        self.channels.insert(channel);
-        let mut first = Some(done);
+        self.note(first);
         loop {
             let master = self.master();
             let subscription = async { self.link.at(self.server)?.subscription().await };
             match subscription.await {
                 Ok(connection) => {
-                    if let Err(error) = self.listen(connection, master, &mut requests, &mut first).await {
+                    if let Err(error) = self.listen(connection, master, &mut requests).await {
                         tracing::debug!(%error, "subscription lost, will be renewed");
                     }
                 }
@@ -188,6 +194,18 @@ impl Listener {
                 }
             }
             tokio::time::sleep(RECONNECT_AFTER).await;
+            // Whoever gave up waiting for a server that is away is not remembered until it is back.
+            while let Ok(request) = requests.try_recv() {
+                self.note(request);
+            }
+            self.unconfirmed.retain(|done| !done.is_closed());
+        }
+    }
+
+    fn note(&mut self, (channel, done): Request) {
+        self.channels.insert(channel);
+        if !done.is_closed() {
+            self.unconfirmed.push(done);
         }
     }
 
@@ -196,13 +214,12 @@ impl Listener {
         connection: PubSub,
         master: Option<u64>,
         requests: &mut mpsc::UnboundedReceiver<Request>,
-        first: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), QueueError> {
         let (mut sink, mut messages) = connection.split();
         for channel in &self.channels {
-            answered(sink.subscribe(channel.as_str())).await?;
+            answered(sink.subscribe(&**channel)).await?;
         }
-        if let Some(done) = first.take() {
+        for done in self.unconfirmed.drain(..) {
             let _ = done.send(());
         }
         self.tell_all();
@@ -215,8 +232,8 @@ impl Listener {
                 },
                 request = requests.recv() => {
                     let Some((channel, done)) = request else { return Ok(()) };
-                    if self.channels.insert(channel.clone()) {
-                        answered(sink.subscribe(channel)).await?;
+                    if self.channels.insert(Arc::clone(&channel)) {
+                        answered(sink.subscribe(&*channel)).await?;
                     }
                     let _ = done.send(());
                 }
@@ -281,7 +298,13 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
+
     use futures::FutureExt;
+    use tokio::sync::oneshot;
 
     use crate::{id::JobId, leaping::Server};
 
@@ -292,5 +315,25 @@ mod tests {
         let subscribed = client.hub().waiter(JobId::random(0)).now_or_never();
         assert!(subscribed.is_none(), "it takes a moment");
         assert_eq!(client.hub().0.state().waiters.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn while_a_server_is_away_nobody_who_gave_up_is_remembered() {
+        let server = Server::start();
+        let client = server.client().await;
+        drop(client.hub().waiter(JobId::random(0)).await);
+        drop(server);
+        let channel: Arc<str> = "a channel".into();
+        for _ in 0..1_000 {
+            client.hub().0.requests[0].send((Arc::clone(&channel), oneshot::channel().0)).unwrap();
+        }
+        let (waits, confirmed) = oneshot::channel();
+        client.hub().0.requests[0].send((Arc::clone(&channel), waits)).unwrap();
+        let began = Instant::now();
+        while Arc::strong_count(&channel) > 2 {
+            assert!(began.elapsed() < Duration::from_secs(20), "{} are remembered", Arc::strong_count(&channel));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(confirmed.now_or_never().is_none(), "who waits is told when it is back");
     }
 }
