@@ -241,6 +241,12 @@ pub(crate) fn without_time(script: &Script) -> Script {
     changed(script, &[("local MOST_MICROS, SLICE = 2000,", "local MOST_MICROS, SLICE = 0,")])
 }
 
+/// The same for a test with few jobs: its slices are small, too.
+#[cfg(test)]
+pub(crate) fn in_small_slices(script: &Script) -> Script {
+    changed(script, &[("local MOST_MICROS, SLICE = 2000, 32", "local MOST_MICROS, SLICE = 0, 3")])
+}
+
 /// The same for a test with small jobs: three of them are as many bytes as a call takes, and it looks at two at a time.
 #[cfg(test)]
 pub(crate) fn with_little_room(script: &Script) -> Script {

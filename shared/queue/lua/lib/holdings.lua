@@ -62,7 +62,14 @@ local function take_back(session, most, charge)
     call_many('HSET', JOBS, records, 400)
     call_many('HDEL', RUNS, stopped, 256)
   end
-  if ended_in_cut > 0 then call('HINCRBY', k_ended(session), cut, -ended_in_cut) end
+  if cut then
+    local over = k_ended(session)
+    local many = ended_in_cut > 0 and call('HINCRBY', over, cut, -ended_in_cut) or tonumber(call('HGET', over, cut) or 0)
+    if many >= call('HSTRLEN', key, cut) / 14 then
+      call('HDEL', key, cut)
+      call('HDEL', over, cut)
+    end
+  end
   write_endings()
   make_available(jobs, true)
   return #stopped, call('EXISTS', key) == 1

@@ -116,6 +116,26 @@ impl World<'_> {
             }
             answers => answers.map_err(failed)?,
         };
+        // The answer was lost, and the call is made again.
+        if self.dice.odds(10) {
+            self.told("they come once more");
+            let again = match self.client.enqueue_many(jobs.clone()).await {
+                Err(QueueError::TooDeep { .. }) => answers.clone(),
+                again => again.map_err(failed)?,
+            };
+            for (first, second) in answers.iter().zip(&again) {
+                let expected = match first {
+                    Enqueued::Created(id) => Enqueued::Exists(*id),
+                    other => *other,
+                };
+                if second != first && *second != expected {
+                    return Err(format!("first {first:?}, then {second:?}"));
+                }
+                if second == first && matches!(first, Enqueued::Created(_)) {
+                    return Err(format!("{first:?} twice"));
+                }
+            }
+        }
         for (job, answer) in jobs.into_iter().zip(answers) {
             if let Enqueued::Created(id) = answer {
                 self.jobs.insert(id, Known { job: Some(job), completed: 0, forgotten: false });

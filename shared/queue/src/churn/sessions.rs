@@ -10,13 +10,15 @@ use crate::{
     policy::{Backoff, Policy, RetryPolicy},
     record::JobRecord,
     scope::CapUnit,
-    script::{self, Script, with_little_room, without_time},
+    script::{self, Script, in_small_slices, with_little_room, without_time},
     session::{self, Run, Settling, Token, Verdict, read_turn, turn_args},
     wire::{self, Names},
 };
 
 /// Its time is over as soon as it begins.
 static IMPATIENT_TURN: LazyLock<Script> = LazyLock::new(|| without_time(&script::TURN));
+/// It takes back three jobs at a time.
+static IMPATIENT_CLOSE: LazyLock<Script> = LazyLock::new(|| in_small_slices(&script::CLOSE));
 /// To it, jobs are large.
 static FRUGAL_TURN: LazyLock<Script> = LazyLock::new(|| with_little_room(&script::TURN));
 
@@ -279,11 +281,18 @@ impl World<'_> {
         let number = self.dice.below(3);
         let Some(token) = self.workers[number].token else { return Ok(()) };
         if self.dice.odds(30) {
-            self.told(format!("worker {number} closes"));
+            let impatient = self.dice.odds(60);
+            self.told(format!("worker {number} closes, impatient {impatient}"));
+            let script: &Script = if impatient { &IMPATIENT_CLOSE } else { &script::CLOSE };
             loop {
-                let more = self.client.link().call(&script::CLOSE, 0, &vec![token.to_vec()]).await;
+                let more = self.client.link().call(script, 0, &vec![token.to_vec()]).await;
                 if more.and_then(|more| wire::integer(&more)).map_err(failed)? == 0 {
                     break;
+                }
+                self.check().await?;
+                // A handler may end between two steps.
+                if self.dice.odds(70) && self.workers[number].token == Some(token) {
+                    self.turn(number).await?;
                 }
             }
         } else {
