@@ -92,7 +92,7 @@ async fn smtp_servers_that_reset_get_each_message_once_or_in_doubt() {
 }
 
 #[tokio::test]
-async fn imap_servers_that_hang_cost_an_attempt_and_no_mail() {
+async fn imap_servers_that_hang_cost_an_attempt_at_most_and_no_mail() {
     let platform = impatient().await;
     // The first poll of all is the one that searches.
     platform.sandbox().fault(json!({ "target": "imap", "kind": "hang", "stage": "search", "times": 1 })).await;
@@ -110,8 +110,12 @@ async fn imap_servers_that_hang_cost_an_attempt_and_no_mail() {
         }
         platform.deliver_request(&office, stage).await;
         read(&office, number + 1).await;
-        let words = format!("the IMAP server did not answer {words} within {PATIENCE_S} s");
-        let times = stages[..=number].iter().filter(|(_, other)| words.contains(other)).count();
+        let times = stages[..=number].iter().filter(|(_, other)| *other == words).count();
+        // A listing is tried again in the same run.
+        let words = match words {
+            "listing new mail" => "new mail is listed in parts".to_owned(),
+            words => format!("the IMAP server did not answer {words} within {PATIENCE_S} s"),
+        };
         assert_eq!(logged(&platform, &words), times, "hang at {stage}");
         let account = office.api.get(&format!("/v1/accounts/{}", office.account_id)).await.ok();
         assert_eq!(account["state"], "active", "after a hang at {stage}: {account}");

@@ -3,7 +3,9 @@
 
 mod blame;
 mod folder;
+mod inbox;
 mod message;
+mod narrow;
 mod snapshot;
 mod start;
 

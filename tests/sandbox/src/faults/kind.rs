@@ -36,12 +36,13 @@ pub enum FaultKind {
     WrongUidvalidity,
     /// The folder really gets a new UIDVALIDITY and new uids.
     UidReset,
-    /// FETCH announces a literal shorter than what follows, and goes on with rubbish.
+    /// FETCH announces a literal shorter than what follows, and goes on with rubbish; at `entry`, rubbish instead of the size.
     GarbageLiteral,
     /// FETCH announces a literal of 8 GiB, sends 128 MiB of it and falls silent.
     HugeLiteral,
     /// FETCH and SELECT leave out what was asked for; a search or a thread of Gmail's does not know of it yet.
     MissingFields,
+    /// Of IMAP, `NO [SERVERBUG]`.
     Refusal,
     /// The answer stops in the middle: `finish_reason: length`.
     Cut,
@@ -82,6 +83,10 @@ pub enum Stage {
     Body,
     /// The same of its header.
     Header,
+    /// The size or the time of arrival of one message is told; `match` sees its subject.
+    Entry,
+    /// Some lines of its header are.
+    Fields,
     Store,
     Append,
     Idle,
@@ -124,6 +129,8 @@ impl FaultKind {
                     | Stage::Fetch
                     | Stage::Body
                     | Stage::Header
+                    | Stage::Entry
+                    | Stage::Fields
                     | Stage::Store
                     | Stage::Append
                     | Stage::Idle
@@ -144,14 +151,15 @@ impl FaultKind {
             }
             Self::LoginNo => target == Target::Gmail || (target == Target::Imap && stage == Stage::Auth),
             Self::WrongUidvalidity | Self::UidReset => target == Target::Imap && stage == Stage::Select,
-            Self::GarbageLiteral | Self::HugeLiteral => target == Target::Imap && stage == Stage::Fetch,
+            Self::GarbageLiteral => target == Target::Imap && matches!(stage, Stage::Fetch | Stage::Entry),
+            Self::HugeLiteral => target == Target::Imap && stage == Stage::Fetch,
             Self::MissingFields => match target {
                 Target::Imap => matches!(stage, Stage::Fetch | Stage::Select),
                 Target::Gmail => matches!(stage, Stage::Search | Stage::Lookup),
                 Target::Smtp | Target::Llm => false,
             },
-            Self::Refusal
-            | Self::Cut
+            Self::Refusal => target == Target::Llm || (target == Target::Imap && stage == Stage::Entry),
+            Self::Cut
             | Self::MalformedJson
             | Self::NotInSchema
             | Self::Invented

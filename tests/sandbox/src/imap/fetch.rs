@@ -66,8 +66,15 @@ impl Session {
             else {
                 continue;
             };
-            for stage in items.iter().filter_map(Item::stage) {
-                self.fault(stage, &[&Headings::of(&message.raw).subject.unwrap_or_default()]).await?;
+            let mut stages: Vec<Stage> = items.iter().filter_map(Item::stage).collect();
+            stages.dedup();
+            for stage in stages {
+                let subject = Headings::of(&message.raw).subject.unwrap_or_default();
+                match self.fault(stage, &[&subject]).await?.map(|fault| fault.kind) {
+                    Some(FaultKind::GarbageLiteral) => return self.rubbish(number, uid).await,
+                    Some(_) => return Ok("NO [SERVERBUG] Internal error occurred. Refer to server log".into()),
+                    None => {}
+                }
             }
             let newly_seen = reads && !selected.read_only && !message.has("\\Seen");
             if newly_seen {
@@ -92,6 +99,11 @@ impl Session {
         Ok("OK fetched".into())
     }
 
+    async fn rubbish(&mut self, number: usize, uid: u32) -> io::Result<Answer> {
+        self.wire.put(format!("* {number} FETCH (UID {uid} RFC822.SIZE -1 INTERNALDATE)\r\n").as_bytes()).await?;
+        Ok("OK fetched".into())
+    }
+
     async fn huge(&mut self, number: usize, uid: u32) -> io::Result<Answer> {
         self.wire.put(format!("* {number} FETCH (UID {uid} BODY[] {{{HUGE_LITERAL_BYTES}}}\r\n").as_bytes()).await?;
         let chunk = vec![b'x'; 1 << 20];
@@ -106,10 +118,15 @@ impl Session {
 impl Item {
     /// Where a fault may strike that concerns this message alone.
     fn stage(&self) -> Option<Stage> {
-        let Self::Body { label, .. } = self else { return None };
+        let label = match self {
+            Self::Size | Self::InternalDate => return Some(Stage::Entry),
+            Self::Body { label, .. } => label,
+            Self::Flags | Self::Uid | Self::Envelope | Self::GmailId | Self::Structure(_) => return None,
+        };
         match label.split('<').next() {
             Some("BODY[]" | "RFC822") => Some(Stage::Body),
             Some("BODY[HEADER]" | "RFC822.HEADER") => Some(Stage::Header),
+            Some(label) if label.starts_with("BODY[HEADER.FIELDS ") => Some(Stage::Fields),
             _ => None,
         }
     }

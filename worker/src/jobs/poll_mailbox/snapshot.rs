@@ -8,6 +8,8 @@ use postrider_shared::mail::{Coverage, Print};
 
 use super::Trouble;
 use super::folder::FOLDER;
+use super::inbox::Inbox;
+use super::narrow::{self, Prints};
 use super::start::Start;
 use crate::context::Context;
 use crate::providers::imap::{ImapError, Selected, Session};
@@ -40,18 +42,18 @@ pub(super) async fn do_without(ctx: &Context, account: &Account, start: &Start) 
     Ok(ctx.mail.keep_snapshot(account.tenant_id, account.id, (FOLDER, start.epoch), Coverage::Newest, &[]).await?)
 }
 
-/// Keeps what was passed over as old since.
+/// Keeps what was passed over as old since, as far as the server shows it.
 pub(super) async fn pass_over(
     ctx: &Context,
     account: &Account,
-    session: &mut Session,
+    inbox: &mut Inbox<'_>,
     start: &Start,
     uids: &[u32],
 ) -> Result<(), Trouble> {
     if uids.is_empty() {
         return Ok(());
     }
-    let prints: Vec<Print> = session.prints(uids).await?.into_values().collect();
+    let prints: Vec<Print> = narrow::ask(ctx, inbox, &Prints, uids).await?.found.into_values().collect();
     Ok(ctx.mail.pass_over(account.tenant_id, account.id, (FOLDER, start.epoch), &prints).await?)
 }
 
@@ -59,13 +61,13 @@ pub(super) async fn pass_over(
 pub(super) async fn pass_over_before(
     ctx: &Context,
     account: &Account,
-    session: &mut Session,
+    inbox: &mut Inbox<'_>,
     start: &Start,
 ) -> Result<(), Trouble> {
     let Some(day) = start.first_looked_at() else { return Ok(()) };
-    let uids = session.arrived_before(day).await?;
+    let uids = inbox.session().await?.arrived_before(day).await?;
     let newest = uids.len().saturating_sub(MOST as usize);
-    pass_over(ctx, account, session, start, &uids[newest..]).await
+    pass_over(ctx, account, inbox, start, &uids[newest..]).await
 }
 
 async fn look(session: &mut Session, exists: u32, start: &Start) -> Result<(Coverage, Vec<Print>), ImapError> {

@@ -13,9 +13,11 @@ use postrider_shared::mail::{Coverage, Epoch, Numbering, Opened, Sighting, Snaps
 
 use super::Trouble;
 use super::folder::{BATCH, FOLDER};
+use super::inbox::Inbox;
 use super::message::Doubt;
+use super::narrow::{self, MessageIds, Prints};
 use crate::context::Context;
-use crate::providers::imap::{Listed, Selected, Session, Since};
+use crate::providers::imap::{ImapError, Listed, Selected, Since};
 
 /// How far before the last look mail may have come that was not seen then: clocks differ, and servers file late.
 const SLACK: TimeDelta = TimeDelta::hours(1);
@@ -51,11 +53,19 @@ pub(super) struct Start {
     pub(super) lacks_snapshot: bool,
 }
 
+/// A message to be taken.
+pub(super) struct Unread {
+    pub(super) listed: Listed,
+    pub(super) doubt: Option<Doubt>,
+    /// What comes of listing it.
+    pub(super) broken: Option<ImapError>,
+}
+
 /// What a run is to do.
 #[derive(Default)]
 pub(super) struct Plan {
     /// To be taken, by ascending UID.
-    pub(super) unread: Vec<(Listed, Option<Doubt>)>,
+    pub(super) unread: Vec<Unread>,
     pub(super) known: u32,
     /// From before the mailbox was connected, or seen before.
     pub(super) old: u32,
@@ -76,6 +86,14 @@ struct Known {
     uids: HashSet<u32>,
     /// Times of arrival, in seconds since 1970, of mail that was recorded with others.
     moved: Vec<i64>,
+}
+
+/// Which messages are old by what their header says.
+#[derive(Default)]
+struct Old {
+    prints: HashSet<u32>,
+    /// Those whose header breaks the answer.
+    unseen: HashSet<u32>,
 }
 
 impl Plan {
@@ -148,25 +166,30 @@ impl Start {
         &mut self,
         ctx: &Context,
         account: &Account,
-        session: &mut Session,
+        inbox: &mut Inbox<'_>,
     ) -> Result<Plan, Trouble> {
         let by_day = matches!(self.since, Since::Day(_));
-        let listed = session.list(self.since, if by_day { usize::MAX } else { BATCH + 1 }).await?;
+        let answers = narrow::list(ctx, inbox, self.since, if by_day { usize::MAX } else { BATCH + 1 }).await?;
+        let (mut broken, cut) = (answers.broken, answers.cut);
+        let told: Vec<Listed> = answers.found.into_values().collect();
+        let mut listed = told.clone();
+        listed.extend(broken.keys().map(|uid| Listed { uid: *uid, size: None, received_at: None }));
+        listed.sort_unstable_by_key(|listed| listed.uid);
         let last = listed.last().map_or(0, |listed| listed.uid);
         let mut plan = Plan { last, ..Plan::default() };
         if by_day {
-            plan.evidence = self.known(ctx, account, session, &listed).await?;
+            plan.evidence = self.known(ctx, account, inbox, &told).await?;
         } else {
             plan.more = listed.len() > BATCH;
             plan.last = listed.iter().take(BATCH).next_back().map_or(0, |listed| listed.uid);
         }
         let limit = if by_day { usize::MAX } else { BATCH };
-        let old = self.known_as_old(ctx, account, session, &listed, &plan).await?;
+        let old = self.known_as_old(ctx, account, inbox, &told, &plan).await?;
         for message in listed.into_iter().take(limit).filter(|listed| listed.uid > self.after) {
             if self.is_old(&message) {
                 plan.old += 1;
                 plan.passed_over.push(message.uid);
-            } else if old.contains(&message.uid) {
+            } else if old.prints.contains(&message.uid) {
                 plan.old += 1;
             } else if plan.evidence.uids.contains(&message.uid) {
                 plan.known += 1;
@@ -174,17 +197,29 @@ impl Start {
                 plan.more = true;
                 break;
             } else {
-                let doubt = self.is_in_doubt(&message).then(|| match self.snapshot.coverage {
-                    Coverage::Whole => Doubt::Unseen,
-                    Coverage::Newest | Coverage::Nothing => plan.dates(&message),
-                });
-                plan.unread.push((message, doubt));
+                let broken = broken.remove(&message.uid);
+                let doubt = if broken.is_some() || old.unseen.contains(&message.uid) {
+                    Some(Doubt::Dates { times_kept: false })
+                } else {
+                    self.is_in_doubt(&message).then(|| match self.snapshot.coverage {
+                        Coverage::Whole => Doubt::Unseen,
+                        Coverage::Newest | Coverage::Nothing => plan.dates(&message),
+                    })
+                };
+                plan.unread.push(Unread { listed: message, doubt, broken });
             }
             if plan.unread.is_empty() {
                 plan.passed = message.uid;
             }
         }
-        Ok(plan)
+        match cut {
+            // The next run would not come further.
+            Some(error) if plan.unread.is_empty() && (self.epoch.uid_validity == 0 || plan.passed <= self.after) => {
+                Err(error.into())
+            }
+            Some(_) => Ok(Plan { more: true, ..plan }),
+            None => Ok(plan),
+        }
     }
 
     /// Messages that lay in the folder when we began to read it: those in doubt, and those that came before the connection
@@ -193,10 +228,10 @@ impl Start {
         &mut self,
         ctx: &Context,
         account: &Account,
-        session: &mut Session,
+        inbox: &mut Inbox<'_>,
         listed: &[Listed],
         plan: &Plan,
-    ) -> Result<HashSet<u32>, Trouble> {
+    ) -> Result<Old, Trouble> {
         let asked = listed.iter().filter(|listed| {
             listed.uid > self.after
                 && !self.is_old(listed)
@@ -205,20 +240,24 @@ impl Start {
         });
         let asked: Vec<u32> = asked.map(|listed| listed.uid).collect();
         if asked.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Old::default());
         }
         if self.doubt_below == 0 {
             self.snapshot = ctx.mail.snapshot(account.tenant_id, account.id, FOLDER).await?;
         }
-        let prints = match self.snapshot.coverage {
-            Coverage::Nothing => BTreeMap::new(),
-            Coverage::Newest | Coverage::Whole => session.prints(&asked).await?,
+        let (prints, unseen) = match self.snapshot.coverage {
+            Coverage::Nothing => (BTreeMap::new(), HashSet::new()),
+            Coverage::Newest | Coverage::Whole => {
+                let answers = narrow::ask_all(ctx, inbox, &Prints, &asked).await?;
+                (answers.found, answers.broken.into_keys().collect())
+            }
         };
         let was_there = |uid: u32| prints.get(&uid).is_some_and(|print| self.snapshot.contains(*print));
         // What is not known at all is judged by its time.
         let is_whole = self.snapshot.coverage == Coverage::Whole;
         let late = |uid: u32| listed.iter().any(|listed| listed.uid == uid && self.is_late(listed));
-        Ok(asked.into_iter().filter(|uid| was_there(*uid) || !is_whole && late(*uid)).collect())
+        let prints = asked.into_iter().filter(|uid| was_there(*uid) || !is_whole && late(*uid)).collect();
+        Ok(Old { prints, unseen })
     }
 
     /// The messages that were recorded before, as far as the listing and their Message-IDs tell.
@@ -226,7 +265,7 @@ impl Start {
         &self,
         ctx: &Context,
         account: &Account,
-        session: &mut Session,
+        inbox: &mut Inbox<'_>,
         listed: &[Listed],
     ) -> Result<Known, Trouble> {
         let times = || listed.iter().filter_map(|listed| listed.received_at);
@@ -250,7 +289,7 @@ impl Start {
         });
         let alike: Vec<&Listed> = alike.collect();
         let uids: Vec<u32> = alike.iter().map(|listed| listed.uid).collect();
-        let ids = session.message_ids(&uids).await?;
+        let ids = narrow::ask_all(ctx, inbox, &MessageIds, &uids).await?.found;
         let mut known = Known::default();
         let mut there: HashMap<Sighting, Vec<u32>> = HashMap::new();
         for listed in alike {

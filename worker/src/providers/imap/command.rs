@@ -44,7 +44,7 @@ fn ended(stage: Stage, status: &Status, information: Option<&str>) -> Result<(),
     match status {
         Status::Ok => Ok(()),
         // A message that the server stumbles over does so later, too.
-        Status::No if stage == Stage::Fetch && is_bug(information.unwrap_or_default()) => {
+        Status::No if matches!(stage, Stage::List | Stage::Fetch) && is_bug(information.unwrap_or_default()) => {
             Err(ImapError::Refused { stage, detail })
         }
         Status::No if is_busy(information.unwrap_or_default()) => Err(ImapError::Busy { stage, detail }),

@@ -1,6 +1,6 @@
 //! What is new in a folder, and the bytes of one message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_imap::imap_proto::{AttributeValue, MailboxDatum, MessageSection, Response, SectionPath};
@@ -48,8 +48,7 @@ impl Session {
                 let uids = self.arrived_since(day).await?;
                 let mut listed = Vec::new();
                 for chunk in uids.chunks(UIDS_PER_FETCH) {
-                    let set: Vec<String> = chunk.iter().map(u32::to_string).collect();
-                    listed.extend(self.listed(&set.join(","), chunk[0], limit).await?);
+                    listed.extend(self.entries(chunk).await?.into_values());
                     if listed.len() >= limit {
                         break;
                     }
@@ -58,6 +57,34 @@ impl Session {
                 Ok(listed)
             }
         }
+    }
+
+    /// The UIDs of all messages since then, ascending: what a server can tell without looking into any of them.
+    pub async fn uids(&mut self, since: Since) -> Result<Vec<u32>, ImapError> {
+        let mut uids = match since {
+            Since::Day(day) => self.arrived_since(day).await?,
+            Since::Uid(first) => match self.search(&format!("UID {first}:*")).await {
+                Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => self.numbered(first).await?,
+                answer => answer?,
+            },
+        };
+        if let Since::Uid(first) = since {
+            uids.retain(|uid| *uid >= first);
+        }
+        Ok(uids)
+    }
+
+    /// What a listing says of these messages; nothing of those that are gone.
+    pub async fn entries(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Listed>, ImapError> {
+        let mut found = BTreeMap::new();
+        for chunk in uids.chunks(UIDS_PER_FETCH) {
+            let set: Vec<String> = chunk.iter().map(u32::to_string).collect();
+            let listed = self.listed(&set.join(","), chunk[0], usize::MAX).await?;
+            found.extend(
+                listed.into_iter().filter(|listed| chunk.contains(&listed.uid)).map(|listed| (listed.uid, listed)),
+            );
+        }
+        Ok(found)
     }
 
     /// `n:*` always answers with the last message, even when its UID is below n; such lines are dropped.
@@ -91,12 +118,22 @@ impl Session {
     /// UIDs of what arrived on or after that day, ascending. A server without SEARCH lists everything.
     async fn arrived_since(&mut self, day: NaiveDate) -> Result<Vec<u32>, ImapError> {
         match self.arrived("SINCE", day).await {
-            Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => {
-                let all = self.listed("1:*", 1, usize::MAX).await?;
-                Ok(all.into_iter().map(|listed| listed.uid).collect())
-            }
+            Err(ImapError::Refused { .. } | ImapError::Protocol { .. }) => self.numbered(1).await,
             answer => answer,
         }
+    }
+
+    /// The UIDs from this one on, of a server without SEARCH.
+    async fn numbered(&mut self, first: u32) -> Result<Vec<u32>, ImapError> {
+        let mut uids = BTreeSet::new();
+        let command = format!("UID FETCH {first}:* (UID)");
+        self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
+            if let Response::Fetch(_, attributes) = response {
+                uids.extend(uid_of(attributes));
+            }
+        })
+        .await?;
+        Ok(uids.into_iter().collect())
     }
 
     /// UIDs of what arrived before that day, ascending; of none where the server has no SEARCH.
@@ -108,8 +145,12 @@ impl Session {
     }
 
     async fn arrived(&mut self, when: &str, day: NaiveDate) -> Result<Vec<u32>, ImapError> {
+        self.search(&format!("{when} {}", day.format("%-d-%b-%Y"))).await
+    }
+
+    async fn search(&mut self, wanted: &str) -> Result<Vec<u32>, ImapError> {
         let mut uids = Vec::new();
-        let command = format!("UID SEARCH {when} {}", day.format("%-d-%b-%Y"));
+        let command = format!("UID SEARCH {wanted}");
         self.command(Stage::List, &command, self.limits.command, LISTING, |response| {
             if let Response::MailboxData(MailboxDatum::Search(found)) = response {
                 uids.extend_from_slice(found);
