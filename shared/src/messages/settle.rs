@@ -43,10 +43,9 @@ pub(super) async fn settle(
     let is_ours = message.attempt() == number;
     let allowed = match &verdict {
         // Late news about a doubt is welcome, also after it was given up.
-        Verdict::Accepted { .. } => {
+        Verdict::Accepted { .. } | Verdict::Failed { .. } => {
             is_open || matches!(message.state, MessageState::Unknown | MessageState::UnknownFinal)
         }
-        Verdict::Failed { .. } => is_open || message.state == MessageState::Unknown,
         Verdict::Refused { .. } | Verdict::GivenUp { .. } | Verdict::Unknown { .. } => is_open,
     };
     if !is_ours || !allowed {
@@ -75,7 +74,9 @@ pub(super) async fn settle(
             changes.attempt_started_at = Set(None);
             changes.data_started_at = Set(None);
         }
-        Verdict::Failed { .. } | Verdict::Unknown { .. } => {}
+        // One that was withdrawn must not look like one that a redrive sends.
+        Verdict::Failed { .. } => changes.attempt_started_at = Set(message.attempt_started_at.or(Some(now))),
+        Verdict::Unknown { .. } => {}
     }
     change(tx, now, &message, changes, (quote_state, reason)).await?;
     Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))

@@ -5,7 +5,7 @@ use postrider_shared::{
     database::AllTenants,
     ids::{MessageId, QuoteId},
     mail::Settled,
-    messages::{BeginSending, Fence, Message, MessageState, Slot, Verdict},
+    messages::{BeginSending, Draft, Fence, Message, MessageState, Slot, Verdict},
     quotes::QuoteState,
 };
 
@@ -22,6 +22,8 @@ on_both!(
     a_crash_after_the_data_is_in_doubt_and_never_sent_again,
     not_now_is_tried_again_also_after_the_data,
     late_news_settles_a_doubt,
+    a_doubt_that_was_given_up_is_ended_by_a_person_either_way,
+    a_withdrawn_message_that_did_not_arrive_is_not_sent,
     what_waits_can_be_skipped,
     caps_are_seeded_from_the_ledger,
 );
@@ -143,6 +145,38 @@ async fn a_crash_after_the_data_is_in_doubt_and_never_sent_again(scene: Scene) {
     assert_eq!(messages.give_up(AllTenants, scene.now(), 10).await.unwrap(), 1);
     let message = messages.get(scene.tenant, id).await.unwrap();
     assert_eq!(begin(&scene, id).await, BeginSending::AlreadySettled(message));
+}
+
+async fn a_doubt_that_was_given_up_is_ended_by_a_person_either_way(scene: Scene) {
+    let (quote, id) = planned(&scene).await;
+    let attempt = go(&scene, id).await;
+    assert!(data(&scene, id, attempt).await);
+    assert!(matches!(begin(&scene, id).await, BeginSending::InDoubt(_)));
+    scene.clock.advance(Duration::from_hours(7 * 24 + 1));
+    let messages = &scene.stores.messages;
+    assert_eq!(messages.give_up(AllTenants, scene.now(), 10).await.unwrap(), 1);
+    let failed = Verdict::Failed { reason: "it did not arrive".to_owned() };
+    let settled = settle(&scene, id, attempt, failed).await;
+    let Settled::Now(message) = settled else { panic!("its quote is sending for ever: {settled:?}") };
+    assert_eq!((message.state, message.was_buried()), (MessageState::Failed, false));
+    assert_eq!(quote_state(&scene, quote).await, QuoteState::Failed);
+    assert!(matches!(begin(&scene, id).await, BeginSending::AlreadySettled(_)));
+}
+
+/// Whoever withdrew it is not undone by who says that it did not arrive.
+async fn a_withdrawn_message_that_did_not_arrive_is_not_sent(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let messages = &scene.stores.messages;
+    let begun = messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap();
+    let BeginSending::Go { attempt, .. } = begun else { panic!("{begun:?}") };
+    let draft = Draft { id: "one".to_owned(), thread_id: "thread-1".to_owned() };
+    messages.store_draft(scene.tenant, id, attempt, draft).await.unwrap();
+    assert!(data(&scene, id, attempt).await);
+    messages.withdraw(scene.tenant, id).await.unwrap();
+    let failed = Verdict::Failed { reason: "it did not arrive".to_owned() };
+    assert!(matches!(settle(&scene, id, attempt, failed).await, Settled::Now(_)));
+    let begun = messages.begin_drafting(scene.tenant, id, Slot::default()).await.unwrap();
+    assert!(matches!(begun, BeginSending::AlreadySettled(_)), "a redrive of its job sends it: {begun:?}");
 }
 
 async fn not_now_is_tried_again_also_after_the_data(scene: Scene) {
