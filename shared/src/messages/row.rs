@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::{
     ActiveModelBehavior, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait, EnumIter, PrimaryKeyTrait,
 };
 
-use super::MessageState;
+use super::{MessageState, settle::JOB_CANCELLED};
 use crate::{
     database::Texts,
     ids::{AccountId, MessageId, QuoteId, TenantId, ThreadId},
@@ -85,6 +85,11 @@ impl Model {
     /// finds out what it became.
     pub fn was_withdrawn(&self) -> bool {
         self.state == MessageState::Unknown && self.attempt_started_at.is_none()
+    }
+
+    /// Whether somebody withdrew it while its data was under way: if the server does not take that, it is not tried again.
+    pub(super) fn is_wanted_no_more(&self) -> bool {
+        self.state == MessageState::Sending && self.reason.as_deref() == Some(JOB_CANCELLED)
     }
 
     /// Whether no run of its job will change it, but for one that [looks after its draft](Self::has_draft_in_doubt).

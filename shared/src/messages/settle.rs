@@ -12,6 +12,9 @@ use crate::{
     quotes::{self, QuoteState},
 };
 
+/// Why a message is withdrawn.
+pub(super) const JOB_CANCELLED: &str = "its job was cancelled";
+
 /// What is known about an attempt after it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,6 +56,9 @@ pub(super) async fn settle(
     }
     let (state, quote_state, reason) = match &verdict {
         Verdict::Accepted { .. } => (MessageState::Accepted, QuoteState::Sent, None),
+        Verdict::Refused { .. } | Verdict::GivenUp { .. } if message.is_wanted_no_more() => {
+            (MessageState::Skipped, QuoteState::Failed, message.reason.as_deref())
+        }
         Verdict::Refused { reason } => (MessageState::Sending, QuoteState::Sending, Some(reason.as_str())),
         Verdict::Failed { reason } | Verdict::GivenUp { reason } => {
             (MessageState::Failed, QuoteState::Failed, Some(reason.as_str()))
@@ -113,14 +119,20 @@ pub(super) async fn skip(
     Ok(Settled::Now(store::find(tx.connection(), tenant, id).await?))
 }
 
-/// The same at somebody's wish, which holds also where a draft may have been sent: nobody sends it after this.
+/// The same at somebody's wish, which holds also where a draft may have been sent, or data is under way: nobody sends it after this.
 pub(super) async fn withdraw(
     tx: &Transaction,
     now: DateTime<Utc>,
     (tenant, id): (TenantId, MessageId),
-    reason: &str,
 ) -> Result<Settled<Message>, StoreError> {
+    let reason = JOB_CANCELLED;
     let message = store::locked(tx, tenant, id).await?;
+    if message.state == MessageState::Sending && message.data_started_at.is_some() && message.draft_id.is_none() {
+        // The server has the word. If it says "not now", nobody tries again.
+        let changes = ActiveModel { reason: Set(Some(reason.to_owned())), ..ActiveModel::default() };
+        attempt::update(tx, attempt::held(&message), changes).await?;
+        return Ok(Settled::Before(message));
+    }
     let is_doubtful = match message.state {
         MessageState::Sending | MessageState::Unknown => {
             message.draft_id.is_some() && message.data_started_at.is_some()

@@ -178,12 +178,13 @@ impl Messages {
     }
 
     /// The job that was to send the message is about to be cancelled: it is not to be sent, unless it may have been handed over. One whose
-    /// draft may have been sent is in doubt until somebody sees what became of that; nobody sends it any more. To be called
+    /// draft may have been sent is in doubt until somebody sees what became of that; one whose data is under way is skipped if the
+    /// server does not take it. Nobody sends it any more. To be called
     /// first, because whoever is cut off in between leaves a job that finds nothing to send. A message that is not there, or is
     /// settled, does not change.
     pub async fn withdraw(&self, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
         let tx = self.database.write().await?;
-        match settle::withdraw(&tx, self.clock.now(), (tenant, id), "its job was cancelled").await {
+        match settle::withdraw(&tx, self.clock.now(), (tenant, id)).await {
             Ok(_) => tx.commit().await,
             Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),

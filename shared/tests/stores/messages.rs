@@ -24,6 +24,8 @@ on_both!(
     late_news_settles_a_doubt,
     a_doubt_that_was_given_up_is_ended_by_a_person_either_way,
     a_withdrawn_message_that_did_not_arrive_is_not_sent,
+    a_message_withdrawn_while_its_data_is_under_way_does_not_wait_for_ever,
+    a_message_withdrawn_while_its_data_is_under_way_may_arrive,
     what_waits_can_be_skipped,
     caps_are_seeded_from_the_ledger,
 );
@@ -161,6 +163,34 @@ async fn a_doubt_that_was_given_up_is_ended_by_a_person_either_way(scene: Scene)
     assert_eq!((message.state, message.was_buried()), (MessageState::Failed, false));
     assert_eq!(quote_state(&scene, quote).await, QuoteState::Failed);
     assert!(matches!(begin(&scene, id).await, BeginSending::AlreadySettled(_)));
+}
+
+/// The job ends with that answer, whatever it is: nobody would try again.
+async fn a_message_withdrawn_while_its_data_is_under_way_does_not_wait_for_ever(scene: Scene) {
+    let (quote, id) = planned(&scene).await;
+    let messages = &scene.stores.messages;
+    let attempt = go(&scene, id).await;
+    assert!(data(&scene, id, attempt).await);
+    messages.withdraw(scene.tenant, id).await.unwrap();
+    messages.withdraw(scene.tenant, id).await.unwrap();
+    assert_eq!(messages.get(scene.tenant, id).await.unwrap().state, MessageState::Sending, "the server has the word");
+    let verdict = Verdict::Refused { reason: "451 try again later".to_owned() };
+    settle(&scene, id, attempt, verdict).await;
+    let message = messages.get(scene.tenant, id).await.unwrap();
+    assert_eq!((message.state, message.reason.as_deref()), (MessageState::Skipped, Some("its job was cancelled")));
+    assert_eq!(quote_state(&scene, quote).await, QuoteState::Failed);
+    assert!(matches!(begin(&scene, id).await, BeginSending::AlreadySettled(_)));
+}
+
+async fn a_message_withdrawn_while_its_data_is_under_way_may_arrive(scene: Scene) {
+    let (quote, id) = planned(&scene).await;
+    let attempt = go(&scene, id).await;
+    assert!(data(&scene, id, attempt).await);
+    scene.stores.messages.withdraw(scene.tenant, id).await.unwrap();
+    settle(&scene, id, attempt, accepted(&scene)).await;
+    let message = scene.stores.messages.get(scene.tenant, id).await.unwrap();
+    assert_eq!((message.state, message.reason), (MessageState::Accepted, None));
+    assert_eq!(quote_state(&scene, quote).await, QuoteState::Sent);
 }
 
 /// Whoever withdrew it is not undone by who says that it did not arrive.
