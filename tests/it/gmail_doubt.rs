@@ -214,6 +214,61 @@ async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_after_a_look_th
     platform.abandon("the second has its unit tomorrow");
 }
 
+/// The worker stands still while it sends the draft; another, which is put off by Gmail, does not give away what that may still use.
+#[tokio::test]
+async fn a_unit_stays_charged_while_a_draft_is_in_the_hand_of_a_worker_that_stands_still() {
+    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
+    platform.worker(1).kill();
+    let office = platform.gmail_workshop(json!({ "poll_interval_seconds": NEVER, "daily_cap": 1 })).await;
+    office.poll().await;
+    fault(&platform, "send", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
+    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
+    eventually("the draft to be in hand", || async {
+        let faults = platform.sandbox().client().faults().await.unwrap();
+        faults.iter().all(|fault| fault.struck == 1).then_some(())
+    })
+    .await;
+    platform.send(&office, &["two@kunden.example".to_owned()], None).await;
+    platform.worker(0).pause();
+    fault(&platform, "send", "rate_limit", json!({ "times": 1, "retry_after": 50, "match": "one@" })).await;
+    platform.worker(1).start();
+    platform.worker(1).ready().await;
+    within(RECOVERY, "Gmail to put the other worker off", || async {
+        let faults = platform.sandbox().client().faults().await.unwrap();
+        faults.iter().all(|fault| fault.struck == 1).then_some(())
+    })
+    .await;
+    platform.sandbox().accepted_at_least(1).await;
+    rest(&office).await;
+    platform.worker(0).resume();
+    within(RECOVERY, "the first worker to hear of its call", || async {
+        platform.worker(0).log().contains("outcome refused: the lease was lost").then_some(())
+    })
+    .await;
+    let accepted: Vec<_> = platform.sandbox().accepted().await.into_iter().flat_map(|mail| mail.rcpt_to).collect();
+    assert_eq!(accepted, ["one@kunden.example"], "the cap is 1");
+    platform.abandon("the second has its unit tomorrow");
+}
+
+/// A look that fails again and again costs no more than what may have been used.
+#[tokio::test]
+async fn looks_that_fail_charge_only_what_a_killed_worker_may_have_used() {
+    let platform = Platform::start().await;
+    let office = workshop(&platform).await;
+    fault(&platform, "accepted", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
+    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
+    platform.sandbox().accepted_at_least(1).await;
+    blind(&platform).await;
+    platform.worker(0).kill_and_restart().await;
+    hurry(&office, || async { platform.ledger().await.iter().any(|row| row.attempt >= 5) }).await;
+    platform.sandbox().clear_faults().await;
+    hurry(&office, || async { platform.ledger().await.iter().all(|row| row.state == "accepted") }).await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.units(&office).await, (2, 0), "one for the killed run, one for the run that saw it");
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
+}
+
 /// The first reply may have gone out as far as we know, its draft stands, and the second took its unit.
 #[tokio::test]
 async fn a_draft_in_doubt_is_sent_within_the_cap_under_faketime() {

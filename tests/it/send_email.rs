@@ -15,6 +15,7 @@ on_both_databases!(
     a_reply_whose_job_is_cancelled_is_skipped,
     a_reply_whose_worker_was_killed_before_its_data_is_skipped_with_its_job,
     a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledger_is_away,
+    a_ledger_that_is_away_for_long_costs_no_more_than_what_may_have_been_used,
 );
 
 async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(database: DatabaseKind) {
@@ -180,6 +181,32 @@ async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledge
     }
     assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
     platform.abandon("the second has its unit tomorrow");
+}
+
+/// Each run after the kill finds the ledger away. Only the first holds the unit that the killed one may have used.
+async fn a_ledger_that_is_away_for_long_costs_no_more_than_what_may_have_been_used(database: DatabaseKind) {
+    const RUNS: usize = 4;
+    let platform = Platform::with(database).start().await;
+    let office = platform.workshop(NEVER).await;
+    let held = json!({ "target": "smtp", "kind": "latency", "stage": "accepted", "times": 1, "ms": 20_000 });
+    platform.sandbox().fault(held).await;
+    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
+    platform.sandbox().accepted_at_least(1).await;
+
+    let connection = platform.database().connection().await;
+    connection.execute_unprepared("ALTER TABLE messages RENAME TO messages_away").await.unwrap();
+    platform.worker(0).kill_and_restart().await;
+    hurry(&office, "send_email", || async {
+        let waiting = office.api.all("/v1/jobs?kind=send_email&state=retryable").await;
+        waiting.iter().any(|job| job["attempt"].as_u64() >= Some(RUNS as u64))
+    })
+    .await;
+    connection.execute_unprepared("ALTER TABLE messages_away RENAME TO messages").await.unwrap();
+    hurry(&office, "send_email", || async { platform.ledger().await.iter().all(|row| row.state == "unknown") }).await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.units(&office).await, (1, 0));
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
 }
 
 /// A mail server that is away for longer than the job has attempts.

@@ -249,8 +249,8 @@ pub struct JobContext {
     pub max_attempts: u32,
     /// How often it put itself off.
     pub snoozes: u32,
-    /// An earlier run did not end by itself. This one may hold the cap unit which that one used.
-    pub was_cut_off: bool,
+    /// Its cap unit was reserved for an earlier run, which did not end by itself and may have used it.
+    pub inherits_units: bool,
     pub enqueued_at: DateTime<Utc>,
     pub claimed_at: DateTime<Utc>,
     pub(crate) lease: JobLease,
@@ -265,8 +265,7 @@ impl JobContext {
             attempt: claimed.attempt,
             max_attempts: claimed.max_attempts,
             snoozes: claimed.snoozes,
-            // A run that ends raises the number of attempts or that of snoozes.
-            was_cut_off: claimed.epoch > claimed.attempt + claimed.snoozes,
+            inherits_units: claimed.inherits_units,
             enqueued_at: claimed.enqueued_at,
             claimed_at: claimed.claimed_at,
             lease: JobLease::Own(claimed.lease.clone()),

@@ -41,6 +41,8 @@ pub struct Claimed {
     pub snoozes: u32,
     /// Process crashes while its handler ran, since its last run that ended.
     pub crashes: u32,
+    /// Whether its cap units were reserved for an earlier run, which was cut off and may have used them. Else they are this run's own.
+    pub inherits_units: bool,
     /// How it belongs together with others.
     pub links: Links,
     /// When it was created.

@@ -131,6 +131,9 @@ pub struct JobRecord {
     pub run_at: DateTime<Utc>,
     /// When its last run began.
     pub started_at: Option<DateTime<Utc>>,
+    /// When the cap units were reserved that it holds, if it holds any: for its last run, or for one before that was cut off.
+    #[serde(skip)]
+    pub reserved_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
     /// The unique key it holds or held.

@@ -56,6 +56,7 @@ fn letter(scene: &Scene, death_number: u64) -> postrider_queue::DeadLetter {
         enqueued_at: scene.now(),
         run_at: scene.now(),
         started_at: None,
+        reserved_at: None,
         finished_at: None,
         unique_key: None,
         unique_for: postrider_queue::UniqueFor::default(),

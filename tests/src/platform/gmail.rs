@@ -62,6 +62,20 @@ impl Platform {
         queue.enqueue_many(jobs).await.expect("enqueue the messages");
     }
 
+    /// Units of the mailbox's daily cap: used, and reserved.
+    ///
+    /// # Panics
+    /// When the database or the queue refuses, or the mailbox has no cap.
+    pub async fn units(&self, office: &Office) -> (u64, u64) {
+        let stores = Stores::new(&self.open_database().await, &Clock::system(), None);
+        let tenant: TenantId = office.tenant_id.parse().expect("a tenant's id");
+        let account: AccountId = office.account_id.parse().expect("an account's id");
+        let account = stores.accounts.get(tenant, account).await.expect("the account");
+        let queue = QueueClient::connect(QueueConfig::new(self.redis().url())).await.expect("connect to the queue");
+        let scope = queue.scope(&tenant.into(), &account.scope()).await.expect("the scope").expect("a scope");
+        (scope.caps[0].used, scope.reserved)
+    }
+
     async fn open_database(&self) -> Database {
         Database::connect(&DatabaseConfig::at(self.database().url())).await.expect("the database")
     }

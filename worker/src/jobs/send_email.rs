@@ -34,13 +34,13 @@ impl Handler for SendEmail {
         let planned = ctx.messages.get(tenant, self.message_id).await;
         let planned = planned.map_err(|error| unread(ctx, error))?;
         if planned.is_settled() && !planned.has_draft_in_doubt() {
-            return Ok(settled(&planned));
+            return Ok(settled(ctx, &planned));
         }
-        let cap = unopened(&planned);
+        let cap = unopened(ctx, &planned);
         let charged = |error: StoreError| Stop::from(error).with_cap(cap);
         let Some(account) = ctx.accounts.if_connected(tenant, planned.account_id).await.map_err(charged)? else {
             ctx.messages.skip(tenant, planned.id, "its mailbox was disconnected").await.map_err(charged)?;
-            return Ok(settled(&ctx.messages.get(tenant, planned.id).await.map_err(charged)?));
+            return Ok(settled(ctx, &ctx.messages.get(tenant, planned.id).await.map_err(charged)?));
         };
         let may_be_out = planned.data_started_at.is_some() && !account.sends_by_gmail();
         if !self.lane.scopes.contains(&account.scope()) && !may_be_out {
@@ -68,10 +68,10 @@ impl Handler for SendEmail {
         };
         match ctx.messages.begin_sending(tenant, planned.id, slot(ctx, &account)).await.map_err(charged)? {
             BeginSending::Go { attempt, message } => Box::pin(send(ctx, (&account, login), message, attempt)).await,
-            BeginSending::AlreadySettled(message) => Ok(settled(&message)),
+            BeginSending::AlreadySettled(message) => Ok(settled(ctx, &message)),
             BeginSending::InDoubt(message) => {
                 tracing::error!(message.id = %message.id, "in doubt: an earlier attempt may have been accepted; not sent again");
-                Ok(settled(&message))
+                Ok(settled(ctx, &message).cap(unopened(ctx, &message)))
             }
         }
     }
@@ -87,7 +87,7 @@ fn moved(ctx: &Context, account: &Account, message: &Message) -> Outcome {
     let follows = ctx.follow_up(&send, &["send", &message.id.to_string(), &ctx.job.id.to_string()])?;
     let reason = "the address of its mailbox was changed: the job that follows sends it";
     let output = json!({ "message_id": message.id, "message": message.state, "reason": reason });
-    Ok(Done::with(output).cap(unopened(message)).then(follows))
+    Ok(Done::with(output).cap(unopened(ctx, message)).then(follows))
 }
 
 async fn send(
@@ -170,22 +170,23 @@ fn slot(ctx: &Context, account: &Account) -> Slot {
 
 /// The ledger could not be read. Only it tells whether a run before, whose unit this one may hold, handed the message over.
 fn unread(ctx: &Context, error: StoreError) -> Stop {
-    let cap = if ctx.job.was_cut_off { CapUse::Unknown } else { CapUse::NotUsed };
+    let cap = if ctx.job.inherits_units { CapUse::Unknown } else { CapUse::NotUsed };
     Stop::from(error).with_cap(cap)
 }
 
 /// What becomes of the unit of a run that ends before it opened an attempt. A run that was cut off leaves its unit to the next, and
-/// with it what it may have sent.
-fn unopened(planned: &Message) -> CapUse {
-    if planned.data_started_at.is_some() { CapUse::Unknown } else { CapUse::NotUsed }
+/// with it what it may have sent. That is charged once: the units of later runs are their own.
+fn unopened(ctx: &Context, planned: &Message) -> CapUse {
+    let may_be_used = ctx.job.inherits_units && planned.data_started_at.is_some();
+    if may_be_used { CapUse::Unknown } else { CapUse::NotUsed }
 }
 
 /// The outcome that a message's state stands for, whichever run brought it there.
-fn settled(message: &Message) -> Done {
+fn settled(ctx: &Context, message: &Message) -> Done {
     let cap = match message.state {
         MessageState::Accepted => message.accepted_at.map_or(CapUse::Unknown, CapUse::Used),
         MessageState::Unknown | MessageState::UnknownFinal => CapUse::Unknown,
-        MessageState::Planned | MessageState::Sending => unopened(message),
+        MessageState::Planned | MessageState::Sending => unopened(ctx, message),
         MessageState::Failed | MessageState::Skipped => CapUse::NotUsed,
     };
     let output = json!({ "message_id": message.id, "message": message.state, "reason": message.reason });

@@ -157,9 +157,7 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
     let started_at = cursor.time()?;
     let finished_at = cursor.time()?;
     let has = |flag: u8| flags & flag != 0;
-    if has(RESERVED) {
-        cursor.take(6)?;
-    }
+    let reserved_at = if has(RESERVED) { cursor.time()? } else { None };
     let unique_key = has(HAS_UNIQUE).then(|| cursor.short_text()).transpose()?.map(UniqueKey);
     if has(HAS_IDEMPOTENCY) {
         cursor.short_text()?;
@@ -196,6 +194,7 @@ pub(crate) fn decode(id: JobId, raw: &[u8], names: &Names) -> Result<JobRecord, 
         enqueued_at,
         run_at,
         started_at,
+        reserved_at,
         finished_at,
         unique_key,
         unique_for: more.unique_for,

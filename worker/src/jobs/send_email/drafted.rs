@@ -71,8 +71,11 @@ pub(super) async fn send(ctx: &Context, account: &Account, planned: &Message) ->
         Begun::Settled(done) => return Ok(done),
     };
     let attempt = Attempt { ctx, tenant: account.tenant_id, account, message: &message, number };
+    let may_be_in_hand = unopened(ctx, &message) == CapUse::Unknown;
     let sent = steps(&attempt, &mut mailbox).await;
-    conclude(attempt, &mut mailbox, sent).await
+    let outcome = conclude(attempt, &mut mailbox, sent).await;
+    // Whoever was cut off while it sent the draft may be heard by Gmail later than this run: its unit stays charged.
+    outcome.map_err(|stop| if may_be_in_hand { stop.with_cap(CapUse::Unknown) } else { stop })
 }
 
 /// Before a message goes out in another way, its draft is deleted: a run that stood still when it was to send that would send it
@@ -111,15 +114,15 @@ async fn begin<'a>(
     account: &'a Account,
     planned: &Message,
 ) -> Result<(GmailMailbox<'a>, Begun), Stop> {
-    let cap = unopened(planned);
+    let cap = unopened(ctx, planned);
     let mailbox = GmailMailbox::open(ctx, account).await.map_err(|stop| stop.with_cap(cap))?;
     let begun = ctx.messages.begin_drafting(account.tenant_id, planned.id, slot(ctx, account)).await;
     let begun = match begun.map_err(|error| Stop::from(error).with_cap(cap))? {
         BeginSending::Go { attempt, message } => Begun::Go(attempt, Box::new(message)),
-        BeginSending::AlreadySettled(message) => Begun::Settled(settled(&message)),
+        BeginSending::AlreadySettled(message) => Begun::Settled(settled(ctx, &message)),
         BeginSending::InDoubt(message) => {
             tracing::error!(message.id = %message.id, "in doubt: an earlier attempt may have been accepted; not sent again");
-            Begun::Settled(settled(&message))
+            Begun::Settled(settled(ctx, &message).cap(unopened(ctx, &message)))
         }
     };
     Ok((mailbox, begun))
@@ -142,7 +145,10 @@ async fn conclude(attempt: Attempt<'_>, mailbox: &mut GmailMailbox<'_>, sent: Re
             attempt.end(Verdict::Refused { reason: error.to_string() }, Err(error.into())).await
         }
         Err(Halt::Unsent(MailboxError::Gmail(error))) => failure::unsent(attempt, error).await,
-        Err(Halt::Unseen(stop)) => failure::unseen(&attempt, stop).await,
+        Err(Halt::Unseen(stop)) => {
+            let own = if attempt.ctx.job.inherits_units { CapUse::Unknown } else { CapUse::NotUsed };
+            failure::unseen(&attempt, stop, own).await
+        }
         Err(Halt::Doubt(error)) => failure::doubt(&attempt, mailbox, error).await,
     }
 }
@@ -273,7 +279,7 @@ async fn accepted(
         Ok(None) => tracing::warn!(message.id = %message.id, "Gmail does not show the message that it sent"),
         Err(error) => tracing::warn!(%error, message.id = %message.id, "the Message-ID is not read back yet"),
     }
-    Ok(settled(&message).cap(CapUse::Used(at)))
+    Ok(settled(ctx, &message).cap(CapUse::Used(at)))
 }
 
 async fn vanished(attempt: &Attempt<'_>) -> Outcome {

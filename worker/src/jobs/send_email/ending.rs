@@ -43,12 +43,12 @@ impl Attempt<'_> {
                 let provider_id = Some(receipt.response).filter(|text| !text.is_empty());
                 let message = self.settle(Verdict::Accepted { at: now, provider_id }).await?;
                 tracing::info!(message.id = %message.id, "accepted by the mail server");
-                Ok(settled(&message).cap(CapUse::Used(now)))
+                Ok(settled(self.ctx, &message).cap(CapUse::Used(now)))
             }
             Err(SmtpError::Ambiguous { detail }) => {
                 tracing::error!(message.id = %self.message.id, detail, "in doubt: the answer after the last byte was lost");
                 metrics::counter!("postrider_messages_in_doubt_total").increment(1);
-                Ok(settled(&self.settle(Verdict::Unknown { reason: detail }).await?).cap(CapUse::Unknown))
+                Ok(settled(self.ctx, &self.settle(Verdict::Unknown { reason: detail }).await?).cap(CapUse::Unknown))
             }
             Err(error @ SmtpError::Insecure { .. }) if self.ctx.job.attempt < INSECURE_TRIES => {
                 self.end(refused(&error), Err(error.into())).await

@@ -52,6 +52,7 @@ impl Driver {
             if self.early_cancels.heard_since(record.id, sent) {
                 self.session.cancel(record.id);
             }
+            let claimed_at = record.started_at.unwrap_or(now);
             batch.push(Claimed {
                 id: record.id,
                 tenant: record.tenant,
@@ -64,9 +65,10 @@ impl Driver {
                 max_attempts: record.max_attempts,
                 snoozes: record.snoozes,
                 crashes: record.crashes,
+                inherits_units: record.reserved_at.is_some_and(|at| at < claimed_at),
                 links: record.links,
                 enqueued_at: record.enqueued_at,
-                claimed_at: record.started_at.unwrap_or(now),
+                claimed_at,
                 lease,
             });
         }

@@ -55,7 +55,7 @@ pub(super) async fn doubt(attempt: &Attempt<'_>, mailbox: &mut GmailMailbox<'_>,
     // The row as it is now: this attempt may have made the draft, and only the row knows its thread.
     let message = match attempt.ctx.messages.get(attempt.tenant, attempt.message.id).await {
         Ok(message) => message,
-        Err(error) => return unseen(attempt, error.into()).await,
+        Err(error) => return unseen(attempt, error.into(), CapUse::Unknown).await,
     };
     if let Ok(Some(letter)) = mailbox.sent(&message).await {
         let id = letter.id.clone();
@@ -79,22 +79,22 @@ fn is_done(error: &GmailError) -> bool {
     matches!(error, GmailError::Server { status, .. } if ![408, 504].contains(status))
 }
 
-/// What became of the draft could not be seen. The attempt stays open, with what it may have used, so that the next run looks, and
-/// one that sends in another way leaves it alone.
-pub(super) async fn unseen(attempt: &Attempt<'_>, stop: Stop) -> Outcome {
+/// What became of the draft could not be seen. The attempt stays open, so that the next run looks, and one that sends in another way
+/// leaves it alone. `used` is what the run's unit may have been used for.
+pub(super) async fn unseen(attempt: &Attempt<'_>, stop: Stop, used: CapUse) -> Outcome {
     let is_over = match stop {
         Stop::Fail { .. } => true,
         Stop::Retry { .. } => is_last(attempt),
         Stop::Snooze { .. } | Stop::Cancelled => false,
     };
-    if is_over { unknown(attempt, stop.to_string()).await } else { Err(stop.with_cap(CapUse::Unknown)) }
+    if is_over { unknown(attempt, stop.to_string()).await } else { Err(stop.with_cap(used)) }
 }
 
 /// This run ends, and nobody knows whether the message went out.
 pub(super) async fn unknown(attempt: &Attempt<'_>, reason: String) -> Outcome {
     tracing::error!(message.id = %attempt.message.id, reason, "in doubt");
     metrics::counter!("postrider_messages_in_doubt_total").increment(1);
-    Ok(settled(&attempt.settle(Verdict::Unknown { reason }).await?).cap(CapUse::Unknown))
+    Ok(settled(attempt.ctx, &attempt.settle(Verdict::Unknown { reason }).await?).cap(CapUse::Unknown))
 }
 
 async fn pause(attempt: Attempt<'_>, error: &GmailError) -> Outcome {
