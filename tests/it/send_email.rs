@@ -16,6 +16,7 @@ on_both_databases!(
     a_reply_whose_worker_was_killed_before_its_data_is_skipped_with_its_job,
     a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledger_is_away,
     a_ledger_that_is_away_for_long_costs_no_more_than_what_may_have_been_used,
+    a_redrive_with_another_mailboxs_message_stays_within_its_cap,
 );
 
 async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(database: DatabaseKind) {
@@ -181,6 +182,37 @@ async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledge
     }
     assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
     platform.abandon("the second has its unit tomorrow");
+}
+
+/// A dead letter of one mailbox is redriven with a message of another, whose cap is used up.
+async fn a_redrive_with_another_mailboxs_message_stays_within_its_cap(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = platform.workshop(NEVER).await;
+    platform.sandbox().fault(json!({ "target": "smtp", "kind": "reject_5xx", "stage": "rcpt", "times": 1 })).await;
+    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
+    let letter =
+        eventually("the dead letter", || async { office.api.all("/v1/dead-letters?kind=send_email").await.pop() })
+            .await;
+    let address = "zweite@lindner-schilder.example".to_owned();
+    let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 0 });
+    let account_id = platform.mailbox(&office.api, &address, settings).await;
+    let other = Office { account_id, address, ..office.clone() };
+    platform.send(&other, &["two@kunden.example".to_owned()], None).await;
+
+    let messages = office.api.all("/v1/messages").await;
+    let message = messages.iter().find(|message| message["state"] == "planned").unwrap()["id"].clone();
+    let lane = json!({ "name": "any", "scopes": [format!("mailbox:{}", other.address)] });
+    let redrive = format!("/v1/dead-letters/{}/redrive", letter["id"].as_str().unwrap());
+    let body = json!({ "payload": { "message_id": message, "lane": lane } });
+    let redriven = office.api.post(&redrive, &body).await.ok()["redriven_job_id"].as_str().unwrap().to_owned();
+    office.api.finished(&redriven).await;
+    assert!(platform.sandbox().accepted().await.is_empty(), "its cap is 0");
+
+    office.api.patch(&format!("/v1/accounts/{}", other.account_id), &json!({ "daily_cap": 1 })).await.ok();
+    ledger_in_state(&platform, "accepted").await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
 }
 
 /// Each run after the kill finds the ledger away. Only the first holds the unit that the killed one may have used.

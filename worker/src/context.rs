@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{Claimed, JobId, JobKind, NewJob, QueueClient, Stop, Tenant};
+use postrider_queue::{Claimed, JobId, JobKind, Lane, NewJob, QueueClient, Stop, Tenant};
 use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::attachments::Attachments;
 use postrider_shared::audit::AuditEvents;
@@ -244,6 +244,8 @@ pub struct JobContext {
     pub id: JobId,
     pub tenant: Tenant,
     pub kind: JobKind,
+    /// Whose scopes hold for this run, whatever the payload says.
+    pub lane: Lane,
     /// The first attempt is 1.
     pub attempt: u32,
     pub max_attempts: u32,
@@ -262,6 +264,7 @@ impl JobContext {
             id: claimed.id,
             tenant: claimed.tenant.clone(),
             kind: claimed.kind.clone(),
+            lane: claimed.lane.clone(),
             attempt: claimed.attempt,
             max_attempts: claimed.max_attempts,
             snoozes: claimed.snoozes,

@@ -43,7 +43,7 @@ impl Handler for SendEmail {
             return Ok(settled(ctx, &ctx.messages.get(tenant, planned.id).await.map_err(charged)?));
         };
         let may_be_out = planned.data_started_at.is_some() && !account.sends_by_gmail();
-        if !self.lane.scopes.contains(&account.scope()) && !may_be_out {
+        if !ctx.job.lane.scopes.contains(&account.scope()) && !may_be_out {
             return moved(ctx, &account, &planned);
         }
         if !account.is_active() {
@@ -77,15 +77,16 @@ impl Handler for SendEmail {
     }
 }
 
-/// The address of the account was changed while the message waited: another scope's limits hold for it now. Nothing is sent under the
-/// old ones; their unit is given back unless a run before may have used it, and the job that follows waits for one of the new scope. The outcome that ends this job brings
-/// that one, both or neither, and its id follows from this job's: there is always one job, as often as the address is changed.
+/// The address of the account was changed while the message waited, or another mailbox's job was redriven for it: another scope's limits
+/// hold for it now. Nothing is sent under the old ones; their unit is given back unless a run before may have used it, and the job that
+/// follows waits for one of the new scope. The outcome that ends this job brings that one, both or neither, and its id follows from
+/// this job's: there is always one job, as often as the address is changed.
 ///
 /// A message that a mail server may have taken already stays: no unit would be used for it, it only becomes `unknown`.
 fn moved(ctx: &Context, account: &Account, message: &Message) -> Outcome {
     let send = SendEmail { message_id: message.id, lane: account.transactional_lane() };
     let follows = ctx.follow_up(&send, &["send", &message.id.to_string(), &ctx.job.id.to_string()])?;
-    let reason = "the address of its mailbox was changed: the job that follows sends it";
+    let reason = "its job stood in the lane of another address: the job that follows sends it";
     let output = json!({ "message_id": message.id, "message": message.state, "reason": reason });
     Ok(Done::with(output).cap(unopened(ctx, message)).then(follows))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{JobId, JobKind, Outcome, Tenant};
+use postrider_queue::{JobId, JobKind, Lane, Outcome, Tenant};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -35,6 +35,7 @@ pub(super) struct Assignment {
     pub(super) id: JobId,
     pub(super) tenant: Tenant,
     pub(super) kind: JobKind,
+    pub(super) lane: Lane,
     pub(super) payload: Vec<u8>,
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
@@ -51,6 +52,7 @@ impl Assignment {
             id: job.id,
             tenant: job.tenant.clone(),
             kind: job.kind.clone(),
+            lane: job.lane.clone(),
             payload,
             attempt: job.attempt,
             max_attempts: job.max_attempts,
@@ -67,6 +69,7 @@ impl Assignment {
             id: self.id,
             tenant: self.tenant,
             kind: self.kind,
+            lane: self.lane,
             attempt: self.attempt,
             max_attempts: self.max_attempts,
             snoozes: self.snoozes,
