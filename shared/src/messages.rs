@@ -34,7 +34,7 @@ pub use attempt::{BeginSending, Fence};
 pub(crate) use burial::{OpenAttempt, abandon, bury, revive};
 pub(crate) use circles::refused;
 pub use circles::{MOST_IN_A_THREAD, MOST_TO_ONE, WINDOW};
-pub use drafts::Draft;
+pub use drafts::{DOUBT_ENDS, Draft};
 pub use list::MessageFilter;
 pub use plan::PlannedMessage;
 pub(crate) use plan::plan;

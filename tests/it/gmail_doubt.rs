@@ -122,6 +122,53 @@ async fn a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_sm
     platform.finish().await;
 }
 
+/// Waits until so many messages are in doubt, and ends their jobs: nobody but who looks after drafts does anything about them.
+async fn give_up(platform: &Platform, office: &Office, many: usize) {
+    let jobs = eventually("their jobs to wait", || async {
+        let waiting = office.api.all("/v1/jobs?kind=send_email&state=retryable").await;
+        (waiting.len() == many).then_some(waiting)
+    })
+    .await;
+    let queue = QueueClient::connect(QueueConfig::new(platform.redis().url())).await.unwrap();
+    for job in jobs {
+        queue.cancel(job["id"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    }
+    let database = Database::connect(&DatabaseConfig::at(platform.database().url())).await.unwrap();
+    let stores = Stores::new(&database, &Clock::system(), None);
+    for message in office.api.all("/v1/messages").await {
+        let (tenant, id) = (office.tenant_id.parse().unwrap(), message["id"].as_str().unwrap().parse().unwrap());
+        let attempt = stores.messages.get(tenant, id).await.unwrap().attempt();
+        let given_up = Verdict::Unknown { reason: "its job is gone".to_owned() };
+        stores.messages.settle(tenant, id, attempt, given_up).await.unwrap();
+    }
+}
+
+/// It may be the older of the two, or not.
+#[tokio::test]
+async fn a_draft_that_gmail_fails_at_keeps_no_other_behind_it() {
+    let platform = Platform::start().await;
+    let office = workshop(&platform).await;
+    fault(&platform, "send", "server_error", json!({ "reply": "503 backendError Backend Error" })).await;
+    for name in ["first", "broken", "last"] {
+        platform.send(&office, &[format!("{name}@kunden.example")], None).await;
+    }
+    give_up(&platform, &office, 3).await;
+    platform.sandbox().clear_faults().await;
+    let broken = platform.ledger().await.into_iter().find(|row| row.to_address.starts_with("broken@")).unwrap();
+    let refused = json!({ "match": broken.draft_id, "reply": "400 invalidArgument Invalid id value" });
+    fault(&platform, "lookup", "server_error", refused).await;
+
+    let tended = tend(&office).await;
+    assert_eq!((&tended["resumed"], &tended["failed"]), (&json!(2), &json!(1)), "{tended}");
+    platform.sandbox().accepted_at_least(2).await;
+    platform.sandbox().clear_faults().await;
+    tend(&office).await;
+    platform.sandbox().accepted_at_least(3).await;
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 3);
+    platform.finish().await;
+}
+
 async fn a_draft_in_doubt_is_deleted_when_its_job_is_cancelled_unless_it_went_out(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
     let office = workshop(&platform).await;

@@ -17,4 +17,9 @@ impl Account {
     pub fn sends_by_gmail(&self) -> bool {
         self.transport == Transport::Gmail && self.login == LoginMethod::Google
     }
+
+    /// Whether there may be drafts of ours in it: its mail goes through the Gmail API, or did so before it was switched to SMTP.
+    pub fn may_have_drafts(&self) -> bool {
+        self.login == LoginMethod::Google
+    }
 }

@@ -1,11 +1,15 @@
 //! Messages of providers that keep drafts.
 
-use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, sea_query::Func,
+};
 
 use super::{ActiveModel, Column, Entity, Message, MessageState, attempt, store};
 use crate::{
-    database::{Database, StoreError, Transaction},
+    database::{AllTenants, Database, StoreError, Transaction},
     ids::{AccountId, MessageId, TenantId},
     mail::thread,
 };
@@ -33,38 +37,56 @@ pub(super) async fn sent_as(
     attempt::update(tx, attempt::held(&message), changes).await
 }
 
+/// Nobody finds out what became of a message later than this.
+pub const DOUBT_ENDS: TimeDelta = TimeDelta::days(7);
+/// A draft that nobody stored is looked for so long after the attempt that may have made it.
+const LOOKED_FOR: TimeDelta = TimeDelta::days(1);
+
 pub(super) async fn loose_ends(
     database: &Database,
-    (tenant, account): (TenantId, AccountId),
-    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+    place: (TenantId, AccountId),
     limit: u64,
 ) -> Result<Vec<Message>, StoreError> {
-    let doubtful =
-        Condition::all().add(Column::State.eq(MessageState::Unknown)).add(Column::AttemptStartedAt.is_not_null());
-    let unnamed = Condition::all().add(Column::State.eq(MessageState::Accepted)).add(Column::SentMessageId.is_null());
-    with_draft(database, (tenant, account), since, Condition::any().add(doubtful).add(unnamed), limit).await
+    with_draft(database, now, place, is_loose(), limit).await
 }
 
 pub(super) async fn unwanted(
     database: &Database,
-    (tenant, account): (TenantId, AccountId),
-    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+    place: (TenantId, AccountId),
     limit: u64,
 ) -> Result<Vec<Message>, StoreError> {
+    with_draft(database, now, place, is_over(), limit).await
+}
+
+fn is_loose() -> Condition {
+    let doubtful =
+        Condition::all().add(Column::State.eq(MessageState::Unknown)).add(Column::AttemptStartedAt.is_not_null());
+    let unnamed = Condition::all().add(Column::State.eq(MessageState::Accepted)).add(Column::SentMessageId.is_null());
+    Condition::any().add(doubtful).add(unnamed)
+}
+
+fn is_over() -> Condition {
     let withdrawn =
         Condition::all().add(Column::State.eq(MessageState::Unknown)).add(Column::AttemptStartedAt.is_null());
     // One that was buried may be redriven.
     let refused =
         Condition::all().add(Column::State.eq(MessageState::Failed)).add(Column::AttemptStartedAt.is_not_null());
-    let over = Condition::any().add(withdrawn).add(Column::State.eq(MessageState::Skipped)).add(refused);
-    with_draft(database, (tenant, account), since, over, limit).await
+    Condition::any().add(withdrawn).add(Column::State.eq(MessageState::Skipped)).add(refused)
 }
 
-/// Those of an account's messages that have a draft, longest unchanged first.
+fn is_drafted_again(now: DateTime<Utc>) -> Condition {
+    let again = Condition::any().add(Column::Attempt.gt(1)).add(Column::State.eq(MessageState::Failed));
+    Condition::all().add(again).add(Column::UpdatedAt.gte(now - LOOKED_FOR))
+}
+
+/// Some of those of an account's messages that have a draft, drawn by lot: whoever can do nothing about one does not keep it from
+/// looking at the others the next time, and nobody has to remember where he was.
 async fn with_draft(
     database: &Database,
+    now: DateTime<Utc>,
     (tenant, account): (TenantId, AccountId),
-    since: DateTime<Utc>,
     those: Condition,
     limit: u64,
 ) -> Result<Vec<Message>, StoreError> {
@@ -72,21 +94,42 @@ async fn with_draft(
         .filter(Column::TenantId.eq(tenant))
         .filter(Column::AccountId.eq(account))
         .filter(Column::DraftId.is_not_null())
-        .filter(Column::UpdatedAt.gte(since))
+        .filter(Column::UpdatedAt.gte(now - DOUBT_ENDS))
         .filter(those);
-    Ok(select.order_by_asc(Column::UpdatedAt).limit(limit).all(database.reader()).await?)
+    Ok(select.order_by(Func::random(), Order::Asc).limit(limit).all(database.reader()).await?)
 }
 
 pub(super) async fn drafted_again(
     database: &Database,
+    now: DateTime<Utc>,
     (tenant, account): (TenantId, AccountId),
-    since: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let again = Condition::any().add(Column::Attempt.gt(1)).add(Column::State.eq(MessageState::Failed));
     let select = Entity::find()
         .filter(Column::TenantId.eq(tenant))
         .filter(Column::AccountId.eq(account))
-        .filter(again)
-        .filter(Column::UpdatedAt.gte(since));
+        .filter(is_drafted_again(now));
     Ok(select.one(database.reader()).await?.is_some())
+}
+
+pub(super) async fn left_drafts(
+    database: &Database,
+    _: AllTenants,
+    now: DateTime<Utc>,
+    accounts: &[AccountId],
+) -> Result<HashSet<AccountId>, StoreError> {
+    if accounts.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let stored = Condition::all()
+        .add(Column::DraftId.is_not_null())
+        .add(Column::UpdatedAt.gte(now - DOUBT_ENDS))
+        .add(Condition::any().add(is_loose()).add(is_over()));
+    let select = Entity::find()
+        .select_only()
+        .column(Column::AccountId)
+        .distinct()
+        .filter(Column::AccountId.is_in(accounts.iter().copied()))
+        .filter(Condition::any().add(stored).add(is_drafted_again(now)));
+    let found: Vec<AccountId> = select.into_tuple().all(database.reader()).await?;
+    Ok(found.into_iter().collect())
 }

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use postrider_queue::ScopeKey;
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
@@ -104,27 +106,26 @@ impl Messages {
         tx.commit().await
     }
 
-    /// An account's messages whose draft is not done with: in doubt, or sent and their Message-ID not read back. Oldest first.
+    /// Some of an account's messages whose draft is not done with: in doubt, or sent and their Message-ID not read back. Another
+    /// choice of them each time, so that those about which nothing can be done keep no others behind them.
     pub async fn loose_ends(
         &self,
         tenant: TenantId,
         account: AccountId,
-        since: DateTime<Utc>,
         limit: u64,
     ) -> Result<Vec<Message>, StoreError> {
-        drafts::loose_ends(&self.database, (tenant, account), since, limit).await
+        drafts::loose_ends(&self.database, self.clock.now(), (tenant, account), limit).await
     }
 
-    /// An account's messages that have a draft and are not to be sent any more, longest unchanged first: skipped, refused for
-    /// good, discarded, or withdrawn when the draft may have been sent.
+    /// Some of an account's messages that have a draft and are not to be sent any more: skipped, refused for good, discarded, or
+    /// withdrawn when the draft may have been sent. Another choice of them each time.
     pub async fn unwanted_drafts(
         &self,
         tenant: TenantId,
         account: AccountId,
-        since: DateTime<Utc>,
         limit: u64,
     ) -> Result<Vec<Message>, StoreError> {
-        drafts::unwanted(&self.database, (tenant, account), since, limit).await
+        drafts::unwanted(&self.database, self.clock.now(), (tenant, account), limit).await
     }
 
     /// Such a message's draft was deleted. One that was withdrawn is `skipped` with this.
@@ -134,15 +135,16 @@ impl Messages {
         tx.commit().await
     }
 
-    /// Whether an account has messages of several attempts that changed since then: an earlier one may have made a draft and not
-    /// come to store it.
-    pub async fn drafted_again(
-        &self,
-        tenant: TenantId,
-        account: AccountId,
-        since: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        drafts::drafted_again(&self.database, (tenant, account), since).await
+    /// Whether an account has messages of several attempts that changed within the last day: an earlier one may have made a draft and
+    /// not come to store it.
+    pub async fn drafted_again(&self, tenant: TenantId, account: AccountId) -> Result<bool, StoreError> {
+        drafts::drafted_again(&self.database, self.clock.now(), (tenant, account)).await
+    }
+
+    /// Those of these accounts that have [loose ends](Self::loose_ends), [unwanted drafts](Self::unwanted_drafts) or messages that
+    /// were [drafted again](Self::drafted_again).
+    pub async fn left_drafts(&self, all: AllTenants, accounts: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        drafts::left_drafts(&self.database, all, self.clock.now(), accounts).await
     }
 
     /// The point of no return: to be called, and awaited, right before the first byte after which the server may take the message

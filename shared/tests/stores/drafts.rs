@@ -1,10 +1,10 @@
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
 use postrider_shared::{
     database::AllTenants,
-    ids::MessageId,
-    messages::{BeginSending, Draft, Fence, Message, MessageState, Slot, Verdict},
+    ids::{AccountId, MessageId},
+    messages::{BeginSending, DOUBT_ENDS, Draft, Fence, Message, MessageState, PlannedMessage, Slot, Verdict},
 };
 
 use crate::{
@@ -20,6 +20,8 @@ on_both!(
     whoever_looks_after_a_draft_is_given_time,
     without_drafts_a_started_one_is_in_doubt_and_another_is_forgotten,
     answers_to_the_final_message_id_find_the_thread,
+    drafts_about_which_nothing_can_be_done_keep_no_others_behind_them,
+    accounts_with_something_left_of_drafts_are_known,
 );
 
 fn draft(id: &str) -> Draft {
@@ -138,8 +140,7 @@ async fn answers_to_the_final_message_id_find_the_thread(scene: Scene) {
     let unknown = Verdict::Unknown { reason: "lost".to_owned() };
     scene.stores.messages.settle(scene.tenant, id, attempt, unknown).await.unwrap();
     let message = scene.stores.messages.get(scene.tenant, id).await.unwrap();
-    let since = scene.now() - TimeDelta::days(1);
-    let ends = |tenant| scene.stores.messages.loose_ends(tenant, message.account_id, since, 10);
+    let ends = |tenant| scene.stores.messages.loose_ends(tenant, message.account_id, 10);
     assert_eq!(ends(scene.tenant).await.unwrap().len(), 1);
     assert!(ends(scene.stranger).await.unwrap().is_empty());
     let accepted = Verdict::Accepted { at: scene.now(), provider_id: Some("m-1".to_owned()) };
@@ -152,4 +153,77 @@ async fn answers_to_the_final_message_id_find_the_thread(scene: Scene) {
         (MessageState::Accepted, Some("final@mail.example"))
     );
     assert!(ends(scene.tenant).await.unwrap().is_empty());
+}
+
+/// A message whose draft is in doubt, of an account.
+async fn in_doubt(scene: &Scene, account_id: AccountId) -> MessageId {
+    let id = MessageId::random();
+    let message = PlannedMessage {
+        id,
+        account_id,
+        quote_id: None,
+        thread_id: None,
+        to_address: "jo@customer.example".to_owned(),
+        subject: "Re: Plates".to_owned(),
+        rfc_message_id: format!("{id}@postrider.example"),
+        in_reply_to: None,
+        references: Vec::new(),
+        body_text: "Here they are.".to_owned(),
+        attachment_key: None,
+        attachment_name: None,
+    };
+    scene.stores.messages.plan(scene.tenant, message).await.unwrap();
+    let (attempt, _) = begin(scene, id).await;
+    assert!(store(scene, id, attempt, &id.to_string()).await && start(scene, id, attempt).await);
+    let unknown = Verdict::Unknown { reason: "lost".to_owned() };
+    scene.stores.messages.settle(scene.tenant, id, attempt, unknown).await.unwrap();
+    id
+}
+
+async fn drafts_about_which_nothing_can_be_done_keep_no_others_behind_them(scene: Scene) {
+    const FEW: u64 = 3;
+    let account = scene.account().await.id;
+    let (mut ends, mut unwanted) = (HashSet::new(), HashSet::new());
+    for _ in 0..=FEW {
+        ends.insert(in_doubt(&scene, account).await);
+        let withdrawn = in_doubt(&scene, account).await;
+        scene.stores.messages.withdraw(scene.tenant, withdrawn).await.unwrap();
+        unwanted.insert(withdrawn);
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    let messages = &scene.stores.messages;
+    // That one of them is never drawn is about as likely as that the machine breaks meanwhile.
+    for _ in 0..200 {
+        let shown = messages.loose_ends(scene.tenant, account, FEW).await.unwrap();
+        assert_eq!(shown.len(), 3);
+        assert!(shown.iter().all(|message| !unwanted.contains(&message.id)));
+        ends.retain(|id| shown.iter().all(|message| message.id != *id));
+        let shown = messages.unwanted_drafts(scene.tenant, account, FEW).await.unwrap();
+        unwanted.retain(|id| shown.iter().all(|message| message.id != *id));
+        if ends.is_empty() && unwanted.is_empty() {
+            return;
+        }
+    }
+    panic!("nobody ever looks at {ends:?} and {unwanted:?}");
+}
+
+async fn accounts_with_something_left_of_drafts_are_known(scene: Scene) {
+    let (tidy, doubtful, drafted_again) =
+        (scene.account().await.id, scene.account().await.id, scene.account().await.id);
+    in_doubt(&scene, doubtful).await;
+    let again = in_doubt(&scene, drafted_again).await;
+    let (attempt, _) = begin(&scene, again).await;
+    let accepted = Verdict::Accepted { at: scene.now(), provider_id: Some("m-1".to_owned()) };
+    scene.stores.messages.settle(scene.tenant, again, attempt, accepted).await.unwrap();
+    scene.stores.messages.sent_as(scene.tenant, again, "final@mail.example").await.unwrap();
+
+    let all = [tidy, doubtful, drafted_again];
+    let left = || scene.stores.messages.left_drafts(AllTenants, &all);
+    assert_eq!(left().await.unwrap(), HashSet::from([doubtful, drafted_again]));
+    assert_eq!(scene.stores.messages.left_drafts(AllTenants, &[tidy]).await.unwrap(), HashSet::new());
+    assert_eq!(scene.stores.messages.left_drafts(AllTenants, &[]).await.unwrap(), HashSet::new());
+    scene.clock.advance(Duration::from_hours(25));
+    assert_eq!(left().await.unwrap(), HashSet::from([doubtful]), "what nobody stored is not looked for any more");
+    scene.clock.advance(DOUBT_ENDS.to_std().unwrap());
+    assert_eq!(left().await.unwrap(), HashSet::new());
 }

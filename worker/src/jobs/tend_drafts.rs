@@ -1,6 +1,9 @@
 //! What sending through the Gmail API may leave behind: doubt, a Message-ID that was not read back, a draft whose id nobody
 //! stored. Everything in here may be repeated at any time. Nothing is sent from here: a draft that still stands goes back to
-//! `send_email`, in its lane, because only there a unit of the mailbox's cap is reserved for it.
+//! `send_email`, in its lane, because only there a unit of the mailbox's cap is reserved for it. A mailbox that was switched to SMTP is
+//! looked after like the others: its messages go out there, after their drafts are deleted.
+
+use std::fmt::Display;
 
 use chrono::TimeDelta;
 use postrider_queue::{Done, Enqueued, Job, Outcome, Stop};
@@ -12,23 +15,21 @@ use postrider_shared::messages::{Message, MessageState, Verdict};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::gmail_mailbox::GmailMailbox;
-use crate::providers::gmail::Letter;
+use crate::gmail_mailbox::{GmailMailbox, MailboxError};
+use crate::providers::gmail::{GmailError, Letter};
 use crate::registry::Handler;
 
-/// Nobody finds out later than this (the scheduler gives up then).
-const DOUBT_ENDS: TimeDelta = TimeDelta::days(7);
 /// A reply that is later than this helps nobody: its draft is left to a person.
 const TOO_LATE: TimeDelta = TimeDelta::days(1);
 /// And one that Gmail failed to send so often.
 const MOST_ATTEMPTS: u32 = 3 * SendEmail::MAX_ATTEMPTS;
-/// A draft that nobody stored is looked for so long after the attempt that may have made it.
-const LOOKED_FOR: TimeDelta = TimeDelta::days(1);
-/// Messages per run.
+/// Messages per run, of each sort.
 const MOST_MESSAGES: u64 = 50;
 /// Pages of drafts per run, newest first, and drafts that are looked into: each costs units.
 const MOST_PAGES: usize = 3;
 const MOST_LOOKS: usize = 100;
+/// Messages and drafts that Gmail may fail at before the run ends: then it is not theirs.
+const MOST_FAILED: usize = 3;
 
 /// What a run did.
 #[derive(Debug, Default)]
@@ -37,37 +38,108 @@ struct Tended {
     resumed: usize,
     read_back: usize,
     deleted: usize,
+    failed: usize,
+}
+
+/// Why something could not be tended.
+enum Trouble {
+    Stop(Stop),
+    Mailbox(MailboxError),
+}
+
+impl From<MailboxError> for Trouble {
+    fn from(error: MailboxError) -> Self {
+        Self::Mailbox(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stop(stop) => stop,
+            Trouble::Mailbox(error) => error.into(),
+        }
+    }
+}
+
+impl Tended {
+    /// Goes past what Gmail fails at, lest it keep all others behind it.
+    fn go_past(&mut self, what: impl Display, tended: Result<(), Trouble>) -> Result<(), Trouble> {
+        match tended {
+            Err(Trouble::Mailbox(MailboxError::Gmail(error)))
+                if error.may_concern_one() && self.failed < MOST_FAILED =>
+            {
+                tracing::warn!(%error, %what, "not tended this time");
+                self.failed += 1;
+                Ok(())
+            }
+            tended => tended,
+        }
+    }
 }
 
 impl Handler for TendDrafts {
     async fn run(self, ctx: &Context) -> Outcome {
         let tenant = ctx.tenant()?;
         let account = ctx.accounts.if_connected(tenant, self.account_id).await?;
-        let Some(account) = account.filter(|account| account.is_active() && account.sends_by_gmail()) else {
-            return Ok(Done::with(json!({ "skipped": "the account does not send through the Gmail API now" })));
+        let Some(account) = account.filter(|account| account.is_active() && account.may_have_drafts()) else {
+            return Ok(Done::with(json!({ "skipped": "the account is not one that has drafts of ours now" })));
         };
-        let now = ctx.clock.now();
-        let ends = ctx.messages.loose_ends(tenant, account.id, now - DOUBT_ENDS, MOST_MESSAGES).await?;
-        let unwanted = ctx.messages.unwanted_drafts(tenant, account.id, now - DOUBT_ENDS, MOST_MESSAGES).await?;
-        let suspects = ctx.messages.drafted_again(tenant, account.id, now - LOOKED_FOR).await?;
         let mut tended = Tended::default();
-        if !ends.is_empty() || !unwanted.is_empty() || suspects {
-            let mut mailbox = GmailMailbox::open(ctx, &account).await?;
-            for message in &ends {
-                ctx.go_on()?;
-                tend(ctx, &mut mailbox, &account, message, &mut tended).await?;
+        match tend_all(ctx, &account, &mut tended).await {
+            Ok(()) => {}
+            // Whoever sends by SMTP need not be let in here, and whoever sends through the API is told there.
+            Err(Trouble::Mailbox(MailboxError::Gmail(
+                error @ (GmailError::Forbidden { .. } | GmailError::Unavailable { .. }),
+            ))) => {
+                tracing::warn!(%error, account.id = %account.id, "drafts cannot be looked after");
+                return Ok(Done::with(json!({ "skipped": error.to_string() })));
             }
-            for message in &unwanted {
-                ctx.go_on()?;
-                take_back(ctx, &mut mailbox, message, &mut tended).await?;
-            }
-            if suspects {
-                sweep(ctx, &mut mailbox, &account, &mut tended).await?;
-            }
+            Err(trouble) => return Err(trouble.into()),
         }
-        let Tended { settled, resumed, read_back, deleted } = tended;
-        Ok(Done::with(json!({ "settled": settled, "resumed": resumed, "read_back": read_back, "deleted": deleted })))
+        let Tended { settled, resumed, read_back, deleted, failed } = tended;
+        let output = json!({
+            "settled": settled, "resumed": resumed, "read_back": read_back, "deleted": deleted, "failed": failed,
+        });
+        Ok(Done::with(output))
     }
+}
+
+async fn tend_all(ctx: &Context, account: &Account, tended: &mut Tended) -> Result<(), Trouble> {
+    let tenant = account.tenant_id;
+    let ends = ctx.messages.loose_ends(tenant, account.id, MOST_MESSAGES).await?;
+    let unwanted = ctx.messages.unwanted_drafts(tenant, account.id, MOST_MESSAGES).await?;
+    let suspects = ctx.messages.drafted_again(tenant, account.id).await?;
+    if ends.is_empty() && unwanted.is_empty() && !suspects {
+        return Ok(());
+    }
+    let mut mailbox = GmailMailbox::open(ctx, account).await?;
+    for message in &ends {
+        ctx.go_on()?;
+        let done = tend(ctx, &mut mailbox, account, message, tended).await;
+        tended.go_past(message.id, done)?;
+    }
+    for message in &unwanted {
+        ctx.go_on()?;
+        let done = take_back(ctx, &mut mailbox, message, tended).await;
+        tended.go_past(message.id, done)?;
+    }
+    if suspects {
+        sweep(ctx, &mut mailbox, account, tended).await?;
+    }
+    Ok(())
 }
 
 async fn tend(
@@ -76,7 +148,7 @@ async fn tend(
     account: &Account,
     message: &Message,
     tended: &mut Tended,
-) -> Result<(), Stop> {
+) -> Result<(), Trouble> {
     let (tenant, id) = (message.tenant_id, message.id);
     if message.state == MessageState::Accepted {
         let Some(provider_id) = &message.provider_id else { return Ok(()) };
@@ -89,7 +161,7 @@ async fn tend(
     }
     if let Some(letter) = mailbox.sent(message).await? {
         tended.settled += 1;
-        return accepted(ctx, message, &letter).await;
+        return Ok(accepted(ctx, message, &letter).await?);
     }
     let Some(draft) = &message.draft_id else { return Ok(()) };
     let is_timely = ctx.clock.now() - message.updated_at < TOO_LATE && message.attempt() < MOST_ATTEMPTS;
@@ -99,7 +171,8 @@ async fn tend(
     // One job for each attempt that ended in doubt; none beside the message's own, as long as that one goes on.
     let send = SendEmail { message_id: id, lane: account.transactional_lane() };
     let (message, attempt) = (id.to_string(), message.attempt().to_string());
-    let enqueued = ctx.queue.enqueue(ctx.follow_up(&send, &["send again", &message, &attempt])?).await?;
+    let again = ctx.follow_up(&send, &["send again", &message, &attempt])?;
+    let enqueued = ctx.queue.enqueue(again).await.map_err(Stop::from)?;
     if matches!(enqueued, Enqueued::Created(_)) {
         tended.resumed += 1;
     }
@@ -112,19 +185,19 @@ async fn take_back(
     mailbox: &mut GmailMailbox<'_>,
     message: &Message,
     tended: &mut Tended,
-) -> Result<(), Stop> {
+) -> Result<(), Trouble> {
     let Some(draft) = &message.draft_id else { return Ok(()) };
     let was_there = mailbox.delete_draft(draft).await?;
     if message.was_withdrawn() && !was_there {
         let Some(letter) = mailbox.sent(message).await? else { return Ok(()) };
         tended.settled += 1;
-        return accepted(ctx, message, &letter).await;
+        return Ok(accepted(ctx, message, &letter).await?);
     }
     tended.deleted += usize::from(was_there);
     Ok(ctx.messages.draft_deleted(message.tenant_id, message.id, draft).await?)
 }
 
-async fn accepted(ctx: &Context, message: &Message, letter: &Letter) -> Result<(), Stop> {
+async fn accepted(ctx: &Context, message: &Message, letter: &Letter) -> Result<(), StoreError> {
     let at = letter.taken_at().unwrap_or_else(|| ctx.clock.now());
     let verdict = Verdict::Accepted { at, provider_id: Some(letter.id.clone()) };
     ctx.messages.settle(message.tenant_id, message.id, message.attempt(), verdict).await?;
@@ -141,7 +214,7 @@ async fn sweep(
     mailbox: &mut GmailMailbox<'_>,
     account: &Account,
     tended: &mut Tended,
-) -> Result<(), Stop> {
+) -> Result<(), Trouble> {
     let (mut page, mut looks) = (None, 0);
     for _ in 0..MOST_PAGES {
         let found = mailbox.drafts(None, page.as_deref()).await?;
@@ -151,18 +224,30 @@ async fn sweep(
             }
             looks += 1;
             ctx.go_on()?;
-            let Some(letter) = mailbox.draft(&drafted.id).await? else { continue };
-            if let Some(ledger_id) = letter.ledger_id()
-                && is_nobodys(ctx, account, ledger_id, &drafted.id).await?
-            {
-                mailbox.delete_draft(&drafted.id).await?;
-                tended.deleted += 1;
-            }
+            let done = delete_if_nobodys(ctx, mailbox, account, &drafted.id, tended).await;
+            tended.go_past(format_args!("draft {}", drafted.id), done)?;
         }
         page = found.next_page_token;
         if page.is_none() {
             return Ok(());
         }
+    }
+    Ok(())
+}
+
+async fn delete_if_nobodys(
+    ctx: &Context,
+    mailbox: &mut GmailMailbox<'_>,
+    account: &Account,
+    draft: &str,
+    tended: &mut Tended,
+) -> Result<(), Trouble> {
+    let Some(letter) = mailbox.draft(draft).await? else { return Ok(()) };
+    if let Some(ledger_id) = letter.ledger_id()
+        && is_nobodys(ctx, account, ledger_id, draft).await?
+    {
+        mailbox.delete_draft(draft).await?;
+        tended.deleted += 1;
     }
     Ok(())
 }

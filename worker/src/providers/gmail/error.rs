@@ -79,6 +79,26 @@ impl GmailError {
         }
     }
 
+    /// Whether it may be a matter of the one thing that was asked for, and not of the mailbox or of Gmail as a whole.
+    pub fn may_concern_one(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::NotFound { .. }
+            | Self::Conflict { .. }
+            | Self::Server { .. }
+            | Self::AnswerLost { .. }
+            | Self::Malformed { .. } => true,
+            Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::Unavailable { .. }
+            | Self::RateLimited { .. }
+            | Self::DailyLimit { .. }
+            | Self::Unreachable { .. }
+            | Self::Insecure { .. } => false,
+        }
+    }
+
     /// The URL stays out of the text: searches name addresses.
     pub(super) fn network(error: &reqwest::Error) -> Self {
         if let Some(detail) = certificate_refused(error) {
