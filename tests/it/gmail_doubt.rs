@@ -9,6 +9,7 @@ use postrider_shared::stores::Stores;
 use postrider_tests::platform::Office;
 use postrider_tests::wait::within;
 use postrider_tests::{DatabaseKind, Platform, eventually};
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use super::gmail_api::{HELD_MS, NEVER, RECOVERY, drafts, fault, hurry, in_state, tend, workshop};
@@ -141,6 +142,38 @@ async fn give_up(platform: &Platform, office: &Office, many: usize) {
         let given_up = Verdict::Unknown { reason: "its job is gone".to_owned() };
         stores.messages.settle(tenant, id, attempt, given_up).await.unwrap();
     }
+}
+
+/// The draft is deleted, and then the database is busy for a moment: nobody takes the draft for one that was sent.
+#[tokio::test]
+async fn a_deleted_draft_leaves_no_doubt_when_the_database_is_busy() {
+    let platform = Platform::with(DatabaseKind::Postgres).start().await;
+    let office = workshop(&platform).await;
+    fault(&platform, "send", "rate_limit", json!({ "times": 1, "retry_after": 50 })).await;
+    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
+    eventually("the draft to wait", || async {
+        let waiting = office.api.all("/v1/jobs?kind=send_email&state=scheduled").await;
+        (waiting.len() == 1 && drafts(&platform, &office).await.len() == 1).then_some(())
+    })
+    .await;
+    let busy = "CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '40001'; END $$; \
+                CREATE TRIGGER busy BEFORE UPDATE ON messages FOR EACH ROW \
+                WHEN (OLD.draft_id IS NOT NULL AND NEW.draft_id IS NULL) EXECUTE FUNCTION busy()";
+    let connection = platform.database().connection().await;
+    connection.execute_unprepared(busy).await.unwrap();
+    let account = format!("/v1/accounts/{}", office.account_id);
+    office.api.patch(&account, &json!({ "transport": "smtp" })).await.ok();
+    for job in office.api.all("/v1/jobs?kind=send_email&state=scheduled").await {
+        let _ = office.api.post(&format!("/v1/jobs/{}/retry", job["id"].as_str().unwrap()), &json!({})).await;
+    }
+    eventually("the draft to be deleted", || async { drafts(&platform, &office).await.is_empty().then_some(()) }).await;
+    connection.execute_unprepared("DROP TRIGGER busy ON messages").await.unwrap();
+    hurry(&office, || async { platform.ledger().await[0].state != "sending" }).await;
+    assert_eq!(platform.ledger().await[0].state, "accepted");
+    platform.no_jobs_left().await;
+    assert_eq!(platform.sandbox().accepted().await.len(), 1);
+    platform.finish().await;
 }
 
 /// It may be the older of the two, or not.

@@ -130,7 +130,7 @@ pub(super) async fn data_starting(
 }
 
 /// Whether the attempt is open and the latest.
-fn holds(message: &Message, attempt: u32) -> bool {
+pub(super) fn holds(message: &Message, attempt: u32) -> bool {
     message.state == MessageState::Sending && message.attempt() == attempt && message.attempt_started_at.is_some()
 }
 

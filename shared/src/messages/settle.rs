@@ -178,6 +178,26 @@ pub(super) async fn draft_deleted(
     change(tx, now, &message, changes, (QuoteState::Failed, message.reason.as_deref())).await
 }
 
+/// The same for a message that is to go out in another way, under an attempt: nobody sends its draft any more, and nobody did.
+pub(super) async fn draft_taken_back(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id): (TenantId, MessageId),
+    number: u32,
+    draft: &str,
+) -> Result<(), StoreError> {
+    let message = store::locked(tx, tenant, id).await?;
+    if !attempt::holds(&message, number) {
+        return draft_deleted(tx, now, (tenant, id), draft).await;
+    }
+    if message.draft_id.as_deref() != Some(draft) {
+        return Ok(());
+    }
+    let changes =
+        ActiveModel { draft_id: Set(None), data_started_at: Set(None), updated_at: Set(now), ..ActiveModel::default() };
+    attempt::update(tx, attempt::held(&message), changes).await
+}
+
 /// Changes a message, and its quote with it.
 pub(super) async fn change(
     tx: &Transaction,

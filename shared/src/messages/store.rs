@@ -135,6 +135,20 @@ impl Messages {
         tx.commit().await
     }
 
+    /// The draft of a message that goes out in another way was deleted under this attempt, before it was sent: the message has none any
+    /// more, and is in no doubt. One that was withdrawn meanwhile is `skipped`.
+    pub async fn draft_taken_back(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+        attempt: u32,
+        draft: &str,
+    ) -> Result<(), StoreError> {
+        let tx = self.database.write().await?;
+        settle::draft_taken_back(&tx, self.clock.now(), (tenant, id), attempt, draft).await?;
+        tx.commit().await
+    }
+
     /// Whether an account has messages of several attempts that changed within the last day: an earlier one may have made a draft and
     /// not come to store it.
     pub async fn drafted_again(&self, tenant: TenantId, account: AccountId) -> Result<bool, StoreError> {

@@ -5,7 +5,7 @@
 //! draft is there and is sent, or it is gone and the thread tells what it became. Only a draft that is gone and left nothing
 //! behind, because a person deleted it or Google's index lags, makes doubt, and that is looked into later (`tend_drafts`). Until a
 //! run has seen what became of a draft that was to be sent, none says that nothing went out. If the account was switched to SMTP
-//! meanwhile, the draft is deleted first.
+//! meanwhile, the draft is deleted first: one that was there to be deleted did not go out, and never will.
 
 mod failure;
 
@@ -92,12 +92,18 @@ pub(super) async fn take_back(
         Begun::Settled(done) => return Ok(Some(done)),
     };
     let attempt = Attempt { ctx, tenant: account.tenant_id, account, message: &message, number };
+    let is_doubtful = message.data_started_at.is_some();
     let sent = match mailbox.delete_draft(draft).await {
+        Ok(true) => {
+            attempt.draft_taken_back(draft).await?;
+            return Ok(None);
+        }
         // Whoever has the draft in hand is not let in either, where Gmail lets nobody in.
-        Ok(true) | Err(MailboxError::Gmail(GmailError::Forbidden { .. } | GmailError::Unavailable { .. })) => {
+        Err(MailboxError::Gmail(GmailError::Forbidden { .. } | GmailError::Unavailable { .. })) if !is_doubtful => {
             return Ok(None);
         }
         Ok(false) => gone(&mut mailbox, &message).await,
+        Err(error) if is_doubtful => Err(Halt::unseen(error)),
         Err(error) => Err(Halt::Unsent(error)),
     };
     conclude(attempt, &mut mailbox, sent).await.map(Some)

@@ -108,6 +108,12 @@ impl Attempt<'_> {
         self.try_for_long(ask).await
     }
 
+    /// Notes that its draft was deleted before anybody sent it: only the ledger tells that from one that was sent.
+    pub(super) async fn draft_taken_back(&self, draft: &str) -> Result<(), StoreError> {
+        let note = || self.ctx.messages.draft_taken_back(self.tenant, self.message.id, self.number, draft);
+        self.try_for_long(note).await
+    }
+
     async fn try_for_long<T, F>(&self, step: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
