@@ -1,4 +1,5 @@
-//! Starts `tend_drafts` for every active account that sends through the Gmail API.
+//! Starts `tend_drafts` for every active account that sends through the Gmail API, and for those that did so before they were switched
+//! to SMTP, as long as there is something left of it.
 //!
 //! Every replica names the same planned time of an account, and the job's id follows from it: so it is started once. A start that is
 //! missed, whatever the reason, is made good by the next.
@@ -16,6 +17,7 @@ use postrider_shared::{
     database::AllTenants,
     ids::AccountId,
     jobs::TendDrafts,
+    messages::Messages,
     occurrences,
 };
 
@@ -29,6 +31,7 @@ const INTERVAL: Duration = Duration::from_mins(2);
 /// Has drafts looked after.
 pub struct Drafts {
     accounts: Accounts,
+    messages: Messages,
     queue: QueueClient,
     clock: Clock,
     /// What this process started.
@@ -38,8 +41,17 @@ pub struct Drafts {
 }
 
 impl Drafts {
-    pub fn new(accounts: Accounts, queue: QueueClient, clock: Clock) -> Self {
-        Self { accounts, queue, clock, started: HashMap::new(), after: None }
+    pub fn new(accounts: Accounts, messages: Messages, queue: QueueClient, clock: Clock) -> Self {
+        Self { accounts, messages, queue, clock, started: HashMap::new(), after: None }
+    }
+
+    /// Those of a page in which there may be something to do.
+    async fn to_tend<'a>(&self, page: &'a [Account]) -> Result<Vec<&'a Account>, DutyError> {
+        let may = || page.iter().filter(|account| account.is_active() && account.may_have_drafts());
+        let switched: Vec<AccountId> =
+            may().filter(|account| !account.sends_by_gmail()).map(|account| account.id).collect();
+        let left = self.messages.left_drafts(AllTenants, &switched).await?;
+        Ok(may().filter(|account| account.sends_by_gmail() || left.contains(&account.id)).collect())
     }
 
     async fn start(&mut self, account: &Account) -> Result<(), DutyError> {
@@ -68,7 +80,7 @@ impl Duty for Drafts {
     async fn step(&mut self) -> Result<Step, DutyError> {
         let page = self.accounts.every(AllTenants, self.after, PAGE).await?;
         let (mut away, mut failed) = (HashSet::new(), None);
-        for account in page.iter().filter(|account| account.is_active() && account.sends_by_gmail()) {
+        for account in self.to_tend(&page).await? {
             // One of several Redis servers that is away keeps only its own accounts waiting, and is asked once for each shard.
             let shard = self.queue.shard_of(&account.tenant_id.into());
             if away.contains(&shard) {

@@ -68,7 +68,7 @@ impl Roster {
         start.duty(feeder.with_gmail_units(gmail_units_per_minute));
         let sweep = PayloadSweep::new(payloads, stores.dead_letters.clone(), queue.clone());
         start.duty(Sweeper::new(sweep));
-        start.duty(Drafts::new(stores.accounts.clone(), queue.clone(), clock.clone()));
+        start.duty(Drafts::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone()));
         start.duty(KeySets::new(stores.key_sets.clone(), issuers, queue.clone(), clock.clone()));
         start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
         start.duty(Resolver::new(stores.messages.clone(), clock.clone()));

@@ -84,6 +84,7 @@ async fn what_gmail_may_have_sent_is_not_sent_by_smtp_after_a_look_that_failed()
 
 on_both_databases!(
     a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_smtp,
+    drafts_in_doubt_of_a_mailbox_that_was_switched_to_smtp_are_looked_after,
     a_draft_in_doubt_is_deleted_when_its_job_is_cancelled_unless_it_went_out,
     the_draft_of_a_discarded_letter_is_deleted,
 );
@@ -120,6 +121,37 @@ async fn a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_sm
     .await;
     assert_eq!(platform.sandbox().accepted().await.len(), 1, "the customer has it twice");
     assert!(drafts(&platform, &office).await.is_empty());
+    platform.finish().await;
+}
+
+/// One went out through the API, the draft of the other still stands: it is sent by SMTP.
+async fn drafts_in_doubt_of_a_mailbox_that_was_switched_to_smtp_are_looked_after(database: DatabaseKind) {
+    let platform = Platform::with(database).start().await;
+    let office = workshop(&platform).await;
+    let failing = json!({ "match": "here@", "reply": "503 backendError Backend Error" });
+    fault(&platform, "send", "server_error", failing).await;
+    fault(&platform, "accepted", "reset_after_accept", json!({ "match": "gone@" })).await;
+    for stage in ["lookup", "search"] {
+        fault(&platform, stage, "missing_fields", json!({})).await;
+    }
+    platform.send(&office, &["here@kunden.example".to_owned(), "gone@kunden.example".to_owned()], None).await;
+    give_up(&platform, &office, 2).await;
+    platform.sandbox().clear_faults().await;
+    let account = format!("/v1/accounts/{}", office.account_id);
+    office.api.patch(&account, &json!({ "transport": "smtp" })).await.ok();
+
+    let tended = tend(&office).await;
+    assert_eq!((&tended["settled"], &tended["resumed"]), (&json!(1), &json!(1)), "{tended}");
+    within(RECOVERY, "both to be accepted", || async {
+        platform.ledger().await.iter().all(|row| row.state == "accepted").then_some(())
+    })
+    .await;
+    assert!(drafts(&platform, &office).await.is_empty());
+    tend(&office).await;
+    platform.no_jobs_left().await;
+    let mut accepted: Vec<_> = platform.sandbox().accepted().await.into_iter().flat_map(|mail| mail.rcpt_to).collect();
+    accepted.sort_unstable();
+    assert_eq!(accepted, ["gone@kunden.example", "here@kunden.example"]);
     platform.finish().await;
 }
 

@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 }
 
 mod archiver;
+mod drafts;
 mod feeder;
 mod office;
 mod pruner;

@@ -118,7 +118,8 @@ async fn drafts_are_tended() {
     let google = "UPDATE accounts SET transport = 'gmail', login = 'google'";
     office.database.reader().execute_unprepared(google).await.unwrap();
     second.kill();
-    let mut drafts = Drafts::new(office.stores.accounts.clone(), office.queue.clone(), office.clock.clone());
+    let (accounts, messages) = (office.stores.accounts.clone(), office.stores.messages.clone());
+    let mut drafts = Drafts::new(accounts, messages, office.queue.clone(), office.clock.clone());
     assert!(round(&mut drafts).await);
     assert_eq!(jobs_of(&office, &tenants.stays).await, 20);
 }

@@ -42,7 +42,8 @@ impl Handler for SendEmail {
             ctx.messages.skip(tenant, planned.id, "its mailbox was disconnected").await.map_err(charged)?;
             return Ok(settled(ctx, &ctx.messages.get(tenant, planned.id).await.map_err(charged)?));
         };
-        let may_be_out = planned.data_started_at.is_some() && !account.sends_by_gmail();
+        let can_look = account.sends_by_gmail() || planned.has_draft_in_doubt();
+        let may_be_out = planned.data_started_at.is_some() && !can_look;
         if !ctx.job.lane.scopes.contains(&account.scope()) && !may_be_out {
             return moved(ctx, &account, &planned);
         }
@@ -52,10 +53,8 @@ impl Handler for SendEmail {
         if account.sends_by_gmail() {
             return Box::pin(drafted::send(ctx, &account, &planned)).await;
         }
-        if planned.is_settled() {
-            return Ok(settled(&planned));
-        }
-        if let Some(draft) = planned.draft_id.as_deref().filter(|_| planned.data_started_at.is_none())
+        let is_to_take_back = planned.data_started_at.is_none() || planned.has_draft_in_doubt();
+        if let Some(draft) = planned.draft_id.as_deref().filter(|_| is_to_take_back)
             && let Some(done) = Box::pin(drafted::take_back(ctx, &account, &planned, draft)).await?
         {
             return Ok(done);
