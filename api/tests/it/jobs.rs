@@ -191,6 +191,36 @@ async fn whoever_hangs_up_in_the_middle_of_a_stream_may_send_it_again() {
 }
 
 #[tokio::test]
+async fn lines_of_a_slow_stream_do_not_wait_until_there_are_many() {
+    let api = Api::start().await;
+    let keys = api.tenant("Slow").await;
+    let lines = "{\"kind\":\"diagnostic.echo\"}\nnonsense\n{\"kind\":\"diagnostic.echo\"}\n{\"kind\":\"diag";
+    let (more, rest) = tokio::sync::oneshot::channel::<&str>();
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>(lines)]);
+    let body = begun.chain(futures::stream::once(async { Ok(rest.await.unwrap()) }));
+    let request = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent);
+    let request = request.header("content-type", "application/x-ndjson").body(reqwest::Body::wrap_stream(body));
+    let sent = async {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::MULTI_STATUS);
+        response.text().await.unwrap()
+    };
+    let waiting = async {
+        until("the lines that came are in the queue", async || {
+            let queue = answer(api.get(&api.platform_key, "/v1/queues/diagnostics"), StatusCode::OK).await;
+            (queue["available"] == 2).then_some(())
+        })
+        .await;
+        more.send("nostic.echo\"}").unwrap();
+    };
+    let (text, ()) = tokio::join!(sent, waiting);
+    let results: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = results.iter().map(|result| (result["index"].clone(), result["status"].clone())).collect();
+    let expected = [(0, 202), (1, 400), (2, 202), (3, 202)].map(|(index, status)| (json!(index), json!(status)));
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn a_batch_answers_for_each_job() {
     let api = Api::start().await;
     let keys = api.tenant("Batch").await;

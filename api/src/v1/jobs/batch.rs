@@ -7,6 +7,7 @@
 mod results;
 mod spool;
 
+use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,11 +15,11 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 use postrider_queue::NewJob;
 use postrider_shared::ids::TenantId;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,6 +41,9 @@ const MAX_JOBS: usize = 100_000;
 const MAX_LINES: usize = 10_000_000;
 /// Jobs that go to the queue together.
 const CHUNK: usize = 500;
+/// The longest that a job of a slow stream waits for others to go with. A payload that lies in the object store must not wait for its job
+/// until the sweep takes it for forgotten.
+const SOON: Duration = Duration::from_secs(1);
 /// If the first so many are all refused, the rest is not read: the client sends something else than it thinks.
 const MAX_REFUSED: usize = 1_000;
 
@@ -81,7 +85,7 @@ async fn submit(
     request: Request,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
-    let begin = |results| Intake { app, caller, tenant, key, waiting: Vec::new(), results };
+    let begin = |results| Intake { app, caller, tenant, key, waiting: Vec::new(), since: None, results };
     match json::media_type(&headers).as_deref() {
         Some("application/json") => {
             let mut intake = begin(Results::default());
@@ -108,6 +112,8 @@ struct Intake {
     key: Option<String>,
     /// Read, but not yet enqueued: index, job, and its payload if that is stored apart.
     waiting: Vec<(usize, NewJob, Option<Apart>)>,
+    /// Since when.
+    since: Option<Instant>,
     results: Results,
 }
 
@@ -125,9 +131,9 @@ impl Intake {
 
     async fn take_lines(&mut self, body: Body) -> Answer<()> {
         let longest = BodyClass::Job.bounds(self.app.payload_limit()).bytes;
-        let mut lines = Lines::of(body.into_data_stream().map_err(std::io::Error::other), longest);
+        let mut lines = Lines::of(body.into_data_stream().map_err(io::Error::other), longest);
         let mut index = 0;
-        while let Some(line) = timeout(LINE_TIME, lines.next()).await.map_err(|_| too_slow(LINE_TIME))?? {
+        while let Some(line) = self.next(&mut lines).await? {
             match line {
                 _ if index >= MAX_LINES => {
                     self.results.refuse(index, &too_many(MAX_LINES));
@@ -136,7 +142,7 @@ impl Intake {
                 Ok(text) => self.take(index, text.as_bytes()).await?,
                 Err(problem) => {
                     self.results.refuse(index, &problem);
-                    self.end_chunk_if_full().await?;
+                    self.end_chunk_if_due().await?;
                 }
             }
             if self.results.refused() == MAX_REFUSED && index + 1 == MAX_REFUSED {
@@ -147,17 +153,34 @@ impl Intake {
         self.enqueue().await
     }
 
+    async fn next<S>(&mut self, lines: &mut Lines<S>) -> Answer<Option<Answer<String>>>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        if !self.waiting.is_empty() {
+            match timeout(SOON, lines.next()).await {
+                Ok(line) => return line,
+                Err(_) => self.enqueue().await?,
+            }
+        }
+        timeout(LINE_TIME, lines.next()).await.map_err(|_| too_slow(LINE_TIME))?
+    }
+
     async fn take(&mut self, index: usize, text: &[u8]) -> Answer<()> {
         match self.read(index, text).await {
-            Ok((job, apart)) => self.waiting.push((index, job, apart)),
+            Ok((job, apart)) => {
+                self.waiting.push((index, job, apart));
+                self.since.get_or_insert_with(Instant::now);
+            }
             Err(problem) => self.results.refuse(index, &problem),
         }
-        self.end_chunk_if_full().await
+        self.end_chunk_if_due().await
     }
 
     /// Refused jobs count, too: their results wait until their place in the answer has come.
-    async fn end_chunk_if_full(&mut self) -> Answer<()> {
-        if self.waiting.len() + self.results.waiting() >= CHUNK { self.enqueue().await } else { Ok(()) }
+    async fn end_chunk_if_due(&mut self) -> Answer<()> {
+        let full = self.waiting.len() + self.results.waiting() >= CHUNK;
+        if full || self.since.is_some_and(|since| since.elapsed() >= SOON) { self.enqueue().await } else { Ok(()) }
     }
 
     async fn read(&self, index: usize, text: &[u8]) -> Answer<(NewJob, Option<Apart>)> {
@@ -171,6 +194,7 @@ impl Intake {
     /// Enqueues what waits. A failure ends the request when nothing was accepted yet, else it is the result of those jobs
     /// that were not.
     async fn enqueue(&mut self) -> Answer<()> {
+        self.since = None;
         if self.waiting.is_empty() {
             return self.results.end_chunk().await;
         }
