@@ -167,8 +167,8 @@ do
         local _
         _, till, blocking, _, again_till, again_blocking = lane_room(lane)
       end
-      -- Who was given something had its turn, and stands behind all who wait.
-      place = got == 0 and place and (place < 0 and place - FIRST_IN_LINE or place) or now
+      -- Who was given something had its turn, and stands behind all who wait, also those that come to the line in this moment.
+      place = got > 0 and now + 1 or place and (place < 0 and place - FIRST_IN_LINE or place) or now
       if stopped == 'again' then till, blocking, place = again_till, again_blocking, place + FIRST_IN_LINE end
       blocking = blocking or lane.scopes[1]
       park(number, lane, till, blocking, place)

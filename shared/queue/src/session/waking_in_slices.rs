@@ -115,22 +115,23 @@ async fn lines_for_which_no_time_is_left_are_woken_by_maintenance() {
     panic!("{} lanes are forgotten", parked(&client).await);
 }
 
-async fn busy_for(server: &Server, client: &QueueClient, clock: &mut u64, seconds: u64) {
+/// Heartbeats name the queues that the worker claims from.
+async fn busy_for(server: &Server, client: &QueueClient, clock: &mut u64, queues: &[&str], seconds: u64) {
     for _ in 0..seconds {
         *clock += 1_000;
         server.leap(*clock);
-        let beat = ["a-worker", "15000", "1", "work"].map(|word| word.as_bytes().to_vec()).to_vec();
+        let beat = [&["a-worker", "15000", "1"], queues].concat().iter().map(|word| word.as_bytes().to_vec()).collect();
         client.link().call(&script::RENEW, 0, &beat).await.unwrap();
         client.tick().await.unwrap();
     }
 }
 
-#[tokio::test]
-async fn lanes_in_line_keep_their_turns_while_the_workers_of_their_queue_are_busy() {
+/// Which lanes got the one unit, in order, while the worker was too busy for seconds to visit those that were woken.
+async fn turns_of_lanes(queues: &[&str]) -> Vec<String> {
     let server = Server::start();
     let client = server.client().await;
     let (mut clock, mut sequence) = (0, 0);
-    busy_for(&server, &client, &mut clock, 1).await;
+    busy_for(&server, &client, &mut clock, queues, 1).await;
     define(&client, "number", 1).await;
     let mut order = Vec::new();
     let mut running: Option<JobRecord> = None;
@@ -139,18 +140,26 @@ async fn lanes_in_line_keep_their_turns_while_the_workers_of_their_queue_are_bus
         sequence += 1;
         let claimed = take(&client, sequence, 1, Vec::new()).await.1.read().unwrap().records;
         running = claimed.into_iter().next().or(running);
-        busy_for(&server, &client, &mut clock, 1).await;
+        busy_for(&server, &client, &mut clock, queues, 1).await;
     }
     while let Some(run) = running.take() {
         order.push(run.lane.name.as_str().to_owned());
         // It has no room for more: others keep it busy.
         let outcomes = vec![Settling::bury(run.id, 1, NAME, "as asked".to_owned())];
         take(&client, sequence + 1, 0, outcomes).await;
-        busy_for(&server, &client, &mut clock, 12).await;
+        busy_for(&server, &client, &mut clock, queues, 12).await;
         sequence += 2;
         running = take(&client, sequence, 8, Vec::new()).await.1.read().unwrap().records.pop();
     }
+    order
+}
+
+#[tokio::test]
+async fn lanes_in_line_keep_their_turns_while_the_workers_of_their_queue_are_busy() {
     let turns =
         [&["run:0"], &["run:0", "run:1", "run:2", "run:3"].repeat(2)[..], &["run:1", "run:2", "run:3"]].concat();
-    assert_eq!(order, turns, "one after the other");
+    assert_eq!(turns_of_lanes(&["work"]).await, turns, "one after the other");
+    // If the queue seems to be served by nobody, they lose their places, but none gets all.
+    let turns = turns_of_lanes(&[]).await;
+    assert!(turns[1..].windows(2).take(8).all(|pair| pair[0] != pair[1]), "{turns:?}");
 }
