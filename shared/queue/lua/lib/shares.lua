@@ -65,7 +65,10 @@ do
       for i = #ids, math.max(#ids - many, 0) + 1, -1 do back[#back + 1], ids[i] = ids[i], nil end
       if #back == 0 then break end
       many, gone = many - #back, gone + #back
-      push(number, back, true)
+      if call('LPUSH', k_lane(number), unpack(back)) == #back then
+        count(lane.queue, 'l', 1)
+        enter_ring(number, lane) -- at its end: what is visited now stands at its head, and is removed from there
+      end
       if lane.scopes[1] then
         reserve(lane, -#back, 0)
         pass_on(lane.scopes)
