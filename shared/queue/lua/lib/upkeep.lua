@@ -1,10 +1,18 @@
 -- The steps of maintenance.
 
--- Due jobs become available. Returns how many, and whether more are due.
+-- Due jobs become available, fewer of them if they are large. Returns how many, and whether more are due.
 local function promote_due(most)
-  local ids = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, most)
-  if #ids == 0 then return 0, false end
-  local raws, records, jobs, numbers = get_many(JOBS, ids), {}, {}, {}
+  local MOST_BYTES, IN_A_READ = 524288, 8
+  local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, most)
+  if #due == 0 then return 0, false end
+  local ids, raws, records, jobs, numbers, bytes = {}, {}, {}, {}, {}, 0
+  while #ids < #due and bytes < MOST_BYTES do
+    local from = #ids
+    for i, raw in ipairs(call('HMGET', JOBS, unpack(due, from + 1, math.min(from + IN_A_READ, #due)))) do
+      ids[from + i], raws[from + i] = due[from + i], raw
+      if raw then bytes = bytes + #raw end
+    end
+  end
   for i, id in ipairs(ids) do
     local r = raws[i] and open_record(raws[i])
     if r and (r.state == SCHEDULED or r.state == RETRYABLE) then
@@ -25,7 +33,7 @@ local function promote_due(most)
   call_many('ZREM', DUE, ids, 256)
   if #records > 0 then call_many('HSET', JOBS, records, 400) end
   make_available(jobs, false)
-  return #ids, #ids == most
+  return #ids, #ids == most or #ids < #due
 end
 
 -- A suspect whose process died again waits longer each time, so that one that takes a whole machine down leaves it time.

@@ -152,3 +152,22 @@ async fn dead_ones_are_archived_by_several_calls() {
     assert!(told.contains("cmdstat_zmscore:calls=4,"), "a MiB a call: {told}");
     assert!(client.dead(0, 256).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn large_ones_become_due_in_several_steps() {
+    let server = Server::start();
+    server.stand_still("2027-01-01 00:00:00");
+    let client = server.client().await;
+    let at = "2027-01-01T00:01:00Z".parse().unwrap();
+    enqueue(&client, 24, &NewJob { run_at: Some(at), ..large("acme") }).await; // fewer than a step looks at
+    server.stand_still("2027-01-01 00:01:01");
+    let tick = script::without_time(&script::TICK);
+    for left in [16, 8, 0] {
+        let args = vec![b"3600000".to_vec(), b"80".to_vec()];
+        let told = wire::list(client.link().call(&tick, 0, &args).await.unwrap()).unwrap();
+        let [promoted, more] = [0, 4].map(|place| wire::integer(&told[place]).unwrap());
+        assert_eq!((promoted, more), (8, i64::from(left > 0)), "{left} are left");
+        let stats = client.queue(&job().queue).await.unwrap();
+        assert_eq!((stats.available, stats.scheduled), (24 - left, left));
+    }
+}
