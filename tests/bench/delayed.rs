@@ -61,7 +61,7 @@ pub async fn run(delayed: usize, appendfsync: Option<&str>) -> Report {
 /// slower. So many look-ups end that, wherever it stood.
 async fn look_up(bed: &Bed, times: usize) {
     let mut redis = bed.redis.connection().await;
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs").query_async(&mut redis).await.expect("KEYS");
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs*").query_async(&mut redis).await.expect("KEYS");
     for key in keys {
         for _ in 0..times.div_ceil(IN_A_CALL) {
             let mut call = redis::cmd("HMGET");

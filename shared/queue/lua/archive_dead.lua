@@ -13,11 +13,11 @@ for i = 1, math.min(#ARGV, 512), 2 do
     wanted[id] = true
     ids[#ids + 1] = id
     numbers[#numbers + 1] = tonumber(ARGV[i + 1])
-    bytes = bytes + call('HSTRLEN', JOBS, id)
+    bytes = bytes + bases.size(id)
   end
 end
 if #ids == 0 then return 0 end
-local left, finished, raws = {}, {}, get_many(JOBS, ids)
+local left, finished, raws = {}, {}, bases.get(ids)
 for i, score in ipairs(call('ZMSCORE', DEAD, unpack(ids))) do
   if score and tonumber(score) == numbers[i] then
     local id, r = ids[i], raws[i] and open_record(raws[i])

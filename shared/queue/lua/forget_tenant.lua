@@ -57,7 +57,7 @@ local function jobs()
       end
     end
   end
-  if #gone > 0 then call_many('HDEL', JOBS, gone, 256) end
+  if #gone > 0 then bases.drop(gone) end
   recipients.are_gone(gone)
   drop_lane_refs(refs)
   removed = #gone

@@ -2,6 +2,6 @@
 -- KEYS  1 jobs
 -- result  {its replication id, a number that only grows}; {} if the shard holds nothing at all
 -- bounds  one key
-if call('EXISTS', META, JOBS) == 0 then return {} end
+if call('EXISTS', META, JOBS, P .. 'blocks') == 0 then return {} end
 local closings = note_master()
 return { call('HGET', META, 'replid'), closings }

@@ -66,7 +66,7 @@ local ages, most = {}, math.max(2, math.floor(MOST_LOOKS / #queues))
 for _, queue in ipairs(queues) do
   local heads, oldest = heads_of(queue, most), nil
   local runs = get_many(RUNS, heads)
-  for i, raw in ipairs(get_many(JOBS, heads)) do
+  for i, raw in ipairs(bases.get(heads)) do
     if raw and not runs[i] and string.byte(raw, 2) == AVAILABLE then
       local run = unpack_from('>I6', raw, 28)
       if not oldest or run < oldest then oldest = run end

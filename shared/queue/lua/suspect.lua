@@ -30,7 +30,7 @@ else
         break
       end
       left = left - 1
-      local raw, run = call('HGET', JOBS, id), call('HGET', RUNS, id)
+      local raw, run = bases.get_one(id), call('HGET', RUNS, id)
       if raw and not run and string.byte(raw, 2) == AVAILABLE then
         local r = open_record(raw)
         local lane = lane_of(r.lane)

@@ -11,6 +11,7 @@ use crate::{
 
 mod admission;
 mod batches;
+mod blocks;
 mod bulk;
 mod control;
 mod enqueue;
@@ -51,6 +52,7 @@ pub struct QueueClient(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     link: Link,
+    blocks: blocks::Blocks,
     hub: Hub,
     shards: u16,
     memory_percent: u8,
@@ -80,7 +82,8 @@ impl QueueClient {
         let readers = reads::Readers::open(&link, config.shards, &tasks);
         let desks = Desks::open(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
-        Ok(Self(Arc::new(Shared { link, hub, shards, memory_percent, enqueuers, readers, desks, tasks })))
+        let blocks = blocks::Blocks::open(shards, config.blocks);
+        Ok(Self(Arc::new(Shared { blocks, link, hub, shards, memory_percent, enqueuers, readers, desks, tasks })))
     }
 
     /// The same, and as long as Redis says that it is loading its data, this waits: a large log takes minutes.
@@ -114,7 +117,7 @@ impl QueueClient {
 
     /// A new random id for a job of this tenant.
     pub fn job_id(&self, tenant: &Tenant) -> JobId {
-        JobId::random(self.shard_of(tenant))
+        self.0.blocks.next_id(self.shard_of(tenant))
     }
 
     /// The id that follows from these parts, for a job of this tenant. The tenant itself is one of the parts.

@@ -11,8 +11,10 @@ use crate::error::QueueError;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const PREFIX: &str = "job_";
 const TEXT_LEN: usize = 26;
+/// What an id of a block begins with, after its shard. No other begins so, but for one of 4,000,000,000.
+const BLOCK_MARK: [u8; 4] = [158, 55, 121, 177];
 
-/// Identity of a job: 2 bytes of shard (big endian), then 14 bytes, random or derived.
+/// Identity of a job: 2 bytes of shard (big endian), then 14 bytes: random, derived, or those of a [block](crate::QueueConfig::blocks).
 ///
 /// As text, and in JSON, `job_` and 26 characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +24,15 @@ impl JobId {
     /// A new id in a shard; 112 random bits, so two never meet.
     pub fn random(shard: u16) -> Self {
         Self::of(shard, rand::random())
+    }
+
+    /// An id of a block (lua/lib/block.lua): its mark, its number, and what is the job's own.
+    pub(crate) fn in_block(shard: u16, block: u32, own: [u8; 6]) -> Self {
+        let mut tail = [0; 14];
+        tail[..4].copy_from_slice(&BLOCK_MARK);
+        tail[4..8].copy_from_slice(&block.to_be_bytes());
+        tail[8..].copy_from_slice(&own);
+        Self::of(shard, tail)
     }
 
     /// The id that follows from what the job is. The same parts give the same id, whoever derives it, which is how

@@ -215,6 +215,7 @@ fn compose(name: &'static str, flag: Flag, fragments: &[&str], body: &str) -> Sc
     let mut parts = fragments.to_vec();
     if let Some(keys) = parts.iter().position(|part| *part == fragment!("keys")) {
         parts.splice(keys + 1..=keys, [reading.as_str(), fragment!("gate")]);
+        parts.insert(0, fragment!("block"));
     }
     let mut lua = format!("{}\n{body}", parts.join("\n"));
     let inner = lua.matches(INNER).count();

@@ -23,6 +23,18 @@ end
 
 -- Records.
 local jobs, runs, lanes, records = pairs_of('jobs'), pairs_of('runs'), {}, {}
+local blocks = set(call('ZRANGE', P .. 'blocks', 0, -1))
+for _, name in ipairs(names('jobs:*')) do
+  local block = string.sub(name, 6)
+  if not blocks[block] then note('block %s is not noted', block) end
+  blocks[block] = nil
+  for id, raw in pairs(pairs_of(name)) do
+    if jobs[id] then note('%s has two records', hex(id)) end
+    if hex(string.sub(id, 1, 8)) ~= '9e3779b1' .. block then note('%s stands in block %s', hex(id), block) end
+    jobs[id] = raw
+  end
+end
+for block in pairs(blocks) do note('block %s is noted and not there', block) end
 for number, raw in pairs(pairs_of('lanes')) do
   local queue, tenant, name, total, pos = struct.unpack('>Hc0Hc0Hc0B', raw)
   local scopes = {}

@@ -5,10 +5,13 @@
 local many = (#ARGV - 5) / 2
 if many == 1 or (many > 1 and many <= 256 and ARGV[1] == '1' and ARGV[3] == '1' and struct.unpack('>H', ARGV[5], 8) == many) then
   local call, pack, unpack_from, sub = redis.call, struct.pack, struct.unpack, string.sub
-  local jobs, raw, last = KEYS[1], ARGV[2], 5 + many
-  local prefix = sub(jobs, 1, -5)
+  local jobs, raw, last = block_of(KEYS[1], ARGV[6]), ARGV[2], 5 + many
+  local prefix = sub(KEYS[1], 1, -5)
   local number, kind = call('HGET', prefix .. 'lane_ids', raw), call('HGET', prefix .. 'kind_ids', ARGV[4])
   local sure, records = number and kind and call('EXISTS', prefix .. 'gate') == 0, nil
+  for i = 7, last do
+    if sure and (jobs ~= KEYS[1] or string.byte(ARGV[i]) == 158) then sure = block_of(KEYS[1], ARGV[i]) == jobs end
+  end
   if sure and many > 1 then
     records = call('HMGET', jobs, unpack(ARGV, 6, last))
     for i = 1, many do
@@ -29,6 +32,7 @@ if many == 1 or (many > 1 and many <= 256 and ARGV[1] == '1' and ARGV[3] == '1' 
     elseif call('HSETNX', jobs, ARGV[6], head .. ARGV[7]) == 0 then
       return 'E'
     end
+    if jobs ~= KEYS[1] and call('HLEN', jobs) == many then call('ZADD', prefix .. 'blocks', 0, sub(jobs, -8)) end
     local queue, tenant, _, scopes, pos = unpack_from('>Hc0Hc0Hc0B', raw)
     -- Numbers are given to Redis as text: it is slow to write them itself.
     local by = string.format('%d', many)

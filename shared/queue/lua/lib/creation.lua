@@ -117,7 +117,7 @@ function create(...)
       if item[2] >= HAS_MORE then item.more, item.payload_at = unpack_from('>I4c0', items[i], item[11]) end
       parsed[i], ids[i] = item, item[1]
     end
-    local existing, answers, fresh = get_many(JOBS, ids), {}, {}
+    local existing, answers, fresh = bases.get(ids), {}, {}
     local seen, taken, marked, passing, replaced, members, till_of, noted = {}, {}, {}, {}, {}, {}, {}, {}
     for i, item in ipairs(parsed) do
       local id, unique, mark, fingerprint = item[1], item[8], item[9], item[10]
@@ -260,7 +260,7 @@ function create(...)
       changes(id)
     end
     for holder, newer in pairs(replaced) do replace(holder, newer[1], newer[2], records, due) end
-    call_many('HSET', JOBS, records, 400)
+    bases.create(records)
     if #due > 0 then schedule(due) end
     refer(refs, new_lanes)
     for field, id in pairs(taken) do

@@ -42,7 +42,7 @@ local MOST_BYTES = 1048576
 local function describe_first(ids)
   local first, others, bytes = ids, {}, 0
   for i, id in ipairs(ids) do
-    bytes = bytes + call('HSTRLEN', JOBS, id)
+    bytes = bytes + bases.size(id)
     if bytes > MOST_BYTES and i > 1 then
       first, others = { unpack(ids, 1, i - 1) }, { unpack(ids, i) }
       break

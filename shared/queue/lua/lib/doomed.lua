@@ -21,7 +21,7 @@ local function cancel_doomed(most)
       records[#records + 1] = seal_record(r)
     end
   end
-  call_many('HSET', JOBS, records, 400)
+  bases.put(records)
   recipients.are_gone(ids)
   write_endings()
   if call('EXISTS', key) == 0 then call('LPOP', DOOMED) end

@@ -16,7 +16,7 @@ local function take_back(session, most, charge)
     while from < #of and #ids < most and bytes < MOST_BYTES do
       ids[#ids + 1] = sub(of, from, from + 13)
       by[#ids] = session .. claim -- a run that ended may have been followed by another one
-      bytes = bytes + call('HSTRLEN', JOBS, ids[#ids])
+      bytes = bytes + bases.size(ids[#ids])
       from = from + 14
     end
     if from < #of then
@@ -59,7 +59,7 @@ local function take_back(session, most, charge)
     end
   end
   if #records > 0 then
-    call_many('HSET', JOBS, records, 400)
+    bases.put(records)
     call_many('HDEL', RUNS, stopped, 256)
   end
   if cut then

@@ -1,6 +1,7 @@
 -- Every key and channel of a shard. KEYS[1] is always the shard's `jobs` hash; all other keys share its tag and prefix,
 -- so that one script may touch them all on one node of a cluster. The prefix carries the protocol version.
 --   jobs        hash   id -> record                        due        zset   id by the time it becomes available
+--   jobs:B      hash   the same for the jobs of block B    blocks     zset   numbers of the blocks there are (block.lua)
 --   runs        hash   id -> record without payload and whose run it is, of all that run (record.lua)
 --   lanes       hash   number -> lane                      lane_ids   hash   lane -> number
 --   lane_refs   hash   number -> records that name it      lane:N     list   ids that wait

@@ -45,7 +45,7 @@ do
     if not bucket then return 0, false end
     local key = k_later(bucket)
     local ids, found = call('LPOP', key, most) or {}, {}
-    for i, raw in ipairs(get_many(JOBS, ids)) do
+    for i, raw in ipairs(bases.get(ids)) do
       local state = raw and string.byte(raw, 2)
       if state == SCHEDULED or state == RETRYABLE then
         found[#found + 1] = unpack_from('>I6', raw, 28)

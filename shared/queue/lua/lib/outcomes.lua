@@ -56,7 +56,7 @@ local function apply_outcomes(session, plain, items, lane_names, kind_names)
   local runs = get_many(RUNS, ids)
   local answers, records, dropped, claims, rest = complete(session, ids, runs, outcomes)
   if #dropped > 0 then
-    call_many('HSET', JOBS, records, 400)
+    bases.put(records)
     call_many('HDEL', RUNS, dropped, 256)
   end
   if #rest > 0 then apply_singly(rest, ids, runs, outcomes, items, lane_names, kind_names, claims, answers) end

@@ -22,7 +22,7 @@ local function create_plain(at, lane_names, kind_names)
     for i = at + 1, at + many do ids[#ids + 1] = ARGV[i] end
     at = at + 1 + 2 * many
   end
-  local existing = get_many(JOBS, ids)
+  local existing = bases.get(ids)
   local new, place = {}, 0
   for _, group in ipairs(gate and groups or {}) do
     local queue = read_lane(lane_names[group[2]]).queue
@@ -70,7 +70,7 @@ local function create_plain(at, lane_names, kind_names)
       count(lane.queue, 'a', n)
     end
   end
-  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  if #records > 0 then bases.create(records) end
   refer(refs, new_lanes)
   local lists = {}
   for i, number in ipairs(order) do lists[2 * i - 1], lists[2 * i] = number, waiting[number].own or waiting[number].only end

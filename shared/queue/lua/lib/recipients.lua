@@ -267,7 +267,7 @@ local function define_recipients()
     end
     -- Not in front of one that has its unit: it may go on when nobody else may.
     local head = call('LINDEX', k_lane(number), 0)
-    local ahead = head and call('HGET', JOBS, head)
+    local ahead = head and bases.get_one(head)
     if ahead and bit.band(string.byte(ahead, 3), RESERVED) ~= 0 then
       wait_aside(entry, now + 1000)
       return

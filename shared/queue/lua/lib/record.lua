@@ -116,6 +116,89 @@ local function get_many(key, ids)
   return values
 end
 
+-- Records where they stand (block.lua), each as it was before it was claimed.
+local bases = {}
+do
+  local homes, byte, FIRST_OF_MARK, BLOCK_LEN, BLOCKS = {}, string.byte, 158, 8, P .. 'blocks'
+  local function home_of(id)
+    if byte(id) ~= FIRST_OF_MARK then return JOBS end
+    local block = sub(id, 1, BLOCK_LEN)
+    local home = homes[block]
+    if not home then
+      home = block_of(JOBS, block)
+      homes[block] = home
+    end
+    return home
+  end
+
+  -- The only home of these ids, which stand in every `step`th place; or nil, and the places by their homes.
+  local function homes_of(list, step)
+    local only = #list > 0 and home_of(list[1]) or JOBS
+    for i = 1 + step, #list, step do
+      if home_of(list[i]) ~= only then
+        local by_home = {}
+        for n = 1, #list, step do
+          local home = home_of(list[n])
+          local places = by_home[home]
+          if not places then places = {}; by_home[home] = places end
+          places[#places + 1] = n
+        end
+        return nil, by_home
+      end
+    end
+    return only
+  end
+
+  local function part_of(list, places, step)
+    local part, n = {}, 0
+    for _, place in ipairs(places) do
+      for i = place, place + step - 1 do n = n + 1; part[n] = list[i] end
+    end
+    return part
+  end
+
+  function bases.get(ids)
+    local only, by_home = homes_of(ids, 1)
+    if only then return get_many(only, ids) end
+    local raws = {}
+    for home, places in pairs(by_home) do
+      local found = get_many(home, part_of(ids, places, 1))
+      for n, place in ipairs(places) do raws[place] = found[n] end
+    end
+    return raws
+  end
+
+  function bases.get_one(id) return call('HGET', home_of(id), id) end
+
+  function bases.size(id) return call('HSTRLEN', home_of(id), id) end
+
+  local function each_home(list, step, act)
+    local only, by_home = homes_of(list, step)
+    if only then return act(only, list) end
+    for home, places in pairs(by_home) do act(home, part_of(list, places, step)) end
+  end
+
+  -- Ids and records in turn.
+  function bases.put(records)
+    each_home(records, 2, function(home, its) call_many('HSET', home, its, 400) end)
+  end
+
+  -- The same for jobs that are new: of each block that begins with this, there is a note.
+  function bases.create(records)
+    each_home(records, 2, function(home, its)
+      call_many('HSET', home, its, 400)
+      if home ~= JOBS and call('HLEN', home) == #its / 2 then call('ZADD', BLOCKS, 0, sub(home, #JOBS + 2)) end
+    end)
+  end
+
+  function bases.drop(ids)
+    each_home(ids, 1, function(home, its)
+      call_many('HDEL', home, its, 256)
+      if home ~= JOBS and call('EXISTS', home) == 0 then call('ZREM', BLOCKS, sub(home, #JOBS + 2)) end
+    end)
+  end
+end
+
 -- A claim leaves the record in `jobs` as it is and writes what changed into `runs`, so that a payload is written once. While a
 -- job runs, that is its record, and the payload the one in `jobs`; when it stops, it is written to `jobs` again. In `runs` it
 -- is followed by whose run it is: the session, c8, and its claim, a letter and a number I12. So long a number makes each entry
@@ -129,7 +212,7 @@ end
 
 -- The records as they are, wherever they stand.
 local function get_records(ids)
-  local raws, runs = get_many(JOBS, ids), get_many(RUNS, ids)
+  local raws, runs = bases.get(ids), get_many(RUNS, ids)
   for i = 1, #ids do
     if runs[i] and raws[i] then raws[i] = sub(runs[i], 1, -WHOSE_LEN - 1) .. sub(raws[i], payload_at(raws[i])) end
   end
@@ -150,7 +233,7 @@ local function put_record(id, r)
   if r.state == RUNNING then
     call('HSET', RUNS, id, seal_run(r) .. sub(call('HGET', RUNS, id), -WHOSE_LEN))
   else
-    call('HSET', JOBS, id, seal_record(r))
+    bases.put({ id, seal_record(r) })
   end
 end
 

@@ -3,9 +3,13 @@
 local function scan_jobs(cursor, most)
   local AT_A_TIME, MOST_BYTES, MOST_LOOKS = 4, 1048576, 128
   local fields, bytes, looks = {}, 0, 0
+  local block, at = string.match(cursor, '^(%x+):(%d+)$')
+  at = at or cursor
   repeat
-    local found = call('HSCAN', JOBS, cursor, 'COUNT', AT_A_TIME)
-    cursor, looks = found[1], looks + 1
+    local found = call('HSCAN', block and JOBS .. ':' .. block or JOBS, at, 'COUNT', AT_A_TIME)
+    at, looks = found[1], looks + 1
+    if at == '0' then block = call('ZRANGEBYLEX', P .. 'blocks', block and '(' .. block or '-', '+', 'LIMIT', 0, 1)[1] end
+    cursor = block and block .. ':' .. at or at
     for _, text in ipairs(found[2]) do
       fields[#fields + 1], bytes = text, bytes + #text
     end

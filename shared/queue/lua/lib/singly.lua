@@ -96,12 +96,12 @@ function apply_singly(...)
       while done < #rest and work < IN_A_SLICE do
         done = done + 1
         local id, follow = ids[rest[done]], outcomes[rest[done]].follow
-        slice[#slice + 1], work = id, work + 1 + follow + math.floor(call('HSTRLEN', JOBS, id) / BYTES)
+        slice[#slice + 1], work = id, work + 1 + follow + math.floor(bases.size(id) / BYTES)
       end
       local first, numbers = done - #slice, {}
       for n = 1, #slice do numbers[n] = unpack_from('>I4', runs[rest[first + n]], 7) end
       load_lanes(numbers)
-      for n, base in ipairs(get_many(JOBS, slice)) do
+      for n, base in ipairs(bases.get(slice)) do
         local i = rest[first + n]
         local r = base and open_record(runs[i])
         if r and r.epoch == outcomes[i].epoch then
@@ -112,7 +112,7 @@ function apply_singly(...)
         end
       end
       if #ending.ids > 0 then
-        call_many('HSET', JOBS, ending.records, 400)
+        bases.put(ending.records)
         call_many('HDEL', RUNS, ending.ids, 256)
       end
       if #ending.due > 0 then schedule(ending.due) end

@@ -18,7 +18,7 @@ do
     if are_heavy == nil then are_heavy = call('EXISTS', HEAVY) == 1 end
     if not are_heavy then return #ids end
     for i, id in ipairs(ids) do
-      bytes = bytes + call('HSTRLEN', JOBS, id)
+      bytes = bytes + bases.size(id)
       if bytes >= budget then
         call('PEXPIRE', HEAVY, HEAVY_FOR)
         return i
@@ -29,10 +29,10 @@ do
 
   -- The records in `jobs` of these ids; of the first of them, if all would be too much for a call. Returns how many it read, too.
   function sizes.read(ids)
-    if are_heavy then return get_many(JOBS, ids), #ids end
+    if are_heavy then return bases.get(ids), #ids end
     local raws, read = {}, 0
     while read < #ids and not are_heavy do
-      local part = call('HMGET', JOBS, unpack(ids, read + 1, math.min(read + IN_A_READ, #ids)))
+      local part = bases.get({ unpack(ids, read + 1, math.min(read + IN_A_READ, #ids)) })
       for i = 1, #part do
         local raw = part[i]
         raws[read + i] = raw

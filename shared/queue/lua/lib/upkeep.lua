@@ -8,7 +8,7 @@ local function promote_due(most)
   local ids, raws, records, jobs, numbers, bytes = {}, {}, {}, {}, {}, 0
   while #ids < #due and bytes < MOST_BYTES do
     local from = #ids
-    for i, raw in ipairs(call('HMGET', JOBS, unpack(due, from + 1, math.min(from + IN_A_READ, #due)))) do
+    for i, raw in ipairs(bases.get({ unpack(due, from + 1, math.min(from + IN_A_READ, #due)) })) do
       ids[from + i], raws[from + i] = due[from + i], raw
       if raw then bytes = bytes + #raw end
     end
@@ -31,7 +31,7 @@ local function promote_due(most)
     changes(id)
   end
   call_many('ZREM', DUE, ids, 256)
-  if #records > 0 then call_many('HSET', JOBS, records, 400) end
+  if #records > 0 then bases.put(records) end
   make_available(jobs, false)
   return #ids, #ids == most or #ids < #due
 end
@@ -77,7 +77,7 @@ local function prune(most)
         ids[i] = sub(entry, 1, 14)
       end
       if expired > 0 then
-        local raws = get_many(JOBS, ids)
+        local raws = bases.get(ids)
         for i, id in ipairs(ids) do
           local r = raws[i] and open_record(raws[i])
           if r and r.finished == unpack_from('>I6', entries[i], 15) and r.finished > 0 then
@@ -103,7 +103,7 @@ local function prune(most)
       end
     end
   end
-  if #gone > 0 then call_many('HDEL', JOBS, gone, 256) end
+  if #gone > 0 then bases.drop(gone) end
   recipients.are_gone(gone)
   drop_lane_refs(refs)
   return pruned, unfinished

@@ -105,7 +105,10 @@ impl World<'_> {
     }
 
     async fn all_ids(&self) -> Result<Vec<JobId>, String> {
-        let tails = self.list("HKEYS", "{pr:0}:1:jobs").await?;
+        let mut tails = Vec::new();
+        for home in self.list("KEYS", "{pr:0}:1:jobs*").await? {
+            tails.extend(self.list("HKEYS", str::from_utf8(&home).map_err(failed)?).await?);
+        }
         tails.iter().map(|tail| JobId::from_tail(0, tail).map_err(failed)).collect()
     }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::DateTime;
-use postrider_queue::{Enqueued, JobKind, Lane, LaneName, NewJob, Priority, QueueClient, ScopeKey};
+use postrider_queue::{Enqueued, JobId, JobKind, Lane, LaneName, NewJob, Priority, QueueClient, ScopeKey};
 use redis::aio::MultiplexedConnection;
 
 use crate::server::{Server, job, tenant};
@@ -31,7 +31,7 @@ async fn content(server: &Server) -> (Content, BTreeMap<String, i64>) {
                 for told in ["replid", "caps"] {
                     fields.remove(told.as_bytes()); // which server it is, and since when
                 }
-                if key.ends_with(":jobs") {
+                if key.contains(":jobs") {
                     for record in fields.values_mut() {
                         record[TIMES].fill(0);
                     }
@@ -45,6 +45,13 @@ async fn content(server: &Server) -> (Content, BTreeMap<String, i64>) {
         content.insert(key, held);
     }
     (content, expiries)
+}
+
+/// The same id in a block.
+fn in_block(id: JobId, block: u8) -> JobId {
+    let mut bytes = *id.as_bytes();
+    bytes[2..10].copy_from_slice(&[158, 55, 121, 177, 0, 0, 0, block]);
+    JobId::from_bytes(bytes)
 }
 
 /// For lanes of two tenants, of two priorities, without and with scopes.
@@ -66,7 +73,15 @@ fn with_ids(client: &QueueClient, kind: &'static str) -> Vec<NewJob> {
         let id = client.derived_job_id(&job.tenant, &[kind, &place.to_string()]);
         job.with_id(id)
     };
-    jobs(kind).into_iter().enumerate().map(place).collect()
+    let plain = jobs(kind).into_iter().enumerate().map(place);
+    let mut last = 0;
+    plain
+        .flat_map(|job| {
+            last += 1;
+            let id = in_block(job.id.unwrap(), last / 3);
+            [job.clone(), job.with_id(id)]
+        })
+        .collect()
 }
 
 /// A shard that knows lanes and kind, where nothing waits in the lanes and none of the kind ever did, and one worker that left.
@@ -110,6 +125,13 @@ fn many_of_each(client: &QueueClient) -> Vec<Vec<NewJob>> {
         let name = |number: usize| [place.to_string(), number.to_string()];
         let with_id = |number| {
             let id = client.derived_job_id(&job.tenant, &name(number).each_ref().map(String::as_str));
+            let id = match place % 3 {
+                0 => id,
+                2 => in_block(id, 1),
+                // A block ends in the midst of a call, or a job has no block.
+                _ if number % 70 == 69 => id,
+                _ => in_block(id, if number < 50 { 2 } else { 3 }),
+            };
             NewJob { payload: format!("{place} {number}").into_bytes(), ..job.clone() }.with_id(id)
         };
         (0..many[place]).map(with_id).collect()

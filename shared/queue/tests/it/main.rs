@@ -7,6 +7,7 @@ mod alike;
 mod bad_input;
 mod bad_servers;
 mod batches;
+mod blocks;
 mod bounds;
 mod cancelling;
 mod caps;

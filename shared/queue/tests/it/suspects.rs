@@ -295,8 +295,8 @@ impl Spread {
             all.push(client.enqueue(job(&of)).await.unwrap().id());
         }
         let mut redis = servers[0].redis().await;
-        let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs").query_async(&mut redis).await.unwrap();
-        let in_first = |id: &JobId| keys.contains(&format!("{{pr:{}}}:1:jobs", id.shard()));
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs*").query_async(&mut redis).await.unwrap();
+        let in_first = |id: &JobId| keys.iter().any(|key| key.starts_with(&format!("{{pr:{}}}:1:jobs", id.shard())));
         let last = all[3];
         let other = *all.iter().find(|id| in_first(id) != in_first(&last)).unwrap();
         let jobs = [last, other];

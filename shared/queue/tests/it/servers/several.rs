@@ -24,7 +24,7 @@ fn tenants(client: &QueueClient) -> Vec<Tenant> {
 
 /// The shards whose jobs stand in this server.
 async fn shards_in(server: &Server) -> HashSet<u16> {
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs").query_async(&mut server.redis().await).await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:jobs*").query_async(&mut server.redis().await).await.unwrap();
     keys.iter().map(|key| key[4..key.find('}').unwrap()].parse().unwrap()).collect()
 }
 

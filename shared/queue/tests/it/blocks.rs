@@ -1,0 +1,89 @@
+//! Jobs in blocks: whoever gives the ids, all find them, and nothing is left of a block when its last record goes.
+
+use std::{collections::HashSet, time::Duration};
+
+use postrider_queue::{Enqueued, ForgetPlace, JobId, JobState, ListFilter, NewJob, QueueClient, QueueConfig, Walk};
+
+use crate::server::{Server, config, done, job, tenant, until, work};
+
+const MANY: usize = 9_000;
+
+async fn with_blocks(server: &Server) -> QueueClient {
+    QueueClient::connect(QueueConfig::new(server.url()).shards(1).blocks(true)).await.unwrap()
+}
+
+async fn homes(server: &Server) -> Vec<String> {
+    redis::cmd("KEYS").arg("{pr:0}:1:jobs*").query_async(&mut server.redis().await).await.unwrap()
+}
+
+async fn noted(server: &Server) -> usize {
+    redis::cmd("ZCARD").arg("{pr:0}:1:blocks").query_async(&mut server.redis().await).await.unwrap()
+}
+
+async fn enqueue(client: &QueueClient, jobs: Vec<NewJob>) -> Vec<JobId> {
+    let answers = client.enqueue_many(jobs).await.unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer, Enqueued::Created(_))));
+    answers.iter().map(Enqueued::id).collect()
+}
+
+async fn waiting(client: &QueueClient) -> HashSet<JobId> {
+    let (mut seen, mut walk) = (HashSet::new(), Some(Walk::default()));
+    while let Some(from) = walk {
+        let (found, next) = client.waiting(&tenant("acme"), &ListFilter::default(), &from).await.unwrap();
+        seen.extend(found.into_iter().map(|record| record.id));
+        walk = next;
+    }
+    seen
+}
+
+#[tokio::test]
+async fn jobs_with_and_without_blocks_go_side_by_side() {
+    let server = Server::start().await;
+    let (with, without) = (with_blocks(&server).await, server.client().await);
+    let short = |keep| NewJob { keep: Duration::from_secs(keep), ..job("acme") };
+    let mut ids = enqueue(&with, vec![short(1); MANY]).await;
+    assert_eq!((homes(&server).await.len(), noted(&server).await), (3, 3), "9,000 in blocks of 4,096");
+    ids.extend(enqueue(&without, vec![short(1); 100]).await);
+    ids.push(with.enqueue(short(3_600)).await.unwrap().id());
+    for id in ids.iter().step_by(1_000) {
+        assert_eq!(with.enqueue(short(1).with_id(*id)).await.unwrap(), Enqueued::Exists(*id));
+    }
+    let all: HashSet<JobId> = ids.iter().copied().collect();
+    assert_eq!(waiting(&with).await, all);
+
+    let worker = work(&without, config(256), |_| async { done() });
+    until("all are done", || async {
+        let stats = with.queue(&crate::server::WORK).await.unwrap();
+        (stats.available + stats.running == 0).then_some(())
+    })
+    .await;
+    worker.stop().await;
+    let last = with.get(*ids.last().unwrap()).await.unwrap().unwrap();
+    assert_eq!(last.state, JobState::Completed);
+    until("what was not to be kept is gone", || async {
+        with.tick().await.unwrap();
+        (noted(&server).await == 1 && homes(&server).await.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(with.get(last.id).await.unwrap().unwrap().id, last.id);
+}
+
+#[tokio::test]
+async fn a_tenant_is_forgotten_in_all_blocks() {
+    let server = Server::start().await;
+    let client = with_blocks(&server).await;
+    enqueue(&client, vec![job("acme"); MANY]).await;
+    let other = enqueue(&client, vec![job("other"); 3]).await;
+    client.pause_tenant(&tenant("acme")).await.unwrap();
+    let (mut place, mut removed) = (Some(ForgetPlace::default()), 0);
+    while let Some(at) = place {
+        let step = client.forget_tenant(&tenant("acme"), &at).await.unwrap();
+        (place, removed) = (step.next, removed + step.removed);
+    }
+    assert!(removed >= MANY as u64, "{removed}");
+    assert!(waiting(&client).await.is_empty());
+    assert_eq!((homes(&server).await.len(), noted(&server).await), (1, 1));
+    for id in other {
+        assert!(client.get(id).await.unwrap().is_some());
+    }
+}
