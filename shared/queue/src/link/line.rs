@@ -18,7 +18,10 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 
 use super::{HUNG_AFTER, eager::Eager};
 use crate::address;
@@ -27,6 +30,9 @@ use crate::address;
 const MOST: usize = 2;
 /// Opening is done by a caller who has just heard of the server, so it takes no longer than that; if it does, it is left.
 const OPEN_WITHIN: Duration = Duration::from_millis(100);
+/// After one that was left, nobody tries for so long: a server far away, or one that takes no more connections, would delay
+/// every call.
+const OPEN_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// One connection, and the future that moves its bytes.
 struct Line {
@@ -77,6 +83,8 @@ pub(super) struct Lines {
     idle: Mutex<Vec<Line>>,
     /// Idle, in use, and being opened.
     open: AtomicUsize,
+    /// Until then none is opened.
+    left_till: Mutex<Option<Instant>>,
 }
 
 /// A line in use. It is idle again only after a whole answer: whoever stops waiting before leaves it unusable.
@@ -98,6 +106,7 @@ impl Lines {
             client: client.clone(),
             idle: Mutex::default(),
             open: AtomicUsize::new(0),
+            left_till: Mutex::default(),
         })
     }
 
@@ -132,6 +141,10 @@ impl Lines {
 
     /// Opens what is missing. To be called when the server answers.
     pub(super) async fn extend(&self) {
+        let left_till = || self.left_till.lock().unwrap_or_else(PoisonError::into_inner);
+        if left_till().is_some_and(|till| Instant::now() < till) {
+            return;
+        }
         while self
             .open
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < MOST).then_some(open + 1))
@@ -140,10 +153,35 @@ impl Lines {
             let mut opening = Taken { lines: self, line: None };
             opening.line = timeout(OPEN_WITHIN, Line::open(&self.client)).await.ok().flatten();
             if opening.line.is_none() {
+                *left_till() = Some(Instant::now() + OPEN_AGAIN_AFTER);
                 return;
             }
             self.open.fetch_add(1, Ordering::AcqRel);
             self.idle().extend(opening.line.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use redis::Client;
+    use tokio::net::TcpListener;
+
+    use super::{Lines, OPEN_WITHIN};
+
+    #[tokio::test]
+    async fn callers_do_not_wait_again_and_again_for_a_line_that_does_not_open() {
+        // Takes connections and says nothing, as one does that is far away.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", silent.local_addr().unwrap());
+        let lines = Lines::to(&Client::open(url).unwrap()).unwrap();
+        lines.extend().await;
+        let asked = Instant::now();
+        for _ in 0..100 {
+            lines.extend().await;
+        }
+        assert!(asked.elapsed() < 10 * OPEN_WITHIN + Duration::from_secs(1), "{:?}", asked.elapsed());
     }
 }
