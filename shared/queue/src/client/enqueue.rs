@@ -171,25 +171,28 @@ impl Enqueuers {
         let enqueuers = Arc::clone(self);
         self.tasks.spawn(async move {
             let mut call = Some(Call(&enqueuers, shard));
-            let mut group = enqueuers.gate(shard).board();
+            let mut groups = VecDeque::from([enqueuers.gate(shard).board()]);
             enqueuers.go_on(shard); // there may be more than one call can take
-            while !group.is_empty() {
+            while let Some(group) = groups.pop_front() {
+                if group.is_empty() {
+                    continue;
+                }
                 let (jobs, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
                 let answers = send(&enqueuers.link, Via::Shared, shard, &jobs).await;
                 drop(call.take());
-                group = enqueuers.tell(jobs, callers, &answers);
+                groups.extend(enqueuers.tell(jobs, callers, &answers));
             }
         });
     }
 
-    /// Tells callers what became of their jobs. Those that were refused only because a queue of others is too deep are returned, to
-    /// go without these.
+    /// Tells callers what became of their jobs. Returned are those that go again: of jobs that were refused only because a queue of
+    /// others is too deep, these others go without; where one of several may be to blame, each half goes by itself.
     fn tell(
         &self,
         jobs: Vec<Ready>,
         callers: Vec<Caller>,
         answers: &Result<Vec<Enqueued>, QueueError>,
-    ) -> Vec<Waiting> {
+    ) -> Vec<Vec<Waiting>> {
         match answers {
             Ok(answers) => {
                 self.recent.keep(jobs, answers);
@@ -197,6 +200,11 @@ impl Enqueuers {
                     let _ = caller.send(answers.get(place).copied().ok_or(QueueError::Closed));
                 }
                 Vec::new()
+            }
+            Err(QueueError::Refused(_)) if jobs.len() > 1 => {
+                let mut first: Vec<Waiting> = jobs.into_iter().zip(callers).collect();
+                let second = first.split_off(first.len() / 2);
+                vec![first, second]
             }
             Err(error) => {
                 let is_meant = |ready: &Ready| match error {
@@ -209,7 +217,7 @@ impl Enqueuers {
                 for (_, caller) in refused {
                     let _ = caller.send(Err(error.copy()));
                 }
-                others
+                vec![others]
             }
         }
     }

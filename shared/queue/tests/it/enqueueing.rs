@@ -207,6 +207,28 @@ async fn a_kind_for_which_no_number_is_left_is_refused() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_refused_takes_none_along_that_shared_its_call() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let _: i64 = redis::cmd("HSET")
+        .arg("{pr:0}:1:meta")
+        .arg(&["kind", "65534"])
+        .query_async(&mut server.redis().await)
+        .await
+        .unwrap();
+    client.enqueue(job("acme")).await.unwrap();
+    let is_refused = |number: usize| number % 10 == 7;
+    let enqueues = (0..60).map(|number| {
+        let kind = if is_refused(number) { format!("kind_{number}") } else { "echo".to_owned() };
+        client.enqueue(NewJob { kind: JobKind::parse(kind).unwrap(), ..job("acme") })
+    });
+    for (number, answer) in futures::future::join_all(enqueues).await.into_iter().enumerate() {
+        assert_eq!(answer.is_err(), is_refused(number), "{number}: {answer:?}");
+    }
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 1 + 54);
+}
+
+#[tokio::test]
 async fn a_job_that_brings_along_one_of_such_a_kind_dies_and_harms_no_other() {
     let server = Server::start().await;
     let client = server.client().await;
