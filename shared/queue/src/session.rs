@@ -385,7 +385,9 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Runs a task of the session until the session stops.
+/// Runs a task of the session until the session stops. It stops with the first that ends, however that comes: one with a heart but
+/// nobody who works would keep its jobs from everybody else.
 async fn until(stop: CancellationToken, task: impl Future<Output = ()> + Send) {
+    let _ends_all = stop.clone().drop_guard();
     stop.run_until_cancelled(task).await;
 }

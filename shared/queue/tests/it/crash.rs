@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postrider_queue::{Interrupt, JobState, QueueClient, QueueConfig, Stop};
+use postrider_queue::{Interrupt, JobState, Policy, QueueBackend, QueueClient, QueueConfig, Stop};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -358,4 +358,23 @@ async fn a_panic_is_a_retry_and_ends_nothing() {
     let record = until_state(&client, id, JobState::Completed).await;
     assert_eq!(record.attempt, 2);
     worker.stop().await;
+}
+
+#[expect(clippy::panic, reason = "what is tested")]
+fn defective(_kind: &str) -> Option<Policy> {
+    panic!("a defect")
+}
+
+/// The process lives, and with it the tasks that did not fail; but nobody works on what it holds.
+#[tokio::test]
+async fn a_session_of_which_a_task_fails_keeps_no_job_from_others() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let failing = QueueBackend::new(&client, config(1).session_ttl(TTL), Arc::new(defective));
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Running).await;
+    let other = work(&client, config(1).session_ttl(TTL), |_| async { done() });
+    until_state(&client, id, JobState::Completed).await;
+    drop(failing);
+    other.stop().await;
 }
