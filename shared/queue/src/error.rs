@@ -141,6 +141,7 @@ fn unreachable(cause: &redis::RedisError) -> String {
     let reason = match cause.code().unwrap_or_default() {
         "LOADING" => "it is still loading its data",
         "BUSY" => "a script that is not the queue's has run for longer than its `busy-reply-threshold`",
+        "UNBLOCKED" => "it has just become a replica (`replicaof`)",
         "READONLY" => "it is a read-only replica (`replicaof`), and REDIS_URL must name the master",
         "MASTERDOWN" => "it is a replica that has lost its master (`replicaof`)",
         "NOREPLICAS" => "fewer replicas than its `min-replicas-to-write` follow it",
@@ -161,6 +162,7 @@ const PASSING_CODES: &[&str] = &[
     "CLUSTERDOWN",
     "TRYAGAIN",
     "READONLY",
+    "UNBLOCKED",
     "NOREPLICAS",
     "MISCONF",
     "NOSCRIPT",

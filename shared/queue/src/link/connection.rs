@@ -9,7 +9,12 @@ use redis::{
     cluster_async::ClusterConnection,
 };
 
-use super::{clustered::Clustered, following::Following, line::Lines};
+use super::{
+    clustered::Clustered,
+    following::{self, Following},
+    line::Lines,
+    timed_out,
+};
 use crate::{address::Address, error::QueueError};
 
 #[derive(Clone)]
@@ -71,7 +76,15 @@ impl Connection {
         match self {
             Self::Following(following, _) => {
                 let call = |mut connection: MultiplexedConnection| {
-                    async move { connection.req_packed_commands(commands, 0, many).await }.boxed()
+                    async move {
+                        let answers = connection.req_packed_commands(commands, 0, many).await?;
+                        // One answer that says so is enough to look for the master.
+                        match answers.iter().find(|answer| following::is_of_no_master(answer)) {
+                            Some(refusal) => Err(refusal.clone().extract_error().err().unwrap_or_else(timed_out)),
+                            None => Ok(answers),
+                        }
+                    }
+                    .boxed()
                 };
                 following.run(call).await
             }

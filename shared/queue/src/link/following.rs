@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{Mutex, watch},
     time::timeout,
@@ -57,7 +57,7 @@ impl Search {
                 Target::One(client) => {
                     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
                     // Whatever it answers: that it does tells one that hangs from one that is slow.
-                    match redis::cmd("PING").query_async::<redis::Value>(&mut connection).await {
+                    match redis::cmd("PING").query_async::<Value>(&mut connection).await {
                         Err(error) if error.is_io_error() => Err(error),
                         _ => Ok(Some(connection)),
                     }
@@ -79,10 +79,16 @@ impl Search {
 }
 
 /// Whether the connection, or the server behind it, is not the master's any more.
-fn stale(error: &RedisError) -> bool {
-    error.is_connection_dropped()
-        || error.is_io_error()
-        || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "UNBLOCKED"))
+pub(super) fn stale(error: &RedisError) -> bool {
+    error.is_connection_dropped() || error.is_io_error() || error.code().is_some_and(|code| LEFT.contains(&code))
+}
+
+/// What a server says that is no master any more, the last to those who wait for its replicas.
+const LEFT: &[&str] = &["READONLY", "MASTERDOWN", "UNBLOCKED"];
+
+/// Whether one of several answers says that.
+pub(super) fn is_of_no_master(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if LEFT.contains(&error.code()))
 }
 
 impl Following {

@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{HUNG_AFTER, eager::Eager};
+use super::{HUNG_AFTER, eager::Eager, following::stale};
 use crate::address;
 
 /// So many calls to a server can be driven by their callers at the same time.
@@ -114,14 +114,14 @@ impl Lines {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks on a free line. None if there is none, or if it broke or hangs: then the command may or may not have been carried
-    /// out.
+    /// Asks on a free line. None if there is none, or if it broke, hangs or leads to a server that is no master any more: then
+    /// the command may or may not have been carried out.
     pub(super) async fn ask(&self, command: &Cmd) -> Option<Result<Value, RedisError>> {
         let line = self.idle().pop()?;
         let mut taken = Taken { lines: self, line: Some(line) };
         let answer = taken.line.as_mut()?.ask(command).await;
         match &answer {
-            Err(error) if error.is_io_error() || error.is_connection_dropped() => {
+            Err(error) if stale(error) => {
                 self.give_up();
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
 };
 
 use tokio::{
@@ -28,6 +28,8 @@ struct Faults {
     swallowed: AtomicUsize,
     /// In answers, the one text becomes the other, of the same length.
     rewrite: Option<(&'static [u8], &'static [u8])>,
+    /// Where new connections lead.
+    port: AtomicU16,
     /// All that went to the server, a piece per connection.
     tape: Mutex<Vec<Vec<u8>>>,
 }
@@ -53,12 +55,13 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
         let faults = Arc::new(faults);
-        let port = server.port;
+        faults.port.store(server.port, Ordering::SeqCst);
         let mut tasks = JoinSet::new();
         let shared = Arc::clone(&faults);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((inner, _)) = listener.accept().await {
+                let port = shared.port.load(Ordering::SeqCst);
                 if let Ok(outer) = TcpStream::connect(("127.0.0.1", port)).await {
                     connections.spawn(pass(inner, outer, Arc::clone(&shared)));
                 }
@@ -94,6 +97,11 @@ impl Proxy {
     /// From now on nothing passes on the connections there are, and they do not end; new ones are fair.
     pub(crate) fn swallow(&self) {
         self.faults.swallowed.store(self.faults.tape.lock().unwrap().len(), Ordering::SeqCst);
+    }
+
+    /// New connections lead to this server, and those that there are stay as they are: what a name does that moves.
+    pub(crate) fn lead_to(&self, server: &Server) {
+        self.faults.port.store(server.port, Ordering::SeqCst);
     }
 
     /// Sends again what scripts were called with so far, on connections of its own, as a network does that was slow.

@@ -226,3 +226,71 @@ async fn an_enqueue_waits_for_a_replica_if_told_to() {
     client.seal_batch(&tenant("acme"), batch).await.unwrap();
     assert_eq!(client.enqueue(silent).await.unwrap(), Enqueued::Exists(id));
 }
+
+async fn command(server: &Server, words: &[&str]) {
+    let _: redis::Value = redis::cmd(words[0]).arg(&words[1..]).query_async(&mut server.redis().await).await.unwrap();
+}
+
+/// Who waits for a replica while its master becomes one is told so in a word of its own.
+#[tokio::test]
+async fn an_enqueue_that_waits_for_a_replica_during_a_master_change_may_be_repeated() {
+    let master = Server::start().await;
+    let replica = replica_of(&master).await;
+    command(&master, &["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    let client = QueueClient::connect(QueueConfig::new(master.url()).shards(1).replicas(1)).await.unwrap();
+    client.enqueue(job("acme")).await.unwrap();
+    signal(&replica, "-STOP");
+    let change = async {
+        until("an enqueue waits", || async {
+            let info: String = redis::cmd("INFO").arg("clients").query_async(&mut master.redis().await).await.unwrap();
+            (!info.contains("blocked_clients:0")).then_some(())
+        })
+        .await;
+        command(&master, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    };
+    let (refused, ()) = tokio::join!(client.enqueue(job("acme")), change);
+    signal(&replica, "-CONT");
+    let refused = refused.unwrap_err();
+    assert!(refused.is_transient(), "{refused}");
+}
+
+/// A name that leads to whoever is the master, as hosted servers have; nothing ends the connections to the one that was.
+#[tokio::test]
+async fn callers_and_workers_follow_a_name_that_moves() {
+    let old = Server::start().await;
+    let new = replica_of(&old).await;
+    let name = Proxy::before(&old).await;
+    let client = QueueClient::connect(QueueConfig::new(name.url.clone()).shards(1)).await.unwrap();
+    let worker = work(&client, config(1), |_| async { done() });
+    for _ in 0..5 {
+        let id = client.enqueue(job("acme")).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+    }
+    command(&new, &["REPLICAOF", "NO", "ONE"]).await;
+    command(&old, &["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await;
+    name.lead_to(&new);
+    let id = until("a job is taken", || async { client.enqueue(job("acme")).await.ok() }).await.id();
+    let direct = QueueClient::connect(QueueConfig::new(new.url()).shards(1)).await.unwrap();
+    until_state(&direct, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+/// The same for those who wait for replicas.
+#[tokio::test]
+async fn enqueues_that_wait_for_a_replica_follow_a_name_that_moves() {
+    let old = Server::start().await;
+    let new = replica_of(&old).await;
+    let last = Server::start_with(&["--replicaof", "127.0.0.1", &new.port.to_string()]).await;
+    for server in [&old, &new] {
+        command(server, &["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    }
+    let name = Proxy::before(&old).await;
+    let client = QueueClient::connect(QueueConfig::new(name.url.clone()).shards(1).replicas(1)).await.unwrap();
+    client.enqueue(job("acme")).await.unwrap();
+    command(&new, &["REPLICAOF", "NO", "ONE"]).await;
+    command(&old, &["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await;
+    name.lead_to(&new);
+    let id = until("a job is taken", || async { client.enqueue(job("acme")).await.ok() }).await.id();
+    assert!(client.get(id).await.unwrap().is_some());
+    drop(last);
+}
