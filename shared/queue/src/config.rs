@@ -5,7 +5,8 @@
 pub struct QueueConfig {
     /// `redis://[user:password@]host:port/db`, or `rediss://` for TLS; several of them separated by commas, over which the
     /// shards are spread; `redis+sentinel://[user:password@]host:port,…/master[/db]` for whoever is the master under this
-    /// name; or `redis+cluster://[user:password@]host:port,…` for a Redis Cluster.
+    /// name; or `redis+cluster://[user:password@]host:port,…` for a Redis Cluster. A user of limited rights needs the keys `~{pr:*`
+    /// and the channels `&pr:*`.
     pub redis_url: String,
     /// Shards of the installation, 1 to 1,024; fixed for the life of the data and checked at start.
     pub shards: u16,

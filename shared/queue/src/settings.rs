@@ -7,6 +7,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnectio
 use crate::{
     config::QueueConfig,
     error::QueueError,
+    keys,
     link::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, Link, Server},
     script, wire,
 };
@@ -58,6 +59,15 @@ async fn check_master(server: &Server, client: &Client, replicas: u32) -> Result
     }
     if let Some((name, found, wanted)) = unsafe_setting(&mut connection, replicas).await? {
         return Err(setting(name, &found, wanted));
+    }
+    // To nobody: only whether it may.
+    match redis::cmd("PUBLISH").arg(keys::worker_channel("")).arg("").exec_async(&mut connection).await {
+        Err(error) if error.code() == Some("NOPERM") => {
+            let wanted =
+                "`&pr:*` for the user that REDIS_URL names (`ACL SETUSER`), because workers are told of jobs there";
+            return Err(setting("channels", &error.to_string(), wanted));
+        }
+        told => told?,
     }
     teach(&mut connection).await;
     Ok(())

@@ -76,6 +76,8 @@ async fn who_does_not_answer_is_named_with_the_setting() {
         (format!("rediss://:hush@{plain}"), plain, "rediss://"),
         (format!("redis://:hush@{tls}"), tls, "is not Redis"),
         (format!("redis://:hush@{hung_up}"), hung_up, "rediss://"),
+        (format!("redis+cluster://:hush@{silent_at}"), silent_at.to_string(), "rediss://"),
+        (format!("redis+sentinel://:hush@{silent_at}/main"), silent_at.to_string(), "rediss://"),
         ("redis://:hush@no-such-host.invalid:6379".to_owned(), "no-such-host.invalid:6379".to_owned(), "address"),
     ];
     join_all(cases.iter().map(|(url, address, words)| async move {
@@ -98,6 +100,30 @@ async fn a_wrong_password_is_called_so_and_not_shown() {
     }
     let url = server.url().replace("redis://", "redis://:right@");
     QueueClient::connect(QueueConfig::new(url).shards(1)).await.unwrap();
+}
+
+/// Redis gives a new user no channels, and a script that may not tell a worker of a job would end in the middle.
+#[tokio::test]
+async fn a_user_who_may_not_use_the_channels_is_refused_at_the_start() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let set = async |rule: &str, redis: &mut redis::aio::MultiplexedConnection| {
+        let user = ["SETUSER", "postrider", "on", ">hush", "~{pr:*", "+@all", rule];
+        let _: () = redis::cmd("ACL").arg(&user).query_async(redis).await.unwrap();
+    };
+    set("resetchannels", &mut redis).await;
+    let url = server.url().replace("redis://", "redis://postrider:hush@");
+    let refused = refusal(&url).await.to_string();
+    for wanted in ["REDIS_URL", "&pr:*", &format!("127.0.0.1:{}", server.port)] {
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    assert!(!refused.contains("hush"), "{refused}");
+    set("&pr:*", &mut redis).await;
+    let client = QueueClient::connect(QueueConfig::new(url).shards(1)).await.unwrap();
+    let worker = work(&client, config(1), |_| async { done() });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
 }
 
 #[tokio::test]
