@@ -139,6 +139,7 @@ impl QueueError {
 /// What keeps the server from its work, and which setting that is about.
 fn unreachable(cause: &redis::RedisError) -> String {
     let reason = match cause.code().unwrap_or_default() {
+        _ if is_crowded(cause) => "it has as many connections as its `maxclients` allows",
         "LOADING" => "it is still loading its data",
         "BUSY" => "a script that is not the queue's has run for longer than its `busy-reply-threshold`",
         "UNBLOCKED" => "it has just become a replica (`replicaof`)",
@@ -185,6 +186,7 @@ impl From<redis::RedisError> for QueueError {
             || error.is_connection_dropped()
             || error.is_connection_refusal()
             || no_master_now(&error)
+            || is_crowded(&error)
             || PASSING_CODES.contains(&code)
         {
             Self::Unreachable(error)
@@ -197,6 +199,11 @@ impl From<redis::RedisError> for QueueError {
 /// Sentinels know no working master while they choose the next one.
 pub(crate) fn no_master_now(error: &redis::RedisError) -> bool {
     error.kind() == redis::ErrorKind::MasterNameNotFoundBySentinel
+}
+
+/// A server that has no place for another connection says so in an error without a code of its own.
+fn is_crowded(error: &redis::RedisError) -> bool {
+    error.code() == Some("ERR") && error.detail().is_some_and(|text| text.starts_with("max number of clients reached"))
 }
 
 /// Reads `queue waiting limit`.
@@ -218,6 +225,10 @@ mod tests {
         assert!(QueueError::from(choosing).is_transient());
         let elsewhere = parse_redis_value(b"-MOVED 866 127.0.0.1:7002\r\n").unwrap().extract_error().unwrap_err();
         assert!(QueueError::from(elsewhere).is_transient());
+        let crowded =
+            parse_redis_value(b"-ERR max number of clients reached\r\n").unwrap().extract_error().unwrap_err();
+        let crowded = QueueError::from(crowded);
+        assert!(crowded.is_transient() && crowded.to_string().contains("`maxclients`"), "{crowded}");
         let wrong = RedisError::from((ErrorKind::AuthenticationFailed, "wrong password"));
         assert!(!QueueError::from(wrong).is_transient());
     }

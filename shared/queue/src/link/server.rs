@@ -150,7 +150,11 @@ pub(super) fn explain(error: QueueError, address: &Address) -> QueueError {
 fn silent(cause: &RedisError, address: &Address) -> QueueError {
     let mute = cause.is_timeout() || cause.is_connection_dropped();
     let kind = if cause.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::NotConnected };
-    let hint = if mute { "; it wants TLS (rediss://) where REDIS_URL does not, or the other way round?" } else { "" };
+    let hint = if mute {
+        "; it wants TLS (rediss://) where REDIS_URL does not, or the other way round, or has no room (`maxclients`)?"
+    } else {
+        ""
+    };
     QueueError::Unreachable(io::Error::new(kind, format!("{address} (REDIS_URL): {cause}{hint}")).into())
 }
 

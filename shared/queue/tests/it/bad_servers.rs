@@ -126,6 +126,19 @@ async fn a_user_who_may_not_use_the_channels_is_refused_at_the_start() {
     worker.stop().await;
 }
 
+/// Who comes back after a restart together with all others may find no place, for a moment.
+#[tokio::test]
+async fn a_server_that_takes_no_more_connections_is_asked_again() {
+    let server = Server::start_with(&["--maxclients", "1"]).await;
+    let _only = until("it lets the test in", || async {
+        let client = redis::Client::open(server.url()).unwrap();
+        client.get_multiplexed_async_connection().await.ok()
+    })
+    .await;
+    let refused = refusal(&server.url()).await;
+    assert!(refused.is_transient() && refused.to_string().contains("`maxclients`"), "{refused}");
+}
+
 #[tokio::test]
 async fn an_old_version_is_refused_by_name() {
     let server = Server::start().await;
