@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::job::NewJob;
+use crate::{error::QueueError, job::NewJob};
 
 /// How a run of a job ended: done, or stopped for a reason. Errors convert into [`Stop`], so handlers just use `?`.
 pub type Outcome = Result<Done, Stop>;
@@ -138,9 +138,24 @@ impl fmt::Display for Stop {
 
 impl std::error::Error for Stop {}
 
-impl From<crate::QueueError> for Stop {
-    fn from(error: crate::QueueError) -> Self {
-        if error.is_transient() { Self::retry(error) } else { Self::fail(error) }
+/// Only what the job itself brought is held against it. A Redis that refuses this process (its password was changed, its user may
+/// no longer do something) needs a person, and jobs wait for that.
+impl From<QueueError> for Stop {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Invalid { .. } => Self::fail(error),
+            QueueError::Unreachable(_)
+            | QueueError::Refused(_)
+            | QueueError::Full
+            | QueueError::TooDeep { .. }
+            | QueueError::Setting { .. }
+            | QueueError::Shards { .. }
+            | QueueError::Protocol { .. }
+            | QueueError::Servers(_)
+            | QueueError::Corrupt(_)
+            | QueueError::LeaseLost
+            | QueueError::Closed => Self::retry(error),
+        }
     }
 }
 

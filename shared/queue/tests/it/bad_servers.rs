@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use postrider_queue::{JobState, QueueClient, QueueConfig, QueueError};
+use postrider_queue::{JobState, NewJob, QueueClient, QueueConfig, QueueError, Stop};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -137,6 +137,20 @@ async fn a_server_that_takes_no_more_connections_is_asked_again() {
     .await;
     let refused = refusal(&server.url()).await;
     assert!(refused.is_transient() && refused.to_string().contains("`maxclients`"), "{refused}");
+}
+
+/// What a client is told, by a server that refuses all scripts, is no fault of the job in hand.
+#[tokio::test]
+async fn a_job_outlives_a_server_that_refuses_its_handler() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("ACL").arg(&["SETUSER", "default", "-evalsha"]).query_async(&mut redis).await.unwrap();
+    let refused = client.enqueue(job("acme")).await.unwrap_err();
+    assert!(matches!(refused, QueueError::Refused(_)), "{refused}");
+    assert!(matches!(Stop::from(refused), Stop::Retry { .. }));
+    let malformed = client.enqueue(NewJob { payload: vec![0xff], ..job("acme") }).await.unwrap_err();
+    assert!(matches!(Stop::from(malformed), Stop::Fail { .. }));
 }
 
 #[tokio::test]
