@@ -1,8 +1,9 @@
 //! The way to Redis: which server holds a shard, and calling scripts there. Connections mend themselves.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU16, Ordering},
     },
     time::{Duration, Instant},
@@ -157,8 +158,28 @@ impl Link {
     }
 }
 
+/// A refusal of the same script is logged so often: a server that refuses this process refuses each of its many calls.
+const REFUSALS_APART: Duration = Duration::from_secs(1);
+
+/// Scripts and when a refusal was logged last.
+struct Refusals(BTreeMap<&'static str, Instant>);
+
+impl Refusals {
+    fn is_news(&mut self, script: &'static str, now: Instant) -> bool {
+        let news = self.0.get(script).is_none_or(|last| now.duration_since(*last) >= REFUSALS_APART);
+        if news {
+            self.0.insert(script, now);
+        }
+        news
+    }
+}
+
+static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals(BTreeMap::new()));
+
 fn refused(error: QueueError, script: &Script, shard: u16) -> QueueError {
-    if let QueueError::Refused(cause) = &error {
+    if let QueueError::Refused(cause) = &error
+        && REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).is_news(script.name, Instant::now())
+    {
         tracing::error!(script = script.name, shard, error = %cause, "script refused");
     }
     error
@@ -223,5 +244,23 @@ impl Server {
     /// Runs a plain command; in a cluster, on the nodes that redis-rs sends it to.
     pub(crate) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
         Ok(self.connection.ask(command).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        time::{Duration, Instant},
+    };
+
+    use super::Refusals;
+
+    #[test]
+    fn of_many_refusals_one_a_second_and_script_is_logged() {
+        let (mut refusals, began) = (Refusals(BTreeMap::new()), Instant::now());
+        let mut logged = |script, after| refusals.is_news(script, began + Duration::from_millis(after));
+        assert_eq!((0..2_000).filter(|after| logged("turn", *after)).count(), 2);
+        assert!(logged("renew", 500), "of another script");
     }
 }

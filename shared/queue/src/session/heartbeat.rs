@@ -12,6 +12,8 @@ use super::Session;
 use crate::{client::Maintenance, error::QueueError, id::JobId, script, wire};
 
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
+/// What a person has to mend is tried again at this distance.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
 /// Open sessions are renewed so far apart, so that no job waits behind the calls to all shards of its server.
 const APART: Duration = Duration::from_millis(2);
@@ -40,11 +42,15 @@ pub(super) async fn beat(session: Arc<Session>, server: usize) {
                 () = &mut asked => break,
                 Some(answer) = beats.next() => if let Err(error) = answer {
                     tracing::debug!(%error, "heartbeat unanswered, will be repeated");
-                    next = next.min(Instant::now() + REPEAT_AFTER);
+                    next = next.min(Instant::now() + repeat_after(&error));
                 }
             }
         }
     }
+}
+
+fn repeat_after(error: &QueueError) -> Duration {
+    if error.is_transient() { REPEAT_AFTER } else { REFUSED_AFTER }
 }
 
 /// One beat, to every shard of a server.
@@ -91,7 +97,7 @@ pub(super) async fn maintain(session: Arc<Session>, server: usize) {
         }
         if let Some(error) = failed {
             tracing::debug!(%error, "maintenance unanswered, will be repeated");
-            pause = REPEAT_AFTER;
+            pause = repeat_after(&error);
         }
         tokio::time::sleep(pause).await;
     }

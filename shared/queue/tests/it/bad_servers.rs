@@ -1,6 +1,6 @@
 //! Servers that cannot keep a promise, or are none: each is named in an error, and nothing is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use postrider_queue::{JobState, NewJob, QueueClient, QueueConfig, QueueError, Stop};
@@ -151,6 +151,36 @@ async fn a_job_outlives_a_server_that_refuses_its_handler() {
     assert!(matches!(Stop::from(refused), Stop::Retry { .. }));
     let malformed = client.enqueue(NewJob { payload: vec![0xff], ..job("acme") }).await.unwrap_err();
     assert!(matches!(Stop::from(malformed), Stop::Fail { .. }));
+}
+
+/// How often it refused a script.
+async fn refused_scripts(redis: &mut redis::aio::MultiplexedConnection) -> u64 {
+    let info: String = redis::cmd("INFO").arg("commandstats").query_async(redis).await.unwrap();
+    let calls = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:"));
+    let rejected = calls.and_then(|calls| calls.split(',').find_map(|word| word.strip_prefix("rejected_calls=")));
+    rejected.map_or(0, |many| many.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_all_calls_is_not_asked_all_the_time() {
+    let server = Server::start().await;
+    let client = server.client_with(16).await;
+    let worker = work(&client, config(1), |_| async { done() });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("ACL").arg(&["SETUSER", "default", "-evalsha"]).query_async(&mut redis).await.unwrap();
+    let began = Instant::now();
+    until("it refused 16 shards' calls some times", || async {
+        (refused_scripts(&mut redis.clone()).await > 320).then_some(())
+    })
+    .await;
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(4), "320 calls within {took:?}");
+    let _: () = redis::cmd("ACL").arg(&["SETUSER", "default", "+evalsha"]).query_async(&mut redis).await.unwrap();
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
 }
 
 #[tokio::test]
