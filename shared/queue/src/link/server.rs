@@ -73,9 +73,9 @@ impl Server {
         }
     }
 
-    /// Changes when Sentinels may have named another master: then a subscription is to be made anew.
+    /// Changes when calls go over another connection, perhaps to another master: then a subscription is to be made anew.
     pub(crate) fn master_number(&self) -> u64 {
-        if self.has_sentinels() { self.connection.number() } else { 0 }
+        self.connection.number()
     }
 
     /// A new connection for messages. Any node of a cluster passes all messages on.

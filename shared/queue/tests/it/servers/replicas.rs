@@ -272,6 +272,17 @@ async fn callers_and_workers_follow_a_name_that_moves() {
     let id = until("a job is taken", || async { client.enqueue(job("acme")).await.ok() }).await.id();
     let direct = QueueClient::connect(QueueConfig::new(new.url()).shards(1)).await.unwrap();
     until_state(&direct, id, JobState::Completed).await;
+
+    // Nor does anything end the subscription; and the old one may pass on nothing of what the new one tells.
+    command(&old, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    until("the worker listens at the new master", || async {
+        client.enqueue(job("acme")).await.ok()?;
+        let mut listeners = redis::cmd("PUBSUB");
+        listeners.arg("NUMSUB").arg("pr:cancel");
+        let (_, many): (String, u64) = listeners.query_async(&mut new.redis().await).await.unwrap();
+        (many > 0).then_some(())
+    })
+    .await;
     worker.stop().await;
 }
 
