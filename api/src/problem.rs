@@ -42,12 +42,24 @@ struct Parts {
 /// What handlers return.
 pub type Answer<T> = Result<T, Problem>;
 
+/// Most bytes of a text about what is wrong. Parsers put what they found into theirs, and that has any length.
+const LONGEST: usize = 1_000;
+
+/// The text, or its beginning and its end: there stand what is wrong, and what was expected.
+fn bounded(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let (head, tail) = (text.floor_char_boundary(LONGEST / 4), text.ceil_char_boundary(text.len() - LONGEST * 3 / 4));
+    format!("{} … {}", &text[..head], &text[tail..])
+}
+
 impl Problem {
     /// A problem of this type; `detail` is about this occurrence and must hold no secret and no inner cause.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let unavailable = kind.entry().status == StatusCode::SERVICE_UNAVAILABLE;
         let parts = Parts {
-            detail: detail.into(),
+            detail: bounded(detail.into()),
             fields: Vec::new(),
             position: None,
             job_id: None,
@@ -76,7 +88,8 @@ impl Problem {
     /// Names a field that is to blame.
     #[must_use]
     pub fn with_field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.parts.fields.push(FieldProblem { pointer: pointer.into(), detail: detail.into() });
+        let (pointer, detail) = (bounded(pointer.into()), bounded(detail.into()));
+        self.parts.fields.push(FieldProblem { pointer, detail });
         self
     }
 

@@ -173,3 +173,43 @@ async fn odd_dates_names_and_keys_are_taken_or_named() {
     account["daily_cap"] = json!(0);
     assert_eq!(answer(api.post(&keys.admin, "/v1/accounts", &account), StatusCode::CREATED).await["daily_cap"], 0);
 }
+
+#[tokio::test]
+async fn what_is_refused_is_not_repeated_at_length() {
+    const LONG: usize = 200_000;
+    let api = Api::start().await;
+    let keys = api.tenant("Echoes").await;
+    let long = "é".repeat(LONG / 2);
+    let short = |refused: &serde_json::Value| {
+        let told = refused.to_string();
+        assert!(told.len() < 5_000, "{} bytes: {:.200}", told.len(), told);
+        refused["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned()
+    };
+    let priority = json!({ "kind": "diagnostic.echo", "priority": long });
+    let refused = problem(api.post(&keys.agent, "/v1/jobs", &priority), "invalid-body").await;
+    assert_eq!(short(&refused), "/priority");
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.starts_with("unknown variant `éé") && detail.ends_with("`low`, `normal`, `high`"), "{detail}");
+    for body in [
+        json!({ "kind": "diagnostic.echo", long.as_str(): 1 }),
+        json!({ "kind": "diagnostic.echo", "max_attempts": long }),
+        json!({ "kind": "diagnostic.sleep", "payload": { "ms": long } }),
+        json!({ "kind": "diagnostic.sleep", "payload": { long.as_str(): 1 } }),
+    ] {
+        let refused = api.post(&keys.agent, "/v1/jobs", &body).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        short(&refused.json().await.unwrap());
+    }
+    let approval = json!({ "items": [{ "sku": "x", "quantity": long }] });
+    let path = "/v1/quotes/0197f3a0-5c1e-7d2a-9b1f-3c5d7e9f1a2b/approve";
+    short(&problem(api.post(&keys.agent, path, &approval), "invalid-body").await);
+    // Nor for each line of a stream, whose results are kept until it ends.
+    let lines = format!("{priority}\n").repeat(20);
+    let sent = api.request(Method::POST, "/v1/jobs/batch").bearer_auth(&keys.agent);
+    let sent = sent.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
+    assert_eq!(sent.status(), StatusCode::MULTI_STATUS);
+    for line in sent.text().await.unwrap().lines() {
+        let result: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(short(&result["problem"]), "/priority");
+    }
+}
