@@ -15,6 +15,8 @@ use crate::problem::{Answer, Problem, ProblemType};
 
 /// How often it is asked. Answers of a moment ago are remembered, so ten thousand waiting callers with one key ask once.
 const EVERY: Duration = Duration::from_secs(2);
+/// How long somebody who is at work waits for the answer. While the database does not give one, nothing is known.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a caller showed when it was let in.
 pub struct Standing {
@@ -30,21 +32,31 @@ impl Standing {
     pub async fn lost(&self, app: &App, permission: Permission) -> Problem {
         loop {
             tokio::time::sleep(EVERY).await;
-            match self.now(app).await {
-                Ok(caller) => match caller.must(permission) {
-                    Ok(()) if caller.tenant == self.caller.tenant => {}
-                    Ok(()) => return Problem::not_found("tenant"),
-                    Err(problem) => return problem,
-                },
-                Err(problem) if problem.kind().entry().status.is_server_error() => {}
-                Err(problem) => return problem,
+            if let Err(problem) = self.holds(app, permission, self.text.as_deref()).await {
+                return problem;
             }
         }
     }
 
-    /// Who the caller is by now.
-    async fn now(&self, app: &App) -> Answer<Caller> {
-        match (self.caller.actor, &self.text) {
+    /// The same for somebody whose work goes on piece by piece, to be asked before each. An access token that was good at the beginning
+    /// is good to the end, if its session is.
+    pub async fn check(&self, app: &App, permission: Permission) -> Answer<()> {
+        let key = self.text.as_deref().filter(|_| matches!(self.caller.actor, Actor::Key(_)));
+        tokio::time::timeout(PATIENCE, self.holds(app, permission, key)).await.unwrap_or(Ok(()))
+    }
+
+    async fn holds(&self, app: &App, permission: Permission, text: Option<&str>) -> Answer<()> {
+        match self.now(app, text).await {
+            Ok(caller) if caller.tenant == self.caller.tenant => caller.must(permission),
+            Ok(caller) => caller.must(permission).and(Err(Problem::not_found("tenant"))),
+            Err(problem) if problem.kind().entry().status.is_server_error() => Ok(()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Who the caller is by now, with this text.
+    async fn now(&self, app: &App, text: Option<&str>) -> Answer<Caller> {
+        match (self.caller.actor, text) {
             (Actor::Key(_), Some(text)) => of_key(app, text, Ok(self.named)).await,
             (Actor::Key(_), None) => Err(Problem::new(ProblemType::Unauthenticated, "")),
             (Actor::User { session, .. }, text) => {

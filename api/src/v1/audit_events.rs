@@ -2,6 +2,8 @@
 
 mod query;
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
@@ -11,6 +13,7 @@ use futures::stream;
 use postrider_shared::audit::{self, AuditKind, AuditOutcome};
 use postrider_shared::database::{Cursor, MAX_PAGE};
 use postrider_shared::ids::TenantId;
+use postrider_shared::roles::Permission;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -20,7 +23,7 @@ use uuid::Uuid;
 
 use self::query::{EventsQuery, ExportQuery};
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Standing};
 use crate::json::Json;
 use crate::page::{Page, place};
 use crate::parameters::Query;
@@ -125,7 +128,7 @@ async fn list(
 /// Export audit events.
 ///
 /// All events of the selection up to this moment, newest first, as one stream: a JSON object on each line, or CSV with a line of names.
-/// A stream that breaks off was not all of it.
+/// A stream that breaks off was not all of it; it also does for whoever may no longer see the events.
 #[utoipa::path(
     get, path = "/audit-events/export", tag = "audit", operation_id = "export_audit_events",
     params(ExportQuery),
@@ -135,16 +138,23 @@ async fn list(
     )),
     security(("api_key" = ["audit:read"]))
 )]
-async fn export(State(app): State<App>, caller: Caller, Query(query): Query<ExportQuery>) -> Answer<Response> {
+async fn export(
+    State(app): State<App>,
+    caller: Caller,
+    standing: Standing,
+    Query(query): Query<ExportQuery>,
+) -> Answer<Response> {
     let format = query.format;
     let now = app.clock().now();
     let mut filter = query.filter(tenant_of(caller)?);
     // What comes in while it is read would never end.
     filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
+    let standing = Arc::new(standing);
     let pages = stream::try_unfold(Some((None::<Cursor>, true)), move |place| {
-        let (app, filter) = (app.clone(), filter.clone());
+        let (app, filter, standing) = (app.clone(), filter.clone(), Arc::clone(&standing));
         async move {
             let Some((cursor, first)) = place else { return Ok(None) };
+            standing.check(&app, Permission::AuditRead).await.map_err(|problem| problem.to_string())?;
             let page = app.stores().audit.list(&filter, cursor, MAX_PAGE).await?;
             let next = page.next.map(|next| (Some(next), false));
             let events: Vec<AuditEvent> = page.items.into_iter().map(Into::into).collect();

@@ -31,5 +31,6 @@ mod proofs;
 mod resources;
 mod slow;
 mod smuggling;
+mod standing;
 mod stopping;
 mod wait;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _};
 use postrider_queue::NewJob;
 use postrider_shared::ids::TenantId;
+use postrider_shared::roles::Permission;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +27,7 @@ use utoipa_axum::routes;
 use super::apart::{self, Apart};
 use super::submission::{self, Submission};
 use crate::app::App;
-use crate::auth::{Caller, Tenant};
+use crate::auth::{Caller, Standing, Tenant};
 use crate::idempotency;
 use crate::json::{self, Lines};
 use crate::limits::{BodyClass, LINE_TIME};
@@ -58,6 +59,9 @@ pub(super) fn router() -> OpenApiRouter<App> {
 /// too. They come after the last job. 202 when all were accepted, 207 when some were refused, which harms no other; if the first
 /// 1,000 are all refused, the rest is not read.
 ///
+/// Whoever may no longer submit jobs while a stream is read, because the key was revoked, the session has ended or the tenant is
+/// suspended, is told so, and nothing more is enqueued. An access token may run out meanwhile.
+///
 /// With the header `Idempotency-Key: k`, the job at index *n* has the key `k:n` unless it names its own. Whoever was cut off, or got an
 /// error instead of results, does not know how many jobs are in the queue: a repeat of the whole request with the same key enqueues
 /// what is missing and answers for all.
@@ -81,11 +85,12 @@ async fn submit(
     State(app): State<App>,
     caller: Caller,
     Tenant(tenant): Tenant,
+    standing: Standing,
     headers: HeaderMap,
     request: Request,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
-    let begin = |results| Intake { app, caller, tenant, key, waiting: Vec::new(), since: None, results };
+    let begin = |results| Intake { app, caller, tenant, standing, key, waiting: Vec::new(), since: None, results };
     match json::media_type(&headers).as_deref() {
         Some("application/json") => {
             let mut intake = begin(Results::default());
@@ -109,6 +114,7 @@ struct Intake {
     app: App,
     caller: Caller,
     tenant: TenantId,
+    standing: Standing,
     key: Option<String>,
     /// Read, but not yet enqueued: index, job, and its payload if that is stored apart.
     waiting: Vec<(usize, NewJob, Option<Apart>)>,
@@ -191,13 +197,14 @@ impl Intake {
         Ok((job, apart))
     }
 
-    /// Enqueues what waits. A failure ends the request when nothing was accepted yet, else it is the result of those jobs
+    /// Enqueues what waits, if the caller still may. A failure ends the request when nothing was accepted yet, else it is the result of those jobs
     /// that were not.
     async fn enqueue(&mut self) -> Answer<()> {
         self.since = None;
         if self.waiting.is_empty() {
             return self.results.end_chunk().await;
         }
+        self.standing.check(&self.app, Permission::JobsWrite).await?;
         let (mut places, mut jobs) = (Vec::new(), Vec::new());
         for (index, job, apart) in self.waiting.drain(..) {
             places.push((index, apart));
