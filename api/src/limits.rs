@@ -1,9 +1,9 @@
 //! How often, how many, and for whom: nobody can drown the others, and no crowd the process.
 //!
 //! Two layers. The outer one guards the process (a rate and a number of requests of its own), and counts by client address,
-//! before it is asked who calls. The inner one counts by caller and, per class of routes, by tenant. All processes count
-//! together, in Redis; while Redis is away the limits of callers and addresses let everybody in, because an enqueue fails
-//! then anyway and reading must not, and attempts to sign in are counted by each process for itself.
+//! before it is asked who calls. The inner one counts by caller and, per class of routes, by tenant, and lets no tenant have all
+//! places. All processes count together, in Redis; while Redis is away the limits of callers and addresses let everybody in,
+//! because an enqueue fails then anyway and reading must not, and attempts to sign in are counted by each process for itself.
 
 mod address;
 mod bodies;
@@ -11,6 +11,7 @@ mod class;
 mod fields;
 mod layers;
 mod local;
+mod shares;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub use layers::{inner, outer};
 
 use fields::Policy;
 use local::Local;
+use shares::Shares;
 
 /// The limits of a process.
 pub struct Limits {
@@ -39,6 +41,7 @@ pub struct Limits {
     queue: QueueClient,
     process: Option<DefaultDirectRateLimiter>,
     flights: Semaphore,
+    shares: Shares,
     sign_ins: Local,
 }
 
@@ -65,7 +68,8 @@ impl Limits {
     pub fn new(config: TrafficConfig, queue: QueueClient) -> Self {
         let process = config.process.and_then(local::quota).map(RateLimiter::direct);
         let flights = Semaphore::new(config.requests_in_flight);
-        Self { config, queue, process, flights, sign_ins: Local::default() }
+        let shares = Shares::of(config.requests_in_flight);
+        Self { config, queue, process, flights, shares, sign_ins: Local::default() }
     }
 
     /// The settings.

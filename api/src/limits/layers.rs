@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 
@@ -47,11 +49,21 @@ pub async fn outer(app: App, mut request: Box<Request>, next: impl Inner) -> Res
 pub async fn inner(app: App, caller: Caller, request: Box<Request>, next: impl Inner) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let class = class::class_of(request.method(), path);
+    let tenant = caller.tenant.filter(|_| !caller.is_platform() && !class::waits(path, request.uri()));
+    let share = match tenant.map(|tenant| app.limits().shares.take(tenant)) {
+        None => None,
+        Some(Some(share)) => Some(share),
+        Some(None) => {
+            let problem = Problem::new(ProblemType::TooManyRequests, "The tenant has too many requests under way.");
+            return refused(problem.retry_after(Duration::from_secs(1)), "tenant_flights");
+        }
+    };
     let Some(counted) = app.limits().count_caller(&caller, class).await else { return next.run(request).await };
     let response = match counted.refused() {
         Some(problem) => refused(problem, class.name()),
         None => next.run(request).await,
     };
+    drop(share);
     told(response, &counted)
 }
 

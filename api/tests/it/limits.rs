@@ -125,6 +125,33 @@ async fn attempts_to_sign_in_are_counted_by_name_with_redis_and_without() {
 }
 
 #[tokio::test]
+async fn one_tenant_does_not_take_all_places_for_requests() {
+    let api = Api::start_with(&[("MAX_REQUESTS_IN_FLIGHT", "4")]).await;
+    let (keys, other) = (api.tenant("Slow").await, api.tenant("Other").await);
+    // Their bodies do not come.
+    let mut slow = Vec::new();
+    for under_way in [1, 2, 2, 2] {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        let head = format!(
+            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: 10\r\n\r\n",
+            keys.agent
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+        until("it is under way, or refused", async || (api.app.limits().in_flight() >= under_way).then_some(())).await;
+    }
+    shaped(api.get(&keys.viewer, "/v1/kinds").send().await.unwrap(), "too-many-requests").await;
+    answer(api.get(&other.viewer, "/v1/kinds"), StatusCode::OK).await;
+    drop(slow);
+    until("there is room again", async || {
+        let status = api.get(&keys.viewer, "/v1/kinds").send().await.unwrap().status();
+        (status == StatusCode::OK).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_redis_reading_goes_on() {
     let mut api = Api::start().await;
     let keys = api.tenant("Reads").await;

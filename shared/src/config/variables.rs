@@ -155,7 +155,7 @@ const WORK: &[Variable] = &[
         "MAX_REQUESTS_IN_FLIGHT",
         Default::Is("4096"),
         API,
-        "How many requests one process works on at a time before it answers 503 (1 to 1000000). Those that wait for a job do not count.",
+        "How many requests one process works on at a time before it answers 503 (1 to 1000000); those of one tenant may be half of them, beyond which it answers 429. Those that wait for a job do not count.",
     ),
     variable(
         "MAX_CONNECTIONS",
