@@ -35,6 +35,9 @@ use fields::Policy;
 use local::Local;
 use shares::Shares;
 
+/// How many addresses may spend what one may of the tries to sign in to an account.
+const ADDRESSES: u32 = 10;
+
 /// The limits of a process.
 pub struct Limits {
     config: TrafficConfig,
@@ -79,10 +82,19 @@ impl Limits {
 
     /// Counts an attempt to sign in to an account of this name, whether it exists or not: to be asked before anything is
     /// looked up, so that the answer is the same for all names. The client's address was counted already, by the layer.
-    pub async fn sign_in_to(&self, account: &str) -> Answer<()> {
+    ///
+    /// Each address has tries of its own, so that who guesses at one keeps the owner, who is elsewhere, from nothing. All addresses
+    /// together have more of them, and not any number.
+    pub async fn sign_in_to(&self, account: &str, ClientAddress(from): ClientAddress) -> Answer<()> {
         let Some(rate) = self.config.rates.sign_in_account else { return Ok(()) };
         let name = format!("account:{}", account.trim().to_lowercase());
-        self.strictly(&name, "sign-in", rate).await
+        if let Some(from) = from {
+            self.strictly(&format!("{name} from:{}", address::counted_as(from)), "sign-in", rate).await?;
+        }
+        let times = if from.is_some() { ADDRESSES } else { 1 };
+        let together =
+            RateLimit { units: rate.units.saturating_mul(times), burst: rate.burst.saturating_mul(times), ..rate };
+        self.strictly(&name, "sign-in of all", together).await
     }
 
     /// One limit that holds without Redis, too.

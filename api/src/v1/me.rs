@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency::Once;
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::parameters::Path;
 use crate::problem::{Answer, Problem, ProblemType};
 
@@ -158,22 +159,28 @@ async fn change_password(
     State(app): State<App>,
     caller: Caller,
     once: Once,
+    from: ClientAddress,
     Json(change): Json<PasswordChange>,
 ) -> Answer<StatusCode> {
     let own = person(caller)?;
     // A repeat of a request that did this, and whose answer was lost, sends the password from before.
     if !once.is_done() {
-        replace_password(&app, own, change).await?;
+        replace_password(&app, own, change, from).await?;
     }
     app.people().forget();
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn replace_password(app: &App, own: (UserId, SessionId), change: PasswordChange) -> Answer<()> {
+async fn replace_password(
+    app: &App,
+    own: (UserId, SessionId),
+    change: PasswordChange,
+    from: ClientAddress,
+) -> Answer<()> {
     Passwords::check(&change.new_password)?;
     let refused = || Problem::new(ProblemType::SignInRefused, "The current password is another one.");
     let found = app.stores().users.get(own.0).await?.ok_or_else(|| Problem::not_found("user"))?;
-    app.limits().sign_in_to(&found.email).await?;
+    app.limits().sign_in_to(&found.email, from).await?;
     let verdict = app.passwords().verify(found.password_hash.clone(), change.current_password).await;
     let current = match (verdict.map_err(Problem::internal)?, found.password_hash) {
         (Verdict::Right | Verdict::RightButOld, Some(hash)) => hash.into(),

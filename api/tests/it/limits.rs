@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use postrider_api::limits::ClientAddress;
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -110,18 +111,47 @@ async fn addresses_are_counted_before_anybody_asks_for_a_key() {
 #[tokio::test]
 async fn attempts_to_sign_in_are_counted_by_name_with_redis_and_without() {
     let mut api = Api::start_with(&[("RATE_LIMIT_SIGN_IN_ACCOUNT", "1/h burst 3")]).await;
+    let from = |last: u8| ClientAddress(Some([10, 0, 0, last].into()));
     for name in ["known@example.com", "nobody@example.com"] {
         for spelling in [name.to_owned(), name.to_uppercase(), format!(" {name}")] {
-            api.app.limits().sign_in_to(&spelling).await.unwrap();
+            api.app.limits().sign_in_to(&spelling, from(1)).await.unwrap();
         }
-        let refused = api.app.limits().sign_in_to(name).await.unwrap_err();
+        let refused = api.app.limits().sign_in_to(name, from(1)).await.unwrap_err();
         assert_eq!(refused.kind(), postrider_api::problem::ProblemType::TooManyRequests);
+        // Who is elsewhere has tries of their own, but ten addresses have had all there are.
+        for elsewhere in 2..=10 {
+            for _ in 0..3 {
+                api.app.limits().sign_in_to(name, from(elsewhere)).await.unwrap();
+            }
+        }
+        api.app.limits().sign_in_to(name, from(11)).await.unwrap_err();
     }
+    let nowhere = ClientAddress(None);
     api.redis.kill();
-    for _ in 0..3 {
-        api.app.limits().sign_in_to("other@example.com").await.unwrap();
+    for from in [from(1), nowhere] {
+        let name = format!("other{from:?}@example.com");
+        for _ in 0..3 {
+            api.app.limits().sign_in_to(&name, from).await.unwrap();
+        }
+        api.app.limits().sign_in_to(&name, from).await.unwrap_err();
     }
-    api.app.limits().sign_in_to("other@example.com").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn who_guesses_elsewhere_keeps_nobody_from_signing_in() {
+    let settings = [("RATE_LIMIT_SIGN_IN_ACCOUNT", "1/h burst 3"), ("TRUSTED_PROXIES", "127.0.0.0/8")];
+    let api = Api::start_with(&settings).await;
+    let keys = api.tenant("Guessed").await;
+    crate::identity::member(&api, &keys, "jo@example.com", "agent").await;
+    let login = |address: &str, password: &str| {
+        let body = json!({ "email": "jo@example.com", "password": password });
+        crate::identity::open(&api, "/v1/auth/login", &body).header("X-Forwarded-For", address)
+    };
+    for _ in 0..3 {
+        problem(login("6.6.6.6", "wrong horse battery"), "sign-in-refused").await;
+    }
+    problem(login("6.6.6.6", crate::identity::PASSWORD), "too-many-requests").await;
+    answer(login("1.1.1.1", crate::identity::PASSWORD), StatusCode::OK).await;
 }
 
 #[tokio::test]

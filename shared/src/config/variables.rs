@@ -143,7 +143,7 @@ const WORK: &[Variable] = &[
         "RATE_LIMIT_SIGN_IN_ACCOUNT",
         Default::Is("30/h burst 10"),
         API,
-        "How often it may be tried to sign in to one account, whether it exists or not. Counted in each process by itself while Redis is away.",
+        "How often one client address may try to sign in to one account, whether it exists or not; all addresses together may ten times as often. Counted in each process by itself while Redis is away.",
     ),
     variable(
         "RATE_LIMIT_PROCESS",

@@ -15,6 +15,7 @@ use super::otp::{AskForCode, Asked, mail_code};
 use super::signing_in::{Carry, SignedIn, begin, check, refused};
 use crate::app::App;
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::problem::{Answer, Problem};
 
 /// Who signs in.
@@ -39,10 +40,15 @@ pub struct Login {
     responses((status = 200, description = "Signed in.", body = SignedIn)),
     security(())
 )]
-pub(super) async fn login(State(app): State<App>, headers: HeaderMap, Json(login): Json<Login>) -> Answer<Response> {
+pub(super) async fn login(
+    State(app): State<App>,
+    from: ClientAddress,
+    headers: HeaderMap,
+    Json(login): Json<Login>,
+) -> Answer<Response> {
     check(login.carry, &headers)?;
     let email = Email::parse(&login.email)?;
-    app.limits().sign_in_to(email.as_str()).await?;
+    app.limits().sign_in_to(email.as_str(), from).await?;
     // A password that was replaced, or hashed anew, while it was compared is compared once more.
     for _ in 0..2 {
         if let Some(user) = compared(&app, &email, &login.password).await?

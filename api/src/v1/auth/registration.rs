@@ -16,6 +16,7 @@ use super::otp::Asked;
 use super::signing_in::refused;
 use crate::app::App;
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::problem::{Answer, Problem, ProblemType};
 
 /// A person and a business that register.
@@ -65,11 +66,15 @@ pub struct Registered {
     responses((status = 202, description = "The address is mailed.", body = Asked)),
     security(())
 )]
-pub(super) async fn register(State(app): State<App>, Json(new): Json<Register>) -> Answer<(StatusCode, Json<Asked>)> {
+pub(super) async fn register(
+    State(app): State<App>,
+    from: ClientAddress,
+    Json(new): Json<Register>,
+) -> Answer<(StatusCode, Json<Asked>)> {
     state(&app)?;
     let email = Email::parse(&new.email)?;
     Passwords::check(&new.password)?;
-    app.limits().sign_in_to(email.as_str()).await?;
+    app.limits().sign_in_to(email.as_str(), from).await?;
     for (pointer, text) in [("/name", &new.name), ("/tenant_name", &new.tenant_name)] {
         if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 200 {
             return Err(Problem::field(pointer, "must be one line of 1 to 200 characters"));

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency::Once;
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::problem::{Answer, Problem};
 
 /// Another address, and what shows that the account's owner asks: the password; or `challenge` and `code` for who has none.
@@ -59,6 +60,7 @@ pub(super) async fn ask(
     State(app): State<App>,
     caller: Caller,
     once: Once,
+    from: ClientAddress,
     Json(change): Json<EmailChange>,
 ) -> Answer<(StatusCode, Json<OwnCode>)> {
     let (user, _) = person(caller)?;
@@ -71,8 +73,8 @@ pub(super) async fn ask(
             return Err(Problem::field("/email", "is your address already"));
         }
         let proof = OwnerProof { password: change.password, challenge: change.challenge, code: change.code };
-        let proof = proof.checked(&app, &found).await?;
-        app.limits().sign_in_to(email.as_str()).await?;
+        let proof = proof.checked(&app, &found, from).await?;
+        app.limits().sign_in_to(email.as_str(), from).await?;
         let entries = app.stores().profiles.ask_email(challenge, user, &proof, &email).await?.ok_or_else(refused)?;
         app.relay(TenantId::platform(), &entries).await;
     }

@@ -10,6 +10,7 @@ use super::proof::{OwnerProof, refused};
 use crate::app::App;
 use crate::auth::{Caller, cookie};
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::problem::{Answer, Problem};
 
 /// Delete one's own account, with all sessions, identities, memberships, codes and invitations to its address.
@@ -26,10 +27,15 @@ use crate::problem::{Answer, Problem};
     responses((status = 204, description = "The account is deleted.")),
     security(("api_key" = ["profile:write"]))
 )]
-pub(super) async fn delete(State(app): State<App>, caller: Caller, Json(proof): Json<OwnerProof>) -> Answer<Response> {
+pub(super) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    from: ClientAddress,
+    Json(proof): Json<OwnerProof>,
+) -> Answer<Response> {
     let (user, _) = person(caller)?;
     let found = app.stores().users.get(user).await?.ok_or_else(|| Problem::not_found("user"))?;
-    let proof = proof.checked(&app, &found).await?;
+    let proof = proof.checked(&app, &found, from).await?;
     let left = app.stores().profiles.leave(user, &proof).await?.ok_or_else(refused)?;
     app.people().forget();
     tracing::info!(user.id = %user, tenants.deleted = left.tenants.len(), "an account was deleted by its owner");

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency::Once;
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::problem::{Answer, Problem, ProblemType};
 
 /// The password; or a code for who has none, or does not know it: `challenge` and `code`.
@@ -100,8 +101,8 @@ fn too_many(app: &App) -> Problem {
 impl OwnerProof {
     /// A proof that may hold. A wrong password is refused here, and tries are counted like those to sign in; a code is looked at when it
     /// is used up.
-    pub(super) async fn checked(self, app: &App, user: &User) -> Answer<Proof> {
-        app.limits().sign_in_to(&user.email).await?;
+    pub(super) async fn checked(self, app: &App, user: &User, from: ClientAddress) -> Answer<Proof> {
+        app.limits().sign_in_to(&user.email, from).await?;
         match (self.password, self.challenge, self.code) {
             (Some(password), None, None) => {
                 let verdict = app.passwords().verify(user.password_hash.clone(), password).await;
