@@ -1,7 +1,7 @@
 //! The send ledger: what was sent, what was not, and what nobody knows.
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use postrider_shared::ids::{AccountId, MessageId, QuoteId, ThreadId};
 use postrider_shared::mail::Settled;
 use postrider_shared::messages::{self, MessageFilter, MessageState, Verdict};
@@ -17,6 +17,11 @@ use crate::json::Json;
 use crate::page::{Limit, Page, place};
 use crate::parameters::{Path, Query};
 use crate::problem::{Answer, Problem, ProblemType};
+
+/// How far what a person reads off a clock may be from when it was.
+const ROUNDED: TimeDelta = TimeDelta::minutes(5);
+/// Characters of a reason.
+const LONGEST_REASON: usize = 2_000;
 
 /// The operations on messages.
 pub fn router() -> OpenApiRouter<App> {
@@ -153,7 +158,7 @@ async fn get(State(app): State<App>, Tenant(tenant): Tenant, Path(id): Path<Mess
 pub struct Settlement {
     /// What became of it.
     outcome: Outcome,
-    /// When the mail server took it; now if absent.
+    /// When the mail server took it: after it was begun to send it, and not in the future; now if absent.
     accepted_at: Option<DateTime<Utc>>,
     /// How the person knows; kept with a message that failed.
     #[schema(max_length = 2000)]
@@ -195,9 +200,10 @@ async fn settle(
     if !matches!(message.state, MessageState::Unknown | MessageState::UnknownFinal) {
         return Err(not_in_doubt(message.state));
     }
+    settlement.reason.as_deref().map(must_be_a_reason).transpose()?;
     let verdict = match settlement.outcome {
         Outcome::Accepted => Verdict::Accepted {
-            at: settlement.accepted_at.unwrap_or_else(|| app.clock().now()),
+            at: accepted_at(&message, settlement.accepted_at, app.clock().now())?,
             provider_id: message.provider_id.clone(),
         },
         Outcome::Failed => Verdict::Failed {
@@ -208,6 +214,28 @@ async fn settle(
         Settled::Now(message) => Ok(Json(message.into())),
         Settled::Before(message) => Err(not_in_doubt(message.state)),
     }
+}
+
+/// When a mail server took the message, as a person says. It decides in which days the message counts for its mailbox's cap, so it is no
+/// time at which that cannot have been; what is a little beside is put right, because clocks and minutes are.
+fn accepted_at(message: &messages::Message, said: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Answer<DateTime<Utc>> {
+    let Some(at) = said else { return Ok(now) };
+    let began = message.data_started_at.or(message.attempt_started_at).unwrap_or(message.created_at);
+    if at < began - ROUNDED || at > now + ROUNDED {
+        let began = began.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let detail = format!("It was begun to send the message at {began}: give a time from then to now.");
+        return Err(Problem::field("/accepted_at", detail));
+    }
+    Ok(at.max(began).min(now))
+}
+
+fn must_be_a_reason(text: &str) -> Answer<()> {
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.chars().count() <= LONGEST_REASON && !text.contains(is_odd) {
+        return Ok(());
+    }
+    let detail = format!("reason may have {LONGEST_REASON} characters, and of control characters line breaks only.");
+    Err(Problem::field("/reason", detail))
 }
 
 fn not_in_doubt(state: MessageState) -> Problem {

@@ -276,6 +276,31 @@ async fn a_message_in_doubt_is_settled_by_a_person_once() {
 }
 
 #[tokio::test]
+async fn a_message_is_not_settled_at_a_time_at_which_it_cannot_have_been_taken() {
+    let api = Api::start().await;
+    let keys = api.tenant("Doubters").await;
+    let id = account(&api, &keys).await;
+    let ids = rows(&api, &keys, &id).await;
+    let path = format!("/v1/messages/{}", ids["messages"]);
+    let settle = |body: Value| api.post(&keys.agent, &format!("{path}/settle"), &body);
+    let now = api.app.clock().now();
+    let (long_ago, tomorrow) = (now - chrono::TimeDelta::days(3), now + chrono::TimeDelta::days(1));
+    for at in [json!(long_ago), json!(tomorrow), json!("-200000-01-01T00:00:00Z"), json!("+262000-01-01T00:00:00Z")] {
+        let refused = problem(settle(json!({ "outcome": "accepted", "accepted_at": at })), "invalid-body").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/accepted_at", "{at}");
+    }
+    for reason in ["x".repeat(2_001), "a\u{1b}[2Kb".to_owned()] {
+        let refused = problem(settle(json!({ "outcome": "failed", "reason": reason })), "invalid-body").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/reason");
+    }
+    // Somebody who reads it off a mailbox reads minutes.
+    let read = json!({ "outcome": "accepted", "accepted_at": now - chrono::TimeDelta::minutes(1) });
+    let settled = answer(settle(read), StatusCode::OK).await;
+    let at: chrono::DateTime<chrono::Utc> = settled["accepted_at"].as_str().unwrap().parse().unwrap();
+    assert!(at > now - chrono::TimeDelta::minutes(1) && at <= api.app.clock().now(), "{at}, not before it was begun");
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_redriven_once_with_a_payload_that_fits() {
     let api = Api::start().await;
     let keys = api.tenant("Dead").await;
