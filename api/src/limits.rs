@@ -20,6 +20,8 @@ use governor::{DefaultDirectRateLimiter, RateLimiter};
 use postrider_queue::{Allowance, Draw, QueueClient, RateLimit, RateSubject};
 use postrider_shared::actor::Actor;
 use postrider_shared::config::{RouteClass, TrafficConfig};
+use postrider_shared::ids::TenantId;
+use postrider_shared::users::Email;
 use tokio::sync::Semaphore;
 
 use crate::auth::Caller;
@@ -37,6 +39,9 @@ use shares::Shares;
 
 /// How many addresses may spend what one may of the tries to sign in to an account.
 const ADDRESSES: u32 = 10;
+
+/// How often a tenant may invite the same address.
+const INVITATIONS: RateLimit = RateLimit { units: 6, per: Duration::from_hours(1), burst: 5 };
 
 /// The limits of a process.
 pub struct Limits {
@@ -95,6 +100,12 @@ impl Limits {
         let together =
             RateLimit { units: rate.units.saturating_mul(times), burst: rate.burst.saturating_mul(times), ..rate };
         self.strictly(&name, "sign-in of all", together).await
+    }
+
+    /// Counts an invitation of a tenant, or to run the platform, to an address: it is mailed, and its owner asked for nothing.
+    pub async fn invitation_to(&self, tenant: Option<TenantId>, email: &Email) -> Answer<()> {
+        let whose = tenant.map_or_else(|| "platform".to_owned(), |tenant| format!("tenant:{tenant}"));
+        self.strictly(&whose, &format!("invitations to:{email}"), INVITATIONS).await
     }
 
     /// One limit that holds without Redis, too.

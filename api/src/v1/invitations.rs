@@ -79,6 +79,8 @@ pub struct NewInvitationBody {
 }
 
 /// Invite somebody to work for the tenant; whoever runs the platform and names no tenant invites to run it, too.
+///
+/// An address gets five invitations of a tenant at once, then one in ten minutes: more are refused (429).
 #[utoipa::path(
     post, path = "/invitations", tag = "people", operation_id = "create_invitation",
     request_body = NewInvitationBody,
@@ -93,9 +95,11 @@ async fn create(
 ) -> Answer<(StatusCode, Json<Invitation>)> {
     let tenant = tenant(caller)?;
     caller.must_have_all(new.role.permissions())?;
+    let email = Email::parse(&new.email)?;
+    app.limits().invitation_to(tenant, &email).await?;
     let new = NewInvitation {
         id: once.id(InvitationId::derived, InvitationId::random),
-        email: Email::parse(&new.email)?,
+        email,
         role: new.role,
         invited_by: caller.actor.to_string(),
     };

@@ -155,6 +155,20 @@ async fn who_guesses_elsewhere_keeps_nobody_from_signing_in() {
 }
 
 #[tokio::test]
+async fn a_tenant_does_not_have_an_address_mailed_again_and_again() {
+    let api = Api::start().await;
+    let (keys, other) = (api.tenant("Inviting").await, api.tenant("Other").await);
+    let invite =
+        |key: &str, email: &str| api.post(key, "/v1/invitations", &json!({ "email": email, "role": "viewer" })).send();
+    for _ in 0..5 {
+        assert_eq!(invite(&keys.admin, "ann@example.com").await.unwrap().status(), StatusCode::CREATED);
+    }
+    shaped(invite(&keys.admin, "Ann@Example.com").await.unwrap(), "too-many-requests").await;
+    assert_eq!(invite(&keys.admin, "ben@example.com").await.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(invite(&other.admin, "ann@example.com").await.unwrap().status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn one_tenant_does_not_take_all_places_for_requests() {
     let api = Api::start_with(&[("MAX_REQUESTS_IN_FLIGHT", "4")]).await;
     let (keys, other) = (api.tenant("Slow").await, api.tenant("Other").await);
