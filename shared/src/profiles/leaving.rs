@@ -51,8 +51,14 @@ impl Profiles {
             users::not_the_only_one(&users::platform_admins(&tx).await?)?;
         }
         let of_user = member::Entity::find().filter(member::Column::UserId.eq(user));
-        let memberships = of_user.order_by_asc(member::Column::TenantId).all(tx.connection()).await?;
+        let of_user = of_user.order_by_asc(member::Column::TenantId);
+        let memberships = of_user.clone().all(tx.connection()).await?;
         let mut left = Left::default();
+        // None of them is given another role, or loses its other administrators, from here on; then what they are now counts.
+        for membership in &memberships {
+            users::lock_tenant(&tx, membership.tenant_id).await?;
+        }
+        let memberships = of_user.all(tx.connection()).await?;
         for membership in &memberships {
             let ended = leave_tenant(&tx, now, membership).await?;
             say(&tx, membership, ended.as_ref());
@@ -89,7 +95,7 @@ fn said(user: UserId, tenant: Option<TenantId>, after: serde_json::Value) -> Sai
     Said { tenant, after: Some(after), ..Said::of(AuditKind::Change, AuditOutcome::Done, user) }
 }
 
-/// Decides what becomes of a tenant without this member; the deletion if there is one.
+/// Decides what becomes of a tenant, which `tx` has locked, without this member; the deletion if there is one.
 async fn leave_tenant(
     tx: &Transaction,
     now: DateTime<Utc>,
@@ -98,7 +104,6 @@ async fn leave_tenant(
     if membership.role != Role::TenantAdmin {
         return Ok(None);
     }
-    users::lock_tenant(tx, membership.tenant_id).await?;
     if users::admins_beside(tx, membership).await? > 0 {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ use postrider_shared::{
     tenants::{BeginDeletion, TenantSettings, TenantState},
     users::{Email, User},
 };
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -31,6 +31,7 @@ on_both!(
     a_tenant_that_nothing_works_for_goes_with_its_only_member,
     of_administrators_who_leave_at_once_one_stays,
     somebody_goes_on_running_the_platform,
+    who_becomes_the_last_administrator_while_leaving_stays,
     an_address_is_proven_by_the_code_that_goes_there,
     of_two_who_prove_one_address_at_once_one_has_it,
     a_notice_is_mailed_once_while_it_is_news,
@@ -154,6 +155,52 @@ async fn who_leaves_leaves_no_row_behind(scene: Scene) {
     for tenant in [scene.tenant, scene.stranger] {
         assert_eq!(stores.tenants.state(tenant).await.unwrap(), TenantState::Active);
     }
+}
+
+/// PostgreSQL only: SQLite has one writer at a time.
+async fn who_becomes_the_last_administrator_while_leaving_stays(scene: Scene) {
+    if scene.database.backend() == "sqlite" {
+        return;
+    }
+    let (members, mut tenants) = (&scene.stores.members, [scene.tenant, scene.stranger]);
+    // In the order in which whoever leaves looks at them.
+    tenants.sort_by_key(ToString::to_string);
+    let [first, second] = tenants;
+    let jo = member(&scene, "jo@example.com", Role::Agent).await;
+    let mut others = Vec::new();
+    for email in ["ann@example.com", "ben@example.com", "carl@example.com"] {
+        others.push(member(&scene, email, Role::Viewer).await.id);
+    }
+    let [ann, ben, carl] = others.try_into().unwrap();
+    for (tenant, user, role) in [
+        (first, jo.id, Role::TenantAdmin),
+        (first, ann, Role::TenantAdmin),
+        (second, jo.id, Role::Agent),
+        (second, ben, Role::TenantAdmin),
+        (second, carl, Role::Viewer),
+    ] {
+        members.add(tenant, user, role).await.unwrap();
+    }
+    let holder = scene.database.reader().begin().await.unwrap();
+    let hold = format!("UPDATE tenants SET updated_at = updated_at WHERE id = '{first}'");
+    holder.execute_unprepared(&hold).await.unwrap();
+    let meanwhile = async {
+        let waits = "DO $$ BEGIN ASSERT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted); END $$";
+        for look in 0.. {
+            if scene.database.reader().execute_unprepared(waits).await.is_ok() {
+                break;
+            }
+            assert!(look < 1_000, "whoever leaves does not wait");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        members.change_role(second, jo.id, Role::TenantAdmin).await.unwrap();
+        members.remove(second, ben).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    let proof = password();
+    let (left, ()) = tokio::join!(scene.stores.profiles.leave(jo.id, &proof), meanwhile);
+    assert!(matches!(left, Err(StoreError::Conflict { .. })), "{left:?}");
+    assert_eq!(members.get(second, jo.id).await.unwrap().membership.role, Role::TenantAdmin);
 }
 
 /// Asks for this address; the code that goes there.
