@@ -25,7 +25,9 @@ use tokio_util::task::TaskTracker;
 use crate::audit::tally::Tally;
 use crate::auth::people::People;
 use crate::gauges::Gauges;
+use crate::health::Dependencies;
 use crate::limits::Limits;
+use crate::together::Together;
 
 /// Longest a request waits for the queue after its own work is safe in the database.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,6 +46,7 @@ struct Built {
     scopes: Scopes,
     tasks: TaskTracker,
     gauges: Gauges,
+    readiness: Together<Dependencies>,
     limits: Limits,
     passwords: Passwords,
     people: People,
@@ -100,6 +103,7 @@ impl App {
             .with_gmail_units(parts.gmail_units_per_minute),
             tasks: TaskTracker::new(),
             gauges: Gauges::default(),
+            readiness: Together::default(),
             limits: Limits::new(parts.traffic.clone(), parts.queue.clone()),
             passwords: Passwords::new(),
             people: People::default(),
@@ -204,6 +208,11 @@ impl App {
             Err(_) => format!("no answer in {} s", PATIENCE.as_secs()),
         };
         tracing::warn!(error, tenant.id = %tenant, "the scheduler will tell the queue whether the tenant takes part");
+    }
+
+    /// What `/readyz` found last.
+    pub fn readiness(&self) -> &Together<Dependencies> {
+        &self.0.readiness
     }
 
     /// The database, for `/readyz`.

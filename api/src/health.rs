@@ -53,7 +53,7 @@ pub struct Readiness {
 }
 
 /// Something the process needs.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Dependency {
     /// `database`, `redis` or `object_store`; where Redis is several servers, also `redis` and the address of each.
     name: String,
@@ -63,7 +63,32 @@ pub struct Dependency {
     milliseconds: f64,
 }
 
+/// What the dependencies answered, and whether that is enough to serve.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    ready: bool,
+    each: Vec<Dependency>,
+}
+
+impl Dependencies {
+    async fn asked(app: &App) -> Self {
+        let (database, redis, object_store) = tokio::join!(
+            check("database", app.database().ping()),
+            check_redis(app.queue()),
+            check("object_store", app.objects().ping()),
+        );
+        let (redis, servers) = redis;
+        let mut each = vec![database, redis, object_store];
+        let ready = each.iter().all(|dependency| dependency.ready);
+        each.extend(servers);
+        Self { ready, each }
+    }
+}
+
 /// Whether the process can serve, with each dependency named.
+///
+/// A full disk is not looked for: reading and submitting jobs go on then, and all processes are in the same state. What cannot be written
+/// is answered 503.
 #[utoipa::path(
     get, path = "/readyz", tag = "health", operation_id = "readyz",
     responses(
@@ -72,16 +97,10 @@ pub struct Dependency {
     )
 )]
 async fn readyz(State(app): State<App>) -> Response {
-    let (database, redis, object_store) = tokio::join!(
-        check("database", app.database().ping()),
-        check_redis(app.queue()),
-        check("object_store", app.objects().ping()),
-    );
-    let (redis, servers) = redis;
-    let mut dependencies = vec![database, redis, object_store];
+    // Anybody may ask, and no limit holds anybody off: however many do, the dependencies are asked one time after another.
+    let Dependencies { ready, each: dependencies } = app.readiness().look(|| Dependencies::asked(&app)).await;
     let stopping = app.stopping().is_cancelled();
-    let ready = !stopping && dependencies.iter().all(|dependency| dependency.ready);
-    dependencies.extend(servers);
+    let ready = ready && !stopping;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, stopping, dependencies })).into_response()
 }

@@ -27,4 +27,5 @@ pub mod problem;
 pub mod request_id;
 pub mod router;
 pub mod serve;
+pub mod together;
 pub mod v1;

@@ -60,3 +60,21 @@ async fn a_full_redis_takes_no_new_jobs_and_says_so() {
     api.redis.command(&["CONFIG", "SET", "maxmemory", "256mb"]);
     answer(api.post(&keys.agent, "/v1/jobs", &echo), StatusCode::ACCEPTED).await;
 }
+
+#[tokio::test]
+async fn however_many_ask_whether_it_is_ready_the_dependencies_are_asked_one_time_after_another() {
+    let api = Api::start().await;
+    let pings = || {
+        let stats = api.redis.command(&["INFO", "commandstats"]);
+        let of_ping = stats.lines().find_map(|line| line.strip_prefix("cmdstat_ping:calls="));
+        of_ping.map_or(0, |rest| rest.split(',').next().unwrap().parse::<u32>().unwrap())
+    };
+    answer(api.request(Method::GET, "/readyz"), StatusCode::OK).await;
+    let before = pings();
+    // While Redis says nothing, all of them come.
+    api.redis.command(&["CLIENT", "PAUSE", "1000"]);
+    let many = (0..200).map(|_| answer(api.request(Method::GET, "/readyz"), StatusCode::OK));
+    futures::future::join_all(many).await;
+    let asked = pings() - before;
+    assert!((1..=20).contains(&asked), "{asked} times");
+}
