@@ -197,8 +197,8 @@ impl Intake {
         Ok((job, apart))
     }
 
-    /// Enqueues what waits, if the caller still may. A failure ends the request when nothing was accepted yet, else it is the result of those jobs
-    /// that were not.
+    /// Enqueues what waits, if the caller still may. A failure ends the request when nothing was accepted yet, else it is the result of
+    /// those jobs that were not.
     async fn enqueue(&mut self) -> Answer<()> {
         self.since = None;
         if self.waiting.is_empty() {
