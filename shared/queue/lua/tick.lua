@@ -2,11 +2,10 @@
 -- KEYS  1 jobs
 -- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
--- bounds  n <= 96 rescued, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of recipients, 96 pruned,
---         96 cancelled with their lane, 1,024 sessions after a leap of the clock; but for scopes, timers and sessions no more than
+-- bounds  n <= 96 rescued, 96 charges withdrawn, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of
+--         recipients, 96 pruned, 96 cancelled with their lane, 1,024 sessions after a leap of the clock; but for scopes, timers and sessions no more than
 --         the first 32 of each once 2 ms are used
-local GAP, EVERY = 2000, 500
-local more = 0
+local GAP, EVERY, more = 2000, 500, 0
 
 -- A gap between ticks means that Redis was away, so heartbeats may be missing through no fault of their senders.
 local meta = call('HMGET', META, 'tick', 'grace', 'looked')
@@ -46,6 +45,10 @@ if now >= grace then
     if call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1] then more = 1 end
   end
 end
+do
+  local lives = call('SRANDMEMBER', P .. 'pardoned')
+  if lives then note(in_slices(96, function(n) return withdraw_charges(lives, n) end)) end
+end
 note(in_slices(160, open_bucket))
 local promoted = note(in_slices(160, promote_due))
 
@@ -65,12 +68,8 @@ rouse()
 finish()
 
 local wait = -1
-local head = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if head[2] then wait = math.max(0, tonumber(head[2]) - now) end
-local bucket = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
-if bucket[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(bucket[2]) - now)) end
-local scope = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')
-if scope[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(scope[2]) - now)) end
-local aside = call('ZRANGE', recipients.TILL, 0, 0, 'WITHSCORES')
-if aside[2] then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(aside[2]) - now)) end
+for _, key in ipairs({ DUE, LATER, PARKED, recipients.TILL }) do
+  local till = call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  if till then wait = math.min(wait < 0 and math.huge or wait, math.max(0, tonumber(till) - now)) end
+end
 return { promoted, rescued, #scopes_due, pruned, more, wait, call('EXISTS', SUSPECTED) }

@@ -34,7 +34,7 @@ if leaving then want = 0 end
 
 local expiry = call('ZSCORE', SESSIONS, session)
 if not expiry or tonumber(expiry) == 0 then
-  withdraw_charges(session) -- its next heartbeat comes under another name
+  withdraw_charges(session, 256) -- its next heartbeat comes under another name
   return { 0 }
 end
 

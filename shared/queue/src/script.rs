@@ -164,6 +164,7 @@ const UPKEEP: &[&str] = &[
     fragment!("budget"),
     fragment!("master"),
     fragment!("record"),
+    fragment!("charges"),
     fragment!("later"),
     fragment!("precedence"),
     fragment!("lanes"),

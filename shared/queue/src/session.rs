@@ -28,6 +28,8 @@ use crate::{
 };
 
 #[cfg(test)]
+mod charged;
+#[cfg(test)]
 mod clock_set_back;
 mod close;
 mod driver;

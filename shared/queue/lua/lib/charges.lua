@@ -1,7 +1,15 @@
--- A session that was taken for dead lives: no crash, so the jobs that were charged with it are not suspect.
-local function withdraw_charges(session)
-  local ids = call('LRANGE', k_charged(session), 0, 255)
-  if #ids == 0 then return end
+-- A session that was taken for dead lives: no crash, so the jobs that were charged with it are not suspect. Of large ones, few are
+-- looked at in a call; what is left, and what is still to be taken back from the session, is up to the steps of maintenance.
+
+-- Withdraws up to `most` charges. Returns how many it looked at, and whether more are left.
+local function withdraw_charges(session, most)
+  local MOST_BYTES, PARDONED = 524288, P .. 'pardoned'
+  local key, ids, bytes = k_charged(session), {}, 0
+  local charged = call('LRANGE', key, 0, most - 1)
+  while #ids < #charged and bytes < MOST_BYTES do
+    local id = charged[#ids + 1]
+    ids[#ids + 1], bytes = id, bytes + call('HSTRLEN', JOBS, id)
+  end
   local raws = get_records(ids)
   for i, id in ipairs(ids) do
     local r = raws[i] and open_record(raws[i])
@@ -10,5 +18,12 @@ local function withdraw_charges(session)
       put_record(id, r)
     end
   end
-  call('LTRIM', k_charged(session), #ids, -1)
+  if #ids > 0 then call('LTRIM', key, #ids, -1) end
+  local left = call('EXISTS', key) == 1
+  if left or call('ZSCORE', SESSIONS, session) then
+    call('SADD', PARDONED, session)
+  else
+    call('SREM', PARDONED, session)
+  end
+  return #ids, left
 end

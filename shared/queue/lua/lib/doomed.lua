@@ -1,11 +1,9 @@
 -- Cancels the jobs of cancelled lanes in steps: `cancel_lane` only moved their list away.
-local function k_doomed(entry) return P .. 'doomed:' .. entry end
-
 -- Returns how many were cancelled, and whether more remain.
 local function cancel_doomed(most)
   local entry = call('LINDEX', DOOMED, 0)
   if not entry then return 0, false end
-  local key = k_doomed(entry)
+  local key = P .. 'doomed:' .. entry
   local ids = call('LPOP', key, most) or {}
   local number = tonumber(string.match(entry, '^%d+'))
   local lane = lane_of(number)

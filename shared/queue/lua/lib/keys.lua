@@ -26,6 +26,7 @@
 --   sessions    zset   session by expiry, 0 = being reaped claims:S   hash   claim of session S -> ids it took
 --   ended:S     hash   claim of S -> how many of them ended
 --   answers     hash   session -> its last answer          charged:S  list   ids charged with the crash of S
+--   pardoned    set    of these sessions, who live: what they were charged with is withdrawn in steps (charges.lua)
 --   unique      hash   tenant, kind, key -> id             idem:T:K   string id and fingerprint
 --   replaced:T:K list  newest ids of a unique key that took a waiting job's place, each followed by the id of that (creation.lua)
 --   dead        zset   id by death number                  finished:C list   id and time, of keep class C

@@ -1,9 +1,10 @@
 -- Watches the memory of the server that the shard is on, for as long as somebody takes care of it.
-local LOOK_EVERY, HOLDS_FOR = 500, 3000
+local LOOK_EVERY = 500
 
 -- Closes the shard for new jobs while more than `percent` of maxmemory is in use. Buffers of the log and of replicas are not
 -- counted, as Redis does not count them itself. A server that does not show its memory refuses by itself when it is full.
 local function watch_memory(percent)
+  local HOLDS_FOR = 3000
   local info = redis.pcall('INFO', 'memory')
   if type(info) ~= 'string' then return end
   local function figure(name) return tonumber(string.match(info, '\n' .. name .. ':(%d+)') or 0) end

@@ -43,13 +43,14 @@ local function penance(crashes)
 end
 
 -- Takes back what a dead session held, and charges the crash to its jobs. Whether a handler had begun is written down only
--- after a first crash (started.lua), which is therefore charged to whatever was held; the second needs that proof. Nothing
--- is buried here: a death that nobody saw from outside says too little.
+-- after a first crash (started.lua), which is therefore charged to whatever was held; the second needs that proof. A
+-- session that said meanwhile that it lives did not crash. Nothing is buried here: a death that nobody saw from outside says
+-- too little.
 local function rescue(session, most)
   call('ZADD', SESSIONS, 0, session) -- from now on it cannot come back under this name
-  local charged, started = {}, k_started(session)
+  local charged, started, lives = {}, k_started(session), call('SISMEMBER', P .. 'pardoned', session) == 1
   local taken, more = take_back(session, most, function(id, r)
-    if r.crashes == 1 and call('SISMEMBER', started, id) == 0 then return 0 end
+    if lives or r.crashes == 1 and call('SISMEMBER', started, id) == 0 then return 0 end
     r.crashes = math.min(r.crashes + 1, 255)
     charged[#charged + 1] = id
     return penance(r.crashes)
