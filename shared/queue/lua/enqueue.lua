@@ -2,7 +2,8 @@
 -- KEYS  1 jobs
 -- ARGV  1 number of lanes, then the lanes; number of kinds, then the kinds; then one item per job (wire.rs)
 -- result  one letter and id per job: C created, E exists, U unique key taken by, I idempotency key used by; or an error,
---         QUEUEFULL or QUEUEDEEP with queue, waiting jobs and limit, if the shard takes no new jobs now (lib/gate.lua)
+--         QUEUEFULL or QUEUEDEEP with queue, waiting jobs and limit, if the shard takes no new jobs now (lib/gate.lua), or NEWKINDS
+--         with the kinds for which it has no number left
 -- bounds  n <= 256 jobs; nothing is written unless all of it is well formed
 local at = 1
 local function names()

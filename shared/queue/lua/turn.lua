@@ -24,7 +24,7 @@ local queues, lane_names, kind_names = names(), names(), names()
 if kind_names[1] and numbers_of(kind_names, KIND_IDS, KINDS, 'kind').err then
   local known = get_many(KIND_IDS, kind_names)
   for i = 1, #kind_names do
-    if not known[i] then
+    if not known[i] and numbers_of({ kind_names[i] }, KIND_IDS, KINDS, 'kind').err then
       numberless[i - 1], kind_names[i] = kind_names[i], call('HRANDFIELD', KIND_IDS)
     end
   end

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::job::NewJob;
+
+/// What is wrong with jobs of kinds for which a shard has no number left.
+const NEW_KINDS: &str = "job kind";
+
 /// The one error of this crate. Each variant names its cause in words an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -59,7 +64,7 @@ pub enum QueueError {
     /// The configured servers are not the ones that hold this queue.
     #[error("{0}")]
     Servers(String),
-    /// An argument was refused before anything was sent.
+    /// An argument was refused, and nothing was done.
     #[error("{what}: {reason}")]
     Invalid {
         /// The argument, in words.
@@ -101,6 +106,18 @@ impl QueueError {
         match self {
             Self::Full | Self::TooDeep { .. } => Some(Duration::from_secs(5)),
             error => error.is_transient().then_some(Duration::from_secs(1)),
+        }
+    }
+
+    /// Whether this job is why a call was refused, as far as the error tells.
+    pub(crate) fn is_about(&self, job: &NewJob) -> bool {
+        match self {
+            Self::TooDeep { queue, .. } => job.queue.as_str() == queue,
+            Self::Invalid { what: NEW_KINDS, reason } => {
+                let kinds = reason.split(':').next().unwrap_or_default();
+                kinds.split(", ").any(|kind| kind == job.kind.as_str())
+            }
+            _ => true,
         }
     }
 
@@ -178,6 +195,9 @@ impl From<redis::RedisError> for QueueError {
         let code = error.code().unwrap_or_default();
         if code == "OOM" || code == "QUEUEFULL" {
             Self::Full
+        } else if code == "NEWKINDS" {
+            let kinds = error.detail().unwrap_or_default().replace(' ', ", ");
+            Self::invalid(NEW_KINDS, format!("{kinds}: the shard knows 65,535 kinds of jobs, and takes no new ones"))
         } else if let Some(deep) = (code == "QUEUEDEEP").then(|| too_deep(error.detail().unwrap_or_default())).flatten()
         {
             deep

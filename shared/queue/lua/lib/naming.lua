@@ -12,7 +12,8 @@ do
   end
 
   -- A table of lanes and one of kinds travel with the batch, so that each name is resolved once. Returns their numbers, and which
-  -- of them are new; or an error, and nothing is written, if new kinds have no number that fits the two bytes of a record.
+  -- of them are new; or an error that names them, and nothing is written, if new kinds have no number that fits the two bytes of a
+  -- record.
   function numbers_of(names, by_name, by_number, counter)
     local numbers = {}
     for from = 1, #names, 256 do
@@ -24,8 +25,10 @@ do
       if not numbers[i] then by_names[#by_names + 1], by_names[#by_names + 2] = names[i], i end
     end
     if #by_names > 0 then
-      if counter == 'kind' and tonumber(call('HGET', META, counter) or 0) + #by_names / 2 > 65535 then
-        return redis.error_reply('ERR the shard knows 65,535 kinds of jobs, and takes no new ones')
+      if counter == 'kind' then
+        local left, without = 65535 - tonumber(call('HGET', META, counter) or 0), {}
+        for n = 2 * left + 1, #by_names, 2 do without[#without + 1] = by_names[n] end
+        if without[1] then return redis.error_reply('NEWKINDS ' .. concat(without, ' ')) end
       end
       local last = call('HINCRBY', META, counter, #by_names / 2) - #by_names / 2
       for n = 2, #by_names, 2 do

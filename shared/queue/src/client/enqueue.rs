@@ -186,7 +186,8 @@ impl Enqueuers {
     }
 
     /// Tells callers what became of their jobs. Returned are those that go again: of jobs that were refused only because a queue of
-    /// others is too deep, these others go without; where one of several may be to blame, each half goes by itself.
+    /// others is too deep, or a kind of others is one too many, these others go without; where one of several may be to blame, each
+    /// half goes by itself.
     fn tell(
         &self,
         jobs: Vec<Ready>,
@@ -207,10 +208,7 @@ impl Enqueuers {
                 vec![first, second]
             }
             Err(error) => {
-                let is_meant = |ready: &Ready| match error {
-                    QueueError::TooDeep { queue, .. } => ready.job.queue.as_str() == queue,
-                    _ => true,
-                };
+                let is_meant = |ready: &Ready| error.is_about(&ready.job);
                 let any_is_meant = jobs.iter().any(is_meant);
                 let (refused, others): (Vec<_>, Vec<_>) =
                     jobs.into_iter().zip(callers).partition(|(ready, _)| is_meant(ready) || !any_is_meant);

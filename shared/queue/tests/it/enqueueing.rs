@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, future};
 use postrider_queue::{
-    DepthLimits, Done, Enqueued, JobKind, JobState, ListFilter, NewJob, QueueClient, QueueConfig, QueueError,
+    DepthLimits, Done, Enqueued, IdempotencyKey, JobKind, JobState, ListFilter, NewJob, QueueClient, QueueConfig,
+    QueueError,
 };
 
 use crate::{
@@ -210,22 +211,53 @@ async fn a_kind_for_which_no_number_is_left_is_refused() {
 async fn a_job_that_is_refused_takes_none_along_that_shared_its_call() {
     let server = Server::start().await;
     let client = server.client().await;
-    let _: i64 = redis::cmd("HSET")
-        .arg("{pr:0}:1:meta")
-        .arg(&["kind", "65534"])
+    // What stands under this key is none of ours.
+    let _: i64 = redis::cmd("RPUSH")
+        .arg(&["{pr:0}:1:idem:acme:odd", "something"])
         .query_async(&mut server.redis().await)
         .await
         .unwrap();
     client.enqueue(job("acme")).await.unwrap();
     let is_refused = |number: usize| number % 10 == 7;
     let enqueues = (0..60).map(|number| {
-        let kind = if is_refused(number) { format!("kind_{number}") } else { "echo".to_owned() };
-        client.enqueue(NewJob { kind: JobKind::parse(kind).unwrap(), ..job("acme") })
+        let key = if is_refused(number) { "odd".to_owned() } else { number.to_string() };
+        let idempotency_key = Some(IdempotencyKey { key, fingerprint: String::new() });
+        client.enqueue(NewJob { idempotency_key, ..job("acme") })
     });
     for (number, answer) in futures::future::join_all(enqueues).await.into_iter().enumerate() {
         assert_eq!(answer.is_err(), is_refused(number), "{number}: {answer:?}");
     }
     assert_eq!(client.queue(&WORK).await.unwrap().available, 1 + 54);
+}
+
+#[tokio::test]
+async fn who_enqueues_at_the_same_moment_is_not_refused_with_it() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    client.enqueue(job("acme")).await.unwrap();
+    let mut redis = server.redis().await;
+    let _: i64 = redis::cmd("HSET").arg("{pr:0}:1:meta").arg(&["kind", "65534"]).query_async(&mut redis).await.unwrap();
+    let kinds = ["echo", "last", "echo", "new.one", "echo", "new.two", "last", "new.one", "echo"];
+    for key in [false, true] {
+        let calls = kinds.iter().enumerate().map(|(place, kind)| {
+            let job = NewJob { kind: JobKind::new(kind), ..job("acme") };
+            client.enqueue(if key { job.unique_key(place.to_string()) } else { job })
+        });
+        let mut calls = future::join_all(calls);
+        let _: () = redis::cmd("CLIENT").arg("PAUSE").arg(10_000).arg("WRITE").query_async(&mut redis).await.unwrap();
+        assert!((&mut calls).now_or_never().is_none(), "one is on the way, and the others wait for it");
+        let _: () = redis::cmd("CLIENT").arg("UNPAUSE").query_async(&mut redis).await.unwrap();
+        let answers: Vec<_> = kinds.iter().zip(calls.await).collect();
+        let (refused, taken): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(kind, _)| kind.starts_with("new"));
+        for (kind, answer) in taken {
+            assert!(matches!(answer, Ok(Enqueued::Created(_))), "{kind}: {answer:?}");
+        }
+        for (kind, answer) in refused {
+            let Err(QueueError::Invalid { what: "job kind", reason }) = answer else { panic!("{kind}: {answer:?}") };
+            assert!(reason.contains(kind), "{kind}: {reason}");
+        }
+    }
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 13);
 }
 
 #[tokio::test]
