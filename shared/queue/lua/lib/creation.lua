@@ -129,17 +129,17 @@ function create(...)
       if existing[i] or seen[id] then
         answers[i] = 'E' .. id
       else
-        if mark ~= '' then
+        if letter == 'r' then -- before its idempotency key, which it has itself
+          replaced_key = k_replaced(lane.tenant, kind, unique)
+          holder = replaced_before(replaced_key, id)
+          if holder then answers[i] = 'R' .. holder end
+        end
+        if not holder and mark ~= '' then
           mark_key = k_idem(lane.tenant, mark)
           holder = marked[mark_key] or call('GET', mark_key)
           if holder then
             answers[i] = (sub(holder, 15) == fingerprint and 'E' or 'I') .. sub(holder, 1, 14)
           end
-        end
-        if not holder and letter == 'r' then
-          replaced_key = k_replaced(lane.tenant, kind, unique)
-          holder = replaced_before(replaced_key, id)
-          if holder then answers[i] = 'R' .. holder end
         end
         if not holder and item.more then
           batch = field_of(item.more, 'b')

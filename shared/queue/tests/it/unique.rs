@@ -215,6 +215,20 @@ async fn a_repeated_replacement_is_the_same_job() {
 }
 
 #[tokio::test]
+async fn a_repeated_replacement_with_an_idempotency_key_gets_the_first_answer() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mark = IdempotencyKey { key: "put off".to_owned(), fingerprint: "the same".to_owned() };
+    let first = client.enqueue(held(UniqueFor::Replace, "1").run_at(far_away())).await.unwrap().id();
+    let request = || held(UniqueFor::Replace, "2").run_at(far_away()).idempotency_key(mark.clone());
+    let repeated = request().with_id(client.job_id(&tenant("acme")));
+    for _ in 0..2 {
+        assert_eq!(client.enqueue(repeated.clone()).await.unwrap(), Enqueued::Replaced(first));
+    }
+    assert_eq!(client.enqueue(request()).await.unwrap(), Enqueued::Exists(first), "another request with the same key");
+}
+
+#[tokio::test]
 async fn what_is_noted_of_replacements_is_bounded_and_ends() {
     let server = Server::start().await;
     let client = server.client().await;
