@@ -79,7 +79,7 @@ pub struct Batch {
     pub dead: u64,
     /// Whether everything is in, so that it ends when all its jobs have.
     pub sealed: bool,
-    /// The job that is enqueued at its end, if it has one.
+    /// The job that is enqueued at its end, if it has one; once it ended, the one that stands for it if its unique key was taken.
     pub completion: Option<JobId>,
     /// When it was opened.
     pub opened_at: DateTime<Utc>,

@@ -52,7 +52,9 @@ local function close_batch(key)
   call('HSET', key, 'ended', now)
   call('HDEL', key, 'item')
   call('PEXPIRE', key, BATCH_KEPT)
-  if item then create({ item }, { lane }, { kind }) end
+  local answer = item and create({ item }, { lane }, { kind })
+  -- Another job stands for it, if that has its unique key.
+  if answer and answer[1] then call('HSET', key, 'then', sub(answer[1], 2)) end
 end
 
 -- After the follow-ups of what ended were created, so that they may belong to a batch whose last job that was.

@@ -108,6 +108,26 @@ async fn an_empty_batch_ends_when_it_is_sealed_and_a_strangers_never() {
 }
 
 #[tokio::test]
+async fn a_batch_names_the_job_that_holds_the_unique_key_of_its_completion() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let acme = tenant("acme");
+    let report = || completion().unique_key("report");
+    let holder = client.enqueue(report()).await.unwrap().id();
+    let batch = client.batch_id(&acme);
+    client.open_batch(&acme, batch, Some(report())).await.unwrap();
+    let meant = client.batch(batch).await.unwrap().unwrap().completion;
+    assert!(meant.is_some_and(|id| id != holder));
+    for _ in 0..2 {
+        client.open_batch(&acme, batch, Some(report())).await.unwrap();
+        client.seal_batch(&acme, batch).await.unwrap();
+        let ended = client.batch(batch).await.unwrap().unwrap();
+        assert_eq!((ended.completion, ended.ended_at.is_some()), (Some(holder), true));
+    }
+    assert_eq!(client.queue(&WORK).await.unwrap().available, 1);
+}
+
+#[tokio::test]
 async fn a_batch_survives_the_session_that_ran_its_last_jobs() {
     let server = Server::start().await;
     let client = server.client().await;
