@@ -16,7 +16,8 @@ pub type Outcome = Result<Done, Stop>;
 pub struct Done {
     /// Kept in the record for whoever asks; at most [`Done::MAX_OUTPUT_BYTES`].
     pub output: Option<Value>,
-    /// Enqueued in the same step that completes this job: both or neither. Each must belong to the same tenant.
+    /// Enqueued in the same step that completes this job: both or neither. Each must belong to the same tenant. At most 256, with
+    /// 4 MiB of payloads together; with more, the job is dead and says so.
     pub then: Vec<NewJob>,
     /// What became of the cap units that were reserved for this run.
     pub cap: CapUse,

@@ -8,7 +8,7 @@ use super::Token;
 use crate::{
     claim::Claimed,
     id::JobId,
-    job::NewJob,
+    job::{MAX_PAYLOAD_BYTES, NewJob},
     outcome::{CapUse, Done, Outcome, Stop},
     policy::Policy,
     wire::{self, Tables},
@@ -16,6 +16,8 @@ use crate::{
 
 /// Follow-ups one completion may have; more belong into a job that enqueues them.
 const MAX_FOLLOW_UPS: usize = 256;
+/// Bytes of their payloads together: they are created in one step, and others wait for it.
+const MAX_FOLLOW_UP_BYTES: usize = 16 * MAX_PAYLOAD_BYTES;
 /// Longest error text kept.
 const MAX_ERROR_BYTES: usize = 4096;
 /// The latest time on the wire: "now" for a use of cap units, because scripts never charge the future.
@@ -113,8 +115,14 @@ impl Settling {
             stated => unused(stated),
         };
         let mut then = done.then;
+        let bytes: usize = then.iter().map(|job| job.payload.len()).sum();
         let refused = if then.len() > MAX_FOLLOW_UPS {
             Some(format!("{} follow-up jobs, at most {MAX_FOLLOW_UPS} are allowed", then.len()))
+        } else if bytes > MAX_FOLLOW_UP_BYTES {
+            Some(format!(
+                "follow-up jobs with {bytes} bytes of payload, at most {MAX_FOLLOW_UP_BYTES} together are allowed: \
+                 let them carry names of what is stored elsewhere, or one of them enqueue the others"
+            ))
         } else {
             then.iter().find_map(|job| {
                 let of_same_tenant = job.tenant.as_str() == run.tenant;
@@ -262,8 +270,36 @@ fn cut(error: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Settling;
-    use crate::id::JobId;
+    use super::{Done, Duration, MAX_PAYLOAD_BYTES, NewJob, Policy, Run, Settling};
+    use crate::{
+        id::JobId,
+        policy::{Backoff, RetryPolicy},
+    };
+
+    #[test]
+    fn follow_ups_are_no_more_than_one_step_may_create() {
+        let payload = vec![b' '; MAX_PAYLOAD_BYTES];
+        let job = NewJob { payload, ..crate::session::in_slices::job() };
+        let run = Run {
+            tenant: job.tenant.as_str().to_owned(),
+            attempt: 1,
+            max_attempts: 3,
+            snoozes: 0,
+            policy: Policy {
+                retry: RetryPolicy { max_attempts: 3, backoff: Backoff::default() },
+                timeout: Duration::from_secs(1),
+                max_snoozes: 1,
+            },
+        };
+        let with = |many: usize| {
+            let outcome = Ok(Done { then: vec![job.clone(); many], ..Done::empty() });
+            Settling::of(&run, outcome, JobId::random(0), 1, [0; 8])
+        };
+        let (fits, too_much) = (with(16), with(17));
+        assert_eq!((fits.verb, fits.then.len()), (b'D', 16), "{}", fits.error);
+        assert_eq!((too_much.verb, too_much.then.len()), (b'B', 0));
+        assert!(too_much.error.contains("4456448 bytes") && too_much.error.contains("4194304"), "{}", too_much.error);
+    }
 
     #[test]
     fn plain_outcomes_come_first_in_groups_that_share_a_head() {
