@@ -3,13 +3,13 @@
 -- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 96 charges withdrawn, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of
---         recipients, 96 pruned, 96 cancelled with their lane, 1,024 sessions after a leap of the clock; but for scopes, timers and sessions no more than
+--         recipients, 96 pruned, 96 cancelled with their lane, 1,024 sessions and as many scopes and timers after a leap of the clock; but for scopes, timers and sessions no more than
 --         the first 32 of each once 2 ms are used
 local GAP, EVERY, more = 2000, 500, 0
+local last, grace, looked = unpack(call('HMGET', META, 'tick', 'grace', 'looked'))
+last, grace, looked = tonumber(last or 0), tonumber(grace or 0), tonumber(looked or 0)
 
 -- A gap between ticks means that Redis was away, so heartbeats may be missing through no fault of their senders.
-local meta = call('HMGET', META, 'tick', 'grace', 'looked')
-local last, grace = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 if last > 0 and (now - last > GAP or now < last) then
   grace = now + tonumber(ARGV[1])
   call('HSET', META, 'grace', grace)
@@ -17,6 +17,13 @@ if last > 0 and (now - last > GAP or now < last) then
   -- who lives tells so: by its old time a dead one would live on for as long as the clock leapt.
   local far = now < last and call('ZRANGEBYSCORE', SESSIONS, '(' .. grace, '+inf', 'WITHSCORES', 'LIMIT', 0, 1024) or {}
   for i = 2, #far, 2 do call('ZADD', SESSIONS, math.max(grace, tonumber(far[i]) - (last - now)), far[i - 1]) end
+  -- Until that time comes again, no rate owes what it owed by then (scopes.lua). Who waits for a time looks what it is now.
+  if now < last then
+    call('HSET', META, 'back', math.max(last, tonumber(call('HGET', META, 'back') or 0)))
+    for _, key in ipairs({ PARKED, recipients.TILL }) do
+      for _, entry in ipairs(call('ZRANGEBYSCORE', key, '(' .. now, '+inf', 'LIMIT', 0, 1024)) do call('ZADD', key, now, entry) end
+    end
+  end
 end
 if now - last >= EVERY or now < last then
   call('HSET', META, 'tick', now)
@@ -26,7 +33,6 @@ end
 -- Of a command that moved the shard and was killed only these words are left: while they stand, short ways are closed.
 if gate and gate.move and not leaving then call('HDEL', GATE, 'move', 'to') end
 
-local looked = tonumber(meta[3] or 0)
 if now - looked >= LOOK_EVERY or now < looked then
   call('HSET', META, 'looked', now)
   watch_memory(tonumber(ARGV[2]))

@@ -36,7 +36,7 @@
 --   later       zset   bucket by the time to open it    later:B    list   ids that become due in the time of bucket B
 --   unique_till zset   unique keys by the time they end batch:B    hash   a batch: counts and completion job
 --   children:J  list   newest children of job J         log:J      list   lines that the handler of job J wrote
---   meta        hash   counters, last tick, end of grace, closings of caps, the master's replication id
+--   meta        hash   counters, last tick, time before the clock was set back, end of grace, closings of caps, the master's replication id
 --   gate        hash   what the shard does not take now (gate.lua)
 --   heavy       string for an hour after a claim read much (sizes.lua)
 --   rate:N      string when the rate limit N is full again, in µs (allow.lua)

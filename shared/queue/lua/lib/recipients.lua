@@ -89,7 +89,9 @@ local function define_recipients()
       local scope = scope_of(id)
       if scope and scope.pair_every > 0 then
         local present, every, burst = now * 1000, scope.pair_every, scope.pair_burst
-        local tat = tonumber(call('ZSCORE', k_pairs(id), recipient) or 0)
+        local before = tonumber(call('ZSCORE', k_pairs(id), recipient) or 0)
+        local tat = owed(before, present + burst * every)
+        if tat < before then call('ZADD', k_pairs(id), tat, recipient) end
         room = math.min(room, math.floor((present + burst * every - math.max(tat, present)) / every))
         till = math.max(till, math.ceil((tat - (burst - 1) * every) / 1000))
       end

@@ -142,6 +142,13 @@ local function room_in_caps(scope)
   return room
 end
 
+-- When a rate's debts are paid. They are no more than its burst, unless that was lowered since, or the clock was set back: then
+-- they would grow by as much.
+local function owed(tat, most)
+  if tat > most and tonumber(call('HGET', META, 'back') or 0) > now then return most end
+  return tat
+end
+
 -- How many more jobs the scope lets start now, until when it is no use to ask again unless something happens to it; and the
 -- same for jobs that bring their reservation along, which need no room in a cap.
 local function room_of(id)
@@ -155,6 +162,11 @@ local function room_of(id)
   end
   if scope.every > 0 then
     local present = now * 1000
+    local tat = owed(scope.tat, present + scope.burst * scope.every)
+    if tat < scope.tat then
+      scope.tat, scope.later = tat, true
+      touch(scope)
+    end
     local starts = math.floor((present + scope.burst * scope.every - math.max(scope.tat, present)) / scope.every)
     if starts < again then again = starts end
     if starts <= 0 then

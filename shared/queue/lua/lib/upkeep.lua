@@ -36,17 +36,16 @@ local function promote_due(most)
   return #ids, #ids == most or #ids < #due
 end
 
--- A suspect whose process died again waits longer each time, so that one that takes a whole machine down leaves it time.
-local function penance(crashes)
-  if crashes <= SUSPECT_FROM then return 0 end
-  return math.min(1000 * 2 ^ math.min(crashes - SUSPECT_FROM - 1, 20), 900000)
-end
-
 -- Takes back what a dead session held, and charges the crash to its jobs. Whether a handler had begun is written down only
 -- after a first crash (started.lua), which is therefore charged to whatever was held; the second needs that proof. A
 -- session that said meanwhile that it lives did not crash. Nothing is buried here: a death that nobody saw from outside says
 -- too little.
 local function rescue(session, most)
+  -- A suspect whose process died again waits longer each time, so that one that takes a whole machine down leaves it time.
+  local function penance(crashes)
+    if crashes <= SUSPECT_FROM then return 0 end
+    return math.min(1000 * 2 ^ math.min(crashes - SUSPECT_FROM - 1, 20), 900000)
+  end
   call('ZADD', SESSIONS, 0, session) -- from now on it cannot come back under this name
   local charged, started, lives = {}, k_started(session), call('SISMEMBER', P .. 'pardoned', session) == 1
   local taken, more = take_back(session, most, function(id, r)
