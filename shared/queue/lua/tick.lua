@@ -4,7 +4,7 @@
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 96 charges withdrawn, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of
 --         recipients, 96 pruned, 96 cancelled with their lane, 1,024 sessions and as many scopes and timers after a leap of the clock; but for scopes, timers and sessions no more than
---         the first 32 of each once 2 ms are used
+--         the first 32 of each, or 512 KiB, once 2 ms are used
 local GAP, EVERY, more = 2000, 500, 0
 local last, grace, looked = unpack(call('HMGET', META, 'tick', 'grace', 'looked'))
 last, grace, looked = tonumber(last or 0), tonumber(grace or 0), tonumber(looked or 0)

@@ -8,7 +8,7 @@ local function withdraw_charges(session, most)
   local charged = call('LRANGE', key, 0, most - 1)
   while #ids < #charged and bytes < MOST_BYTES do
     local id = charged[#ids + 1]
-    ids[#ids + 1], bytes = id, bytes + call('HSTRLEN', JOBS, id)
+    ids[#ids + 1], bytes = id, bytes + bases.size(id)
   end
   local raws = get_records(ids)
   for i, id in ipairs(ids) do

@@ -1,10 +1,16 @@
 -- Cancels the jobs of cancelled lanes in steps: `cancel_lane` only moved their list away.
--- Returns how many were cancelled, and whether more remain.
+-- Of up to `most` ids, fewer if their jobs are large. Returns how many were cancelled, and whether more remain.
 local function cancel_doomed(most)
+  local MOST_BYTES = 524288
   local entry = call('LINDEX', DOOMED, 0)
   if not entry then return 0, false end
   local key = P .. 'doomed:' .. entry
-  local ids = call('LPOP', key, most) or {}
+  local ids, bytes = {}, 0
+  for i, id in ipairs(call('LRANGE', key, 0, most - 1)) do
+    if bytes >= MOST_BYTES then break end
+    ids[i], bytes = id, bytes + bases.size(id)
+  end
+  call('LTRIM', key, #ids, -1)
   local number = tonumber(string.match(entry, '^%d+'))
   local lane = lane_of(number)
   local raws, records, seen = get_records(ids), {}, {}

@@ -39,12 +39,19 @@ do
     end
   end
 
-  -- Pours up to `most` ids of a bucket whose time has come. Returns how many, and whether more may follow.
+  -- Pours up to `most` ids of a bucket whose time has come, fewer if their jobs are large. Returns how many, and whether more may
+  -- follow.
   function open_bucket(most)
+    local MOST_BYTES = 524288
     local bucket = call('ZRANGEBYSCORE', LATER, '-inf', now, 'LIMIT', 0, 1)[1]
     if not bucket then return 0, false end
     local key = k_later(bucket)
-    local ids, found = call('LPOP', key, most) or {}, {}
+    local ids, found, bytes = {}, {}, 0
+    for i, id in ipairs(call('LRANGE', key, 0, most - 1)) do
+      if bytes >= MOST_BYTES then break end
+      ids[i], bytes = id, bytes + bases.size(id)
+    end
+    call('LTRIM', key, #ids, -1)
     for i, raw in ipairs(bases.get(ids)) do
       local state = raw and string.byte(raw, 2)
       if state == SCHEDULED or state == RETRYABLE then
@@ -54,6 +61,6 @@ do
     end
     if call('EXISTS', key) == 0 then call('ZREM', LATER, bucket) end
     schedule(found, true)
-    return #ids, #ids == most
+    return #ids, #ids == most or bytes >= MOST_BYTES
   end
 end

@@ -64,6 +64,7 @@ end
 
 -- Removes records whose time to be kept is over. Each keep class is a list in order of time.
 local function prune(most)
+  local MOST_BYTES, bytes = 524288, 0
   local pruned, refs, gone, unfinished = 0, {}, {}, false
   for class = 0, #KEEP_SECONDS do
     local key = k_finished(class)
@@ -72,9 +73,9 @@ local function prune(most)
     if head and unpack_from('>I6', head, 15) <= till then
       local entries, expired, ids = call('LRANGE', key, 0, most - pruned - 1), 0, {}
       for i, entry in ipairs(entries) do
-        if unpack_from('>I6', entry, 15) > till then break end
-        expired = i
-        ids[i] = sub(entry, 1, 14)
+        if unpack_from('>I6', entry, 15) > till or bytes >= MOST_BYTES then break end
+        expired, ids[i] = i, sub(entry, 1, 14)
+        bytes = bytes + bases.size(ids[i])
       end
       if expired > 0 then
         local raws = bases.get(ids)
@@ -97,7 +98,7 @@ local function prune(most)
         call('LTRIM', key, expired, -1)
         pruned = pruned + expired
       end
-      if pruned >= most then
+      if pruned >= most or bytes >= MOST_BYTES then
         unfinished = true
         break
       end

@@ -171,3 +171,32 @@ async fn large_ones_become_due_in_several_steps() {
         assert_eq!((stats.available, stats.scheduled), (24 - left, left));
     }
 }
+
+#[tokio::test]
+async fn large_ones_are_cancelled_with_their_lane_and_removed_in_several_steps() {
+    let server = Server::start();
+    server.stand_still("2027-01-01 00:00:00");
+    let client = server.client().await;
+    let keep = std::time::Duration::from_secs(60);
+    enqueue(&client, 16, &NewJob { keep, ..large("acme") }).await;
+    client.cancel_lane(&Tenant::parse("acme").unwrap(), &job().queue, &Lane::default()).await.unwrap();
+    let tick = script::without_time(&script::TICK);
+    let step = async || {
+        let args = vec![b"3600000".to_vec(), b"80".to_vec()];
+        client.link().call(&tick, 0, &args).await.unwrap();
+        let stats = client.queue(&job().queue).await.unwrap();
+        let records: u64 = redis::from_redis_value(
+            client.link().at(0).unwrap().command(redis::cmd("HLEN").arg("{pr:0}:1:jobs")).await.unwrap(),
+        )
+        .unwrap();
+        (stats.available, records)
+    };
+    // Half a MiB a step, and the one that makes it full.
+    for left in [14, 12, 10, 8, 6, 4, 2, 0] {
+        assert_eq!(step().await, (left, 16));
+    }
+    server.stand_still("2027-01-01 00:01:01");
+    for left in [14, 12, 10, 8, 6, 4, 2, 0] {
+        assert_eq!(step().await, (0, left));
+    }
+}
