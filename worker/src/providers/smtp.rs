@@ -4,6 +4,7 @@
 //! which side of the point of no return it arose: before the final dot was written nothing can have been
 //! accepted; after it, only the server's answer tells, and a lost answer is [`SmtpError::Ambiguous`].
 
+mod carrier;
 mod error;
 mod message;
 
@@ -90,22 +91,14 @@ async fn converse(
 
 async fn connect(login: &Login) -> Result<AsyncSmtpConnection, SmtpError> {
     let (endpoint, limits) = (&login.endpoint, login.dialer.limits);
-    let tls_parameters =
-        || login.dialer.trust.smtp_parameters(&endpoint.host).map_err(|error| SmtpError::of(Stage::Tls, &error));
-    let addresses = tokio::time::timeout(limits.connect, login.dialer.addresses(endpoint)).await;
-    let addresses =
-        addresses.map_err(|_elapsed| SmtpError::Timeout { stage: Stage::Connect, limit: limits.connect })?;
-    let addresses = addresses.map_err(SmtpError::unconnected)?;
     let hello = ClientId::default();
-    let wrapped = match endpoint.security {
-        Security::Tls => Some(tls_parameters()?),
-        Security::Starttls | Security::Plain => None,
-    };
-    let opening = AsyncSmtpConnection::connect_tokio1(&addresses[..], Some(limits.connect), &hello, wrapped, None);
-    let mut connection = step(Stage::Connect, limits.connect + limits.command, opening).await?;
+    let stream = carrier::open(&login.dialer, endpoint).await?;
+    let greeting = AsyncSmtpConnection::connect_with_transport(stream, &hello);
+    let mut connection = step(Stage::Connect, limits.command, greeting).await?;
     if endpoint.security == Security::Starttls {
-        let upgrade = connection.starttls(tls_parameters()?, &hello);
-        step(Stage::Tls, limits.command, upgrade).await?;
+        let parameters = login.dialer.trust.smtp_parameters(&endpoint.host);
+        let parameters = parameters.map_err(|error| SmtpError::of(Stage::Tls, &error))?;
+        step(Stage::Tls, limits.command, connection.starttls(parameters, &hello)).await?;
     }
     Ok(connection)
 }

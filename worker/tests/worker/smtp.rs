@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use postrider_sandbox::faults::{FaultKind, Stage as At, Target};
 use postrider_worker::providers::smtp::{Login, SmtpError, Stage, Submission, submit};
-use postrider_worker::providers::transport::Dialer;
+use postrider_worker::providers::transport::{Dialer, Limits};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{ADDRESS, PASSWORD, Servers, plain};
 
@@ -106,4 +107,41 @@ async fn a_server_that_hangs_is_left_in_time() {
     };
     let error = submit(&login, &submission("h@x"), std::future::ready(true)).await.unwrap_err();
     assert!(matches!(error, SmtpError::Timeout { stage: Stage::Connect, .. } | SmtpError::Network { .. }), "{error:?}");
+}
+
+/// Says what it is told to, and then one line without end; stops by itself long before that hurts. Returns how much of it was read.
+async fn babbling(said: &'static [u8], takes: usize) -> (Login, impl Future<Output = usize>) {
+    const MOST: usize = 64 * 1024 * 1024;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = plain(listener.local_addr().unwrap());
+    let limits = Limits::new(Duration::from_secs(10), Duration::from_secs(10));
+    let dialer = Dialer { limits, ..Dialer::default() }.anywhere();
+    let login = Login { endpoint, username: String::new(), credential: PASSWORD.into(), dialer };
+    let serve = async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        socket.write_all(said).await.unwrap();
+        let mut heard = vec![0; takes];
+        socket.read_exact(&mut heard).await.unwrap();
+        let (chunk, mut written) = (vec![b'2'; 64 * 1024], 0);
+        while written < MOST && socket.write_all(&chunk).await.is_ok() {
+            written += chunk.len();
+        }
+        // Held open: only the one who reads can end it.
+        let _ = socket.read_to_end(&mut heard).await;
+        written
+    };
+    (login, serve)
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_its_line_does_not_fill_the_memory() {
+    for (said, takes) in [(&b""[..], 0), (&b"220 here\r\n"[..], 4)] {
+        let (login, serve) = babbling(said, takes).await;
+        let message = submission("i@x");
+        let sent = submit(&login, &message, std::future::ready(true));
+        let (sent, read) = tokio::join!(sent, serve);
+        let error = sent.unwrap_err();
+        assert!(matches!(error, SmtpError::Network { .. }), "{error:?}");
+        assert!(read < 32 * 1024 * 1024, "{read} bytes were read of one line");
+    }
 }

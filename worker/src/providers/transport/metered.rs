@@ -1,5 +1,6 @@
 //! A stream that refuses to read more than it was allowed to: the only bound on a server that announces a short
-//! message and then sends without end, because `async-imap` itself buffers up to 512 MiB of one response.
+//! message and then sends without end, because `async-imap` itself buffers up to 512 MiB of one response, and lettre a line of any
+//! length.
 
 use std::io;
 use std::pin::Pin;
@@ -39,6 +40,10 @@ pub struct Metered<T> {
 impl<T> Metered<T> {
     pub fn new(inner: T, budget: Budget) -> Self {
         Self { inner, budget }
+    }
+
+    pub fn inner(&self) -> &T {
+        &self.inner
     }
 
     pub fn into_inner(self) -> T {
