@@ -34,31 +34,43 @@ const FULL: TimeDelta = TimeDelta::seconds(5);
 
 impl Handler for PollMailbox {
     async fn run(self, ctx: &Context) -> Outcome {
-        let tenant = ctx.tenant()?;
-        let Some(account) = ctx.accounts.if_connected(tenant, self.account_id).await? else {
-            return Ok(Done::with(json!({ "skipped": "the mailbox was disconnected" })));
-        };
-        if !account.is_active() || !ctx.tenants.get(tenant).await?.is_active() {
-            return Ok(Done::with(json!({ "skipped": "the mailbox is paused" })));
+        match look(&self, ctx).await {
+            // Ours is away: the database, the object store. The timetable looks into the mailbox again, whatever becomes of this run, so
+            // that a dead letter would be one of many that nobody need redrive.
+            Err(Stop::Retry { error, .. }) if self.planned_at.is_some() && is_last(ctx) => {
+                tracing::error!(account.id = %self.account_id, error, "a mailbox was not read; it is tried again at its interval");
+                Ok(Done::with(json!({ "failed": error })))
+            }
+            outcome => outcome,
         }
-        // Somebody who asks for it has it read now; the timetable waits for a server that gave trouble.
-        let planned = self.planned_at.is_some();
-        if planned && let Some((until, error)) = ctx.watches.left_alone(&account, Way::Poll).await? {
-            return Ok(Done::with(
-                json!({ "skipped": "the mailbox is left alone for a while", "until": until, "error": error }),
-            ));
-        }
-        let opener = Opener::Job(ctx.job.id, Self::TIMEOUT + LEFT_OPEN);
-        if !ctx.watches.open(&account, opener, ctx.mailbox_connections).await? {
-            let why = format!("{} connections to the mailbox are open", ctx.mailbox_connections);
-            return Err(Stop::snooze(ctx.clock.now() + FULL, why));
-        }
-        let outcome = connect(planned, ctx, &account).await;
-        if let Err(error) = ctx.watches.closed(&account, opener).await {
-            tracing::warn!(%error, account.id = %account.id, "a connection is counted until its time is over");
-        }
-        outcome
     }
+}
+
+async fn look(poll: &PollMailbox, ctx: &Context) -> Outcome {
+    let tenant = ctx.tenant()?;
+    let Some(account) = ctx.accounts.if_connected(tenant, poll.account_id).await? else {
+        return Ok(Done::with(json!({ "skipped": "the mailbox was disconnected" })));
+    };
+    if !account.is_active() || !ctx.tenants.get(tenant).await?.is_active() {
+        return Ok(Done::with(json!({ "skipped": "the mailbox is paused" })));
+    }
+    // Somebody who asks for it has it read now; the timetable waits for a server that gave trouble.
+    let planned = poll.planned_at.is_some();
+    if planned && let Some((until, error)) = ctx.watches.left_alone(&account, Way::Poll).await? {
+        return Ok(Done::with(
+            json!({ "skipped": "the mailbox is left alone for a while", "until": until, "error": error }),
+        ));
+    }
+    let opener = Opener::Job(ctx.job.id, PollMailbox::TIMEOUT + LEFT_OPEN);
+    if !ctx.watches.open(&account, opener, ctx.mailbox_connections).await? {
+        let why = format!("{} connections to the mailbox are open", ctx.mailbox_connections);
+        return Err(Stop::snooze(ctx.clock.now() + FULL, why));
+    }
+    let outcome = connect(planned, ctx, &account).await;
+    if let Err(error) = ctx.watches.closed(&account, opener).await {
+        tracing::warn!(%error, account.id = %account.id, "a connection is counted until its time is over");
+    }
+    outcome
 }
 
 /// Logs in and reads.

@@ -138,13 +138,16 @@ impl Shop {
 
     /// From now on no message comes into this state: the database refuses whoever writes it.
     async fn refuse(&self, state: MessageState) {
-        let url = format!("sqlite://{}/test.db", self.folder.path().display());
-        let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
         let trigger = format!(
             "CREATE TRIGGER refusal BEFORE UPDATE OF state ON messages WHEN NEW.state = '{state}' \
              BEGIN SELECT RAISE(ABORT, 'not now'); END"
         );
-        database.reader().execute_unprepared(&trigger).await.unwrap();
+        self.database().await.reader().execute_unprepared(&trigger).await.unwrap();
+    }
+
+    async fn database(&self) -> Database {
+        let url = format!("sqlite://{}/test.db", self.folder.path().display());
+        Database::connect(&DatabaseConfig::at(url)).await.unwrap()
     }
 
     async fn close(self) {
@@ -339,6 +342,27 @@ async fn doubt_stays_charged_if_the_database_does_not_take_it() {
     let shop = Shop::open().await;
     shop.servers.order(Target::Smtp, FaultKind::ResetAfterAccept, None).await;
     the_unit_stays_charged(shop, MessageState::Unknown).await;
+}
+
+/// An outage of the database or of the object store that a planned look runs into, at all of its attempts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_look_that_our_own_outage_ends_is_no_dead_letter_and_the_next_one_reads() {
+    let shop = Shop::open().await;
+    let database = shop.database().await;
+    let sql = async |statement: &str| database.reader().execute_unprepared(statement).await.unwrap();
+    sql("CREATE TRIGGER outage BEFORE INSERT ON inbound_mails BEGIN SELECT RAISE(ABORT, 'away'); END").await;
+    shop.deliver(REQUEST).await;
+    let planned = async || {
+        let job = PollMailbox { account_id: shop.account.id, planned_at: Some(Clock::system().now()) };
+        let id = shop.queue.enqueue(NewJob::of(shop.tenant.into(), &job).unwrap()).await.unwrap().id();
+        shop.queue.wait(id, Duration::from_secs(20)).await.unwrap().unwrap()
+    };
+    let ended = planned().await;
+    assert_eq!((ended.state, ended.attempt), (JobState::Completed, 3), "{:?}", ended.error);
+    assert!(ended.output.unwrap()["failed"].as_str().unwrap().contains("database"));
+    sql("DROP TRIGGER outage").await;
+    assert_eq!(planned().await.output.unwrap()["recorded"], 1);
+    shop.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
