@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_shared::google::{Grant, Renewal, Renewed, TokenSecret};
+use postrider_shared::database::StoreError;
+use postrider_shared::google::{Grant, Granted, Renewal, Renewed, TokenSecret};
 use postrider_shared::ids::{AccountId, TenantId};
 use postrider_shared::scopes::ScopeError;
 use postrider_shared::seal::SealError;
+use postrider_shared::telemetry::chain;
 
 use super::{AccessToken, AccessTokens, TokenError};
 use crate::providers::google::{CALL_TIMEOUT, GoogleError};
@@ -14,6 +16,9 @@ use crate::providers::google::{CALL_TIMEOUT, GoogleError};
 /// How long one process may be about a renewal. Longer than the call may take, with room for clocks that differ and a database
 /// that takes its time.
 const LEASE: Duration = CALL_TIMEOUT.saturating_mul(2);
+/// How often a renewed token is tried to be stored, and the first pause between; each is twice as long as the one before.
+const STORE_TRIES: u32 = 6;
+const FIRST_STORE_PAUSE: Duration = Duration::from_millis(100);
 /// How soon to look whether another process has the token.
 const FIRST_LOOK: TimeDelta = TimeDelta::milliseconds(250);
 /// After a failure of Google's; doubled by every further one.
@@ -71,12 +76,31 @@ impl AccessTokens {
             Err(error) => return Err(self.failed(&renewal, grant, error).await?),
         };
         metrics::counter!("postrider_google_renewals_total", "outcome" => "renewed").increment(1);
-        match self.grants.renewed(&renewal, &granted).await? {
+        match self.store(&renewal, &granted).await? {
             Renewed::Stored { version } => Ok(AccessToken::new(granted.access, (now, granted.expires_at), version)),
             Renewed::Overtaken => {
                 Err(TokenError::Waiting { until: now, reason: "the account has another grant by now".to_owned() })
             }
         }
+    }
+
+    /// Stores what Google gave, with some patience for the database: nobody is given it a second time, and where the refresh token was
+    /// replaced, the old one may open nothing any more.
+    async fn store(&self, renewal: &Renewal, granted: &Granted) -> Result<Renewed, StoreError> {
+        let mut pause = FIRST_STORE_PAUSE;
+        for _ in 1..STORE_TRIES {
+            match self.grants.renewed(renewal, granted).await {
+                Err(StoreError::Seal(error)) => return Err(error.into()),
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(account.id = %renewal.account, error, "a renewed access token is not stored yet");
+                }
+                stored => return stored,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.grants.renewed(renewal, granted).await
     }
 
     /// What a failed renewal means; only the row decides, so that every process stays away as long.

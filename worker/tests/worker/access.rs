@@ -214,6 +214,24 @@ async fn a_new_refresh_token_replaces_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_new_refresh_token_is_not_lost_to_a_database_that_does_not_take_it_at_once() {
+    let at = Installation::start().await;
+    at.order(Orders { rotate: true, ..Orders::default() }).await;
+    let process = at.process().await;
+    // For a second.
+    at.sql(
+        "CREATE TABLE refusal AS SELECT julianday('now') + 1.0 / 86400 AS ends_at; \
+        CREATE TRIGGER refusal BEFORE UPDATE OF access_token_sealed ON google_grants \
+        WHEN julianday('now') < (SELECT ends_at FROM refusal) BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    )
+    .await;
+    at.of(&process).await.unwrap();
+    at.clock.advance(Duration::from_secs(3_600));
+    at.of(&process).await.unwrap();
+    assert_eq!((at.refreshes().await, at.state().await.0), (2, AccountState::Connecting));
+}
+
+#[tokio::test]
 async fn troubles_of_google_and_mistakes_of_the_operator_stop_no_account() {
     let at = Installation::start().await;
     let process = at.process().await;
