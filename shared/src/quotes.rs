@@ -26,6 +26,7 @@ mod store;
 pub use conversation::{Amended, Amendment, Answered};
 pub use event::{Actor, By, Model as QuoteEvent};
 pub use issued::Model as IssuedQuote;
+pub(crate) use life::lapsed;
 pub use life::{Decision, ExpiryPlace, ExpiryStep, Revised, Revision};
 pub use line::{DimensionValue, DimensionValues, Model as QuoteLine};
 pub use link::{DecisionLink, InvalidLink};

@@ -1,9 +1,9 @@
 //! Opening an attempt, and its point of no return.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
-use super::{ActiveModel, Column, Draft, Entity, Message, MessageState, Slot, burial, store};
+use super::{ActiveModel, Column, Draft, Entity, Message, MessageState, Slot, burial, settle, store};
 use crate::{
     database::{StoreError, Transaction},
     ids::{MessageId, TenantId},
@@ -70,6 +70,21 @@ pub(super) async fn begin(
         }
         return Ok(BeginSending::InDoubt(store::find(tx.connection(), tenant, id).await?));
     }
+    if message.data_started_at.is_none()
+        && let Some(last_day) = lapsed(tx, now, &message).await?
+    {
+        let reason = format!(
+            "its quote's last day, {last_day}, was over before it could be sent: revise the quote to offer it anew"
+        );
+        let changes = ActiveModel {
+            state: Set(MessageState::Skipped),
+            reason: Set(Some(reason.clone())),
+            updated_at: Set(now),
+            ..ActiveModel::default()
+        };
+        settle::change(tx, now, &message, changes, (QuoteState::Failed, Some(&reason))).await?;
+        return Ok(BeginSending::AlreadySettled(store::find(tx.connection(), tenant, id).await?));
+    }
     let mut changes = ActiveModel {
         state: Set(MessageState::Sending),
         attempt: Set(message.attempt + 1),
@@ -89,6 +104,14 @@ pub(super) async fn begin(
     }
     let message = store::find(tx.connection(), tenant, id).await?;
     Ok(BeginSending::Go { attempt: message.attempt(), message })
+}
+
+/// The last day of the quote that it carries, if that is over: nobody is offered what does not hold any more.
+async fn lapsed(tx: &Transaction, now: DateTime<Utc>, message: &Message) -> Result<Option<NaiveDate>, StoreError> {
+    match message.quote_id {
+        Some(quote) => quotes::lapsed(tx, now, (message.tenant_id, quote, message.id)).await,
+        None => Ok(None),
+    }
 }
 
 /// The draft is the message's from here on, unless it has one or the attempt was overtaken.

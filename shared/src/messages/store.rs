@@ -62,7 +62,8 @@ impl Messages {
         list::list(&self.database, tenant, filter, cursor, limit).await
     }
 
-    /// Opens the next attempt, if the message may be sent at all. Overtakes an attempt whose data did not start.
+    /// Opens the next attempt, if the message may be sent at all. Overtakes an attempt whose data did not start. A message that carries a
+    /// quote whose last day is over by now is skipped, unless it may have been handed over.
     pub async fn begin_sending(&self, tenant: TenantId, id: MessageId, slot: Slot) -> Result<BeginSending, StoreError> {
         let tx = self.database.write().await?;
         let begun = attempt::begin(&tx, self.clock.now(), (tenant, id), slot, Way::AtOnce).await?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     database::{Database, StoreError, Transaction},
-    ids::{OutboxId, QuoteId, TenantId},
+    ids::{MessageId, OutboxId, QuoteId, TenantId},
     outbox, tenants,
     words::words,
 };
@@ -81,6 +81,17 @@ async fn is_over(tx: &Transaction, now: DateTime<Utc>, quote: &Quote) -> Result<
     let Some(last_day) = quote.valid_until else { return Ok(false) };
     let tenant = tenants::find(tx.connection(), quote.tenant_id).await?;
     Ok(tenant.time_zone.day_of(now) > last_day)
+}
+
+/// The last day of the revision that the message carries, if that is the quote's own and the day is over.
+pub(crate) async fn lapsed(
+    tx: &Transaction,
+    now: DateTime<Utc>,
+    (tenant, id, message): (TenantId, QuoteId, MessageId),
+) -> Result<Option<NaiveDate>, StoreError> {
+    let quote = locked(tx, tenant, id).await?;
+    let is_its_own = message == MessageId::of_quote(id, quote.revision());
+    Ok(if is_its_own && is_over(tx, now, &quote).await? { quote.valid_until } else { None })
 }
 
 async fn expire(tx: &Transaction, now: DateTime<Utc>, quote: &Quote) -> Result<Step, StoreError> {

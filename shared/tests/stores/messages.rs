@@ -27,6 +27,8 @@ on_both!(
     a_message_withdrawn_while_its_data_is_under_way_does_not_wait_for_ever,
     a_message_withdrawn_while_its_data_is_under_way_may_arrive,
     what_waits_can_be_skipped,
+    a_quote_whose_last_day_is_over_is_not_sent_any_more,
+    a_quote_that_may_be_out_when_its_last_day_is_over_stays_in_doubt,
     caps_are_seeded_from_the_ledger,
 );
 
@@ -269,4 +271,31 @@ async fn caps_are_seeded_from_the_ledger(scene: Scene) {
     let moved = async |tenant, since| messages.used(tenant, &other, &[account], since).await.unwrap();
     assert_eq!(moved(scene.tenant, yesterday).await, 1, "its account was at another address then");
     assert_eq!((moved(scene.tenant, today).await, moved(scene.stranger, yesterday).await), (0, 0));
+}
+
+/// The mailbox was paused, or its server away, for longer than the quote holds.
+async fn a_quote_whose_last_day_is_over_is_not_sent_any_more(scene: Scene) {
+    let (quote, id) = planned(&scene).await;
+    let last_day = scene.stores.quotes.get(scene.tenant, quote).await.unwrap().valid_until.unwrap();
+    let over = last_day.succ_opt().unwrap().and_time(chrono::NaiveTime::MIN).and_utc();
+    scene.clock.set(over - chrono::TimeDelta::seconds(1));
+    let attempt = go(&scene, id).await;
+    let refused = Verdict::Refused { reason: "451 try again later".to_owned() };
+    settle(&scene, id, attempt, refused).await;
+    scene.clock.set(over);
+    let BeginSending::AlreadySettled(message) = begin(&scene, id).await else { panic!("it is sent all the same") };
+    assert_eq!(message.state, MessageState::Skipped);
+    assert!(message.reason.unwrap().contains("2026-12-21"));
+    let settled = scene.stores.quotes.get(scene.tenant, quote).await.unwrap();
+    assert_eq!(settled.state, QuoteState::Failed);
+    assert!(settled.reason.unwrap().contains("revise the quote"), "its owner learns what to do");
+    assert!(matches!(begin(&scene, id).await, BeginSending::AlreadySettled(_)));
+}
+
+async fn a_quote_that_may_be_out_when_its_last_day_is_over_stays_in_doubt(scene: Scene) {
+    let (_, id) = planned(&scene).await;
+    let attempt = go(&scene, id).await;
+    assert!(data(&scene, id, attempt).await);
+    scene.clock.advance(Duration::from_hours(24 * 365));
+    assert!(matches!(begin(&scene, id).await, BeginSending::InDoubt(_)));
 }
