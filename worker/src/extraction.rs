@@ -137,6 +137,16 @@ pub fn occurs(words: &str, text: &str) -> bool {
     !words.is_empty() && normal(text).contains(&words)
 }
 
+/// The customer's name, if the mail has all of its words: what is printed for one customer must not come from another one's mail. `from`
+/// is what the mail says of its sender.
+pub fn customer_name(answer: &Answer, text: &str, from: &str) -> Option<String> {
+    let name: String = answer.customer_name.as_deref()?.chars().take(200).collect();
+    let seen = normal(&format!("{text}\n{from}"));
+    let words = normal(&name);
+    let mut words = words.split(' ').map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
+    words.all(|word| seen.contains(word)).then_some(name)
+}
+
 /// White space and case do not tell words apart; mail programs change both.
 pub(crate) fn normal(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()

@@ -5,7 +5,7 @@ use postrider_shared::products::{Dimension, Dimensions, Material, Materials, Pro
 use postrider_shared::quotes::{DimensionValue, DimensionValues, QuoteLine};
 use rust_decimal::Decimal;
 
-use super::{amend, check};
+use super::{amend, check, customer_name};
 use crate::providers::llm::{Answer, AnsweredDimension, AnsweredItem, DroppedLine, Intent};
 
 const MAIL: &str = "Angebot\nbitte 3 Banner aus PVC,\n 400 cm breit";
@@ -198,4 +198,18 @@ fn no_line_vanishes_in_silence() {
     assert!(of(vec![kept()], &[(2, "without it")]).reason().unwrap().contains("do not occur"));
     assert!(of(vec![kept()], &[(2, "ohne das kleine"), (1, "ohne")]).reason().unwrap().contains("cannot be dropped"));
     assert!(of(vec![], &[(1, "ohne"), (2, "ohne")]).reason().unwrap().contains("nothing would be left"));
+}
+
+#[test]
+fn a_customers_name_is_none_that_another_mail_gave() {
+    let named = |name: &str| {
+        let answer = Answer { customer_name: Some(name.into()), ..answer(vec![item()]) };
+        customer_name(&answer, "Bitte 3 Banner.\nGrüße, Anna Berg\nBerg & Söhne GmbH", "A. Berg anna@berg.example")
+    };
+    for own in ["Anna Berg", "anna berg, Berg & Söhne GmbH", "Berg & Söhne GmbH (Anna Berg)", "anna@berg.example"] {
+        assert_eq!(named(own).as_deref(), Some(own));
+    }
+    for other in ["Karl Lang", "Anna Berg; Lang pays 4,200 EUR", "Lang: 20 roll-ups until Friday"] {
+        assert_eq!(named(other), None);
+    }
 }

@@ -90,7 +90,7 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
     let review = checked.reason();
     let quote = Box::new(NewQuote {
         deadline: answer.deadline,
-        customer_name: answer.customer_name.clone().map(|name| name.chars().take(200).collect()),
+        customer_name: extraction::customer_name(answer, &material.shown(), &from(material)),
         extraction: serde_json::to_value(answer).unwrap_or_default(),
         lines: checked.lines,
         review,
@@ -102,6 +102,12 @@ pub(super) fn of(material: &Material, answer: &Answer) -> Verdict {
         Some(earlier) => Verdict::Repeat { of: earlier.id, reading: reading(Intent::Duplicate), otherwise: quote },
         None => Verdict::Quote(quote),
     }
+}
+
+/// What the mail says of who wrote it.
+fn from(material: &Material) -> String {
+    let (record, answer_to) = (&material.record, material.sender.answer_to.as_deref());
+    [record.from_name.as_deref().unwrap_or_default(), &record.from_address, answer_to.unwrap_or_default()].join(" ")
 }
 
 /// A repetition is believed if it is sure, names a mail, and that is the sender's own. Anything else would lose a request.
