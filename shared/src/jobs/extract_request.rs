@@ -17,6 +17,8 @@ pub struct ExtractRequest {
 impl Job for ExtractRequest {
     const KIND: JobKind = JobKind::new("extract_request");
     const QUEUE: QueueName = Queue::Extraction.name();
+    /// A language model may be away for an hour.
+    const MAX_ATTEMPTS: u32 = 20;
     /// Longer than reading the attachments and the longest `LLM_TIMEOUT_SECONDS`, which ends a slow answer in an orderly way.
     const TIMEOUT: Duration = Duration::from_mins(13);
     /// A malware scanner may be away for hours.

@@ -18,6 +18,8 @@ pub struct PriceQuote {
 impl Job for PriceQuote {
     const KIND: JobKind = JobKind::new("price_quote");
     const QUEUE: QueueName = Queue::Quotes.name();
+    /// The database may be away for an hour.
+    const MAX_ATTEMPTS: u32 = 20;
 }
 
 impl Declared for PriceQuote {

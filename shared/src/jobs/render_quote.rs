@@ -19,6 +19,8 @@ pub struct RenderQuote {
 impl Job for RenderQuote {
     const KIND: JobKind = JobKind::new("render_quote");
     const QUEUE: QueueName = Queue::Quotes.name();
+    /// The database may be away for an hour.
+    const MAX_ATTEMPTS: u32 = 20;
     const TIMEOUT: Duration = Duration::from_mins(2);
 
     fn unique_key(&self) -> Option<UniqueKey> {

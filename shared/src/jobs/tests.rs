@@ -104,3 +104,16 @@ fn a_payload_that_does_not_fit_is_explained() {
     let job = find("diagnostic.echo").unwrap().new_job(tenant(), json!({"data": 1})).unwrap();
     assert_eq!(job.payload, br#"{"data":1}"#);
 }
+
+/// A customer's request must not wait for a person because the model, the database or a mail server was away for an hour.
+#[test]
+fn no_step_of_a_quote_is_a_dead_letter_after_an_hour() {
+    fn patience<J: Job>() -> std::time::Duration {
+        // Delays are drawn evenly from zero up.
+        (1..J::MAX_ATTEMPTS).map(|attempt| J::BACKOFF.ceiling(attempt) / 2).sum()
+    }
+    let hour = std::time::Duration::from_hours(1);
+    let steps =
+        [patience::<ExtractRequest>(), patience::<PriceQuote>(), patience::<RenderQuote>(), patience::<SendEmail>()];
+    assert!(steps.iter().all(|patience| *patience > hour), "{steps:?}");
+}
