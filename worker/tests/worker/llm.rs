@@ -6,6 +6,7 @@ use postrider_sandbox::faults::{Fault, FaultKind, Target};
 use postrider_shared::clock::Clock;
 use postrider_worker::providers::llm::{Intent, KnownProduct, Llm, LlmError, LlmSettings, MailText, Question};
 use postrider_worker::providers::transport::Trust;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Servers, fault};
 
@@ -97,4 +98,42 @@ async fn our_own_rate_is_told_and_not_slept() {
     llm.ask(&question("hello", &[])).await.unwrap();
     let busy = llm.ask(&question("hello", &[])).await.unwrap_err();
     assert!(matches!(busy, LlmError::Busy { .. }), "{busy:?}");
+}
+
+/// What a gateway answers while the model behind it is away must not count as the model's answer to a mail.
+#[tokio::test]
+async fn a_gateway_that_says_200_to_everything_is_no_mails_fault() {
+    // As in the process, the first of all has set up TLS.
+    let _servers = Servers::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = LlmSettings {
+        base_url: format!("http://{}/v1", listener.local_addr().unwrap()),
+        api_key: "key".into(),
+        model: "model".into(),
+        timeout: Duration::from_secs(5),
+        requests_per_minute: NonZeroU32::new(1_000).unwrap(),
+        trust: Trust::default(),
+    };
+    let llm = Llm::new(settings, Clock::system()).unwrap();
+    for (body, status) in [
+        (r#"{"error":{"message":"Provider returned error","code":502}}"#, 502),
+        (r#"{"error":{"message":"Internal"}}"#, 502),
+        ("<html>We are back soon</html>", 502),
+    ] {
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let (mut asked, mut part) = (Vec::new(), [0; 4096]);
+            while !asked.ends_with(b"}") {
+                let read = socket.read(&mut part).await.unwrap();
+                asked.extend_from_slice(&part[..read]);
+            }
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let asked = question("Please quote 3 roll-up displays.", &[]);
+        let (answer, ()) = tokio::join!(llm.ask(&asked), serve);
+        let error = answer.unwrap_err();
+        assert!(matches!(error, LlmError::Server { status: said, .. } if said == status), "{error:?}");
+    }
 }

@@ -84,11 +84,16 @@ impl tower::Service<HttpRequestFactory> for Transport {
             let status = response.status();
             let headers = response.headers().clone();
             let body = network::body(response, MAX_BODY).await?;
+            let retry_after = || retry_after(&headers, clock.now());
             if !status.is_success() {
-                return Err(refused(status.as_u16(), retry_after(&headers, clock.now()), &body, &told));
+                return Err(refused(status.as_u16(), retry_after(), &body, &told));
             }
-            serde_json::from_slice::<CreateChatCompletionResponse>(&body)
-                .map_err(|error| HttpFailure::NotACompletion { detail: error.to_string() })?;
+            if let Err(error) = serde_json::from_slice::<CreateChatCompletionResponse>(&body) {
+                return Err(match own_status(&body) {
+                    Some(status) => refused(status, retry_after(), &body, &told),
+                    None => HttpFailure::NotACompletion { detail: error.to_string() },
+                });
+            }
             let mut rebuilt = http::Response::new(body);
             *rebuilt.status_mut() = status;
             Ok(rebuilt.into())
@@ -117,6 +122,21 @@ fn refused(status: u16, retry_after: Option<Duration>, body: &[u8], told: &Told)
     HttpFailure::Status { status, kind: text("type"), code: text("code"), message, retry_after }
 }
 
+/// The status that a success stands for which holds nothing of a model's: a gateway says so of an error behind it. `None` where a model
+/// answered.
+fn own_status(body: &[u8]) -> Option<u16> {
+    let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+    if parsed["choices"].is_array() {
+        return None;
+    }
+    let error = &parsed["error"];
+    let code = error["code"].as_u64().or_else(|| error["code"].as_str()?.parse().ok());
+    let code = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..=599).contains(code));
+    let named = |name: &str| error["code"] == name || error["type"] == name;
+    let is_limit = ["insufficient_quota", "rate_limit_exceeded"].into_iter().any(named);
+    Some(code.unwrap_or(if is_limit { 429 } else { 502 }))
+}
+
 /// Seconds or an HTTP date (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -134,7 +154,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::{HttpFailure, Told, refused, retry_after};
+    use super::{HttpFailure, Told, own_status, refused, retry_after};
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
@@ -149,6 +169,19 @@ mod tests {
         assert_eq!(read("Sat, 21 Nov 2026 09:00:00 GMT"), None);
         assert_eq!(read("soon"), None);
         assert_eq!(read("-5"), None);
+    }
+
+    #[test]
+    fn an_error_that_comes_as_a_success_is_told_by_its_own_code() {
+        assert_eq!(own_status(br#"{"error":{"message":"busy","code":503}}"#), Some(503));
+        assert_eq!(own_status(br#"{"error":{"message":"slow","code":"429"}}"#), Some(429));
+        assert_eq!(own_status(br#"{"error":{"type":"insufficient_quota","code":null}}"#), Some(429));
+        for nothing in
+            [&br#"{"error":{"message":"oops"}}"#[..], br#"{"error":"oops"}"#, b"<html>maintenance</html>", b"{}", b""]
+        {
+            assert_eq!(own_status(nothing), Some(502));
+        }
+        assert_eq!(own_status(br#"{"choices":[{"index":"none"}]}"#), None, "a model's, whatever is wrong with it");
     }
 
     #[test]
