@@ -10,6 +10,7 @@ mod request;
 mod transport;
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_openai::Client;
@@ -58,6 +59,8 @@ pub struct Llm {
     client: Client<OpenAIConfig>,
     model: String,
     gate: Gate,
+    /// A question was answered since one was last forbidden (403).
+    answers: AtomicBool,
     clock: Clock,
 }
 
@@ -79,6 +82,7 @@ impl Llm {
                 .with_http_service(Transport::new(http, clock.clone())),
             model: settings.model,
             gate: Gate::new(settings.requests_per_minute),
+            answers: AtomicBool::new(false),
             clock,
         })
     }
@@ -87,7 +91,18 @@ impl Llm {
     /// it fits the mail and the products is for the caller to check.
     pub async fn ask(&self, question: &Question<'_>) -> Result<Answer, LlmError> {
         self.gate.pass().map_err(|wait| LlmError::Busy { until: self.clock.now() + wait })?;
-        let answer = self.complete(question).await;
+        let answer = match self.complete(question).await {
+            // Another one was let through with the same key: it is this mail that is not.
+            Err(LlmError::Misconfigured { status: status @ 403, detail, .. })
+                if self.answers.swap(false, Ordering::Relaxed) =>
+            {
+                Err(LlmError::Rejected { status, detail })
+            }
+            answer => answer,
+        };
+        if answer.is_ok() {
+            self.answers.store(true, Ordering::Relaxed);
+        }
         if let Err(error) = &answer
             && let Some(until) = error.closes_until()
         {

@@ -137,3 +137,21 @@ async fn a_gateway_that_says_200_to_everything_is_no_mails_fault() {
         assert!(matches!(error, LlmError::Server { status: said, .. } if said == status), "{error:?}");
     }
 }
+
+/// A guard before the model that finds fault with one mail, and a key that may not be used, say the same.
+#[tokio::test]
+async fn one_mail_that_is_forbidden_keeps_no_others_away() {
+    let servers = Servers::start().await;
+    let llm = llm(&servers, 1_000);
+    let forbidden = || Fault { reply: Some("403".into()), ..fault(Target::Llm, FaultKind::ServerError, None) };
+    servers.control.order(&forbidden()).await.unwrap();
+    let first = llm.ask(&question("hello", &[])).await.unwrap_err();
+    assert!(matches!(first, LlmError::Misconfigured { status: 403, .. }), "nobody was answered yet: {first:?}");
+    llm.ask(&question("hello", &[])).await.unwrap();
+    servers.control.order(&forbidden()).await.unwrap();
+    let second = llm.ask(&question("hello", &[])).await.unwrap_err();
+    assert!(matches!(second, LlmError::Rejected { status: 403, .. }), "others are answered: {second:?}");
+    servers.control.order(&forbidden()).await.unwrap();
+    let third = llm.ask(&question("hello", &[])).await.unwrap_err();
+    assert!(matches!(third, LlmError::Misconfigured { status: 403, .. }), "nobody was answered since: {third:?}");
+}

@@ -76,6 +76,10 @@ impl LlmError {
                 match status {
                     429 | 402 if quota => Self::QuotaExhausted { until: until(OPERATOR_PAUSE), detail: message },
                     402 => Self::QuotaExhausted { until: until(OPERATOR_PAUSE), detail: message },
+                    // By itself more than the limit of a minute: no wait makes room for it.
+                    429 if message.to_lowercase().contains("request too large") => {
+                        Self::Rejected { status, detail: message }
+                    }
                     429 => Self::RateLimited { until: until(DEFAULT_PAUSE), detail: message },
                     // Overloaded, with a time at which to come back.
                     503 if wait.is_some() => Self::RateLimited { until: until(DEFAULT_PAUSE), detail: message },
@@ -95,9 +99,9 @@ impl LlmError {
     /// Until when no job of this process should ask again.
     pub(super) fn closes_until(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::RateLimited { until, .. }
-            | Self::QuotaExhausted { until, .. }
-            | Self::Misconfigured { until, .. } => Some(*until),
+            Self::RateLimited { until, .. } | Self::QuotaExhausted { until, .. } => Some(*until),
+            // A 403 may be about this mail only: guards before a model answer so what they do not let through.
+            Self::Misconfigured { until, status, .. } => (*status != 403).then_some(*until),
             Self::Busy { .. }
             | Self::Rejected { .. }
             | Self::Server { .. }
@@ -145,6 +149,14 @@ mod tests {
         let limited = classified(429, "requests", "rate_limit_exceeded", Some(7));
         assert_eq!(limited.closes_until(), Some(now() + TimeDelta::seconds(7)));
         assert!(matches!(limited, LlmError::RateLimited { .. }));
+        let failure = HttpFailure::Status {
+            status: 429,
+            kind: "tokens".into(),
+            code: "rate_limit_exceeded".into(),
+            message: "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 32811.".into(),
+            retry_after: None,
+        };
+        assert!(matches!(LlmError::of(failure.into(), now()), LlmError::Rejected { status: 429, .. }));
         let spent = classified(429, "insufficient_quota", "", None);
         assert!(matches!(spent, LlmError::QuotaExhausted { .. }));
         assert!(matches!(classified(429, "", "insufficient_quota", None), LlmError::QuotaExhausted { .. }));
