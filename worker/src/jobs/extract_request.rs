@@ -33,7 +33,7 @@ impl Handler for ExtractRequest {
         if record.state != MailState::Received {
             return settled(ctx, &record).await;
         }
-        let memory = ctx.mail_memory.reserve(record.size.unsigned_abs()).await;
+        let memory = ctx.mail_memory.reserve(tenant, record.size.unsigned_abs()).await;
         let raw = ctx.objects.get(&record.raw_key).await?;
         let mail = Mail::parse_apart(raw.clone()).await?;
         let sender = match sender(ctx, tenant, &record, &mail).await? {

@@ -390,7 +390,7 @@ async fn a_mail_is_fetched_only_when_there_is_memory_for_it() {
     let raw = shop.objects.get(&mail.raw_key).await.unwrap();
     // Whoever fetches it now fails for good.
     shop.objects.delete(&mail.raw_key).await.unwrap();
-    let all = shop.memory.reserve(u64::MAX).await;
+    let all = shop.memory.reserve(shop.tenant, u64::MAX).await;
     shop.queue.resume(&extraction).await.unwrap();
     let filter = ListFilter { kind: Some(ExtractRequest::KIND), ..ListFilter::default() };
     let job = shop.queue.list(&shop.tenant.into(), &filter, None, 10).await.unwrap().items.remove(0).id;

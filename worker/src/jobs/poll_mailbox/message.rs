@@ -93,7 +93,7 @@ pub(super) async fn take(ctx: &Context, session: &mut Session, place: &Place<'_>
         return record(ctx, place, header, Some(reason)).await;
     }
     // Large mails of many mailboxes at once must not use up the memory together.
-    let _memory = ctx.mail_memory.reserve(size.unwrap_or(MAX_MAIL_BYTES)).await;
+    let _memory = ctx.mail_memory.reserve(place.account.tenant_id, size.unwrap_or(MAX_MAIL_BYTES)).await;
     let patience = patience(session, &place.listed);
     let fetched = session.fetch_within(place.listed.uid, MAX_MAIL_BYTES, patience).await?;
     let Some(raw) = fetched else { return Ok(Taken::Gone) };
