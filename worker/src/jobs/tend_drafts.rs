@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use postrider_queue::{Done, Enqueued, Job, Outcome, Stop};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
-use postrider_shared::ids::{MessageId, TenantId};
+use postrider_shared::ids::{AccountId, MessageId, TenantId};
 use postrider_shared::jobs::{SendEmail, TendDrafts};
 use postrider_shared::messages::{Message, MessageState, Verdict};
 use serde_json::json;
@@ -92,29 +92,40 @@ impl Tended {
 
 impl Handler for TendDrafts {
     async fn run(self, ctx: &Context) -> Outcome {
-        let tenant = ctx.tenant()?;
-        let account = ctx.accounts.if_connected(tenant, self.account_id).await?;
-        let Some(account) = account.filter(|account| account.is_active() && account.may_have_drafts()) else {
-            return Ok(Done::with(json!({ "skipped": "the account is not one that has drafts of ours now" })));
-        };
-        let mut tended = Tended::default();
-        match tend_all(ctx, &account, &mut tended).await {
-            Ok(()) => {}
-            // Whoever sends by SMTP need not be let in here, and whoever sends through the API is told there.
-            Err(Trouble::Mailbox(MailboxError::Gmail(
-                error @ (GmailError::Forbidden { .. } | GmailError::Unavailable { .. }),
-            ))) => {
-                tracing::warn!(%error, account.id = %account.id, "drafts cannot be looked after");
-                return Ok(Done::with(json!({ "skipped": error.to_string() })));
+        match look(self.account_id, ctx).await {
+            // The next look comes in two minutes: a dead letter of each while Gmail is away would be one of many that nobody need redrive.
+            Err(Stop::Retry { error, .. }) if ctx.job.attempt >= ctx.job.max_attempts => {
+                tracing::error!(account.id = %self.account_id, error, "drafts were not looked after; the next look comes");
+                Ok(Done::with(json!({ "failed": error })))
             }
-            Err(trouble) => return Err(trouble.into()),
+            outcome => outcome,
         }
-        let Tended { settled, resumed, read_back, deleted, failed } = tended;
-        let output = json!({
-            "settled": settled, "resumed": resumed, "read_back": read_back, "deleted": deleted, "failed": failed,
-        });
-        Ok(Done::with(output))
     }
+}
+
+async fn look(account: AccountId, ctx: &Context) -> Outcome {
+    let tenant = ctx.tenant()?;
+    let account = ctx.accounts.if_connected(tenant, account).await?;
+    let Some(account) = account.filter(|account| account.is_active() && account.may_have_drafts()) else {
+        return Ok(Done::with(json!({ "skipped": "the account is not one that has drafts of ours now" })));
+    };
+    let mut tended = Tended::default();
+    match tend_all(ctx, &account, &mut tended).await {
+        Ok(()) => {}
+        // Whoever sends by SMTP need not be let in here, and whoever sends through the API is told there.
+        Err(Trouble::Mailbox(MailboxError::Gmail(
+            error @ (GmailError::Forbidden { .. } | GmailError::Unavailable { .. }),
+        ))) => {
+            tracing::warn!(%error, account.id = %account.id, "drafts cannot be looked after");
+            return Ok(Done::with(json!({ "skipped": error.to_string() })));
+        }
+        Err(trouble) => return Err(trouble.into()),
+    }
+    let Tended { settled, resumed, read_back, deleted, failed } = tended;
+    let output = json!({
+        "settled": settled, "resumed": resumed, "read_back": read_back, "deleted": deleted, "failed": failed,
+    });
+    Ok(Done::with(output))
 }
 
 async fn tend_all(ctx: &Context, account: &Account, tended: &mut Tended) -> Result<(), Trouble> {

@@ -13,7 +13,7 @@ use postrider_shared::clock::Clock;
 use postrider_shared::config::{DatabaseConfig, ObjectsConfig};
 use postrider_shared::database::{Database, StoreError};
 use postrider_shared::ids::TenantId;
-use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail};
+use postrider_shared::jobs::{ExtractRequest, PollMailbox, PriceQuote, RenderQuote, SendEmail, TendDrafts};
 use postrider_shared::mail::{MailState, Reading};
 use postrider_shared::messages::{MessageFilter, MessageState};
 use postrider_shared::objects::{Objects, logo_key};
@@ -84,7 +84,7 @@ impl Shop {
         let services = Services::new(queue.clone(), stores.clone(), objects.clone(), llm, clock)
             .with_dialer(Dialer::default().anywhere());
         let memory = services.mail_memory.clone();
-        let queues = ["mail", "extraction", "quotes", "email"].map(|name| name.parse().unwrap()).to_vec();
+        let queues = ["mail", "extraction", "quotes", "email", "upkeep"].map(|name| name.parse().unwrap()).to_vec();
         let config = RuntimeConfig {
             queues,
             concurrency: 16,
@@ -362,6 +362,18 @@ async fn a_planned_look_that_our_own_outage_ends_is_no_dead_letter_and_the_next_
     assert!(ended.output.unwrap()["failed"].as_str().unwrap().contains("database"));
     sql("DROP TRIGGER outage").await;
     assert_eq!(planned().await.output.unwrap()["recorded"], 1);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_drafts_that_an_outage_ends_is_no_dead_letter() {
+    let shop = Shop::open().await;
+    shop.database().await.reader().execute_unprepared("ALTER TABLE accounts RENAME TO away").await.unwrap();
+    let job = NewJob::of(shop.tenant.into(), &TendDrafts { account_id: shop.account.id }).unwrap();
+    let id = shop.queue.enqueue(job).await.unwrap().id();
+    let ended = shop.queue.wait(id, Duration::from_secs(20)).await.unwrap().unwrap();
+    assert_eq!((ended.state, ended.attempt), (JobState::Completed, 3), "{:?}", ended.error);
+    assert!(ended.output.unwrap()["failed"].as_str().unwrap().contains("database"));
     shop.close().await;
 }
 
