@@ -93,3 +93,17 @@ impl MigratorTrait for Migrator {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Migrator, MigratorTrait};
+
+    /// A process that is killed between a step and the note that it was applied would else leave a database that no later one can
+    /// migrate: the step would be taken again, and fail.
+    #[test]
+    fn every_step_is_whole_or_not_at_all() {
+        for step in Migrator::migrations() {
+            assert_eq!(step.use_transaction(), Some(true), "{}", step.name());
+        }
+    }
+}

@@ -18,4 +18,8 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.alter_table(Table::alter().table("accounts").drop_column("limited_until").take()).await
     }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
 }
