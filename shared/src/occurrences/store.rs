@@ -4,7 +4,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use postrider_queue::JobId;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::OnConflict,
+    Select, sea_query::OnConflict,
 };
 
 use super::{ActiveModel, Column, Entity, Occurrence, jitter};
@@ -102,7 +102,7 @@ impl Occurrences {
     /// Removes occurrences planned before `before`, at most `limit` at a time per call; returns how many. One that nobody enqueued goes,
     /// too: later ones took its place.
     pub async fn prune(&self, _: AllTenants, before: DateTime<Utc>, limit: u64) -> Result<u64, StoreError> {
-        let rows = Entity::find().filter(Column::PlannedAt.lt(before)).limit(limit).all(self.database.reader()).await?;
+        let rows = old(before, limit).all(self.database.reader()).await?;
         if rows.is_empty() {
             return Ok(0);
         }
@@ -114,6 +114,35 @@ impl Occurrences {
     }
 }
 
+/// In the words of the index by enqueueing: of many mailboxes this is a table of millions, and looked at every minute.
+fn old(before: DateTime<Utc>, limit: u64) -> Select<Entity> {
+    let enqueued = Condition::any().add(Column::EnqueuedAt.lte(before)).add(Column::EnqueuedAt.is_null());
+    Entity::find().filter(Column::PlannedAt.lt(before)).filter(enqueued).limit(limit)
+}
+
 fn same(schedule: &str, planned_at: DateTime<Utc>) -> Condition {
     Condition::all().add(Column::Schedule.eq(schedule)).add(Column::PlannedAt.eq(planned_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_migration::{Migrator, MigratorTrait};
+    use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
+
+    use super::*;
+    use crate::config::DatabaseConfig;
+
+    #[tokio::test]
+    async fn those_to_be_removed_are_found_without_looking_at_all_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("postrider.db").display());
+        let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
+        Migrator::up(database.reader(), None).await.unwrap();
+        let query = old(DateTime::UNIX_EPOCH, 200).build(DbBackend::Sqlite).to_string();
+        let explain = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {query}"));
+        let steps = database.reader().query_all_raw(explain).await.unwrap();
+        let plan: Vec<String> = steps.iter().map(|step| step.try_get("", "detail").unwrap()).collect();
+        assert!(plan.iter().any(|step| step.contains("occurrences_by_enqueue")), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("SCAN")), "{plan:?}");
+    }
 }
