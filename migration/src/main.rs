@@ -2,7 +2,7 @@
 
 mod alone;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, process::ExitCode};
 
 use alone::Alone;
 use clap::{Parser, Subcommand};
@@ -23,7 +23,7 @@ struct Arguments {
     )]
     database_url: Option<String>,
     #[arg(long, help = "A file that holds that URL", env = "DATABASE_URL_FILE")]
-    database_url_file: Option<PathBuf>,
+    database_url_file: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,10 +61,10 @@ async fn main() -> ExitCode {
 
 /// An empty setting is none, as for the other processes.
 fn database_url(arguments: &Arguments) -> Result<String, DbErr> {
-    let url = arguments.database_url.as_ref().filter(|url| !url.is_empty());
-    let path = arguments.database_url_file.as_ref().filter(|path| !path.as_os_str().is_empty());
+    let url = arguments.database_url.as_deref().map(without_line_break).filter(|url| !url.is_empty());
+    let path = arguments.database_url_file.as_deref().map(str::trim).filter(|path| !path.is_empty());
     let path = match (url, path) {
-        (Some(url), None) => return Ok(url.clone()),
+        (Some(url), None) => return checked(url),
         (None, Some(path)) => path,
         (Some(_), Some(_)) => {
             let both = "DATABASE_URL and DATABASE_URL_FILE are both set: which one counts?";
@@ -73,9 +73,26 @@ fn database_url(arguments: &Arguments) -> Result<String, DbErr> {
         (None, None) => return Err(DbErr::Custom("DATABASE_URL is not set".to_owned())),
     };
     let text = std::fs::read_to_string(path);
-    let text = text
-        .map_err(|error| DbErr::Custom(format!("DATABASE_URL_FILE: `{}` cannot be read: {error}", path.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    let text = text.map_err(|error| DbErr::Custom(format!("DATABASE_URL_FILE: `{path}` cannot be read: {error}")))?;
+    checked(without_line_break(&text))
+}
+
+fn without_line_break(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
+}
+
+/// The driver would tell the whole of a URL that it cannot use, with the password.
+fn checked(url: &str) -> Result<String, DbErr> {
+    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|start| url.starts_with(start)) {
+        let start = "DATABASE_URL: must start with sqlite: or postgres:// or postgresql://";
+        return Err(DbErr::Custom(start.to_owned()));
+    }
+    match url::Url::parse(url) {
+        Ok(_) => Ok(url.to_owned()),
+        Err(error) => Err(DbErr::Custom(format!(
+            "DATABASE_URL: is not a URL ({error}); in a password : / ? # [ ] @ and % are written as %3A %2F %3F %23 %5B %5D %40 and %25"
+        ))),
+    }
 }
 
 async fn run(arguments: &Arguments) -> Result<String, DbErr> {
@@ -119,14 +136,33 @@ mod tests {
         let path = folder.path().join("url");
         std::fs::write(&path, "sqlite://b.db\n").unwrap();
         let of = |url: &str, path: &str| {
-            let (database_url, database_url_file) = (Some(url.to_owned()), Some(path.into()));
+            let (database_url, database_url_file) = (Some(url.to_owned()), Some(path.to_owned()));
             super::database_url(&Arguments { database_url, database_url_file, command: Command::Status })
         };
         assert_eq!(of("sqlite://a.db", "").unwrap(), "sqlite://a.db");
         assert_eq!(of("", path.to_str().unwrap()).unwrap(), "sqlite://b.db");
         assert!(of("", "").unwrap_err().to_string().ends_with("DATABASE_URL is not set"));
         assert!(of("sqlite://a.db", path.to_str().unwrap()).unwrap_err().to_string().contains("both set"));
+        std::fs::write(&path, "sqlite://b.db\r\n").unwrap();
+        assert_eq!(of("\n", path.to_str().unwrap()).unwrap(), "sqlite://b.db");
+        assert_eq!(of("sqlite://a.db\r\n", "").unwrap(), "sqlite://a.db");
         let neither = Arguments { database_url: None, database_url_file: None, command: Command::Status };
         assert!(database_url(&neither).is_err());
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_refused_without_its_password() {
+        for url in [
+            "mysql://u:hunter2@h/db",
+            " postgres://u:hunter2@h/db",
+            "postgres://u:hunter2@h:99999/db",
+            "postgres://u:hunter2/@h/db",
+            "postgres://u:hunter2@[::1/db",
+        ] {
+            let arguments =
+                Arguments { database_url: Some(url.to_owned()), database_url_file: None, command: Command::Status };
+            let error = database_url(&arguments).unwrap_err().to_string();
+            assert!(error.contains("DATABASE_URL: ") && !error.contains("hunter2"), "{error}");
+        }
     }
 }

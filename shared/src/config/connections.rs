@@ -46,6 +46,15 @@ impl DatabaseConfig {
 impl Section for DatabaseConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = url(reader, "DATABASE_URL", &["sqlite:", "postgres://", "postgresql://"]);
+        // The driver would tell the whole of what it cannot parse, with the password, and be asked again and again.
+        let url = url.and_then(|url| match url::Url::parse(url.as_str()) {
+            Ok(_) => Some(url),
+            Err(error) => {
+                let escapes = "in a password : / ? # [ ] @ and % are written as %3A %2F %3F %23 %5B %5D %40 and %25";
+                reader.problem("DATABASE_URL", format_args!("is not a URL ({error}); {escapes}"));
+                None
+            }
+        });
         let max_connections = reader.number("DATABASE_MAX_CONNECTIONS", 1..=1_000);
         Some(Self { url: url?, max_connections: max_connections? })
     }

@@ -195,6 +195,16 @@ fn of_a_secret_in_a_file_only_the_end_of_its_line_is_dropped() {
 }
 
 #[test]
+fn a_database_url_that_cannot_be_parsed_is_refused_without_its_password() {
+    for url in ["postgres://u:hunter2@h:99999/db", "postgres://u:hunter2/@h/db", "postgres://u:hunter2@[::1/db"] {
+        let mut variables = complete();
+        variables[0].1 = url;
+        let errors = Settings::of(variables).read::<SchedulerConfig>().unwrap_err().to_string();
+        assert!(errors.contains("DATABASE_URL: is not a URL (") && !errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     let mut variables = complete();
     variables[0].1 = "postgres://user:hunter2@db/postrider";
