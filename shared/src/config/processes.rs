@@ -185,7 +185,11 @@ impl Section for LlmConfig {
         if base_url.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             reader.problem("OPENAI_BASE_URL", "must start with https:// or http://");
         }
-        let api_key = reader.text("OPENAI_API_KEY").map(SecretString::from);
+        let api_key = reader.text("OPENAI_API_KEY");
+        if api_key.as_deref().is_some_and(|key| !key.chars().all(|c| c == ' ' || c == '\t' || c.is_ascii_graphic())) {
+            reader.problem("OPENAI_API_KEY", "must be one line of printable ASCII characters");
+        }
+        let api_key = api_key.map(SecretString::from);
         let model = reader.text("OPENAI_MODEL");
         let timeout = reader.number("LLM_TIMEOUT_SECONDS", 1..=600).map(Duration::from_secs);
         Some(Self { base_url: base_url?, api_key: api_key?, model: model?, timeout: timeout? })

@@ -8,7 +8,7 @@ use figment::{
     value::Value,
 };
 
-use super::{ConfigErrors, Reader, Section, VARIABLES, files};
+use super::{ConfigErrors, Reader, Section, VARIABLES, Variable, files};
 
 /// What was set, by variable name.
 #[derive(Clone, Default)]
@@ -52,7 +52,7 @@ impl Settings {
     fn from_texts(environment: &BTreeMap<String, String>) -> Self {
         let mut settings = Self::default();
         let mut figment = Figment::new();
-        let path = environment.get("postrider_config").filter(|path| !path.is_empty());
+        let path = environment.get("postrider_config").map(|path| path.trim()).filter(|path| !path.is_empty());
         if let Some(path) = path {
             if std::path::Path::new(path).is_file() {
                 figment = figment.merge(Toml::file_exact(path));
@@ -61,27 +61,30 @@ impl Settings {
             }
         }
         let known = |name: &str| VARIABLES.iter().find(|variable| variable.name.eq_ignore_ascii_case(name));
-        let ours: BTreeMap<&String, &String> = environment
+        let ours: BTreeMap<&String, &str> = environment
             .iter()
-            .filter(|(name, text)| !text.is_empty() && (known(name).is_some() || files::secret(name).is_some()))
+            .filter(|(name, _)| known(name).is_some() || files::secret(name).is_some())
+            .map(|(name, text)| (name, tidy(known(name), text)))
+            .filter(|(_, text)| !text.is_empty())
             .collect();
         let mut named = BTreeMap::new();
         figment = figment.merge(Serialized::defaults(ours));
         match figment.extract::<BTreeMap<String, Value>>() {
             Err(errors) => {
-                let file = path.map_or("the settings file", String::as_str);
+                let file = path.unwrap_or("the settings file");
                 settings.problems.extend(errors.into_iter().map(|error| format!("{file}: {error}")));
             }
             Ok(values) => {
                 for (name, value) in values {
                     if let (Some(variable), Value::String(_, path)) = (files::secret(&name), &value) {
-                        named.insert(variable.name, path.clone());
+                        named.insert(variable.name, tidy(None, path).to_owned());
                         continue;
                     }
                     match (known(&name), text_of(&value)) {
-                        (Some(variable), Some(text)) => {
-                            settings.texts.insert(variable.name, text);
-                        }
+                        (Some(variable), Some(text)) => match tidy(Some(variable), &text) {
+                            "" => {}
+                            text => drop(settings.texts.insert(variable.name, text.to_owned())),
+                        },
                         (Some(variable), None) => settings
                             .problems
                             .push(format!("{}: must be a text, a number or true/false in the file", variable.name)),
@@ -107,6 +110,12 @@ impl Settings {
         }
         settings
     }
+}
+
+/// Without what nobody meant to say: the line break that a secret mounted as a variable or a file from Windows leaves at its end, and
+/// around what is no secret blanks, too.
+fn tidy<'a>(variable: Option<&Variable>, text: &'a str) -> &'a str {
+    if variable.is_some_and(|variable| variable.secret) { text.trim_end_matches(['\r', '\n']) } else { text.trim() }
 }
 
 fn text_of(value: &Value) -> Option<String> {

@@ -178,10 +178,15 @@ fn of_a_secret_in_a_file_only_the_end_of_its_line_is_dropped() {
         let rest = complete().into_iter().filter(|(name, _)| *name != "OPENAI_API_KEY");
         Settings::of(rest.chain(more.iter().copied())).read::<WorkerConfig>()
     };
+    let mail = [
+        ("OPENAI_API_KEY", "006"),
+        ("SYSTEM_SMTP_SERVER", "tls://mx.example:465"),
+        ("SYSTEM_MAIL_FROM", "a@b.example"),
+    ];
     for (text, secret) in [(" a b\t \n", " a b\t "), ("a\nb\r\n\r\n", "a\nb"), ("007", "007")] {
         std::fs::write(&path, text).unwrap();
-        let worker = read(&[("OPENAI_API_KEY_FILE", &path)]).unwrap();
-        assert_eq!(worker.llm.api_key.expose_secret(), secret);
+        let worker = read(&[mail.as_slice(), &[("SYSTEM_SMTP_PASSWORD_FILE", &path)]].concat()).unwrap();
+        assert_eq!(worker.system_mail.unwrap().password.expose_secret(), secret);
     }
     // An empty variable is none, be it the secret or the file's.
     let worker = read(&[("OPENAI_API_KEY_FILE", &path), ("OPENAI_API_KEY", "")]).unwrap();
@@ -192,6 +197,33 @@ fn of_a_secret_in_a_file_only_the_end_of_its_line_is_dropped() {
     std::fs::write(&path, "7").unwrap();
     let worker = read(&[("OPENAI_API_KEY", "008"), ("WORKER_CONCURRENCY_FILE", &path)]).unwrap();
     assert_eq!(worker.concurrency, 64);
+}
+
+/// As a secret that is mounted as a variable with the line break of its file, or a list of variables that was saved on Windows.
+#[test]
+fn line_breaks_at_the_end_and_blanks_around_are_nobodys_words() {
+    use secrecy::ExposeSecret;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.toml");
+    std::fs::write(&path, "openai_model = \" m \\n\"\nmetrics_bind = \" \"\n").unwrap();
+    let path = format!(" {}\r\n", path.display());
+    let mut variables: Vec<(&str, String)> =
+        complete().into_iter().map(|(name, text)| (name, format!("{text}\r\n"))).collect();
+    variables.extend([("POSTRIDER_CONFIG", path), ("RUST_LOG", " info\n".into()), ("SENTRY_DSN", "\n".into())]);
+    let of = |variables: &[(&str, String)]| {
+        Settings::of(variables.iter().map(|(name, text)| (*name, text.as_str()))).read::<WorkerConfig>()
+    };
+    let worker = of(&variables).unwrap();
+    assert_eq!(worker.objects.url.as_str(), "file:///tmp/objects");
+    assert_eq!(worker.database.url.as_str(), "sqlite://test.db?mode=rwc");
+    assert_eq!(worker.llm.api_key.expose_secret(), "007");
+    assert_eq!((worker.llm.model.as_str(), worker.telemetry.filter.as_str()), ("m", "info"));
+    assert!(worker.telemetry.metrics_bind.is_none() && worker.telemetry.sentry_dsn.is_none());
+    variables.retain(|(name, _)| *name != "OPENAI_API_KEY");
+    for key in ["two\nlines", "sk-\u{e9}"] {
+        let with_key = [variables.as_slice(), &[("OPENAI_API_KEY", key.to_owned())]].concat();
+        assert!(of(&with_key).unwrap_err().problems()[0].starts_with("OPENAI_API_KEY: "));
+    }
 }
 
 #[test]
