@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let config: SchedulerConfig = Settings::load().read()?;
-    let (_telemetry, exporter) = telemetry::start(&config.telemetry, "scheduler")?;
+    let (_telemetry, figures) = telemetry::start(&config.telemetry, "scheduler")?;
     let clock = Clock::system().bounded();
     let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;
@@ -51,8 +51,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         stop.cancel();
     };
     let serve_metrics = async {
-        match exporter {
-            Some(exporter) => exporter.await.map_err(|error| format!("metrics cannot be served: {error:?}")),
+        match figures {
+            Some(serving) => serving.await,
             None => std::future::pending().await,
         }
     };
@@ -64,6 +64,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tracing::info!(tick_ms = config.tick.as_millis(), metrics, "ready");
     tokio::select! {
         ((), ()) = async { tokio::join!(roster.keep(&stop), told) } => Ok(()),
-        failed = serve_metrics => Ok(failed?),
+        never = serve_metrics => match never {},
     }
 }

@@ -1,13 +1,15 @@
 //! What a process tells about itself: log lines, error reports, metrics.
 
 mod chain;
+mod figures;
 mod one_line;
 
 use std::{borrow::Cow, error::Error, io, net::SocketAddr};
 
 pub use chain::chain;
+pub use figures::Serving;
 pub use metrics_exporter_prometheus::PrometheusHandle;
-use metrics_exporter_prometheus::{BuildError, ExporterFuture, Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use secrecy::ExposeSecret;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -32,6 +34,8 @@ pub enum TelemetryError {
     #[error("SENTRY_DSN is not valid")]
     Sentry(#[from] sentry::types::ParseDsnError),
     #[error("METRICS_BIND: metrics cannot be served there: {0}")]
+    Bind(#[source] io::Error),
+    #[error("metrics cannot be kept")]
     Metrics(#[from] BuildError),
     #[error("metrics were started twice")]
     Recorder,
@@ -65,7 +69,7 @@ pub fn words(error: &(dyn Error + 'static)) -> String {
 pub fn start(
     config: &TelemetryConfig,
     component: &'static str,
-) -> Result<(Telemetry, Option<ExporterFuture>), TelemetryError> {
+) -> Result<(Telemetry, Option<Serving>), TelemetryError> {
     // One TLS stack for every client of the process; another call came first in tests that start several components.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sentry = report_errors(config, component)?;
@@ -112,18 +116,15 @@ fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
 fn measure(
     bind: Option<SocketAddr>,
     component: &'static str,
-) -> Result<(PrometheusHandle, Option<ExporterFuture>), TelemetryError> {
+) -> Result<(PrometheusHandle, Option<Serving>), TelemetryError> {
     let builder = PrometheusBuilder::new()
         .add_global_label("component", component)
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)?;
-    let (recorder, exporter) = match bind {
-        Some(address) => {
-            let (recorder, exporter) = builder.with_http_listener(address).build()?;
-            (recorder, Some(exporter))
-        }
-        None => (builder.build_recorder(), None),
-    };
+    let recorder = builder.build_recorder();
     let handle = recorder.handle();
+    let listener = bind.map(figures::listen).transpose().map_err(TelemetryError::Bind)?;
     metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::Recorder)?;
-    Ok((handle, exporter))
+    let serving =
+        listener.map(|listener| -> Serving { Box::pin(figures::serve(listener, handle.clone(), figures::PATIENCE)) });
+    Ok((handle, serving))
 }

@@ -59,7 +59,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     if is_child {
         config.telemetry.metrics_bind = None; // the parent has it
     }
-    let (_telemetry, exporter) = telemetry::start(&config.telemetry, "worker")?;
+    let (_telemetry, figures) = telemetry::start(&config.telemetry, "worker")?;
     let registry = Arc::new(jobs::registry()?);
     let clock = Clock::system();
     let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
@@ -121,14 +121,14 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let metrics_bind = config.telemetry.metrics_bind.map(|address| address.to_string());
     tracing::info!(queues = ?runtime.queues, concurrency = runtime.concurrency, metrics = metrics_bind, "ready");
     let serve_metrics = async {
-        match exporter {
-            Some(exporter) => exporter.await.map_err(|error| format!("metrics cannot be served: {error:?}")),
+        match figures {
+            Some(serving) => serving.await,
             None => std::future::pending().await,
         }
     };
     tokio::select! {
         ended = runtime::run(runtime, registry, services, stop) => Ok(ended?),
-        failed = serve_metrics => Ok(failed?),
+        never = serve_metrics => match never {},
     }
 }
 
