@@ -14,6 +14,7 @@ use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{ApiConfig, Settings};
 use postrider_shared::database::Database;
+use postrider_shared::handles;
 use postrider_shared::objects::Objects;
 use postrider_shared::telemetry;
 use tokio::net::TcpListener;
@@ -54,7 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // The API serves its figures at its own address.
     config.telemetry.metrics_bind = None;
     let (telemetry, _) = telemetry::start(&config.telemetry, "api")?;
-    if let Err(error) = serve::raise_handles() {
+    if let Err(error) = handles::raise() {
         tracing::warn!(%error, "the limit of file handles stays as it is");
     }
     let stopping = CancellationToken::new();

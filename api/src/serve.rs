@@ -47,13 +47,6 @@ const LAST_HEAD: Duration = Duration::from_secs(2);
 /// After this long it is tried again to accept when the process has no file handle left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// Takes as many file handles as the system gives: the usual soft limit of 1,024 is soon reached by clients that wait.
-pub fn raise_handles() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let most = getrlimit(Resource::Nofile).maximum;
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?)
-}
-
 /// Serves until `stopping` is cancelled and the open requests have ended, at most the grace time later.
 pub async fn until_stopped(listener: TcpListener, routes: Router, bounds: Bounds, stopping: CancellationToken) {
     let places = Places::new(&bounds);

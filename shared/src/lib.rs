@@ -12,6 +12,7 @@ pub mod database;
 pub mod dead_letters;
 pub mod egress;
 pub mod google;
+pub mod handles;
 pub mod identities;
 pub mod ids;
 pub mod invitations;

@@ -9,6 +9,7 @@ use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{Settings, WorkerConfig};
 use postrider_shared::database::Database;
+use postrider_shared::handles;
 use postrider_shared::jobs::Queue;
 use postrider_shared::objects::Objects;
 use postrider_shared::stores::Stores;
@@ -60,6 +61,9 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         config.telemetry.metrics_bind = None; // the parent has it
     }
     let (_telemetry, figures) = telemetry::start(&config.telemetry, "worker")?;
+    if let Err(error) = handles::raise() {
+        tracing::warn!(%error, "the limit of file handles stays as it is");
+    }
     let registry = Arc::new(jobs::registry()?);
     let clock = Clock::system();
     let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
