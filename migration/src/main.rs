@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use postrider_migration::{Migrator, MigratorTrait};
 use sea_orm_migration::{
     DbErr, MigrationStatus,
-    sea_orm::{ConnectOptions, Database},
+    sea_orm::{ConnectOptions, Database, DatabaseConnection},
 };
 
 #[derive(Parser)]
@@ -102,6 +102,10 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
     match arguments.command {
         Command::Up => {
             let _alone = Alone::with(&database).await?;
+            let later = later(&database).await?;
+            if later > 0 {
+                return Ok(format!("schema is that of a later version, {later} steps ahead: nothing to apply\n"));
+            }
             let pending = Migrator::get_pending_migrations(&database).await?.len();
             Migrator::up(&database, None).await?;
             Ok(format!("schema is up to date, {pending} steps applied\n"))
@@ -126,8 +130,20 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
     }
 }
 
+/// How many steps the schema is ahead of this version, which works with it all the same: replicas of the version before, each of which
+/// migrates first, start during an upgrade, too. None, if a step of this version is missing as well: what that is, the migrator says.
+async fn later(database: &DatabaseConnection) -> Result<usize, DbErr> {
+    let applied = Migrator::get_migration_models(database).await?;
+    let ours = Migrator::migrations();
+    let is_ours = |version: &str| ours.iter().any(|step| step.name() == version);
+    let later = applied.iter().filter(|step| !is_ours(&step.version)).count();
+    Ok(if applied.len() - later == ours.len() { later } else { 0 })
+}
+
 #[cfg(test)]
 mod tests {
+    use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
+
     use super::{Arguments, Command, database_url};
 
     #[test]
@@ -164,5 +180,26 @@ mod tests {
             let error = database_url(&arguments).unwrap_err().to_string();
             assert!(error.contains("DATABASE_URL: ") && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    /// Each replica migrates first, that of the version before, too, when it is started again after a newer one has migrated.
+    #[tokio::test]
+    async fn a_replica_of_the_version_before_starts_during_an_upgrade() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("postrider.db").display());
+        let run = async |command: Command| {
+            super::run(&Arguments { database_url: Some(url.clone()), database_url_file: None, command }).await
+        };
+        assert!(run(Command::Up).await.unwrap().contains("up to date"));
+        let database = Database::connect(&url).await.unwrap();
+        let step = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_later', 0)";
+        database.execute_unprepared(step).await.unwrap();
+        let again = run(Command::Up).await.unwrap();
+        assert!(again.contains("1 steps ahead"), "{again}");
+        // What it does not know it cannot take back, and what it lacks it does not guess.
+        assert!(run(Command::Down { steps: 1 }).await.is_err());
+        let lacking = "DELETE FROM seaql_migrations WHERE version LIKE '%_outbox_turns'";
+        database.execute_unprepared(lacking).await.unwrap();
+        assert!(run(Command::Up).await.is_err());
     }
 }
