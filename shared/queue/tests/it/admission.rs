@@ -266,3 +266,18 @@ async fn above_the_watermark_no_batch_is_opened() {
     assert!(client.batch(open).await.unwrap().unwrap().ended_at.is_some());
     assert_eq!(client.queue(&WORK).await.unwrap().available, 1, "its completion job was promised");
 }
+
+#[tokio::test]
+async fn a_full_redis_refuses_new_jobs_and_finishes_old_ones() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    let mut redis = server.redis().await;
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await.unwrap();
+    let refused = client.enqueue(job("acme")).await.unwrap_err();
+    assert!(matches!(refused, QueueError::Full) && refused.is_transient(), "{refused:?}");
+    assert!(refused.to_string().contains("`maxmemory`"), "{refused}");
+    let worker = work(&client, config(1), |_| async { done() });
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}

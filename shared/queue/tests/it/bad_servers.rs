@@ -277,3 +277,41 @@ async fn until_state_when_it_answers(client: &QueueClient, id: postrider_queue::
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_redis_that_would_lose_jobs_is_refused_by_name() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    for (setting, bad, good) in [
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+        ("maxmemory", "0", "1000000000"),
+        ("appendonly", "no", "yes"),
+    ] {
+        let set = |value: &str| redis::cmd("CONFIG").arg("SET").arg(setting).arg(value).to_owned();
+        let _: () = set(bad).query_async(&mut redis).await.unwrap();
+        match QueueClient::connect(QueueConfig::new(server.url())).await.map(drop) {
+            Err(error @ QueueError::Setting { setting: named, .. }) => {
+                assert_eq!(named, setting);
+                let words = error.to_string();
+                assert!(words.contains(&server.port.to_string()) && words.contains("REDIS_URL"), "{words}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let _: () = set(good).query_async(&mut redis).await.unwrap();
+    }
+    server.client_with(8).await;
+    let other = QueueClient::connect(QueueConfig::new(server.url()).shards(4)).await.map(drop);
+    assert!(matches!(other, Err(QueueError::Shards { recorded: 8, configured: 4 })), "{other:?}");
+    assert!(other.unwrap_err().to_string().contains("QUEUE_SHARDS"));
+    let _: () = redis::cmd("HSET").arg("{pr:0}:1:meta").arg("protocol").arg(9).query_async(&mut redis).await.unwrap();
+    let other = QueueClient::connect(QueueConfig::new(server.url()).shards(8)).await.map(drop);
+    assert!(matches!(other, Err(QueueError::Protocol { .. })), "{other:?}");
+    // A newer version has keys of its own and leaves this sign.
+    let _: () = redis::cmd("HSET").arg("{pr:0}:1:meta").arg("protocol").arg(1).query_async(&mut redis).await.unwrap();
+    let _: () = redis::cmd("SET").arg("{pr:0}:protocol").arg(2).query_async(&mut redis).await.unwrap();
+    let other = QueueClient::connect(QueueConfig::new(server.url()).shards(8)).await.map(drop).unwrap_err();
+    assert!(other.to_string().contains("protocol version 2, but this program speaks 1"), "{other}");
+    let nobody = QueueClient::connect(QueueConfig::new("redis://127.0.0.1:1")).await.map(drop);
+    assert!(nobody.unwrap_err().is_transient());
+    assert!(QueueClient::connect(QueueConfig::new("http://example.com")).await.is_err());
+}

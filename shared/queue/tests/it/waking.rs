@@ -9,9 +9,10 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt};
+use postrider_queue::JobState;
 use tokio::sync::Semaphore;
 
-use crate::server::{Server, Worker, config, done, job, until, work};
+use crate::server::{Server, Worker, config, done, job, until, until_state, work};
 
 const IDLE: &str = "{pr:0}:1:idle";
 
@@ -187,4 +188,26 @@ async fn a_worker_without_room_passes_the_wake_on() {
     for worker in workers {
         worker.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_idle_queue_starts_a_job_in_milliseconds() {
+    let server = Server::start().await;
+    let client = server.client_with(16).await;
+    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let worker = work(&client, config(4), move |claimed| {
+        let _ = told.send(claimed.id);
+        async { done() }
+    });
+    let mut latencies = Vec::new();
+    for n in 0..50 {
+        let id = client.enqueue(job(&format!("t{n}"))).await.unwrap().id();
+        let sent = std::time::Instant::now();
+        assert_eq!(started.recv().await, Some(id));
+        latencies.push(sent.elapsed());
+        until_state(&client, id, JobState::Completed).await;
+    }
+    latencies.sort_unstable();
+    assert!(latencies[25] < Duration::from_millis(50), "median {:?}: it was polled for", latencies[25]);
+    worker.stop().await;
 }
