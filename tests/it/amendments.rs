@@ -182,8 +182,7 @@ async fn a_worker_killed_while_it_amends_makes_one_revision(database: DatabaseKi
     platform.deliver_reply(&office, from_jo("more@kunden.example", &[&first], "Bitte 5 statt 2.")).await;
     office.poll().await;
     eventually("the mail to be held", || async {
-        let faults = platform.sandbox().client().faults().await.unwrap();
-        (faults.iter().map(|fault| fault.struck).sum::<u64>() == 1).then_some(())
+        (platform.sandbox().struck().await.iter().sum::<u64>() == 1).then_some(())
     })
     .await;
     platform.worker(0).kill();

@@ -1,5 +1,7 @@
 //! Doubt about a draft that was to be sent: it ends when somebody saw what became of the draft, not before.
 
+mod caps;
+
 use postrider_queue::{QueueClient, QueueConfig};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::DatabaseConfig;
@@ -12,7 +14,7 @@ use postrider_tests::{DatabaseKind, Platform, eventually};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::gmail_api::{HELD_MS, NEVER, RECOVERY, drafts, fault, hurry, in_state, tend, workshop};
+use super::gmail_api::{HELD_MS, RECOVERY, drafts, fault, hurry, in_state, tend, workshop};
 
 /// Gmail does not say what became of a message.
 async fn blind(platform: &Platform) {
@@ -29,6 +31,32 @@ async fn after_a_run_that_could_not_look(platform: &Platform, office: &Office) {
         let ended =
             waiting.iter().chain(&available).any(|job| job["error"].as_str().is_some_and(|e| e.contains("503")));
         (row.attempt == 2 && ended).then_some(())
+    })
+    .await;
+}
+
+/// The draft of the message to `here@` still stands, that to `gone@` went out, and Gmail shows neither.
+async fn one_here_and_one_gone(platform: &Platform) {
+    let failing = json!({ "match": "here@", "reply": "503 backendError Backend Error" });
+    fault(platform, "send", "server_error", failing).await;
+    fault(platform, "accepted", "reset_after_accept", json!({ "match": "gone@" })).await;
+    for stage in ["lookup", "search"] {
+        fault(platform, stage, "missing_fields", json!({})).await;
+    }
+}
+
+async fn each_fault_struck_once(platform: &Platform, what: &str) {
+    within(RECOVERY, what, || async {
+        platform.sandbox().struck().await.iter().all(|times| *times == 1).then_some(())
+    })
+    .await;
+}
+
+/// The worker that stood still goes on, and is told that its job is another's by now.
+async fn the_first_worker_wakes(platform: &Platform) {
+    platform.worker(0).resume();
+    within(RECOVERY, "the first worker to hear of its call", || async {
+        platform.worker(0).log().contains("outcome refused: the lease was lost").then_some(())
     })
     .await;
 }
@@ -96,11 +124,7 @@ async fn a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_sm
     let office = workshop(&platform).await;
     fault(&platform, "send", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
     platform.send(&office, &["anna@kunden.example".to_owned()], None).await;
-    eventually("the draft to be in hand", || async {
-        let faults = platform.sandbox().client().faults().await.unwrap();
-        faults.iter().all(|fault| fault.struck == 1).then_some(())
-    })
-    .await;
+    each_fault_struck_once(&platform, "the draft to be in hand").await;
     platform.worker(0).pause();
     fault(&platform, "send", "daily_limit", json!({ "times": 1 })).await;
     platform.worker(1).start();
@@ -114,11 +138,7 @@ async fn a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_sm
     office.api.post(&format!("{account}/resume"), &json!({})).await.ok();
     in_state(&platform, "accepted").await;
 
-    platform.worker(0).resume();
-    within(RECOVERY, "the first worker to hear of its call", || async {
-        platform.worker(0).log().contains("outcome refused: the lease was lost").then_some(())
-    })
-    .await;
+    the_first_worker_wakes(&platform).await;
     assert_eq!(platform.sandbox().accepted().await.len(), 1, "the customer has it twice");
     assert!(drafts(&platform, &office).await.is_empty());
     platform.finish().await;
@@ -128,12 +148,7 @@ async fn a_draft_in_the_hand_of_a_worker_that_stands_still_is_not_sent_beside_sm
 async fn drafts_in_doubt_of_a_mailbox_that_was_switched_to_smtp_are_looked_after(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
     let office = workshop(&platform).await;
-    let failing = json!({ "match": "here@", "reply": "503 backendError Backend Error" });
-    fault(&platform, "send", "server_error", failing).await;
-    fault(&platform, "accepted", "reset_after_accept", json!({ "match": "gone@" })).await;
-    for stage in ["lookup", "search"] {
-        fault(&platform, stage, "missing_fields", json!({})).await;
-    }
+    one_here_and_one_gone(&platform).await;
     platform.send(&office, &["here@kunden.example".to_owned(), "gone@kunden.example".to_owned()], None).await;
     give_up(&platform, &office, 2).await;
     platform.sandbox().clear_faults().await;
@@ -237,19 +252,13 @@ async fn a_draft_that_gmail_fails_at_keeps_no_other_behind_it() {
 async fn a_draft_in_doubt_is_deleted_when_its_job_is_cancelled_unless_it_went_out(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
     let office = workshop(&platform).await;
-    let failing = json!({ "match": "here@", "reply": "503 backendError Backend Error" });
-    fault(&platform, "send", "server_error", failing).await;
-    fault(&platform, "accepted", "reset_after_accept", json!({ "match": "gone@" })).await;
-    for stage in ["lookup", "search"] {
-        fault(&platform, stage, "missing_fields", json!({})).await;
-    }
+    one_here_and_one_gone(&platform).await;
     for name in ["here", "gone"] {
         platform.deliver_request(&office, name).await;
     }
     office.poll().await;
     eventually("both to be in doubt", || async {
-        let faults = platform.sandbox().client().faults().await.unwrap();
-        faults.iter().take(2).all(|fault| fault.struck > 0).then_some(())
+        platform.sandbox().struck().await[..2].iter().all(|times| *times > 0).then_some(())
     })
     .await;
     platform.api().post("/v1/queues/email/pause", &json!({})).await.ok();
@@ -307,138 +316,13 @@ async fn the_draft_of_a_discarded_letter_is_deleted(database: DatabaseKind) {
 }
 
 #[tokio::test]
-async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_after_a_look_that_failed() {
-    let platform = Platform::start().await;
-    let office = platform.gmail_workshop(json!({ "poll_interval_seconds": NEVER, "daily_cap": 1 })).await;
-    office.poll().await;
-    fault(&platform, "accepted", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
-    platform.deliver_request(&office, "one").await;
-    office.poll().await;
-    platform.sandbox().accepted_at_least(1).await;
-    platform.deliver_request(&office, "two").await;
-    office.poll().await;
-    eventually("both replies", || async { (platform.ledger().await.len() == 2).then_some(()) }).await;
-    blind(&platform).await;
-    platform.worker(0).kill_and_restart().await;
-    after_a_run_that_could_not_look(&platform, &office).await;
-    rest(&office).await;
-    assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
-    platform.abandon("the second has its unit tomorrow");
-}
-
-/// The worker stands still while it sends the draft; another, which is put off by Gmail, does not give away what that may still use.
-#[tokio::test]
-async fn a_unit_stays_charged_while_a_draft_is_in_the_hand_of_a_worker_that_stands_still() {
-    let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
-    platform.worker(1).kill();
-    let office = platform.gmail_workshop(json!({ "poll_interval_seconds": NEVER, "daily_cap": 1 })).await;
-    office.poll().await;
-    fault(&platform, "send", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
-    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
-    eventually("the draft to be in hand", || async {
-        let faults = platform.sandbox().client().faults().await.unwrap();
-        faults.iter().all(|fault| fault.struck == 1).then_some(())
-    })
-    .await;
-    platform.send(&office, &["two@kunden.example".to_owned()], None).await;
-    platform.worker(0).pause();
-    fault(&platform, "send", "rate_limit", json!({ "times": 1, "retry_after": 50, "match": "one@" })).await;
-    platform.worker(1).start();
-    platform.worker(1).ready().await;
-    within(RECOVERY, "Gmail to put the other worker off", || async {
-        let faults = platform.sandbox().client().faults().await.unwrap();
-        faults.iter().all(|fault| fault.struck == 1).then_some(())
-    })
-    .await;
-    platform.sandbox().accepted_at_least(1).await;
-    rest(&office).await;
-    platform.worker(0).resume();
-    within(RECOVERY, "the first worker to hear of its call", || async {
-        platform.worker(0).log().contains("outcome refused: the lease was lost").then_some(())
-    })
-    .await;
-    let accepted: Vec<_> = platform.sandbox().accepted().await.into_iter().flat_map(|mail| mail.rcpt_to).collect();
-    assert_eq!(accepted, ["one@kunden.example"], "the cap is 1");
-    platform.abandon("the second has its unit tomorrow");
-}
-
-/// A look that fails again and again costs no more than what may have been used.
-#[tokio::test]
-async fn looks_that_fail_charge_only_what_a_killed_worker_may_have_used() {
-    let platform = Platform::start().await;
-    let office = workshop(&platform).await;
-    fault(&platform, "accepted", "latency", json!({ "times": 1, "ms": HELD_MS })).await;
-    platform.send(&office, &["one@kunden.example".to_owned()], None).await;
-    platform.sandbox().accepted_at_least(1).await;
-    blind(&platform).await;
-    platform.worker(0).kill_and_restart().await;
-    hurry(&office, || async { platform.ledger().await.iter().any(|row| row.attempt >= 5) }).await;
-    platform.sandbox().clear_faults().await;
-    hurry(&office, || async { platform.ledger().await.iter().all(|row| row.state == "accepted") }).await;
-    platform.no_jobs_left().await;
-    assert_eq!(platform.units(&office).await, (2, 0), "one for the killed run, one for the run that saw it");
-    assert_eq!(platform.sandbox().accepted().await.len(), 1);
-    platform.finish().await;
-}
-
-/// The first reply may have gone out as far as we know, its draft stands, and the second took its unit.
-#[tokio::test]
-async fn a_draft_in_doubt_is_sent_within_the_cap_under_faketime() {
-    let platform = Platform::with(DatabaseKind::Sqlite).at_time("2027-03-10T09:00:00Z".parse().unwrap()).start().await;
-    let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 1, "time_zone": "Europe/Berlin" });
-    let office = platform.gmail_workshop(settings).await;
-    office.poll().await;
-    let failing = json!({ "match": "one@", "reply": "503 backendError Backend Error" });
-    fault(&platform, "send", "server_error", failing).await;
-    platform.deliver_request(&office, "one").await;
-    office.poll().await;
-    eventually("the first to fail", || async {
-        let waiting = office.api.all("/v1/jobs?kind=send_email&state=retryable").await;
-        (waiting.len() == 1).then_some(())
-    })
-    .await;
-    platform.deliver_request(&office, "two").await;
-    office.poll().await;
-    let accepted = platform.sandbox().accepted_at_least(1).await;
-    assert_eq!(accepted[0].rcpt_to, ["two@kunden.example"]);
-    platform.sandbox().clear_faults().await;
-    let time = platform.time().unwrap();
-    time.set("2027-03-10T09:20:00Z".parse().unwrap());
-    eventually("the first to be in doubt for good", || async {
-        platform.ledger().await.iter().all(|row| row.state != "sending").then_some(())
-    })
-    .await;
-    tend(&office).await;
-    rest(&office).await;
-    assert_eq!(platform.sandbox().accepted().await.len(), 1, "the cap is 1: {:#?}", platform.ledger().await);
-
-    time.set("2027-03-11T09:00:00Z".parse().unwrap());
-    let accepted = platform.sandbox().accepted_at_least(2).await;
-    assert_eq!(accepted[1].rcpt_to, ["one@kunden.example"]);
-    platform.no_jobs_left().await;
-    assert!(platform.ledger().await.iter().all(|row| row.state == "accepted"), "{:#?}", platform.ledger().await);
-    assert_eq!(platform.sandbox().accepted().await.len(), 2);
-    platform.finish().await;
-}
-
-#[tokio::test]
 async fn a_draft_in_doubt_whose_job_is_gone_is_sent_by_another() {
     let platform = Platform::start().await;
     let office = workshop(&platform).await;
     fault(&platform, "send", "server_error", json!({ "times": 1, "reply": "503 backendError Backend Error" })).await;
     platform.deliver_request(&office, "anna").await;
     office.poll().await;
-    let job = eventually("the first attempt's end", || async {
-        office.api.all("/v1/jobs?kind=send_email&state=retryable").await.pop()
-    })
-    .await;
-    let queue = QueueClient::connect(QueueConfig::new(platform.redis().url())).await.unwrap();
-    queue.cancel(job["id"].as_str().unwrap().parse().unwrap()).await.unwrap();
-    let database = Database::connect(&DatabaseConfig::at(platform.database().url())).await.unwrap();
-    let stores = Stores::new(&database, &Clock::system(), None);
-    let message = office.api.all("/v1/messages").await.remove(0)["id"].as_str().unwrap().parse().unwrap();
-    let given_up = Verdict::Unknown { reason: "its job is gone".to_owned() };
-    stores.messages.settle(office.tenant_id.parse().unwrap(), message, 1, given_up).await.unwrap();
+    give_up(&platform, &office, 1).await;
 
     tend(&office).await;
     let row = in_state(&platform, "accepted").await;

@@ -45,10 +45,6 @@ async fn count(database: &DatabaseConnection, sql: &str) -> i64 {
     row.unwrap().try_get_by_index(0).unwrap()
 }
 
-async fn struck(platform: &Platform) -> u64 {
-    platform.sandbox().client().faults().await.unwrap().iter().map(|standing| standing.struck).sum()
-}
-
 #[tokio::test]
 async fn a_worker_killed_at_every_step_answers_each_mail_once_or_says_unknown() {
     let platform = Platform::with(DatabaseKind::Postgres).start().await;
@@ -71,8 +67,10 @@ async fn a_worker_killed_at_every_step_answers_each_mail_once_or_says_unknown() 
         platform.deliver_request(&office, name).await;
     }
     office.poll().await;
-    eventually("a mail to be held at each step outside", || async { (struck(&platform).await == 5).then_some(()) })
-        .await;
+    eventually("a mail to be held at each step outside", || async {
+        (platform.sandbox().struck().await.iter().sum::<u64>() == 5).then_some(())
+    })
+    .await;
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     eventually("a mail to be held at each step inside", || async {
         (count(&database, waiting).await == 2).then_some(())
@@ -91,7 +89,7 @@ async fn a_worker_killed_at_every_step_answers_each_mail_once_or_says_unknown() 
     platform.sandbox().fault(fault).await;
     platform.deliver_request(&office, "fetch").await;
     office.api.submit("poll_mailbox", &json!({ "account_id": office.account_id })).await;
-    eventually("the poll to be held", || async { (struck(&platform).await == 1).then_some(()) }).await;
+    eventually("the poll to be held", || async { (platform.sandbox().struck().await == [1]).then_some(()) }).await;
     platform.worker(0).kill_and_restart().await;
     let rows = settled(&platform, names.len() + 1).await;
     one_reply_or_doubt(&platform, &rows, &["data", "end", "accepted"]).await;

@@ -135,10 +135,7 @@ async fn a_reply_whose_worker_was_killed_before_its_data_is_skipped_with_its_job
     platform.sandbox().fault(held).await;
     platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
     office.poll().await;
-    eventually("the attempt to be held", || async {
-        (platform.sandbox().client().faults().await.unwrap()[0].struck == 1).then_some(())
-    })
-    .await;
+    eventually("the attempt to be held", || async { (platform.sandbox().struck().await[0] == 1).then_some(()) }).await;
     platform.api().post("/v1/queues/email/pause", &json!({})).await.ok();
     platform.worker(0).kill_and_restart().await;
     let job = eventually("its job to wait again", || async {

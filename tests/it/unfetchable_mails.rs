@@ -20,11 +20,6 @@ async fn poison(platform: &Platform, kind: &str, stage: &str, subject: &str) -> 
     platform.sandbox().fault(fault).await.id
 }
 
-async fn struck(platform: &Platform, fault: u64) -> u64 {
-    let faults = platform.sandbox().client().faults().await.unwrap();
-    faults.iter().find(|standing| standing.id == fault).map_or(0, |standing| standing.struck)
-}
-
 /// The mail that came from this sender of the test's.
 async fn from(office: &Office, name: &str) -> Value {
     let address = format!("{name}@kunden.example");
@@ -51,7 +46,7 @@ async fn a_mail_that_is_never_handed_over_keeps_none_back(database: DatabaseKind
         platform.deliver_request(&office, kind).await;
         platform.deliver_request(&office, &format!("after-{kind}")).await;
         let job = office.poll().await;
-        assert_eq!((job.attempt, struck(&platform, fault).await), (3, 3), "{kind}: {job:#?}");
+        assert_eq!((job.attempt, platform.sandbox().times_struck(fault).await), (3, 3), "{kind}: {job:#?}");
         let aside = from(&office, kind).await;
         assert_eq!(aside["state"], "failed", "{aside:#}");
         assert!(aside["reason"].as_str().is_some_and(|reason| reason.contains("cannot be fetched")), "{aside:#}");
@@ -59,7 +54,7 @@ async fn a_mail_that_is_never_handed_over_keeps_none_back(database: DatabaseKind
         platform.sandbox().accepted_at_least(number + 2).await;
         // It is asked for no more.
         office.poll().await;
-        assert_eq!(struck(&platform, fault).await, 3, "{kind}");
+        assert_eq!(platform.sandbox().times_struck(fault).await, 3, "{kind}");
     }
     platform.no_jobs_left().await;
     assert_eq!(office.mails().await.len(), 7);
@@ -122,7 +117,7 @@ async fn a_server_that_hands_over_nothing_is_waited_for() {
     eventually("a look at the mail and a server that is away afterwards", || async {
         let job = try_to_poll(&office).await;
         assert_ne!(job.state, "completed", "{job:#?}");
-        (struck(&platform, away).await >= 6).then_some(())
+        (platform.sandbox().times_struck(away).await >= 6).then_some(())
     })
     .await;
     platform.sandbox().clear_faults().await;
@@ -145,7 +140,7 @@ async fn a_mail_that_breaks_the_listing_keeps_none_back() {
         }
         let job = office.poll().await;
         assert_eq!(job.attempt, 3, "{kind}: {job:#?}");
-        assert!(struck(&platform, fault).await >= 3, "{kind}");
+        assert!(platform.sandbox().times_struck(fault).await >= 3, "{kind}");
         for name in ["ahead-of-", "", "after-"] {
             let mail = from(&office, &format!("{name}{kind}")).await;
             assert_ne!(mail["state"], "failed", "{mail:#}");
@@ -204,7 +199,7 @@ async fn a_mail_that_breaks_a_long_listing_is_found() {
     platform.deliver_request(&office, "poison").await;
     platform.deliver_request(&office, "late").await;
     let job = office.poll().await;
-    let questions = struck(&platform, fault).await;
+    let questions = platform.sandbox().times_struck(fault).await;
     assert!(job.attempt == 3 && questions <= 20, "{questions} questions: {job:#?}");
     let mails = office.mails().await;
     let subjects: Vec<&Value> = mails.iter().map(|mail| &mail["subject"]).collect();

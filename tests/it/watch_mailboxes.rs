@@ -162,8 +162,7 @@ async fn a_connection_that_dies_is_made_again_and_no_mail_waits_for_the_interval
         let fault = json!({ "target": "imap", "kind": kind, "stage": "idle", "times": 1 });
         let fault = platform.sandbox().fault(fault).await;
         eventually("the connection to be struck", || async {
-            let faults = platform.sandbox().client().faults().await.unwrap();
-            faults.iter().any(|standing| standing.id == fault.id && standing.struck == 1).then_some(())
+            (platform.sandbox().times_struck(fault.id).await == 1).then_some(())
         })
         .await;
         platform.sandbox().deliver(&office.address, request(&office.address, kind)).await;
@@ -186,7 +185,7 @@ async fn a_server_that_hangs_up_after_each_login_is_left_alone_longer_and_longer
     let begun = Cell::new(std::time::Instant::now());
     eventually("login 1", || async {
         let look = std::time::Instant::now();
-        let seen = times_struck(&platform, fault.id).await;
+        let seen = platform.sandbox().times_struck(fault.id).await;
         if seen == 0 {
             begun.set(look);
         }
@@ -194,7 +193,7 @@ async fn a_server_that_hangs_up_after_each_login_is_left_alone_longer_and_longer
     })
     .await;
     let begun = begun.get();
-    eventually("login 4", || async { (times_struck(&platform, fault.id).await >= 4).then_some(()) }).await;
+    eventually("login 4", || async { (platform.sandbox().times_struck(fault.id).await >= 4).then_some(()) }).await;
     // At least 1, 2 and 4 seconds lie between them.
     assert!(begun.elapsed() >= Duration::from_millis(6_500), "{:?}", begun.elapsed());
     // Reading has a patience of its own.
@@ -202,12 +201,6 @@ async fn a_server_that_hangs_up_after_each_login_is_left_alone_longer_and_longer
     office.poll().await;
     assert_eq!(office.mails().await.len(), 1);
     platform.finish().await;
-}
-
-/// How often a fault struck.
-async fn times_struck(platform: &Platform, fault: u64) -> u64 {
-    let faults = platform.sandbox().client().faults().await.unwrap();
-    faults.iter().find(|standing| standing.id == fault).map_or(0, |standing| standing.struck)
 }
 
 /// A planned poll of a server that is away ends without a dead letter, and the mailbox is left alone for a while.

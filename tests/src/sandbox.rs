@@ -83,6 +83,17 @@ impl Sandbox {
         self.client.order(&fault).await.expect("order a fault")
     }
 
+    /// How often each fault struck, in the order in which they were ordered.
+    pub async fn struck(&self) -> Vec<u64> {
+        self.client.faults().await.expect("the faults").iter().map(|fault| fault.struck).collect()
+    }
+
+    /// How often this fault struck; 0 once it is cleared.
+    pub async fn times_struck(&self, id: u64) -> u64 {
+        let faults = self.client.faults().await.expect("the faults");
+        faults.iter().find(|fault| fault.id == id).map_or(0, |fault| fault.struck)
+    }
+
     pub async fn clear_faults(&self) {
         self.client.clear_faults().await.expect("clear the faults");
     }
