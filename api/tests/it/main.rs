@@ -29,6 +29,7 @@ mod outages;
 mod profiles;
 mod proofs;
 mod resources;
+mod sessions;
 mod slow;
 mod smuggling;
 mod standing;
