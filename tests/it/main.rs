@@ -25,7 +25,7 @@ mod architecture;
 mod automatic_mail;
 mod backlog;
 mod bad_input;
-mod batches;
+mod batch_submissions;
 mod bench;
 mod canaries;
 mod cancel_jobs;
