@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use postrider_migration::{Migrator, MigratorTrait};
 use postrider_sandbox::google::{Orders, Trouble};
 use postrider_shared::accounts::{Account, AccountSettings, AccountState, MailServer, Security};
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{DatabaseConfig, GoogleConfig};
+use postrider_shared::config::GoogleConfig;
 use postrider_shared::database::Database;
 use postrider_shared::google::Granted;
 use postrider_shared::scopes::Scopes;
-use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::TenantSettings;
 use postrider_shared::time_zone::TimeZone;
@@ -42,12 +40,9 @@ impl Installation {
     async fn start() -> Self {
         let servers = Servers::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
         let clock = Clock::manual(Clock::system().now());
-        let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
-        Migrator::up(database.reader(), None).await.unwrap();
-        let keys = KeyRing::parse("test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
-        let stores = Stores::new(&database, &clock, Some(keys));
+        let database = super::database(folder.path()).await;
+        let stores = super::stores(&database, &clock);
         let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
         let server = MailServer { host: "h".into(), port: 1, security: Security::Plain, username: ADDRESS.into() };
         let settings = AccountSettings {

@@ -11,11 +11,20 @@ mod oidc;
 mod pipeline;
 mod redis;
 mod scopes;
+mod shop;
 mod smtp;
 mod xoauth2;
 
+use std::path::Path;
+
+use postrider_migration::{Migrator, MigratorTrait};
 use postrider_sandbox::faults::{Fault, FaultKind, Stage, Target};
 use postrider_sandbox::{Client, Sandbox};
+use postrider_shared::clock::Clock;
+use postrider_shared::config::DatabaseConfig;
+use postrider_shared::database::Database;
+use postrider_shared::seal::KeyRing;
+use postrider_shared::stores::Stores;
 use postrider_worker::providers::transport::{Endpoint, Security};
 
 const ADDRESS: &str = "shop@example.com";
@@ -53,6 +62,19 @@ fn fault(target: Target, kind: FaultKind, stage: Option<Stage>) -> Fault {
         reply: None,
         retry_after: None,
     }
+}
+
+/// The SQLite database in this folder, with the tables of today.
+async fn database(folder: &Path) -> Database {
+    let url = format!("sqlite://{}/test.db?mode=rwc", folder.display());
+    let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
+    Migrator::up(database.reader(), None).await.unwrap();
+    database
+}
+
+fn stores(database: &Database, clock: &Clock) -> Stores {
+    let keys = KeyRing::parse("test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
+    Stores::new(database, clock, Some(keys))
 }
 
 fn plain(address: std::net::SocketAddr) -> Endpoint {

@@ -1,15 +1,11 @@
 //! What a mailbox may still send, after Redis has forgotten what it sent.
 
-use postrider_migration::{Migrator, MigratorTrait};
 use postrider_queue::{QueueClient, ScopeState};
 use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
 use postrider_shared::clock::Clock;
-use postrider_shared::config::DatabaseConfig;
-use postrider_shared::database::Database;
 use postrider_shared::ids::{MessageId, TenantId};
 use postrider_shared::messages::{BeginSending, PlannedMessage, Slot, Verdict};
 use postrider_shared::scopes::Scopes;
-use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::TenantSettings;
 use postrider_shared::time_zone::TimeZone;
@@ -66,12 +62,9 @@ async fn state(queue: &QueueClient, tenant: TenantId, account: &Account) -> Scop
 async fn a_closed_scope_is_rebuilt_from_the_ledger_by_its_next_definition() {
     let redis = Redis::start();
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
     let clock = Clock::system();
-    let database = Database::connect(&DatabaseConfig::at(url)).await.unwrap();
-    Migrator::up(database.reader(), None).await.unwrap();
-    let keys = KeyRing::parse("test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
-    let stores = Stores::new(&database, &clock, Some(keys));
+    let database = super::database(folder.path()).await;
+    let stores = super::stores(&database, &clock);
     let queue = redis.client().await;
     let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
     let account =

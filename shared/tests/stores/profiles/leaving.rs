@@ -1,5 +1,7 @@
 //! People who delete their account.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use postrider_shared::{
     api_keys::{KeyOwner, NewKey},
