@@ -5,7 +5,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::api::{Api, answer, problem, shaped};
+use crate::api::{Api, TenantKeys, answer, problem, shaped};
 use crate::resources::dead_letter;
 use crate::wait::until;
 
@@ -47,6 +47,18 @@ async fn a_deep_queue_answers_503_and_when_to_come_back() {
     answer(api.post(&keys.agent, "/v1/jobs", &echo), StatusCode::ACCEPTED).await;
 }
 
+/// Gives Redis memory again, and waits until the queue takes jobs.
+async fn memory_is_ample(api: &Api, keys: &TenantKeys) {
+    api.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    until("the shards are open", async || {
+        api.app.queue().tick().await.unwrap();
+        let echo = json!({ "kind": "diagnostic.echo" });
+        let status = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status();
+        (status == StatusCode::ACCEPTED).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn short_memory_answers_503_and_when_to_come_back() {
     let api = Api::start().await;
@@ -69,13 +81,7 @@ async fn short_memory_answers_503_and_when_to_come_back() {
     // What is inside can still be acted on.
     let path = format!("/v1/jobs/{}/cancel", id.as_str().unwrap());
     answer(api.request(reqwest::Method::POST, &path).bearer_auth(&keys.agent), StatusCode::OK).await;
-    api.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
-    until("the shards are open", async || {
-        api.app.queue().tick().await.unwrap();
-        let status = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status();
-        (status == StatusCode::ACCEPTED).then_some(())
-    })
-    .await;
+    memory_is_ample(&api, &keys).await;
 }
 
 #[tokio::test]
@@ -138,13 +144,7 @@ async fn short_memory_closes_every_way_into_the_queue_and_nothing_else() {
     }
     assert_eq!(api.request(Method::GET, "/readyz").send().await.unwrap().status(), StatusCode::OK);
 
-    api.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
-    until("the shards are open", async || {
-        api.app.queue().tick().await.unwrap();
-        let status = api.post(&keys.agent, "/v1/jobs", &echo).send().await.unwrap().status();
-        (status == StatusCode::ACCEPTED).then_some(())
-    })
-    .await;
+    memory_is_ample(&api, &keys).await;
     answer(api.get(&keys.viewer, &format!("/v1/jobs/{two}")), StatusCode::OK).await;
     assert_eq!(answer(redrive(), StatusCode::OK).await["state"], "redriven", "the refusal cost the letter nothing");
 }
