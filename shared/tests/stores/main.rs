@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what was not expected ends it")]
 #![expect(clippy::similar_names, reason = "begin and begun, redriver and redriven: the names are the vocabulary's")]
 
-mod access;
+mod accounts;
+mod api_keys;
 mod attachments;
 mod audit;
 mod circles;
@@ -33,6 +34,7 @@ mod secrets;
 mod sessions;
 mod snapshots;
 mod tenant_deletion;
+mod tenants;
 mod times;
 mod users;
 mod watches;

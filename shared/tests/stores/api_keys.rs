@@ -1,68 +1,25 @@
-//! Tenants, keys and accounts.
+//! Keys of tenants and of the platform.
 
 use std::time::{Duration, Instant};
 
 use postrider_shared::{
-    accounts::{AccountState, NewAccount},
     api_keys::{KeyChange, KeyOwner, NewKey},
-    database::{AllTenants, StoreError},
+    database::StoreError,
     ids::ApiKeyId,
     roles::{Permission, Role},
     stores::Stores,
-    tenants::{TenantSettings, TenantState},
 };
-use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 
-use crate::scene::{Scene, account_settings, on_both};
+use crate::scene::{Scene, on_both};
 
 on_both!(
-    a_tenant_keeps_exact_rates_and_refuses_nonsense,
     two_replicas_make_one_platform_key,
     a_tenants_key_opens_until_it_is_revoked,
     a_rotated_key_has_two_texts_for_a_while,
     the_last_platform_key_stays,
     of_two_platform_keys_revoked_at_once_one_stays,
-    an_account_keeps_its_password_sealed,
-    accounts_are_paged_and_seen_by_their_tenant_only,
 );
-
-async fn a_tenant_keeps_exact_rates_and_refuses_nonsense(scene: Scene) {
-    let tenants = &scene.stores.tenants;
-    let rate: Decimal = "0.1000000000000000055511151231".parse().unwrap();
-    let settings = TenantSettings { tax_rate: rate, ..TenantSettings::named("Exact") };
-    let tenant = tenants.create(settings.clone()).await.unwrap();
-    assert_eq!(tenants.get(tenant.id).await.unwrap(), tenant);
-    assert_eq!(tenants.get(tenant.id).await.unwrap().tax_rate.0, rate, "not a digit is lost");
-    for wrong in [
-        TenantSettings { name: " ".to_owned(), ..settings.clone() },
-        TenantSettings { currency: "EURO".to_owned(), ..settings.clone() },
-        TenantSettings { tax_rate: Decimal::new(19, 0), ..settings.clone() },
-        TenantSettings { brand_color: "blue".to_owned(), ..settings.clone() },
-        TenantSettings { language: "english".to_owned(), ..settings.clone() },
-    ] {
-        assert!(matches!(tenants.create(wrong).await, Err(StoreError::Invalid { .. })));
-    }
-    scene.clock.advance(Duration::from_secs(5));
-    let changed = tenants.change(tenant.id, |_| TenantSettings { name: "New".to_owned(), ..settings }).await.unwrap();
-    assert_eq!((changed.name.as_str(), changed.updated_at), ("New", scene.now()));
-    let elsewhere = Stores::new(&scene.database, &scene.clock, None).tenants;
-    assert_eq!(tenants.state(tenant.id).await.unwrap(), TenantState::Active);
-    assert_eq!(elsewhere.state(tenant.id).await.unwrap(), TenantState::Active);
-    let suspended = tenants.move_on(tenant.id, TenantState::Active, TenantState::Suspended).await.unwrap();
-    assert!(!suspended.is_active());
-    assert_eq!(tenants.state(tenant.id).await.unwrap(), TenantState::Suspended, "at once");
-    let began = Instant::now();
-    while elsewhere.state(tenant.id).await.unwrap() == TenantState::Active {
-        assert!(began.elapsed() < Duration::from_secs(5), "another process must learn it, too");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    tenants.move_on(tenant.id, TenantState::Active, TenantState::Suspended).await.unwrap();
-    let approved = tenants.move_on(tenant.id, TenantState::Pending, TenantState::Active).await;
-    assert!(matches!(approved, Err(StoreError::Conflict { .. })), "only who waits for it is approved");
-    assert_eq!(tenants.list(AllTenants, None, None, 50).await.unwrap().items.len(), 3);
-    assert_eq!(tenants.list(AllTenants, Some(TenantState::Suspended), None, 50).await.unwrap().items.len(), 1);
-}
 
 async fn two_replicas_make_one_platform_key(scene: Scene) {
     let keys = &scene.stores.api_keys;
@@ -193,53 +150,4 @@ async fn of_two_platform_keys_revoked_at_once_one_stays(scene: Scene) {
         assert_eq!(u8::from(done.0.is_ok()) + u8::from(done.1.is_ok()), 1, "{done:?}");
         first = if done.0.is_ok() { second } else { first };
     }
-}
-
-async fn an_account_keeps_its_password_sealed(scene: Scene) {
-    let account = scene.account().await;
-    assert!(!format!("{account:?}").contains("hunter2"));
-    assert_eq!(scene.stores.accounts.password(&account).unwrap().expose_secret(), "hunter2");
-    assert_eq!(account.scope().to_string(), "mailbox:sales@example.com");
-
-    // Another row's sealed password does not open in this one.
-    let mut moved = scene.account().await;
-    moved.id = account.id;
-    assert!(matches!(scene.stores.accounts.password(&moved), Err(StoreError::Seal(_))));
-}
-
-async fn accounts_are_paged_and_seen_by_their_tenant_only(scene: Scene) {
-    let accounts = &scene.stores.accounts;
-    let mut made = Vec::new();
-    for number in 0..5 {
-        // Two of them at the same time: the cursor must tell them apart.
-        if number % 2 == 0 {
-            scene.clock.advance(Duration::from_secs(1));
-        }
-        let settings = account_settings(&format!("box{number}@example.com"));
-        let new = NewAccount { settings, password: "x".to_owned().into() };
-        made.push(accounts.create(scene.tenant, new).await.unwrap());
-    }
-    let mut seen = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = accounts.list(scene.tenant, cursor, 2).await.unwrap();
-        assert!(page.items.len() <= 2);
-        seen.extend(page.items);
-        cursor = page.next.map(|next| next.to_string().parse().unwrap());
-        if cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen.len(), 5);
-    assert!(made.iter().all(|account| seen.contains(account)));
-    assert!(accounts.list(scene.stranger, None, 10).await.unwrap().items.is_empty());
-    assert!(accounts.get(scene.stranger, made[0].id).await.is_err());
-    assert!(accounts.pause(scene.stranger, made[0].id, "mine now").await.is_err());
-
-    let paused = accounts.pause(scene.tenant, made[0].id, "login refused").await.unwrap();
-    assert_eq!((paused.state, paused.pause_reason.as_deref()), (AccountState::Paused, Some("login refused")));
-    assert!(accounts.resume(scene.tenant, made[0].id).await.unwrap().is_active());
-    let first = accounts.every(AllTenants, None, 3).await.unwrap();
-    let rest = accounts.every(AllTenants, first.last().map(|account| account.id), 3).await.unwrap();
-    assert_eq!(first.len() + rest.len(), 5);
 }
