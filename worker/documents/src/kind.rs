@@ -70,11 +70,6 @@ impl Kind {
             Self::Webp => "image/webp",
         }
     }
-
-    /// Whether it is a picture, which has no text.
-    pub const fn is_picture(self) -> bool {
-        matches!(self, Self::Png | Self::Jpeg | Self::Gif | Self::Webp)
-    }
 }
 
 const COMPOUND: &[u8] = &[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
