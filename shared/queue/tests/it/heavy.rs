@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use postrider_queue::{
-    Enqueued, ForgetPlace, JobId, Links, ListFilter, MAX_PAYLOAD_BYTES, NewJob, QueueClient, Stop, Walk, script_name,
+    Enqueued, ForgetPlace, JobId, ListFilter, MAX_PAYLOAD_BYTES, NewJob, QueueClient, Stop, Walk, script_name,
 };
 
 use crate::server::{Server, WORK, config, job, tenant, until, work};
@@ -78,8 +78,7 @@ async fn a_call_reads_few_large_records_and_callers_get_them_all() {
     let server = Server::start_with(&["--slowlog-log-slower-than", "1000", "--slowlog-max-len", "4096"]).await;
     let client = server.client().await;
     let parent = client.job_id(&tenant("acme"));
-    let links = Links { parent: Some(parent), ..Links::default() };
-    let ids = enqueue(&client, || NewJob { links, ..heavy() }).await;
+    let ids = enqueue(&client, || heavy().child_of(parent)).await;
     let mut newest_first = ids.clone();
     newest_first.reverse();
     let seen = |records: Vec<postrider_queue::JobRecord>| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{Cancelled, JobState, Links, ListFilter, NewJob, Promoted, Stop};
+use postrider_queue::{Cancelled, JobState, ListFilter, NewJob, Promoted, Stop};
 
 use crate::server::{Server, WORK, config, done, job, tenant, until, until_state, work};
 
@@ -98,8 +98,7 @@ async fn a_job_that_puts_itself_off_for_long_stays_in_the_lists() {
     let server = Server::start_at("@2026-01-01 00:00:00").await;
     let client = server.client().await;
     let parent = client.job_id(&tenant("acme"));
-    let links = Links { parent: Some(parent), ..Links::default() };
-    let id = client.enqueue(NewJob { links, ..job("acme") }).await.unwrap().id();
+    let id = client.enqueue(job("acme").child_of(parent)).await.unwrap().id();
     let worker = work(&client, config(1), |_| async {
         Err(Stop::snooze("2026-06-01T00:00:00Z".parse().unwrap(), "the season has not begun"))
     });

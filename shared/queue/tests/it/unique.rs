@@ -299,8 +299,7 @@ async fn a_job_that_is_put_off_for_long_stays_in_the_lists() {
     let client = server.client().await;
     let start: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
     let parent = client.enqueue(job("acme")).await.unwrap().id();
-    let links = postrider_queue::Links { parent: Some(parent), ..postrider_queue::Links::default() };
-    let first = NewJob { links, ..held(UniqueFor::Replace, "1").run_at(start + TimeDelta::hours(3)) };
+    let first = held(UniqueFor::Replace, "1").child_of(parent).run_at(start + TimeDelta::hours(3));
     let id = client.enqueue(first).await.unwrap().id();
     client.enqueue(held(UniqueFor::Replace, "2").run_at(start + TimeDelta::days(200))).await.unwrap();
     server.set_clock("@2026-08-01 12:00:00");
