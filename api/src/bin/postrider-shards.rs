@@ -1,4 +1,5 @@
-//! `postrider-shards`: where the queue's shards live, and moving one to another server while everything runs.
+//! `postrider-shards`: where the queue's shards live, moving one to another server while everything runs, and what the queue's
+//! data may hold.
 //!
 //! It speaks to Redis itself, because it is for the operator of the servers, not for a caller of the API.
 
@@ -33,6 +34,9 @@ enum Action {
         #[arg(long, default_value_t = 60)]
         patience_seconds: u64,
     },
+    /// Lets programs that start from now on place jobs where those of the version before this one do not find them. To be run
+    /// after an upgrade, when no program of that version runs any more; it is refused from then on.
+    Upgrade,
 }
 
 #[tokio::main]
@@ -76,6 +80,11 @@ async fn run(action: Action) -> Result<String, Box<dyn Error>> {
                 moved.closed_for.as_secs_f64()
             ))
         }
+        Action::Upgrade => Ok(if queue.raise_protocol().await? {
+            "the queue's data is of this version; programs use that from their next start on".to_owned()
+        } else {
+            "the queue's data was of this version already".to_owned()
+        }),
     }
 }
 

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, rates::Desks, settings,
+    config::QueueConfig, error::QueueError, hub::Hub, id::JobId, link::Link, name::Tenant, rates::Desks, script,
+    settings,
 };
 
 mod admission;
@@ -82,8 +83,8 @@ impl QueueClient {
         let readers = reads::Readers::open(&link, config.shards, &tasks);
         let desks = Desks::open(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
-        let blocks = blocks::Blocks::open(shards, config.blocks);
-        Ok(Self(Arc::new(Shared { blocks, link, hub, shards, memory_percent, enqueuers, readers, desks, tasks })))
+        let blocks = blocks::Blocks::open(shards);
+        Ok(Self(Arc::new(Shared { link, blocks, hub, shards, memory_percent, enqueuers, readers, desks, tasks })))
     }
 
     /// The same, and as long as Redis says that it is loading its data, this waits: a large log takes minutes.
@@ -117,7 +118,19 @@ impl QueueClient {
 
     /// A new random id for a job of this tenant.
     pub fn job_id(&self, tenant: &Tenant) -> JobId {
-        self.0.blocks.next_id(self.shard_of(tenant))
+        self.new_id(self.shard_of(tenant))
+    }
+
+    /// One of a block, if all processes find those there.
+    fn new_id(&self, shard: u16) -> JobId {
+        if self.0.link.protocol() >= script::BLOCKS { self.0.blocks.next_id(shard) } else { JobId::random(shard) }
+    }
+
+    /// Raises the data to the newest protocol: new jobs of processes that start from now on may stand where those of the
+    /// version before this one do not find them. Those must have ended; they are refused from now on. Data that began with this
+    /// version is of its protocol already. Returns whether this changed anything.
+    pub async fn raise_protocol(&self) -> Result<bool, QueueError> {
+        settings::raise(&self.0.link, self.0.shards).await
     }
 
     /// The id that follows from these parts, for a job of this tenant. The tenant itself is one of the parts.

@@ -15,10 +15,6 @@ pub struct QueueConfig {
     /// Percent of a server's `maxmemory` above which it takes no new jobs; default 80. The same in all processes: whoever
     /// does the maintenance watches for everybody.
     pub memory_percent: u8,
-    /// Whether jobs that this process enqueues one after the other share a block: their records lie together in Redis's memory,
-    /// so that a drain from among many waiting jobs is not slowed by them. Processes with and without it work side by side, but
-    /// those of the version before this one do not find such jobs; so it is off by default in this version.
-    pub blocks: bool,
 }
 
 impl QueueConfig {
@@ -27,13 +23,7 @@ impl QueueConfig {
 
     /// The queue in this Redis, with the default number of shards.
     pub fn new(redis_url: impl Into<String>) -> Self {
-        Self {
-            redis_url: redis_url.into(),
-            shards: Self::DEFAULT_SHARDS,
-            replicas: 0,
-            memory_percent: 80,
-            blocks: false,
-        }
+        Self { redis_url: redis_url.into(), shards: Self::DEFAULT_SHARDS, replicas: 0, memory_percent: 80 }
     }
 
     /// With another number of shards.
@@ -47,13 +37,6 @@ impl QueueConfig {
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
-        self
-    }
-
-    /// With new jobs in blocks, or not.
-    #[must_use]
-    pub fn blocks(mut self, used: bool) -> Self {
-        self.blocks = used;
         self
     }
 

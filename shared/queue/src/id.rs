@@ -14,7 +14,7 @@ const TEXT_LEN: usize = 26;
 /// What an id of a block begins with, after its shard. No other begins so, but for one of 4,000,000,000.
 const BLOCK_MARK: [u8; 4] = [158, 55, 121, 177];
 
-/// Identity of a job: 2 bytes of shard (big endian), then 14 bytes: random, derived, or those of a [block](crate::QueueConfig::blocks).
+/// Identity of a job: 2 bytes of shard (big endian), then 14 bytes: random, derived, or of a block.
 ///
 /// As text, and in JSON, `job_` and 26 characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,12 +26,13 @@ impl JobId {
         Self::of(shard, rand::random())
     }
 
-    /// An id of a block (lua/lib/block.lua): its mark, its number, and what is the job's own.
-    pub(crate) fn in_block(shard: u16, block: u32, own: [u8; 6]) -> Self {
+    /// An id of a block (lua/lib/block.lua): its mark, its number, and what is the job's own, a number and random bits.
+    pub(crate) fn in_block(shard: u16, block: u32, number: u16, random: [u8; 4]) -> Self {
         let mut tail = [0; 14];
         tail[..4].copy_from_slice(&BLOCK_MARK);
         tail[4..8].copy_from_slice(&block.to_be_bytes());
-        tail[8..].copy_from_slice(&own);
+        tail[8..10].copy_from_slice(&number.to_be_bytes());
+        tail[10..].copy_from_slice(&random);
         Self::of(shard, tail)
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicU8, AtomicU16, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -69,6 +69,8 @@ struct Inner {
     homes: Vec<AtomicU16>,
     /// Replicas that must confirm a commit.
     replicas: u32,
+    /// Protocol of the data; 0 while the server that knows it is away.
+    protocol: AtomicU8,
 }
 
 impl std::fmt::Debug for Link {
@@ -101,6 +103,15 @@ impl Link {
     /// The shards that a server holds.
     pub(crate) fn shards_of(&self, server: usize) -> Vec<u16> {
         (0..).take(self.0.homes.len()).filter(|shard| self.home(*shard) == server).collect()
+    }
+
+    /// The protocol of the data; 0 if that is not known yet.
+    pub(crate) fn protocol(&self) -> u8 {
+        self.0.protocol.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn learn_protocol(&self, protocol: u8) {
+        self.0.protocol.store(protocol, Ordering::Relaxed);
     }
 
     /// Follows the masters that Sentinels name, as long as anybody uses the link: an old one that was started again takes

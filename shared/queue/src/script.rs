@@ -8,8 +8,13 @@ use std::{
     time::Instant,
 };
 
-/// Version of records, keys and scripts. A program refuses data of another version.
+/// Version of records and keys.
 pub(crate) const PROTOCOL: u8 = 1;
+/// The newest protocol that this program speaks; data of a newer one is refused. 2 is 1 with jobs that may stand in blocks, under
+/// the same names, so that both find the other's.
+pub(crate) const NEWEST: u8 = 2;
+/// The first protocol with blocks.
+pub(crate) const BLOCKS: u8 = 2;
 
 /// Most items in one call of any script.
 pub(crate) const MAX_ITEMS: usize = 256;

@@ -129,16 +129,29 @@ fn first_unsafe(settings: &HashMap<String, String>, replicas: u32) -> Option<Uns
 }
 
 async fn installed(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {
-    let args = vec![script::PROTOCOL.to_string().into_bytes(), config.shards.to_string().into_bytes()];
-    let [protocol, shards] = wire::fields(link.call(&script::INSTALL, 0, &args).await?)?;
-    let protocol = wire::text(protocol)?;
+    let (protocol, recorded) = install(link, config.shards, false).await?;
     // Data of an older version is served; of a newer one this program knows nothing.
-    if protocol.parse::<u32>().map_or(true, |found| found > u32::from(script::PROTOCOL)) {
-        return Err(QueueError::Protocol { found: protocol, wanted: script::PROTOCOL });
+    match protocol.parse::<u8>() {
+        Ok(found) if found <= script::NEWEST => link.learn_protocol(found),
+        _ => return Err(QueueError::Protocol { found: protocol, wanted: script::NEWEST }),
     }
-    let recorded = u16::try_from(wire::integer(&shards)?).unwrap_or_default();
     if recorded != config.shards {
         return Err(QueueError::Shards { recorded, configured: config.shards });
     }
     Ok(())
+}
+
+/// From now on data is of the newest protocol. Returns whether it was not before.
+pub(crate) async fn raise(link: &Link, shards: u16) -> Result<bool, QueueError> {
+    let (before, _) = install(link, shards, false).await?;
+    install(link, shards, true).await?;
+    link.learn_protocol(script::NEWEST);
+    Ok(before != script::NEWEST.to_string())
+}
+
+/// The newest protocol of the data, as it is written there, and the number of shards.
+async fn install(link: &Link, shards: u16, raised: bool) -> Result<(String, u16), QueueError> {
+    let args = [u16::from(script::NEWEST), shards, u16::from(raised)].map(|arg| arg.to_string().into_bytes());
+    let [protocol, shards] = wire::fields(link.call(&script::INSTALL, 0, &args.into()).await?)?;
+    Ok((wire::text(protocol)?, u16::try_from(wire::integer(&shards)?).unwrap_or_default()))
 }

@@ -1,5 +1,5 @@
 -- Takes what waits out of the only lane of the tenant acme as if a session had claimed it that died.
--- KEYS  1 jobs
+-- KEYS  1 jobs; all stand in blocks
 -- ARGV  1 its queue
 -- result  how many it took
 local p, queue = string.sub(KEYS[1], 1, -5), ARGV[1]
@@ -13,7 +13,7 @@ if not ids then
 end
 local claim = 't' .. struct.pack('>I12', redis.call('HLEN', p .. 'claims:deceased'))
 for _, id in ipairs(ids) do
-  local raw = redis.call('HGET', KEYS[1], id)
+  local raw = redis.call('HGET', KEYS[1] .. string.format(':%08x', (struct.unpack('>I4', id, 5))), id)
   local head = string.sub(raw, 1, 1) .. 'r' .. string.sub(raw, 3, 45)
   redis.call('HSET', p .. 'runs', id, head .. 'deceased' .. claim)
 end

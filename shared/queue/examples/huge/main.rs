@@ -105,8 +105,9 @@ impl Scene {
     /// Until no record is left.
     async fn prune(&self) -> Result<(), Failure> {
         let mut redis = self.redis.clone();
-        let left = async || Ok(redis::cmd("HLEN").arg("{pr:0}:1:jobs").query_async::<u32>(&mut redis).await? == 0);
-        self.maintain(left).await
+        let homes = ["{pr:0}:1:jobs", "{pr:0}:1:blocks"];
+        let gone = async || Ok(redis::cmd("EXISTS").arg(&homes).query_async::<u32>(&mut redis).await? == 0);
+        self.maintain(gone).await
     }
 }
 

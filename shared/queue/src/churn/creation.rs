@@ -18,10 +18,10 @@ impl World<'_> {
     pub(super) fn new_id(&mut self) -> JobId {
         self.made += 1;
         let made = self.made.to_be_bytes();
-        let (world, number) = (self.made >> 32, self.made as u32);
+        let (world, number) = (self.made >> 32, u16::try_from(self.made & 0xffff).unwrap());
         if (world % 3 == 1) || (world % 3 == 2 && self.dice.odds(50)) {
             // Of a few each, so that many begin and end.
-            return JobId::in_block(0, number / 5, made[2..].try_into().unwrap());
+            return JobId::in_block(0, u32::from(number / 5), number, made[..4].try_into().unwrap());
         }
         let mut tail = [0; 14];
         tail[6..].copy_from_slice(&made);

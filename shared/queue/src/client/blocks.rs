@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::id::JobId;
 
 /// Ids of a block. So many records of some hundred bytes fit the caches of a processor; fewer would be more keys.
-const IDS: u32 = 4096;
+const IDS: u16 = 4096;
 
 /// The block of each shard that is being filled.
 #[derive(Debug)]
-pub(crate) struct Blocks(Option<Box<[AtomicU64]>>);
+pub(crate) struct Blocks(Box<[AtomicU64]>);
 
 impl Blocks {
-    /// Of an installation with so many shards. While they are not `used`, ids are random.
-    pub(crate) fn open(shards: u16, used: bool) -> Self {
-        Self(used.then(|| (0..shards).map(|_| AtomicU64::new(0)).collect()))
+    /// Of an installation with so many shards.
+    pub(crate) fn open(shards: u16) -> Self {
+        Self((0..shards).map(|_| AtomicU64::new(0)).collect())
     }
 
     /// The next id in a shard.
     pub(crate) fn next_id(&self, shard: u16) -> JobId {
-        let Some(state) = self.0.as_ref().and_then(|blocks| blocks.get(usize::from(shard))) else {
+        let Some(state) = self.0.get(usize::from(shard)) else {
             return JobId::random(shard);
         };
         // Half of it is the number of the block, half how many ids are left in it.
@@ -32,7 +32,12 @@ impl Blocks {
         loop {
             let next = take(seen);
             match state.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return JobId::in_block(shard, (next >> 32) as u32, rand::random()),
+                // What is left tells ids of a process apart, the random part those of two that chose the same block.
+                Ok(_) => {
+                    let [b0, b1, b2, b3, _, _, n0, n1] = next.to_be_bytes();
+                    let (block, number) = (u32::from_be_bytes([b0, b1, b2, b3]), u16::from_be_bytes([n0, n1]));
+                    return JobId::in_block(shard, block, number, rand::random());
+                }
                 Err(newer) => seen = newer,
             }
         }
@@ -47,9 +52,9 @@ mod tests {
 
     #[test]
     fn ids_of_a_shard_share_blocks_and_are_all_different() {
-        let blocks = Blocks::open(2, true);
+        let blocks = Blocks::open(2);
         let mut of_block: BTreeMap<Vec<u8>, Vec<_>> = BTreeMap::new();
-        for n in 0..4 * IDS {
+        for n in 0..4 * u32::from(IDS) {
             let id = blocks.next_id((n % 2) as u16);
             assert_eq!(id.shard(), (n % 2) as u16);
             of_block.entry(id.as_bytes()[..10].to_vec()).or_default().push(id);
@@ -58,7 +63,7 @@ mod tests {
         for ids in of_block.values_mut() {
             ids.sort();
             ids.dedup();
-            assert_eq!(ids.len(), IDS as usize);
+            assert_eq!(ids.len(), usize::from(IDS));
         }
     }
 }

@@ -327,7 +327,7 @@ impl QueueClient {
         let shard = self.shard_of(&job.tenant);
         wire::check(&job, shard)?;
         let own_id = job.id.is_none();
-        let id = job.id.unwrap_or_else(|| self.0.blocks.next_id(shard));
+        let id = job.id.unwrap_or_else(|| self.new_id(shard));
         Ok(Ready { job, id, own_id })
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, OnceLock, atomic::AtomicU16},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, AtomicU16},
+    },
     time::Duration,
 };
 
@@ -79,6 +82,7 @@ impl Link {
             addresses,
             homes: (0..config.shards).map(|_| AtomicU16::new(0)).collect(),
             replicas: config.replicas,
+            protocol: AtomicU8::new(0),
         }));
         match missing {
             Some(error) if guests.is_empty() => Err(error),

@@ -308,9 +308,9 @@ async fn a_redis_that_would_lose_jobs_is_refused_by_name() {
     assert!(matches!(other, Err(QueueError::Protocol { .. })), "{other:?}");
     // A newer version has keys of its own and leaves this sign.
     let _: () = redis::cmd("HSET").arg("{pr:0}:1:meta").arg("protocol").arg(1).query_async(&mut redis).await.unwrap();
-    let _: () = redis::cmd("SET").arg("{pr:0}:protocol").arg(2).query_async(&mut redis).await.unwrap();
+    let _: () = redis::cmd("SET").arg("{pr:0}:protocol").arg(3).query_async(&mut redis).await.unwrap();
     let other = QueueClient::connect(QueueConfig::new(server.url()).shards(8)).await.map(drop).unwrap_err();
-    assert!(other.to_string().contains("protocol version 2, but this program speaks 1"), "{other}");
+    assert!(other.to_string().contains("protocol version 3, but this program speaks 2"), "{other}");
     let nobody = QueueClient::connect(QueueConfig::new("redis://127.0.0.1:1")).await.map(drop);
     assert!(nobody.unwrap_err().is_transient());
     assert!(QueueClient::connect(QueueConfig::new("http://example.com")).await.is_err());

@@ -8,8 +8,22 @@ use crate::server::{Server, config, done, job, tenant, until, work};
 
 const MANY: usize = 9_000;
 
-async fn with_blocks(server: &Server) -> QueueClient {
-    QueueClient::connect(QueueConfig::new(server.url()).shards(1).blocks(true)).await.unwrap()
+async fn connect(server: &Server) -> QueueClient {
+    QueueClient::connect(QueueConfig::new(server.url()).shards(1)).await.unwrap()
+}
+
+/// What programs of the version before this one look at when they start: they speak 1.
+async fn protocols(server: &Server) -> [String; 2] {
+    let mut redis = server.redis().await;
+    let meta = redis::cmd("HGET").arg("{pr:0}:1:meta").arg("protocol").query_async(&mut redis).await.unwrap();
+    [meta, redis::cmd("GET").arg("{pr:0}:protocol").query_async(&mut redis).await.unwrap()]
+}
+
+/// Data of the version before this one.
+async fn older(server: &Server) {
+    let mut meta = redis::cmd("HSET");
+    meta.arg("{pr:0}:1:meta").arg("protocol").arg(1).arg("shards").arg(1);
+    meta.exec_async(&mut server.redis().await).await.unwrap();
 }
 
 async fn homes(server: &Server) -> Vec<String> {
@@ -37,9 +51,34 @@ async fn waiting(client: &QueueClient) -> HashSet<JobId> {
 }
 
 #[tokio::test]
+async fn data_of_the_version_before_stays_so_until_it_is_raised() {
+    let server = Server::start().await;
+    older(&server).await;
+    let client = connect(&server).await;
+    assert_eq!(protocols(&server).await, ["1", "1"]);
+    enqueue(&client, vec![job("acme"); 3]).await;
+    assert_eq!(noted(&server).await, 0, "in blocks, the version before would not find them");
+    assert!(connect(&server).await.raise_protocol().await.unwrap());
+    assert_eq!(protocols(&server).await, ["2", "2"]);
+    enqueue(&client, vec![job("acme"); 3]).await;
+    assert_eq!(noted(&server).await, 0, "from the next start on");
+    let next = connect(&server).await;
+    assert!(!next.raise_protocol().await.unwrap());
+    enqueue(&next, vec![job("acme"); 3]).await;
+    assert_eq!(noted(&server).await, 1);
+
+    let new = Server::start().await;
+    enqueue(&connect(&new).await, vec![job("acme"); 3]).await;
+    assert_eq!((protocols(&new).await, noted(&new).await), (["2".to_owned(), "2".to_owned()], 1));
+}
+
+#[tokio::test]
 async fn jobs_with_and_without_blocks_go_side_by_side() {
     let server = Server::start().await;
-    let (with, without) = (with_blocks(&server).await, server.client().await);
+    older(&server).await;
+    let without = connect(&server).await;
+    connect(&server).await.raise_protocol().await.unwrap();
+    let with = connect(&server).await;
     let short = |keep| NewJob { keep: Duration::from_secs(keep), ..job("acme") };
     let mut ids = enqueue(&with, vec![short(1); MANY]).await;
     assert_eq!((homes(&server).await.len(), noted(&server).await), (3, 3), "9,000 in blocks of 4,096");
@@ -71,7 +110,7 @@ async fn jobs_with_and_without_blocks_go_side_by_side() {
 #[tokio::test]
 async fn a_tenant_is_forgotten_in_all_blocks() {
     let server = Server::start().await;
-    let client = with_blocks(&server).await;
+    let client = connect(&server).await;
     enqueue(&client, vec![job("acme"); MANY]).await;
     let other = enqueue(&client, vec![job("other"); 3]).await;
     client.pause_tenant(&tenant("acme")).await.unwrap();

@@ -103,12 +103,13 @@ async fn drain(client: &QueueClient) {
     worker.stop().await;
 }
 
-async fn records(server: &Server) -> u64 {
-    redis::cmd("HLEN").arg("{pr:0}:1:jobs").query_async(&mut server.redis().await).await.unwrap()
+async fn has_records(server: &Server) -> bool {
+    let homes = ["{pr:0}:1:jobs", "{pr:0}:1:blocks"];
+    redis::cmd("EXISTS").arg(&homes).query_async::<u32>(&mut server.redis().await).await.unwrap() > 0
 }
 
 async fn pruned(server: &Server, client: &QueueClient, watch: &Watch, phase: &str) {
-    maintain(client, "all is pruned", async || records(server).await == 0).await;
+    maintain(client, "all is pruned", async || !has_records(server).await).await;
     watch.all_bounded(phase);
 }
 

@@ -175,7 +175,7 @@ fn cases() -> Vec<Case> {
     vec![
         with(true, "nothing", &[]),
         with(true, "one job", &[job(1)]),
-        with(true, "one job of a block", &[job(1).with_id(JobId::in_block(0, 7, [1; 6]))]),
+        with(true, "one job of a block", &[job(1).with_id(JobId::in_block(0, 7, 1, [1; 4]))]),
         with(true, "a lane of its own", &[in_lane("mine", &[])]),
         by(true, "one job for who wants one", &[&turn(7, 1, &[WORK], WORKER)]),
         by(true, "one job for who is not to be told", &[&turn(7, 2, &[WORK], "")]),

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider_queue::{
-    CapSpec, Closing, Enqueued, JobState, Lane, LaneName, NewJob, QueueClient, Restored, ScopeKey, ScopeLimits,
+    CapSpec, Closing, Enqueued, JobId, JobState, Lane, LaneName, NewJob, QueueClient, Restored, ScopeKey, ScopeLimits,
     ScopeState, Window,
 };
 
@@ -185,7 +185,8 @@ async fn what_the_new_master_knows_of_does_not_run_again() {
     let id = client.enqueue(brief).await.unwrap().id();
     until("its record is pruned", || async { client.get(id).await.unwrap().is_none().then_some(()) }).await;
 
-    let far = client.enqueue(job("acme").run_at("2100-01-01T00:00:00Z".parse().unwrap())).await.unwrap().id();
+    let far = job("acme").run_at("2100-01-01T00:00:00Z".parse().unwrap()).with_id(JobId::random(0));
+    let far = client.enqueue(far).await.unwrap().id();
     // The one of which the new master knows nothing shows when the others were brought, too.
     let forget = redis::cmd("HDEL").arg("{pr:0}:1:jobs").arg(&far.as_bytes()[2..]).to_owned();
     let _: () = forget.query_async(&mut server.redis().await).await.unwrap();
