@@ -1,5 +1,5 @@
 //! Workers, schedulers and APIs of an older build are replaced one by one under load by those of this build, and back again:
-//! both serve the same queue at the same time, and nobody notices.
+//! both serve the same queue at the same time, and nobody notices. At last this build stays, and the queue's data is raised to it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -46,29 +46,35 @@ pub async fn run(seed: u64, short: bool, previous: Option<&Path>) -> Report {
         futures::future::join_all((0..CALLERS).map(|number| Caller::new(&platform, number))).await;
     let (over, replaced) = (AtomicBool::new(false), AtomicUsize::new(0));
 
+    let replace_all = async |programs: &Path, dice: &mut StdRng| {
+        let mut all: Vec<&Process> = platform.processes().collect();
+        while !all.is_empty() {
+            let process = all.swap_remove(dice.random_range(0..all.len()));
+            let what = process.name().split('-').next().expect("a name such as worker-0");
+            let status = process.stop(GRACE).await;
+            assert!(status.success(), "{} ended with {status}:\n{}", process.name(), process.log_tail(40));
+            process.start_as(programs.join(format!("postrider-{what}")));
+            process.ready().await;
+            replaced.fetch_add(1, Ordering::Relaxed);
+            if what == "worker" {
+                // It takes its part before the next one goes.
+                let pid = process.pid().expect("a running worker");
+                within(PATIENCE, "the new worker to take jobs", || async {
+                    runs.read().iter().any(|run| run.process == pid).then_some(())
+                })
+                .await;
+            }
+        }
+    };
     let upgrade = async {
         for _ in 0..rounds {
             for programs in [this_build, older] {
-                let mut all: Vec<&Process> = platform.processes().collect();
-                while !all.is_empty() {
-                    let process = all.swap_remove(dice.random_range(0..all.len()));
-                    let what = process.name().split('-').next().expect("a name such as worker-0");
-                    let status = process.stop(GRACE).await;
-                    assert!(status.success(), "{} ended with {status}:\n{}", process.name(), process.log_tail(40));
-                    process.start_as(programs.join(format!("postrider-{what}")));
-                    process.ready().await;
-                    replaced.fetch_add(1, Ordering::Relaxed);
-                    if what == "worker" {
-                        // It takes its part before the next one goes.
-                        let pid = process.pid().expect("a running worker");
-                        within(PATIENCE, "the new worker to take jobs", || async {
-                            runs.read().iter().any(|run| run.process == pid).then_some(())
-                        })
-                        .await;
-                    }
-                }
+                replace_all(programs, &mut dice).await;
             }
         }
+        replace_all(this_build, &mut dice).await;
+        client.raise_protocol().await.expect("raise the queue's data");
+        replace_all(this_build, &mut dice).await;
         over.store(true, Ordering::Relaxed);
     };
     let submitting = futures::future::join_all(callers.iter().map(|caller| caller.submit_until(&over)));
@@ -79,6 +85,11 @@ pub async fn run(seed: u64, short: bool, previous: Option<&Path>) -> Report {
     let tally = tally(&accepted, &runs.read());
     let wrong: usize = of_callers.iter().map(|caller| caller.wrong).sum();
     let unanswered: usize = of_callers.iter().map(|caller| caller.unanswered).sum();
+    let of_this_build: Vec<String> = redis::cmd("KEYS")
+        .arg("{pr:*}:1:blocks")
+        .query_async(&mut platform.redis().connection().await)
+        .await
+        .expect("ask Redis for its keys");
     let dead = client.queue(&postrider_shared::jobs::Queue::Diagnostics.name()).await.expect("read the queue").dead;
     platform.abandon("it is measured here");
 
@@ -87,6 +98,7 @@ pub async fn run(seed: u64, short: bool, previous: Option<&Path>) -> Report {
         .figure("seed", seed)
         .figure("older_build", described(previous))
         .figure("replaced", replaced.load(Ordering::Relaxed))
+        .figure("shards_with_jobs_that_only_this_build_finds", of_this_build.len())
         .figure("accepted", accepted.len())
         .figure("calls_repeated_at_another_api", unanswered)
         .figure("unlike_what_was_submitted", wrong)
@@ -95,6 +107,7 @@ pub async fn run(seed: u64, short: bool, previous: Option<&Path>) -> Report {
         .figure("repeated", tally.repeated)
         .must("jobs were accepted all the time", accepted.len() >= 40 * rounds)
         .must("every build read the jobs of the other as they were", wrong == 0)
+        .must("the queue's data was raised", !of_this_build.is_empty())
         .must("nothing is dead", dead == 0)
         .must("nothing is lost", tally.lost == 0)
         .must("nothing is repeated", tally.repeated == 0);
