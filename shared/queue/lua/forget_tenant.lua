@@ -4,7 +4,7 @@
 -- ARGV  1 tenant, 2 what is walked over: J jobs, U unique keys, R rules, K keys, B batches, 3 the place, 0 to begin
 -- result  how many things were removed, how many jobs run, the next place, 0 at the end
 -- bounds  one step of a scan of 100 records, or 1 MiB of them, or of 100 names; in a shard's rings, one entry each
-local tenant, part, place = ARGV[1], ARGV[2], ARGV[3]
+local tenant, part, place = ARGV[1], ARGV[2], place_of_walk(ARGV[3])
 local removed, running = 0, 0
 local glob = string.gsub(tenant, '[%*%?%[%]\\]', '\\%0')
 
@@ -123,4 +123,4 @@ end
 local walks = { J = jobs, U = unique_keys, R = rules, K = keys, B = batches }
 walks[part]()
 finish()
-return { removed, running, place }
+return { removed, running, place_to_tell(place) }

@@ -1,10 +1,10 @@
 -- Reads the jobs of a tenant that wait, whatever the index has forgotten: a piece of a walk over all records of the shard.
 -- KEYS  1 jobs
--- ARGV  1 tenant, 2 cursor, 0 at first, 3 how many records to look at, about
--- result  three lists as in read.lua, without payloads, and the next cursor, 0 at the end. A job that waits during the whole walk
+-- ARGV  1 tenant, 2 place, 0 at first, 3 how many records to look at, about
+-- result  three lists as in read.lua, without payloads, and the next place, 0 at the end. A job that waits during the whole walk
 --         is in one of its answers, and may be in several.
 -- bounds  n <= 128 records or 1 MiB of them, and the few more that Redis keeps together
-local fields, next_cursor = scan_jobs(ARGV[2], math.min(tonumber(ARGV[3]), 128))
+local fields, next_cursor = scan_jobs(place_of_walk(ARGV[2]), math.min(tonumber(ARGV[3]), 128))
 local ids, raws, numbers, waiting = {}, {}, {}, {}
 for i = 1, #fields, 2 do
   local state = string.byte(fields[i + 1], 2)
@@ -28,5 +28,5 @@ for i, id in ipairs(ids) do
   end
 end
 local reply = describe(found, heads)
-reply[4] = next_cursor
+reply[4] = place_to_tell(next_cursor)
 return reply

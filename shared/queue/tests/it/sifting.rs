@@ -52,6 +52,35 @@ async fn whoever_waits_all_the_time_is_found() {
     assert!(gone.iter().all(|id| !seen.contains(id)));
 }
 
+/// The server that takes over has the records in another order.
+#[tokio::test]
+async fn whoever_waits_is_found_although_redis_is_restarted_meanwhile() {
+    for protocol in [1, 2] {
+        let mut server = Server::start().await;
+        let mut meta = redis::cmd("HSET");
+        meta.arg("{pr:0}:1:meta").arg("protocol").arg(protocol).arg("shards").arg(1);
+        meta.exec_async(&mut server.redis().await).await.unwrap();
+        let client = server.client().await;
+        let jobs = client.enqueue_many(vec![job("acme"); 3_000]).await.unwrap();
+        let all: HashSet<JobId> = jobs.iter().map(postrider_queue::Enqueued::id).collect();
+        let (mut seen, mut walk, mut restarted) = (HashSet::new(), Some(Walk::default()), false);
+        while let Some(from) = walk {
+            if !restarted && seen.len() > all.len() / 2 {
+                restarted = true;
+                server.kill();
+                server.up().await;
+            }
+            let (found, next) = until("it is walked on", || async {
+                client.waiting(&tenant("acme"), &ListFilter::default(), &from).await.ok()
+            })
+            .await;
+            seen.extend(found.into_iter().map(|record| record.id));
+            walk = next;
+        }
+        assert_eq!(all.difference(&seen).count(), 0, "protocol {protocol}: of {} are missing", all.len());
+    }
+}
+
 /// What a worker has does not wait, and what waits for its next attempt does.
 #[tokio::test]
 async fn what_runs_does_not_wait_and_what_is_tried_again_does() {
