@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, RedisError, Value, aio::MultiplexedConnection};
 
 use crate::{
     config::QueueConfig,
     error::QueueError,
     keys,
-    link::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, Link, Server},
+    link::{ANSWER_TIMEOUT, Args, CONNECT_TIMEOUT, Link, Server},
     script, wire,
 };
 
@@ -22,7 +22,16 @@ pub(crate) async fn check_server(server: &Server, replicas: u32) -> Result<(), Q
 
 /// Refuses a queue of another protocol or shard count; looked up as soon as the server that knows it is there.
 pub(crate) async fn check(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {
-    if link.at(link.home(0)).is_ok() { installed(link, config).await } else { Ok(()) }
+    if link.at(link.home(0)).is_err() {
+        return Ok(());
+    }
+    learn(link, config, install(link, config.shards, false).await?)
+}
+
+/// The same of a queue whose first shard is on this server, which is not part of the link yet.
+pub(crate) async fn check_at(link: &Link, server: &Server, config: &QueueConfig) -> Result<(), QueueError> {
+    let answer = server.call(&script::INSTALL, &keys::jobs(0), &installing(config.shards, false)).await?;
+    learn(link, config, read(answer)?)
 }
 
 async fn check_master(server: &Server, client: &Client, replicas: u32) -> Result<(), QueueError> {
@@ -128,16 +137,16 @@ fn first_unsafe(settings: &HashMap<String, String>, replicas: u32) -> Option<Uns
     Some((name, get(name).unwrap_or_default().to_owned(), wanted))
 }
 
-async fn installed(link: &Link, config: &QueueConfig) -> Result<(), QueueError> {
-    let (protocol, recorded) = install(link, config.shards, false).await?;
+fn learn(link: &Link, config: &QueueConfig, (protocol, recorded): (String, u16)) -> Result<(), QueueError> {
     // Data of an older version is served; of a newer one this program knows nothing.
-    match protocol.parse::<u8>() {
-        Ok(found) if found <= script::NEWEST => link.learn_protocol(found),
-        _ => return Err(QueueError::Protocol { found: protocol, wanted: script::NEWEST }),
-    }
+    let newest = protocol.parse().ok().filter(|found: &u8| *found <= script::NEWEST);
+    let Some(found) = newest else {
+        return Err(QueueError::Protocol { found: protocol, wanted: script::NEWEST });
+    };
     if recorded != config.shards {
         return Err(QueueError::Shards { recorded, configured: config.shards });
     }
+    link.learn_protocol(found);
     Ok(())
 }
 
@@ -151,7 +160,14 @@ pub(crate) async fn raise(link: &Link, shards: u16) -> Result<bool, QueueError> 
 
 /// The newest protocol of the data, as it is written there, and the number of shards.
 async fn install(link: &Link, shards: u16, raised: bool) -> Result<(String, u16), QueueError> {
-    let args = [u16::from(script::NEWEST), shards, u16::from(raised)].map(|arg| arg.to_string().into_bytes());
-    let [protocol, shards] = wire::fields(link.call(&script::INSTALL, 0, &args.into()).await?)?;
+    read(link.call(&script::INSTALL, 0, &installing(shards, raised)).await?)
+}
+
+fn installing(shards: u16, raised: bool) -> Args {
+    [u16::from(script::NEWEST), shards, u16::from(raised)].map(|arg| arg.to_string().into_bytes()).into()
+}
+
+fn read(answer: Value) -> Result<(String, u16), QueueError> {
+    let [protocol, shards] = wire::fields(answer)?;
     Ok((wire::text(protocol)?, u16::try_from(wire::integer(&shards)?).unwrap_or_default()))
 }

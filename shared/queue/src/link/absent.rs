@@ -87,7 +87,7 @@ impl Link {
         match missing {
             Some(error) if guests.is_empty() => Err(error),
             missing => {
-                link.settle_in(guests, missing).boxed().await?;
+                link.settle_in(guests, missing, None).boxed().await?;
                 Ok(link)
             }
         }
@@ -126,7 +126,6 @@ impl Link {
 
     async fn take_in(&self, place: usize, config: &QueueConfig) -> Result<(), QueueError> {
         let guest = welcome(&self.0.addresses[place], config.replicas).boxed().await?;
-        self.settle_in(HashMap::from([(place, guest)]), None).boxed().await?;
-        settings::check(self, config).await
+        self.settle_in(HashMap::from([(place, guest)]), None, Some(config)).boxed().await
     }
 }

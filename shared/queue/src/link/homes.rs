@@ -9,7 +9,7 @@ use std::{
 use redis::Value;
 
 use super::{Args, Link, Server, absent::Guest};
-use crate::{error::QueueError, keys, script, wire};
+use crate::{config::QueueConfig, error::QueueError, keys, script, settings, wire};
 
 /// Where a shard lives, by version: a later one wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,11 +58,12 @@ fn merge(into: &mut Entries, from: &Entries) {
 impl Link {
     /// Takes these servers in, and learns the homes of all shards; on empty servers, spreads the shards evenly. Two processes
     /// that start at the same time decide alike, because the server whose name is first decides. If a server is missing, that
-    /// is left to a time when it is not.
+    /// is left to a time when it is not. With the queue that they must hold they are let in only if they do.
     pub(super) async fn settle_in(
         &self,
         guests: HashMap<usize, Guest>,
         missing: Option<QueueError>,
+        queue: Option<&QueueConfig>,
     ) -> Result<(), QueueError> {
         let mut names: Vec<Option<String>> = vec![None; self.servers()];
         let mut known = Entries::new();
@@ -98,6 +99,12 @@ impl Link {
         }
         let all_there = names.iter().all(Option::is_some);
         let homes = self.homes_of(&names, &known, all_there)?;
+        if let Some((queue, first)) = queue.zip(homes.first().map(|home| usize::from(*home))) {
+            let unknown = || self.at(first).ok().filter(|_| self.protocol() == 0);
+            if let Some(server) = guests.get(&first).map(|guest| &guest.server).or_else(unknown) {
+                settings::check_at(self, server, queue).await?;
+            }
+        }
         self.let_in(guests)?;
         self.move_to(&homes);
         Ok(())

@@ -212,6 +212,40 @@ async fn a_process_starts_while_one_of_several_servers_is_away_and_takes_it_in_l
     worker.stop().await;
 }
 
+/// By itself, while a process serves the other's shards; when the server has been put right, it is taken in.
+#[tokio::test]
+async fn a_server_that_comes_back_with_newer_data_is_not_taken_in() {
+    let mut servers = [Server::start().await, Server::start().await];
+    let urls = [servers[0].url(), servers[1].url()];
+    let client = connect(&urls).await.unwrap();
+    let (of_first, home) = (tenants(&client).remove(0), client.home_of(0));
+    drop(client);
+    let protocol = async |server: &Server, of: u8| {
+        redis::cmd("SET").arg("{pr:0}:protocol").arg(of).exec_async(&mut server.redis().await).await.unwrap();
+    };
+    protocol(&servers[home], 9).await;
+    servers[home].kill();
+
+    let late = connect(&urls).await.unwrap();
+    servers[home].up().await;
+    let looks = async |server: &Server| {
+        let stats: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut server.redis().await).await.unwrap();
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_hsetnx:calls=")?.split_once(','));
+        calls.map_or(0, |(calls, _)| calls.parse::<u32>().unwrap())
+    };
+    until("it is looked at", || async { (looks(&servers[home]).await > 0).then_some(()) }).await;
+    let seen = looks(&servers[home]).await;
+    until("it is looked at again", || async {
+        let refused = late.enqueue(job(of_first.as_str())).await.unwrap_err();
+        assert!(refused.is_transient() && refused.to_string().contains("away"), "{refused}");
+        (looks(&servers[home]).await > seen).then_some(())
+    })
+    .await;
+    protocol(&servers[home], 2).await;
+    until("it is taken in", || async { late.enqueue(job(of_first.as_str())).await.ok() }).await;
+}
+
 #[tokio::test]
 async fn who_has_never_seen_the_queue_waits_for_all_its_servers() {
     let (one, mut two) = (Server::start().await, Server::start().await);
