@@ -8,9 +8,13 @@ use crate::{error::QueueError, keys, wire};
 
 /// Keys looked at in one step.
 const PAGE: usize = 256;
-/// A key with no more elements is copied as a whole; others in steps of so many.
+/// A key with no more elements is copied as a whole, unless it may hold records, which may be large; others in steps of so many.
 const WHOLE: u64 = 128;
 const ELEMENTS: usize = 256;
+/// Bytes of a step: one in which elements are so large that it has more is followed by a smaller one.
+const STEP_BYTES: usize = 512 << 10;
+/// A table's first step, of which nobody knows yet how large its elements are.
+const FIRST_ELEMENTS: usize = 4;
 
 /// A key, and how much it holds.
 struct Held {
@@ -102,7 +106,7 @@ impl Moving<'_> {
         let mut expires = cmd("PEXPIRETIME");
         expires.arg(&held.key);
         let expires = wire::integer(&self.ask(self.from, expires).await?)?;
-        if held.kind == "string" || held.length <= WHOLE {
+        if held.kind == "string" || (held.length <= WHOLE && held.kind != "hash") {
             let mut dump = cmd("DUMP");
             dump.arg(&held.key);
             let dump = self.ask(self.from, dump).await?;
@@ -150,12 +154,16 @@ impl Moving<'_> {
             "zset" => ("ZSCAN", "ZADD"),
             other => return Err(QueueError::Corrupt(format!("a key of type {other}"))),
         };
-        let mut from = b"0".to_vec();
+        let (mut from, mut most) = (b"0".to_vec(), if held.kind == "hash" { FIRST_ELEMENTS } else { ELEMENTS });
         loop {
             let mut command = cmd(scan);
-            command.arg(&held.key).arg(&from).arg("COUNT").arg(ELEMENTS);
+            command.arg(&held.key).arg(&from).arg("COUNT").arg(most);
             let [next, some] = wire::fields(self.ask(self.from, command).await?)?;
             let some = wire::list(some)?.into_iter().map(wire::bytes).collect::<Result<Vec<_>, _>>()?;
+            most = match some.iter().map(Vec::len).sum::<usize>() {
+                ..STEP_BYTES => (2 * most).min(ELEMENTS),
+                _ => (most / 2).max(1),
+            };
             if !some.is_empty() {
                 let mut put = cmd(write);
                 put.arg(&held.key);

@@ -12,7 +12,9 @@ use std::{
 };
 
 use futures::future::{join, join_all};
-use postrider_queue::{IdempotencyKey, JobId, JobState, NewJob, QueueClient, QueueConfig, QueueError};
+use postrider_queue::{
+    IdempotencyKey, JobId, JobState, MAX_PAYLOAD_BYTES, NewJob, QueueClient, QueueConfig, QueueError,
+};
 
 use crate::server::{PATIENCE, Server, WORK, config, done, job, until, until_state, work};
 
@@ -181,6 +183,37 @@ async fn everything_of_a_shard_goes_along() {
     worker.stop().await;
     // Moving it where it is changes nothing.
     assert_eq!(client.move_shard(0, TARGET, PATIENCE).await.unwrap().keys, 0);
+}
+
+/// Whoever shares a server with a shard that moves waits while it reads or writes one step.
+#[tokio::test]
+async fn large_jobs_go_along_in_small_steps() {
+    let pair = Pair::start().await;
+    // Nothing that a copy could say in fewer words.
+    let noise = (0..MAX_PAYLOAD_BYTES - 2).scan(1_u32, |seed, _| {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some(char::from(b'a' + (*seed >> 24) as u8 % 26))
+    });
+    let payload = format!("\"{}\"", noise.collect::<String>()).into_bytes();
+    let large = NewJob { payload: payload.clone(), ..pair.job() };
+    for many in [100, 100] {
+        let ids = pair.client.enqueue_many(vec![large.clone(); many]).await.unwrap();
+        let (from, to) = (pair.client.home_of(0), 1 - pair.client.home_of(0));
+        let source = if from == SOURCE { &pair.source } else { &pair.target };
+        command(source, &["CONFIG", "RESETSTAT"]).await;
+        pair.client.move_shard(0, to, PATIENCE).await.unwrap();
+        let mut info = redis::cmd("INFO");
+        info.arg("commandstats").arg("stats");
+        let stats: String = info.query_async(&mut source.redis().await).await.unwrap();
+        let figure = |name: &str| {
+            let line = stats.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split(',').next()?.trim().parse::<usize>().ok()
+        };
+        let reads = figure("cmdstat_hscan:calls=").unwrap_or(0) + figure("cmdstat_dump:calls=").unwrap_or(0);
+        let told = figure("total_net_output_bytes:").unwrap();
+        assert!(told > many * MAX_PAYLOAD_BYTES && told / reads < 2 << 20, "{told} bytes in {reads} reads");
+        assert_eq!(pair.client.get(ids[0].id()).await.unwrap().unwrap().payload, payload);
+    }
 }
 
 #[tokio::test]
