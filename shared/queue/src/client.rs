@@ -14,6 +14,7 @@ mod admission;
 mod batches;
 mod blocks;
 mod bulk;
+mod coalesced_reads;
 mod control;
 mod enqueue;
 mod lanes;
@@ -22,7 +23,6 @@ mod logs;
 mod maintenance;
 mod moving;
 mod reading;
-mod reads;
 mod recent;
 mod restoring;
 mod scopes;
@@ -58,7 +58,7 @@ struct Shared {
     shards: u16,
     memory_percent: u8,
     enqueuers: Arc<enqueue::Enqueuers>,
-    readers: Arc<reads::Readers>,
+    readers: Arc<coalesced_reads::Readers>,
     desks: Arc<Desks>,
     tasks: TaskTracker,
 }
@@ -80,7 +80,7 @@ impl QueueClient {
         link.follow_masters(&tasks);
         let hub = Hub::start(&link, &tasks);
         let enqueuers = enqueue::Enqueuers::start(&link, config.shards, &tasks);
-        let readers = reads::Readers::open(&link, config.shards, &tasks);
+        let readers = coalesced_reads::Readers::open(&link, config.shards, &tasks);
         let desks = Desks::open(&link, config.shards, &tasks);
         let QueueConfig { shards, memory_percent, .. } = config;
         let blocks = blocks::Blocks::open(shards);
