@@ -109,7 +109,10 @@ fn parse_one(text: &str) -> Result<Address, QueueError> {
 }
 
 fn connection(url: &str) -> Result<ConnectionInfo, QueueError> {
-    let info = url.into_connection_info().map_err(|error| invalid(error.to_string()))?;
+    let info = url.into_connection_info().map_err(|error| {
+        let escapes = "in a password : / ? # [ ] @ and % are written as %3A %2F %3F %23 %5B %5D %40 and %25";
+        invalid(format!("an address in it cannot be read ({error}); {escapes}"))
+    })?;
     Ok(info.set_tcp_settings(tcp()))
 }
 
@@ -178,6 +181,10 @@ mod tests {
         for text in ["", ",", "localhost", "http://a", "redis+sentinel://:hush@a:1", "redis+cluster://a/3"] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with("REDIS_URL: ") && !error.contains("hush"), "{text:?}: {error}");
+        }
+        for text in ["redis://:hush/@a:1", "redis://:hush@a:99999", "redis+cluster://:hush#@a:1,b:2"] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains("%2F") && !error.contains("hush"), "{text:?}: {error}");
         }
         assert!(parse("redis+cluster://a:1,redis://b:2").is_err());
     }

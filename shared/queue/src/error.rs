@@ -44,7 +44,9 @@ pub enum QueueError {
         wanted: &'static str,
     },
     /// The queue in this Redis was installed with another number of shards, which is fixed for its life.
-    #[error("this Redis holds a queue of {recorded} shards, but {configured} are configured (QUEUE_SHARDS)")]
+    #[error(
+        "this Redis holds a queue of {recorded} shards, which it keeps: QUEUE_SHARDS must be {recorded}, not {configured}"
+    )]
     Shards {
         /// Number recorded at installation.
         recorded: u16,

@@ -98,9 +98,13 @@ impl QueueClient {
     pub async fn move_shard(&self, shard: u16, to: usize, patience: Duration) -> Result<Moved, QueueError> {
         let servers = self.link().servers();
         if shard >= self.shards() {
-            return Err(QueueError::invalid("shard", format!("there are {}", self.shards())));
+            return Err(QueueError::invalid("shard", format!("there are {}, counted from 0", self.shards())));
         }
-        if to >= servers || servers < 2 {
+        if servers < 2 {
+            let only = "REDIS_URL names one only: it must name the one to move to as well, for all processes";
+            return Err(QueueError::invalid("server", only));
+        }
+        if to >= servers {
             return Err(QueueError::invalid("server", format!("REDIS_URL names {servers}, counted from 0")));
         }
         self.link().look_again().await?;

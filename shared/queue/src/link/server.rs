@@ -142,7 +142,10 @@ pub(super) fn explain(error: QueueError, address: &Address) -> QueueError {
             QueueError::invalid("REDIS_URL", "the Sentinels know no working master of this name")
         }
         (_, ErrorKind::Parse) => QueueError::invalid("REDIS_URL", format!("what answers at {address} is not Redis")),
-        _ => error,
+        _ if text.contains("unknown command 'SENTINEL'") => {
+            QueueError::invalid("REDIS_URL", format!("what answers at {address} is no Sentinel"))
+        }
+        _ => QueueError::invalid("REDIS_URL", format!("{address} refuses to serve: {}", text.trim_end())),
     }
 }
 
@@ -150,7 +153,9 @@ pub(super) fn explain(error: QueueError, address: &Address) -> QueueError {
 fn silent(cause: &RedisError, address: &Address) -> QueueError {
     let mute = cause.is_timeout() || cause.is_connection_dropped();
     let kind = if cause.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::NotConnected };
-    let hint = if mute {
+    let hint = if cause.is_connection_refusal() {
+        "; is it running there, and is this its port?"
+    } else if mute {
         "; it wants TLS (rediss://) where REDIS_URL does not, or the other way round, or has no room (`maxclients`)?"
     } else {
         ""

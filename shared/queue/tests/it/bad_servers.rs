@@ -71,9 +71,11 @@ async fn who_does_not_answer_is_named_with_the_setting() {
     let tls = closing_with(b"\x15\x03\x03\x00\x02\x02\x28").await;
     let hung_up = closing_with(b"").await;
     let cases = [
-        (format!("redis://:hush@{closed}"), closed.to_string(), "refused"),
+        (format!("redis://:hush@{closed}"), closed.to_string(), "is it running there"),
         (format!("redis://:hush@{silent_at}"), silent_at.to_string(), "rediss://"),
-        (format!("rediss://:hush@{plain}"), plain, "rediss://"),
+        (format!("rediss://:hush@{plain}"), plain.clone(), "rediss://"),
+        (format!("redis+sentinel://{plain}/main"), plain.clone(), "is no Sentinel"),
+        (format!("redis://{plain}/99"), plain, "DB index is out of range"),
         (format!("redis://:hush@{tls}"), tls, "is not Redis"),
         (format!("redis://:hush@{hung_up}"), hung_up, "rediss://"),
         (format!("redis+cluster://:hush@{silent_at}"), silent_at.to_string(), "rediss://"),
