@@ -53,9 +53,17 @@ async fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "postrider-migrate: {error}");
+            let _ = writeln!(std::io::stderr(), "postrider-migrate: {}", words(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Our own words as they are, without the kind of error that carries them.
+fn words(error: &DbErr) -> String {
+    match error {
+        DbErr::Custom(text) => text.clone(),
+        error => error.to_string(),
     }
 }
 
@@ -98,7 +106,9 @@ fn checked(url: &str) -> Result<String, DbErr> {
 async fn run(arguments: &Arguments) -> Result<String, DbErr> {
     let mut options = ConnectOptions::new(database_url(arguments)?);
     options.max_connections(1).sqlx_logging(false);
-    let database = Database::connect(options).await?;
+    let opened = Database::connect(options).await;
+    let database =
+        opened.map_err(|error| DbErr::Custom(format!("DATABASE_URL: the database cannot be opened: {error}")))?;
     match arguments.command {
         Command::Up => {
             let _alone = Alone::with(&database).await?;
@@ -112,8 +122,10 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
         }
         Command::Down { steps } => {
             let _alone = Alone::with(&database).await?;
+            let before = Migrator::get_applied_migrations(&database).await?.len();
             Migrator::down(&database, Some(steps)).await?;
-            Ok(format!("{steps} steps rolled back\n"))
+            let after = Migrator::get_applied_migrations(&database).await?.len();
+            Ok(format!("{} steps rolled back, {after} are left\n", before - after))
         }
         Command::Status => {
             let steps = Migrator::get_migration_with_status(&database).await?;
@@ -144,7 +156,7 @@ async fn later(database: &DatabaseConnection) -> Result<usize, DbErr> {
 mod tests {
     use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
 
-    use super::{Arguments, Command, database_url};
+    use super::{Arguments, Command, Migrator, MigratorTrait as _, database_url};
 
     #[test]
     fn the_url_stands_in_one_of_two_places() {
@@ -180,6 +192,25 @@ mod tests {
             let error = database_url(&arguments).unwrap_err().to_string();
             assert!(error.contains("DATABASE_URL: ") && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_is_told_in_words_of_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = async |path: &str, command: Command| {
+            let url = format!("sqlite://{}?mode=rwc", folder.path().join(path).display());
+            super::run(&Arguments { database_url: Some(url), database_url_file: None, command }).await
+        };
+        let error = run("missing/postrider.db", Command::Up).await.unwrap_err();
+        assert!(super::words(&error).starts_with("DATABASE_URL: the database cannot be opened: "), "{error}");
+        run("postrider.db", Command::Up).await.unwrap();
+        let all = Migrator::migrations().len();
+        let told = [
+            format!("2 steps rolled back, {} are left\n", all - 2),
+            format!("{} steps rolled back, 0 are left\n", all - 2),
+        ];
+        assert_eq!(run("postrider.db", Command::Down { steps: 2 }).await.unwrap(), told[0]);
+        assert_eq!(run("postrider.db", Command::Down { steps: 999 }).await.unwrap(), told[1], "more than there are");
     }
 
     /// Each replica migrates first, that of the version before, too, when it is started again after a newer one has migrated.
