@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::leftover::Stalled;
+use crate::incoming::Stalled;
 use crate::limits::BodyBounds;
 use crate::problem::{Answer, Problem, ProblemType};
 
@@ -196,7 +196,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::read;
-    use crate::leftover;
+    use crate::incoming;
     use crate::problem::{Position, ProblemType};
 
     #[derive(Debug, Deserialize)]
@@ -266,7 +266,7 @@ mod tests {
         };
         let routes = Router::new().route("/v1/products", post(read)).route("/v1/jobs", post(read));
         let routes = routes.layer(middleware::from_fn(async |request: Request, next: Next| {
-            leftover::layer(1024 * 1024, Box::new(request), move |request: Box<Request>| next.run(*request)).await
+            incoming::layer(1024 * 1024, Box::new(request), move |request: Box<Request>| next.run(*request)).await
         }));
         let body = futures::stream::iter(0..pieces).then(move |_| async move {
             tokio::time::sleep(apart).await;

@@ -21,7 +21,7 @@ use crate::audit::operations::Operations;
 use crate::auth::Caller;
 use crate::auth::access::Needs;
 use crate::problem::Problem;
-use crate::{audit, auth, cors, deadline, headers, idempotency, leftover, limits, observe, problem, request_id};
+use crate::{audit, auth, cors, deadline, headers, idempotency, incoming, limits, observe, problem, request_id};
 
 /// As many headers as an answer has, in all; a map has room for 24 or 48.
 const HEADERS: usize = 24;
@@ -75,7 +75,7 @@ async fn named((fixed, payload): (headers::Fixed, usize), request: Box<Request>,
     let inner = move |request| headers::layer(fixed, request, within);
     let inner = move |request| problem::report(request, inner);
     let inner = move |request| request_id::layer(request, inner);
-    leftover::layer(payload, request, inner).await
+    incoming::layer(payload, request, inner).await
 }
 
 /// What is counted, and within bounds.
