@@ -55,6 +55,12 @@
 //! What is promised: at least one run per job, one accepted outcome per run, caps never exceeded whatever crashes. A job that
 //! may run twice must be able to: see [`Claimed::epoch`] and the caller's own records.
 //!
+//! # Versions
+//!
+//! The data in Redis has a protocol version. A program serves that of the version before as well, so both work side by side during
+//! an upgrade, and refuses newer data. What only the newer one finds is used in data that began with it, and in older data once
+//! [`QueueClient::raise_protocol`] was called, when no older program runs any more.
+//!
 //! # Layers and metrics
 //!
 //! The layers of apalis (tracing, sentry, prometheus, timeout, panics) go around a handler as they come. What they know of a job
@@ -68,6 +74,7 @@
 //!   because the lease was lost;
 //! * `postrider_queue_leases_lost_total`: leases of running jobs that were lost;
 //! * `postrider_queue_orphans_total`: runs whose end Redis had confirmed and lost (a replica took over), and that go back;
+//! * `postrider_queue_resubmitted_total`: jobs that a new master did not know, and that were brought again;
 //! * `postrider_queue_script_seconds{script, answered}`: a call of a script, there and back.
 //!
 //! Depths, ages and parked lanes are not counted on the way but read: [`QueueClient::queues`].
