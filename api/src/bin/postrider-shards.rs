@@ -12,9 +12,10 @@ use clap::{Parser, Subcommand};
 use postrider_queue::{QueueClient, Unfinished};
 use postrider_shared::config::{RedisConfig, Settings};
 
-/// Shows and changes on which Redis server each shard of the queue lives. Reads `REDIS_URL` and `QUEUE_SHARDS`.
+/// Shows and changes on which Redis server each shard of the queue lives, and what its data may hold. Settings are those of the
+/// other processes: `REDIS_URL`, `QUEUE_SHARDS`.
 #[derive(Debug, Parser)]
-#[command(name = "postrider-shards")]
+#[command(name = "postrider-shards", version)]
 struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -34,8 +35,8 @@ enum Action {
         #[arg(long, default_value_t = 60)]
         patience_seconds: u64,
     },
-    /// Lets programs that start from now on place jobs where those of the version before this one do not find them. To be run
-    /// after an upgrade, when no program of that version runs any more; it is refused from then on.
+    /// Lets programs that start from now on place jobs where those of the version before this one do not find them. Run it after
+    /// an upgrade, when none of those runs any more: it would lose such jobs. They are refused from then on, for good.
     Upgrade,
 }
 
@@ -81,7 +82,7 @@ async fn run(action: Action) -> Result<String, Box<dyn Error>> {
             ))
         }
         Action::Upgrade => Ok(if queue.raise_protocol().await? {
-            "the queue's data is of this version; programs use that from their next start on".to_owned()
+            "the queue's data is of this version now; programs make use of that from their next start on".to_owned()
         } else {
             "the queue's data was of this version already".to_owned()
         }),
