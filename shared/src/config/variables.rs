@@ -351,7 +351,7 @@ const WORK: &[Variable] = &[
         "MAILBOX_IDLE_CONNECTIONS",
         Default::Is("500"),
         WORKER,
-        "How many mailboxes this worker watches over IDLE connections of their own, so that new mail is read at once (0 to 20000). Workers share the mailboxes evenly; those that none watches are read at their interval, and with 0 all are.",
+        "How many mailboxes this worker watches over IDLE connections of their own, so that new mail is read at once (0 to 20000); each takes a file handle. Workers share the mailboxes evenly; those that none watches are read at their interval, and with 0 all are.",
     ),
     variable(
         "MAILBOX_IDLE_RENEWAL_SECONDS",
