@@ -2,6 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
+use clap::Parser;
 use postrider_queue::QueueClient;
 use postrider_scheduler::roster::Roster;
 use postrider_shared::{
@@ -16,8 +17,14 @@ use postrider_shared::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Postrider's scheduler. Settings come from the environment; deploy/env.example lists them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    let Arguments {} = Arguments::parse();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

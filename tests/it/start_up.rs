@@ -2,6 +2,7 @@
 //! that is not ready yet is waited for; one that is full, flushed of scripts or read-only for a while costs nothing.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use postrider_tests::pretender::{Manner, Pretender};
@@ -78,6 +79,26 @@ async fn refused(process: &Process, words: &[&str]) {
         assert!(log.contains(word), "{} says nothing of {word:?}: {log}", process.name());
     }
     assert!(!log.contains("hush") && !log.contains("panicked"), "{log}");
+}
+
+/// Without any setting, and before anything is asked of a server.
+#[test]
+fn each_program_tells_how_it_is_called() {
+    for sort in ["api", "worker", "scheduler", "migrate", "shards", "proof"] {
+        let name = format!("postrider-{sort}");
+        let said = |argument: &str| {
+            let said = Command::new(binaries::program(&name)).arg(argument).env_clear().output().unwrap();
+            (said.status.code(), String::from_utf8([said.stdout, said.stderr].concat()).unwrap())
+        };
+        for (argument, code, words) in [
+            ("--help", 0, format!("Usage: {name}")),
+            ("--version", 0, format!("{name} {}", env!("CARGO_PKG_VERSION"))),
+            ("--nonsense", 2, "'--nonsense'".to_owned()),
+        ] {
+            let (found, text) = said(argument);
+            assert!(found == Some(code) && text.contains(&words), "{name} {argument}: {found:?} {text}");
+        }
+    }
 }
 
 #[tokio::test]

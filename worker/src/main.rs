@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::Parser;
 use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{Settings, WorkerConfig};
@@ -33,16 +34,25 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Questions to the language model per minute and process; the provider's own limits come on top.
 const LLM_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not zero");
 
+/// Postrider's worker. Settings come from the environment; deploy/env.example lists them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {}
+
 fn main() -> ExitCode {
     if documents::is_child() {
         return documents::serve();
     }
-    work()
+    let is_child = quarantine::is_child();
+    if !is_child {
+        let Arguments {} = Arguments::parse();
+    }
+    work(is_child)
 }
 
 #[tokio::main]
-async fn work() -> ExitCode {
-    match run(quarantine::is_child()).await {
+async fn work(is_child: bool) -> ExitCode {
+    match run(is_child).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let error = telemetry::words(error.as_ref());
