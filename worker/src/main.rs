@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use postrider_queue::QueueClient;
+use postrider_queue::{QueueClient, QueueName};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::{Settings, WorkerConfig};
 use postrider_shared::database::Database;
@@ -133,7 +133,8 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         }
     };
     let metrics_bind = config.telemetry.metrics_bind.map(|address| address.to_string());
-    tracing::info!(queues = ?runtime.queues, concurrency = runtime.concurrency, metrics = metrics_bind, "ready");
+    let queues: Vec<&str> = runtime.queues.iter().map(QueueName::as_str).collect();
+    tracing::info!(queues = queues.join(","), concurrency = runtime.concurrency, metrics = metrics_bind, "ready");
     let serve_metrics = async {
         match figures {
             Some(serving) => serving.await,
