@@ -37,7 +37,7 @@ pub enum StoreError {
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
     /// The database refused the statement: a defect, not a moment.
-    #[error("the database refused a statement")]
+    #[error("{}", refused(.0))]
     Database(#[source] DbErr),
 }
 
@@ -80,6 +80,29 @@ impl From<DbErr> for StoreError {
     }
 }
 
+/// What an operator can do, if it is that the schema is missing or of an older version.
+fn refused(error: &DbErr) -> &'static str {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))
+            if source.as_database_error().is_some_and(lacks_schema) =>
+        {
+            "the database lacks a table or column of this version, which `postrider-migrate up` makes"
+        }
+        _ => "the database refused a statement",
+    }
+}
+
+/// PostgreSQL: undefined table or column; SQLite has words for it only.
+fn lacks_schema(refusal: &dyn sqlx::error::DatabaseError) -> bool {
+    match refusal.code().as_deref() {
+        Some("42P01" | "42703") => true,
+        Some("1") => {
+            ["no such table", "no such column", "has no column"].iter().any(|text| refusal.message().contains(text))
+        }
+        _ => false,
+    }
+}
+
 fn is_transient(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
@@ -117,7 +140,21 @@ fn is_transient_code(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_schema_that_is_missing_is_told_with_what_makes_it() {
+        let database = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        database.execute_unprepared("CREATE TABLE there (a)").await.unwrap();
+        for statement in ["SELECT * FROM nowhere", "SELECT b FROM there", "INSERT INTO there (b) VALUES (1)"] {
+            let error = StoreError::from(database.execute_unprepared(statement).await.unwrap_err());
+            assert!(error.to_string().contains("`postrider-migrate up`"), "{error:?}");
+        }
+        let other = StoreError::from(database.execute_unprepared("SELECT").await.unwrap_err());
+        assert_eq!(other.to_string(), "the database refused a statement");
+    }
 
     #[test]
     fn codes_of_a_moment_are_told_from_codes_of_a_defect() {
