@@ -178,7 +178,7 @@ enum Scenario {
     /// Many mailboxes, each read at its interval by one worker on two cores: how late polls start, and the worker's memory.
     Mailboxes(mailboxes::Options),
     /// The queue and the pipeline: with every contestant in rotation, medians, ratios, promises. Scenarios that are not in it: api,
-    /// corpus, fairness, idle, mailboxes, redrive, render, rotate.
+    /// corpus, delayed, fairness, idle, mailboxes, redrive, render, rotate.
     Table(table::Options),
     /// Plays a contestant in a process of its own.
     #[command(hide = true)]

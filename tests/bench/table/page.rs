@@ -148,8 +148,8 @@ impl Page<'_> {
         let (few, many) = (median("limit with status, 10,000"), median("limit with status, many"));
         few.zip(many).map_or_else(String::new, |(few, many)| {
             format!(
-                "At the head of many jobs the least that Redis can do falls, too: `limit with status` does {:.2} of what it does \
-                 at 10,000, because the records lie in no cache of the processor.\n",
+                "`limit with status` has all records in one hash. At the head of many jobs it does {:.2} of what it does at 10,000: \
+                 they lie in no cache of the processor then. The engine's stand in blocks.\n",
                 many / few
             )
         })
