@@ -1,9 +1,12 @@
 //! One worker process: an apalis worker over our queue, its maintenance, and an end that loses nothing.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use apalis::prelude::{Monitor, MonitorError, WorkerBuilder};
+use futures::FutureExt as _;
+use futures::future::FusedFuture as _;
 use postrider_queue::{QueueBackend, QueueClient, QueueName, SessionHandle, WorkerConfig};
 use tokio::sync::watch;
 
@@ -27,6 +30,16 @@ pub struct RuntimeConfig {
     pub watch: WatchConfig,
 }
 
+/// Why a worker ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    #[error("the jobs' runtime failed")]
+    Monitor(#[from] MonitorError),
+    /// A task of it failed, which the log tells; what it held is rescued.
+    #[error("the session with the queue ended by itself: the worker is to be started again")]
+    SessionEnded,
+}
+
 /// Takes jobs until `stop` ends; then claims nothing, gives what runs its grace, and returns the rest to the queue
 /// without an attempt.
 pub async fn run(
@@ -34,7 +47,7 @@ pub async fn run(
     registry: Arc<Registry>,
     services: Arc<Services>,
     stop: impl Future<Output = ()> + Send,
-) -> Result<(), MonitorError> {
+) -> Result<(), RuntimeError> {
     let queue = services.queue.clone();
     let session: Arc<Mutex<Option<SessionHandle>>> = Arc::default();
     let dispatch = Dispatch::new(Arc::clone(&registry), Arc::clone(&services));
@@ -64,11 +77,17 @@ pub async fn run(
         }
     };
     let working = async {
+        let mut ending = pin!(ending.fuse());
         let ended = tokio::select! {
-            ended = monitor.run() => ended,
+            ended = monitor.run() => ended.map_err(RuntimeError::from),
             () = maintain(&queue) => Ok(()),
-            () = async { ending.await; tokio::time::sleep(CLOSE_LIMIT).await } => Ok(()),
+            () = async { ending.as_mut().await; tokio::time::sleep(CLOSE_LIMIT).await } => Ok(()),
         };
+        let told = *stop_watching.borrow();
+        if told && !ending.is_terminated() {
+            ending.await; // the worker ends with its session, whose goodbye may still be under way
+        }
+        let ended = if told { ended } else { ended.and(Err(RuntimeError::SessionEnded)) };
         stop_watching.send_replace(true);
         ended
     };

@@ -95,7 +95,7 @@ impl Backend for QueueBackend {
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        _worker: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, QueueError>>> {
         loop {
             if let Poll::Ready(Some(claimed)) = self.beginning.poll_next_unpin(cx) {
@@ -108,10 +108,12 @@ impl Backend for QueueBackend {
                 }
                 return Poll::Ready(Some(Ok(self.task(claimed))));
             }
-            match ready_or_return!(self.claims.poll_recv(cx)) {
-                Some(batch) => self.ready.extend(batch),
-                None => return Poll::Ready(None), // the session was closed
-            }
+            let Some(batch) = ready_or_return!(self.claims.poll_recv(cx)) else {
+                // The session was closed, or a task of it failed. A worker that nobody stops would wait on without jobs.
+                let _ = worker.stop(); // an error means that it has not begun
+                return Poll::Ready(None);
+            };
+            self.ready.extend(batch);
         }
     }
 

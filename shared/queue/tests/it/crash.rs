@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postrider_queue::{Interrupt, JobState, Policy, QueueBackend, QueueClient, QueueConfig, Stop};
+use apalis::prelude::WorkerBuilder;
+use postrider_queue::{Claimed, Interrupt, JobState, Policy, QueueBackend, QueueClient, QueueConfig, Stop};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -377,4 +378,16 @@ async fn a_session_of_which_a_task_fails_keeps_no_job_from_others() {
     until_state(&client, id, JobState::Completed).await;
     drop(failing);
     other.stop().await;
+}
+
+/// One that waited on would take no job any more, and whatever runs the process would take it for a worker.
+#[tokio::test]
+async fn a_worker_ends_whose_session_fails() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let failing = QueueBackend::new(&client, config(1).session_ttl(TTL), Arc::new(defective));
+    let worker = WorkerBuilder::new("failing").backend(failing).build(|_: Claimed| async { done() });
+    client.enqueue(job("acme")).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(30), worker.run()).await;
+    ended.expect("the worker ends").unwrap();
 }
