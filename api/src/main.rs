@@ -16,6 +16,7 @@ use postrider_shared::config::{ApiConfig, Settings};
 use postrider_shared::database::Database;
 use postrider_shared::handles;
 use postrider_shared::objects::Objects;
+use postrider_shared::signals;
 use postrider_shared::telemetry;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -79,6 +80,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let routes = router::router(app.clone())?;
     first_key::create(&app, |key| first_key::show(key, config.platform_key_file.as_deref())).await?;
     let told_to_stop = serve::stop_signal(stopping.clone())?;
+    signals::second_ends_at_once()?;
     let listener = TcpListener::bind(config.bind).await;
     let listener = listener.map_err(|error| format!("BIND: {} cannot be listened at: {error}", config.bind))?;
     let mut beside = JoinSet::new();

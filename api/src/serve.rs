@@ -192,7 +192,7 @@ pub fn stop_signal(stopping: CancellationToken) -> io::Result<impl Future<Output
             _ = term.recv() => "SIGTERM",
             _ = int.recv() => "SIGINT",
         };
-        tracing::info!(signal = name, "stopping");
+        tracing::info!(signal = name, "stopping; a second signal ends this process at once");
         stopping.cancel();
     })
 }

@@ -11,6 +11,7 @@ use postrider_shared::{
     database::Database,
     objects::Objects,
     payloads::Payloads,
+    signals,
     stores::Stores,
     telemetry,
 };
@@ -49,12 +50,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    signals::second_ends_at_once()?;
     let told = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping");
+        tracing::info!("stopping; a second signal ends this process at once");
         stop.cancel();
     };
     let serve_metrics = async {

@@ -37,6 +37,7 @@ pub mod scopes;
 pub mod seal;
 pub mod secrets;
 pub mod sessions;
+pub mod signals;
 mod stop;
 pub mod stores;
 pub mod telemetry;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use postrider_tests::pretender::{Manner, Pretender};
 use postrider_tests::process::Recipe;
 use postrider_tests::{DatabaseKind, Platform, Process, RedisServer, TestDatabase, binaries, eventually};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const SORTS: [&str; 3] = ["api", "worker", "scheduler"];
@@ -264,4 +265,22 @@ async fn scripts_may_be_flushed_and_a_master_demoted_while_jobs_run() {
     tell(&platform, &["REPLICAOF", "NO", "ONE"]).await;
     all_done(&api, &items).await;
     platform.finish().await;
+}
+
+/// The first lets it end well, which takes as long as it takes: Redis does not answer.
+#[tokio::test]
+async fn a_second_signal_ends_a_process_that_is_stopping() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start(ground.path(), None).await;
+    let worker = ground.start("worker", &redis.url());
+    worker.ready().await;
+    redis.process().pause();
+    worker.signal(Signal::TERM);
+    worker.logged("stopping").await;
+    let status = eventually("the worker to end", || async {
+        worker.signal(Signal::INT);
+        worker.exit_status()
+    })
+    .await;
+    assert_eq!(status.code(), Some(128 + 2), "{}", worker.log());
 }

@@ -13,6 +13,7 @@ use postrider_shared::database::Database;
 use postrider_shared::handles;
 use postrider_shared::jobs::Queue;
 use postrider_shared::objects::Objects;
+use postrider_shared::signals;
 use postrider_shared::stores::Stores;
 use postrider_shared::telemetry;
 use postrider_worker::context::Services;
@@ -126,6 +127,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    signals::second_ends_at_once()?;
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -96,7 +96,11 @@ pub async fn run(
 
 async fn end(session: &SessionHandle, dispatch: &Dispatch, grace: Duration) {
     session.stop_claiming();
-    tracing::info!(running = session.running(), grace_seconds = grace.as_secs(), "stopping");
+    tracing::info!(
+        running = session.running(),
+        grace_seconds = grace.as_secs(),
+        "stopping; a second signal ends this process at once"
+    );
     let _ = tokio::time::timeout(grace, idle(session)).await;
     let returned = session.running();
     // What is given back must not go on here. A run that ignores this ends the process, and the rescue takes its job.
