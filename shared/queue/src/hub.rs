@@ -23,6 +23,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Whoever subscribes waits so long for the confirmation.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+/// What a person has to mend is tried again at this distance.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
 /// What a session is told.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +110,7 @@ impl Hub {
                 shared: Arc::downgrade(&shared),
                 channels: HashSet::new(),
                 unconfirmed: Vec::new(),
+                refused: false,
             };
             let stop = stop.clone();
             tasks.spawn(async move {
@@ -171,6 +174,8 @@ struct Listener {
     channels: HashSet<Arc<str>>,
     /// Who waits until these are subscribed.
     unconfirmed: Vec<oneshot::Sender<()>>,
+    /// It was said that the server refuses the subscription.
+    refused: bool,
 }
 
 impl Listener {
@@ -183,23 +188,31 @@ impl Listener {
         loop {
             let master = self.master();
             let subscription = async { self.link.at(self.server)?.subscription().await };
-            match subscription.await {
-                Ok(connection) => {
-                    if let Err(error) = self.listen(connection, master, &mut requests).await {
-                        tracing::debug!(%error, "subscription lost, will be renewed");
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "subscription could not be made, will be repeated");
-                }
-            }
-            tokio::time::sleep(RECONNECT_AFTER).await;
+            let ended = match subscription.await {
+                Ok(connection) => self.listen(connection, master, &mut requests).await,
+                Err(error) => Err(error),
+            };
+            let pause = ended.map_or_else(|error| self.lost(error), |()| RECONNECT_AFTER);
+            tokio::time::sleep(pause).await;
             // Whoever gave up waiting for a server that is away is not remembered until it is back.
             while let Ok(request) = requests.try_recv() {
                 self.note(request);
             }
             self.unconfirmed.retain(|done| !done.is_closed());
         }
+    }
+
+    /// Says what keeps it from listening, if a person has to mend that: once, and not for each time it is tried. Returns when that is next.
+    fn lost(&mut self, error: QueueError) -> Duration {
+        if error.is_transient() {
+            tracing::debug!(%error, "no subscription, it will be made again");
+            return RECONNECT_AFTER;
+        }
+        if !std::mem::replace(&mut self.refused, true) {
+            let error = self.link.explain(self.server, error);
+            tracing::warn!(%error, "Redis refuses the subscription: until it is mended, jobs start and waits end seconds late");
+        }
+        REFUSED_AFTER
     }
 
     fn note(&mut self, (channel, done): Request) {
@@ -223,6 +236,9 @@ impl Listener {
             let _ = done.send(());
         }
         self.tell_all();
+        if std::mem::take(&mut self.refused) {
+            tracing::info!("Redis takes the subscription again");
+        }
         let mut ping = tokio::time::interval(PING_EVERY);
         loop {
             tokio::select! {

@@ -95,6 +95,14 @@ impl Link {
         self.0.addresses.get(place).map(ToString::to_string).unwrap_or_default()
     }
 
+    /// An error of its server in the operator's words.
+    pub(crate) fn explain(&self, place: usize, error: QueueError) -> QueueError {
+        match self.0.addresses.get(place) {
+            Some(address) => server::explain(error, address),
+            None => error,
+        }
+    }
+
     /// The place of the server that holds a shard.
     pub(crate) fn home(&self, shard: u16) -> usize {
         self.0.homes.get(usize::from(shard)).map_or(0, |home| usize::from(home.load(Ordering::Acquire)))

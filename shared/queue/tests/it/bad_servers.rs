@@ -1,6 +1,10 @@
 //! Servers that cannot keep a promise, or are none: each is named in an error, and nothing is lost.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use postrider_queue::{JobState, NewJob, QueueClient, QueueConfig, QueueError, Stop};
@@ -182,6 +186,56 @@ async fn a_server_that_refuses_all_calls_is_not_asked_all_the_time() {
     let _: () = redis::cmd("ACL").arg(&["SETUSER", "default", "+evalsha"]).query_async(&mut redis).await.unwrap();
     let id = client.enqueue(job("acme")).await.unwrap().id();
     until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Logged {
+    fn lines_with(&self, words: &str) -> usize {
+        let text = self.0.lock().unwrap();
+        String::from_utf8_lossy(&text).lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+/// Connections that are there go on after a password was changed; a new subscription is refused, and nothing else would tell.
+#[tokio::test]
+async fn a_worker_that_may_not_listen_any_more_says_so_once() {
+    let logged = Logged::default();
+    let to = logged.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || to.clone()).finish();
+    let _log = tracing::subscriber::set_default(log);
+    let server = Server::start().await;
+    let client = server.client().await;
+    let worker = work(&client, config(1), |_| async { done() });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    let mut redis = server.redis().await;
+    let mut tell = async |words: &[&str]| {
+        redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut redis).await.unwrap();
+    };
+    tell(&["CONFIG", "SET", "requirepass", "hush"]).await;
+    tell(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    let words = "REDIS_URL: its user or password is not accepted";
+    until("it is said", || async { (logged.lines_with(words) > 0).then_some(()) }).await;
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await; // it asks by itself, seconds later
+    tell(&["CONFIG", "SET", "requirepass", ""]).await;
+    until("it listens again", || async { (logged.lines_with("takes the subscription again") > 0).then_some(()) }).await;
+    assert_eq!(logged.lines_with(words), 1);
     worker.stop().await;
 }
 
