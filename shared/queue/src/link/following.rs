@@ -17,6 +17,8 @@ use crate::{address::Address, error::QueueError};
 
 /// A call that takes longer is a reason to ask whether its server is still the master.
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(500);
+/// A server that says of a new connection, too, that it is no master is not connected to again before: each of many calls is told so.
+const NO_MASTER_AGAIN: Duration = Duration::from_millis(200);
 const BUFFER: usize = 1024;
 
 pub(super) struct Following {
@@ -32,8 +34,9 @@ enum Target {
 
 struct Search {
     target: Target,
-    /// Where the current connection leads.
+    /// Where the current connection leads, and since when.
     address: String,
+    connected: Instant,
     /// The last search that found nothing, so that those who waited for it need not repeat it.
     failed: Option<(Instant, RedisError)>,
 }
@@ -80,7 +83,11 @@ impl Search {
 
 /// Whether the connection, or the server behind it, is not the master's any more.
 pub(super) fn stale(error: &RedisError) -> bool {
-    error.is_connection_dropped() || error.is_io_error() || error.code().is_some_and(|code| LEFT.contains(&code))
+    error.is_connection_dropped() || error.is_io_error() || is_left(error)
+}
+
+fn is_left(error: &RedisError) -> bool {
+    error.code().is_some_and(|code| LEFT.contains(&code))
 }
 
 /// What a server says that is no master any more, the last to those who wait for its replicas.
@@ -101,7 +108,7 @@ impl Following {
                 return Err(QueueError::invalid("REDIS_URL", "a cluster has no one master"));
             }
         };
-        let mut search = Search { target, address: String::new(), failed: None };
+        let mut search = Search { target, address: String::new(), connected: Instant::now(), failed: None };
         let connection = search.connect().await?;
         Ok(Self { current: watch::Sender::new((0, connection)), search: Mutex::new(search) })
     }
@@ -126,7 +133,7 @@ impl Following {
                 };
                 match answer {
                     Err(error) if stale(&error) && !renewed => {
-                        (number, connection) = self.renew(number).await?;
+                        (number, connection) = self.renew(number, error).await?;
                         renewed = true;
                     }
                     answer => return answer,
@@ -142,7 +149,7 @@ impl Following {
         let known = search.address.clone();
         if let Ok(Some(connection)) = search.connect_unless(Some(&known)).await {
             tracing::warn!(master = %search.address, "the Sentinels name another master");
-            self.replace(connection);
+            self.replace(&mut search, connection);
         }
     }
 
@@ -170,13 +177,13 @@ impl Following {
                     elsewhere = known.is_some(),
                     "Redis does not answer on this connection; another was opened"
                 );
-                self.replace(connection);
+                self.replace(&mut search, connection);
             }
         }
     }
 
-    /// Only to be called by whoever searches.
-    fn replace(&self, connection: MultiplexedConnection) {
+    fn replace(&self, search: &mut Search, connection: MultiplexedConnection) {
+        search.connected = Instant::now();
         self.current.send_modify(|current| *current = (current.0 + 1, connection));
     }
 
@@ -184,13 +191,16 @@ impl Following {
         self.current.borrow().clone()
     }
 
-    /// Another connection than that of this number, unless somebody has made one since.
-    async fn renew(&self, number: u64) -> Result<(u64, MultiplexedConnection), RedisError> {
+    /// Another connection than that of this number, which is stale, unless somebody has made one since.
+    async fn renew(&self, number: u64, stale: RedisError) -> Result<(u64, MultiplexedConnection), RedisError> {
         let asked = Instant::now();
         let mut search = self.search.lock().await;
         let (now, connection) = self.current();
         if now != number {
             return Ok((now, connection));
+        }
+        if is_left(&stale) && search.connected.elapsed() < NO_MASTER_AGAIN {
+            return Err(stale);
         }
         if let Some((at, error)) = &search.failed
             && *at > asked
@@ -200,7 +210,7 @@ impl Following {
         match search.connect().await {
             Ok(connection) => {
                 search.failed = None;
-                self.replace(connection);
+                self.replace(&mut search, connection);
                 Ok(self.current())
             }
             Err(error) => {

@@ -305,3 +305,30 @@ async fn enqueues_that_wait_for_a_replica_follow_a_name_that_moves() {
     assert!(client.get(id).await.unwrap().is_some());
     drop(last);
 }
+
+/// How many connections a server has taken.
+async fn taken_connections(server: &Server) -> u64 {
+    let info: String = redis::cmd("INFO").arg("stats").query_async(&mut server.redis().await).await.unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// Each of a process's many calls is told so, and each may look for the master.
+#[tokio::test]
+async fn a_server_that_is_no_master_for_a_while_is_not_connected_to_all_the_time() {
+    let server = Server::start().await;
+    let client = server.client_with(16).await;
+    let worker = work(&client, config(4), |_| async { done() });
+    let id = client.enqueue(job("acme")).await.unwrap().id();
+    until_state(&client, id, JobState::Completed).await;
+    command(&server, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    let before = taken_connections(&server).await;
+    let began = Instant::now();
+    until("two seconds are over", || async { (began.elapsed() > Duration::from_secs(2)).then_some(()) }).await;
+    let many = taken_connections(&server).await - before;
+    assert!(many < 60, "{many} connections");
+    command(&server, &["REPLICAOF", "NO", "ONE"]).await;
+    let id = until("a job is taken", || async { client.enqueue(job("acme")).await.ok() }).await.id();
+    until_state(&client, id, JobState::Completed).await;
+    worker.stop().await;
+}
