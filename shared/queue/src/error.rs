@@ -7,6 +7,11 @@ use crate::job::NewJob;
 /// What is wrong with jobs of kinds for which a shard has no number left.
 const NEW_KINDS: &str = "job kind";
 
+/// Calls that are made for ever are repeated at this distance while there is no answer.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
+/// What a person has to mend is tried again at this one.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
+
 /// The one error of this crate. Each variant names its cause in words an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -109,6 +114,11 @@ impl QueueError {
             Self::Full | Self::TooDeep { .. } => Some(Duration::from_secs(5)),
             error => error.is_transient().then_some(Duration::from_secs(1)),
         }
+    }
+
+    /// How long to wait before a call is repeated that is made for ever.
+    pub(crate) fn repeat_after(&self) -> Duration {
+        if self.is_transient() { REPEAT_AFTER } else { REFUSED_AFTER }
     }
 
     /// Whether this job is why a call was refused, as far as the error tells.

@@ -5,7 +5,7 @@
 //! by. Nothing is agreed between them and nothing kept, so that the end of any process delays a step, but prevents none.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
@@ -69,31 +69,44 @@ pub(crate) struct Maintenance {
     /// Stands by whatever it sees: it is not there in time for what is due.
     reserve: bool,
     cares: HashMap<u16, Care>,
+    /// Shards that erred when their time came last.
+    failed: BTreeMap<u16, QueueError>,
 }
 
 impl Maintenance {
     pub(crate) fn of(client: &QueueClient, server: usize) -> Self {
-        Self { client: client.clone(), server, reserve: false, cares: HashMap::new() }
+        Self { client: client.clone(), server, reserve: false, cares: HashMap::new(), failed: BTreeMap::new() }
     }
 
     /// Looks at the shards whose time has come, and takes the steps that are due. Returns what was found, and how long this
-    /// process has nothing to do; and the first error, if shards erred, whose time has still come.
+    /// process has nothing to do; and an error, as long as a shard errs. That one is tried again after a while of its own, and the
+    /// others come when it is their time.
     pub(crate) async fn round(&mut self) -> (Ticked, Duration, Option<QueueError>) {
         let now = Instant::now();
         let shards = self.client.link().shards_of(self.server);
         self.cares.retain(|shard, _| shards.contains(shard));
+        self.failed.retain(|shard, _| shards.contains(shard));
         let new = Care { next: now, stands_by: self.reserve, step: Step::None, last: 0, suspects: false, new: true };
         let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
         let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
-        let (mut ticked, mut failed) = (Ticked::default(), None);
+        let mut ticked = Ticked::default();
         // A shard that errs must not keep the others from their maintenance.
-        for looked in join_all(due.into_iter().map(|(shard, care)| look(&self.client, shard, care))).await {
+        let client = &self.client;
+        for (shard, looked) in
+            join_all(due.into_iter().map(async |(shard, care)| (shard, look(client, shard, care).await))).await
+        {
             match looked {
-                Ok((shard, care, found)) => {
+                Ok((care, found)) => {
                     ticked.add(&found);
+                    self.failed.remove(&shard);
                     self.cares.insert(shard, Care { stands_by: care.stands_by || self.reserve, ..care });
                 }
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) => {
+                    if let Some(care) = self.cares.get_mut(&shard) {
+                        care.next = Instant::now() + error.repeat_after();
+                    }
+                    self.failed.insert(shard, error);
+                }
             }
         }
         if ticked.rescued > 0 {
@@ -101,11 +114,12 @@ impl Maintenance {
         }
         ticked.suspects = self.cares.values().any(|care| care.suspects);
         let next = self.cares.values().map(|care| care.next).min();
+        let failed = self.failed.values().next().map(QueueError::copy);
         (ticked, next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now())), failed)
     }
 }
 
-async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(u16, Care, Ticked), QueueError> {
+async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(Care, Ticked), QueueError> {
     if care.step == Step::Unfinished {
         return step(client, shard, care).await;
     }
@@ -127,19 +141,19 @@ async fn look(client: &QueueClient, shard: u16, mut care: Care) -> Result<(u16, 
         pause = pause.min(Duration::from_millis(wait));
     }
     care.next = Instant::now() + pause.max(LOOK_AT_ONCE);
-    Ok((shard, Care { new: false, ..care }, Ticked::default()))
+    Ok((Care { new: false, ..care }, Ticked::default()))
 }
 
 /// Takes a step. While there is more to do, the next one follows after as long as this one took: whatever is to be done,
 /// maintenance leaves the server half of its time.
-async fn step(client: &QueueClient, shard: u16, care: Care) -> Result<(u16, Care, Ticked), QueueError> {
+async fn step(client: &QueueClient, shard: u16, care: Care) -> Result<(Care, Ticked), QueueError> {
     let began = Instant::now();
     let ticked = client.tick_shard(shard).await?;
     let pause = if ticked.more { began.elapsed() } else { ticked.next_due.unwrap_or(LOOK_EVERY) };
     let next = Instant::now() + pause.min(care.pause(LOOK_EVERY)).max(LOOK_AT_ONCE);
     let step = if ticked.more { Step::Unfinished } else { Step::Finished };
     let care = Care { next, stands_by: false, step, suspects: ticked.suspects, new: false, ..care };
-    Ok((shard, care, ticked))
+    Ok((care, ticked))
 }
 
 /// A share of the maintenance of the whole queue for a process that is no worker: it steps in where no worker does, within

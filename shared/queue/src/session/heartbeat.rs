@@ -11,10 +11,6 @@ use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use super::Session;
 use crate::{client::Maintenance, error::QueueError, id::JobId, script, wire};
 
-const REPEAT_AFTER: Duration = Duration::from_millis(100);
-/// What a person has to mend is tried again at this distance.
-const REFUSED_AFTER: Duration = Duration::from_secs(1);
-
 /// Open sessions are renewed so far apart, so that no job waits behind the calls to all shards of its server.
 const APART: Duration = Duration::from_millis(2);
 /// However many shards there are, the last is renewed after this time.
@@ -42,15 +38,11 @@ pub(super) async fn beat(session: Arc<Session>, server: usize) {
                 () = &mut asked => break,
                 Some(answer) = beats.next() => if let Err(error) = answer {
                     tracing::debug!(%error, "heartbeat unanswered, will be repeated");
-                    next = next.min(Instant::now() + repeat_after(&error));
+                    next = next.min(Instant::now() + error.repeat_after());
                 }
             }
         }
     }
-}
-
-fn repeat_after(error: &QueueError) -> Duration {
-    if error.is_transient() { REPEAT_AFTER } else { REFUSED_AFTER }
 }
 
 /// One beat, to every shard of a server.
@@ -91,13 +83,12 @@ async fn renew(session: &Session, shard: u16) -> Result<(), QueueError> {
 pub(super) async fn maintain(session: Arc<Session>, server: usize) {
     let mut maintenance = Maintenance::of(&session.client, server);
     loop {
-        let (found, mut pause, failed) = maintenance.round().await;
+        let (found, pause, failed) = maintenance.round().await;
         if found.suspects {
             session.suspects_wait.notify_one();
         }
         if let Some(error) = failed {
             tracing::debug!(%error, "maintenance unanswered, will be repeated");
-            pause = repeat_after(&error);
         }
         tokio::time::sleep(pause).await;
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta};
 use postrider_queue::JobState;
 
 use crate::server::{Server, config, done, job, tenant, until_state, work};
@@ -93,4 +94,26 @@ async fn a_shard_that_errs_keeps_no_other_from_its_maintenance() {
         }
     }
     assert!(erred, "the error is told");
+}
+
+/// What a person has to mend is tried once a second; what is due elsewhere at the same server waits for no such second.
+#[tokio::test]
+async fn a_shard_that_errs_makes_no_other_late() {
+    let server = Server::start().await;
+    let client = server.client_with(2).await;
+    let mut redis = server.redis().await;
+    let of = |shard| (0..100).map(|n| format!("t{n}")).find(|name| client.shard_of(&tenant(name)) == shard).unwrap();
+    let healthy = of(1);
+    redis::cmd("SET").arg("{pr:0}:1:meta").arg("unreadable").exec_async(&mut redis).await.unwrap();
+    let worker = work(&client, config(1), |_| async { done() });
+    let mut late = TimeDelta::zero();
+    for _ in 0..8 {
+        let (seconds, micros): (i64, u32) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+        let due = DateTime::from_timestamp(seconds, micros * 1_000).unwrap() + TimeDelta::milliseconds(100);
+        let id = client.enqueue(job(&healthy).run_at(due)).await.unwrap().id();
+        let ended = until_state(&client, id, JobState::Completed).await;
+        late += ended.started_at.unwrap() - due;
+    }
+    assert!(late < TimeDelta::seconds(3), "8 jobs are late by {late} together");
+    worker.stop().await;
 }
