@@ -52,10 +52,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let mut config: ApiConfig = Settings::load().read()?;
+    let settings = Settings::load();
+    let mut config: ApiConfig = settings.read()?;
     // The API serves its figures at its own address.
     config.telemetry.metrics_bind = None;
     let (telemetry, _) = telemetry::start(&config.telemetry, "api")?;
+    settings.warn_of_misspelt();
     if let Err(error) = handles::raise() {
         tracing::warn!(%error, "the limit of file handles stays as it is");
     }

@@ -39,8 +39,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let config: SchedulerConfig = Settings::load().read()?;
+    let settings = Settings::load();
+    let config: SchedulerConfig = settings.read()?;
     let (_telemetry, figures) = telemetry::start(&config.telemetry, "scheduler")?;
+    settings.warn_of_misspelt();
     let clock = Clock::system().bounded();
     let queue = QueueClient::connect_when_loaded(config.redis.queue()).await?;
     let database = Database::connect(&config.database).await?;

@@ -10,6 +10,7 @@ mod files;
 mod google;
 mod issuers;
 mod limits;
+mod misspelt;
 mod observability;
 mod outgoing;
 mod processes;

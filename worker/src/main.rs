@@ -67,11 +67,15 @@ async fn work(is_child: bool) -> ExitCode {
 
 /// As a worker, or as the child of one that runs a single suspect.
 async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
-    let mut config: WorkerConfig = Settings::load().read()?;
+    let settings = Settings::load();
+    let mut config: WorkerConfig = settings.read()?;
     if is_child {
         config.telemetry.metrics_bind = None; // the parent has it
     }
     let (_telemetry, figures) = telemetry::start(&config.telemetry, "worker")?;
+    if !is_child {
+        settings.warn_of_misspelt();
+    }
     if let Err(error) = handles::raise() {
         tracing::warn!(%error, "the limit of file handles stays as it is");
     }

@@ -77,7 +77,8 @@ impl<'a> Reader<'a> {
             Default::Is(text) => Some(text.to_owned()),
             Default::Off => None,
             Default::Required => {
-                self.problem(name, format!("is not set. {}", variable.help));
+                let instead = self.settings.misspelt(name).map_or(String::new(), |set| format!(", but {set} is"));
+                self.problem(name, format!("is not set{instead}. {}", variable.help));
                 None
             }
         }

@@ -8,7 +8,7 @@ use figment::{
     value::Value,
 };
 
-use super::{ConfigErrors, Reader, Section, VARIABLES, Variable, files};
+use super::{ConfigErrors, Reader, Section, VARIABLES, Variable, files, misspelt};
 
 /// What was set, by variable name.
 #[derive(Clone, Default)]
@@ -17,6 +17,8 @@ pub struct Settings {
     /// Why a variable's text is not there although it was set.
     unreadable: BTreeMap<&'static str, String>,
     problems: Vec<String>,
+    /// Names that are set and no setting's, and which that are not set they look like.
+    misspelt: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -39,6 +41,18 @@ impl Settings {
         let mut reader = Reader::new(self, self.problems.clone());
         let section = S::read(&mut reader);
         reader.finish(section)
+    }
+
+    /// Says which variables nobody reads although a setting seems to be meant. To be called when there is a log.
+    pub fn warn_of_misspelt(&self) {
+        for (name, meant) in &self.misspelt {
+            tracing::warn!("{name} is set, and is no setting of this version: is {meant} meant?");
+        }
+    }
+
+    /// The name that is set where this seems to be meant.
+    pub(super) fn misspelt(&self, name: &str) -> Option<&str> {
+        self.misspelt.iter().find(|(_, meant)| meant == name).map(|(set, _)| set.as_str())
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
@@ -108,6 +122,10 @@ impl Settings {
                 }
             }
         }
+        let is_set = |name: &str| settings.texts.contains_key(name) || settings.unreadable.contains_key(name);
+        let others = environment.keys().filter(|name| known(name).is_none() && files::secret(name).is_none());
+        settings.misspelt =
+            others.filter_map(|name| Some((name.to_ascii_uppercase(), misspelt::meant_by(name, is_set)?))).collect();
         settings
     }
 }

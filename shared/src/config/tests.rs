@@ -251,3 +251,11 @@ fn every_variable_is_listed_once() {
     names.dedup();
     assert_eq!(names.len(), VARIABLES.len());
 }
+
+#[test]
+fn a_missing_setting_is_told_with_the_name_that_was_written_instead() {
+    let variables =
+        complete().into_iter().map(|(name, text)| (if name == "REDIS_URL" { "REDIS_URLS" } else { name }, text));
+    let errors = Settings::of(variables).read::<WorkerConfig>().unwrap_err();
+    assert!(errors.problems()[0].starts_with("REDIS_URL: is not set, but REDIS_URLS is. "), "{errors}");
+}
