@@ -31,6 +31,7 @@ use postrider_worker::runtime::{self, RuntimeConfig};
 use postrider_worker::system_mail::SystemMail;
 use postrider_worker::watching::WatchConfig;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 /// Questions to the language model per minute and process; the provider's own limits come on top.
 const LLM_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not zero");
@@ -147,8 +148,11 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
             None => std::future::pending().await,
         }
     };
+    // In a task of its own: the main thread is none of the runtime's, and each job would change threads to it and back.
+    let mut working = JoinSet::new();
+    working.spawn(runtime::run(runtime, registry, services, stop));
     tokio::select! {
-        ended = runtime::run(runtime, registry, services, stop) => Ok(ended?),
+        Some(ended) = working.join_next() => Ok(ended??),
         never = serve_metrics => match never {},
     }
 }
