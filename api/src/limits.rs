@@ -21,6 +21,7 @@ use postrider_queue::{Allowance, Draw, QueueClient, RateLimit, RateSubject};
 use postrider_shared::actor::Actor;
 use postrider_shared::config::{RouteClass, TrafficConfig};
 use postrider_shared::ids::TenantId;
+use postrider_shared::one_time_codes::CodePurpose;
 use postrider_shared::users::Email;
 use tokio::sync::Semaphore;
 
@@ -39,6 +40,9 @@ use shares::Shares;
 
 /// How many addresses may spend what one may of the tries to sign in to an account.
 const ADDRESSES: u32 = 10;
+
+/// How often one client address may have codes mailed to an address, for each purpose.
+const CODES: RateLimit = RateLimit { units: 5, per: Duration::from_hours(1), burst: 5 };
 
 /// How often a tenant may invite the same address.
 const INVITATIONS: RateLimit = RateLimit { units: 6, per: Duration::from_hours(1), burst: 5 };
@@ -100,6 +104,18 @@ impl Limits {
         let together =
             RateLimit { units: rate.units.saturating_mul(times), burst: rate.burst.saturating_mul(times), ..rate };
         self.strictly(&name, "sign-in of all", together).await
+    }
+
+    /// Counts a stranger's wish for a code, whether the account it is for exists or not. Each address has wishes of its own: an account
+    /// gets more codes than one address may ask for, so that who asks for another's keeps the owner, who is elsewhere, from none.
+    pub async fn code_for(
+        &self,
+        account: &Email,
+        purpose: CodePurpose,
+        ClientAddress(from): ClientAddress,
+    ) -> Answer<()> {
+        let from = from.map_or_else(String::new, |from| address::counted_as(from).to_string());
+        self.strictly(&format!("code:{purpose}:{account} from:{from}"), "codes", CODES).await
     }
 
     /// Counts an invitation of a tenant, or to run the platform, to an address: it is mailed, and its owner asked for nothing.

@@ -155,6 +155,28 @@ async fn who_guesses_elsewhere_keeps_nobody_from_signing_in() {
 }
 
 #[tokio::test]
+async fn who_asks_for_codes_elsewhere_keeps_nobody_from_getting_one() {
+    let api = Api::start_with(&[("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    let keys = api.tenant("Asked for").await;
+    crate::identity::member(&api, &keys, "jo@example.com", "agent").await;
+    for email in ["jo@example.com", "nobody@example.com"] {
+        let ask = |address: &str| {
+            crate::identity::open(&api, "/v1/auth/otp", &json!({ "email": email })).header("X-Forwarded-For", address)
+        };
+        for _ in 0..5 {
+            answer(ask("6.6.6.6"), StatusCode::ACCEPTED).await;
+        }
+        problem(ask("6.6.6.6"), "too-many-requests").await;
+        let asked = answer(ask("1.1.1.1"), StatusCode::ACCEPTED).await;
+        if email == "jo@example.com" {
+            let code = crate::identity::digits(&api, &asked).await;
+            let body = json!({ "challenge": asked["challenge"], "code": code });
+            answer(crate::identity::open(&api, "/v1/auth/otp/verify", &body), StatusCode::OK).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_tenant_does_not_have_an_address_mailed_again_and_again() {
     let api = Api::start().await;
     let (keys, other) = (api.tenant("Inviting").await, api.tenant("Other").await);

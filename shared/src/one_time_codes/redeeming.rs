@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How often a code may be guessed.
-const TRIES: i32 = 5;
+pub(super) const TRIES: i32 = 5;
 
 impl OneTimeCodes {
     /// Takes a code back, once. `None` if it is wrong, over, used, for something else or was guessed too often: nobody is told which.

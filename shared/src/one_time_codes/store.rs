@@ -7,7 +7,9 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 use super::{
-    CodePurpose, OneTimeCode, registration,
+    CodePurpose, OneTimeCode,
+    redeeming::TRIES,
+    registration,
     row::{ActiveModel, Column, Entity},
 };
 use crate::{
@@ -24,8 +26,12 @@ use crate::{
 pub const CODE_DIGITS: usize = 6;
 /// How long a code is good.
 const VALID: TimeDelta = TimeDelta::minutes(10);
-/// How many codes an address gets in an hour of the clock, for each purpose.
-const IN_AN_HOUR: u32 = 5;
+/// How many codes an address gets in an hour of the clock, for each purpose. Who asks from one place gets fewer, as the API counts, so
+/// that a stranger who asks does not use up those of the address's owner.
+const IN_AN_HOUR: u32 = 15;
+/// So many of them may be guessed as often as [`TRIES`] says, the others [`TRIES_OF_MORE`] times: more codes are more to guess at.
+const USUAL: u32 = 5;
+const TRIES_OF_MORE: i32 = 2;
 /// How long a code that is over is kept.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
@@ -90,6 +96,7 @@ impl OneTimeCodes {
         // The first free place of the hour. Its name is unique, so that requests at the same moment cannot share one.
         for place in 0..IN_AN_HOUR {
             row.slot = slot(email, purpose, now, place);
+            row.tries = if place < USUAL { 0 } else { TRIES - TRIES_OF_MORE };
             let inserted = Entity::insert(row.clone().into_active_model())
                 .on_conflict(OnConflict::column(Column::Slot).do_nothing().to_owned())
                 .exec_without_returning(tx.connection())

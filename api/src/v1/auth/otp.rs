@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::signing_in::{Carry, SignedIn, begin, check, refused};
 use crate::app::App;
 use crate::json::Json;
+use crate::limits::ClientAddress;
 use crate::problem::Answer;
 
 /// Whose code is asked for.
@@ -53,8 +54,12 @@ pub struct Verify {
     responses((status = 202, description = "A code is mailed if there is such a user.", body = Asked)),
     security(())
 )]
-pub(super) async fn ask(State(app): State<App>, Json(ask): Json<AskForCode>) -> Answer<(StatusCode, Json<Asked>)> {
-    mail_code(&app, &ask, CodePurpose::SignIn).await
+pub(super) async fn ask(
+    State(app): State<App>,
+    from: ClientAddress,
+    Json(ask): Json<AskForCode>,
+) -> Answer<(StatusCode, Json<Asked>)> {
+    mail_code(&app, &ask, CodePurpose::SignIn, from).await
 }
 
 /// Sign in with a mailed code. It is good once, and may be guessed five times.
@@ -74,8 +79,14 @@ pub(super) async fn verify(State(app): State<App>, headers: HeaderMap, Json(veri
 }
 
 /// Has a code mailed. The answer does not wait for that, so that it takes the same time where there is nobody to mail.
-pub(super) async fn mail_code(app: &App, ask: &AskForCode, purpose: CodePurpose) -> Answer<(StatusCode, Json<Asked>)> {
+pub(super) async fn mail_code(
+    app: &App,
+    ask: &AskForCode,
+    purpose: CodePurpose,
+    from: ClientAddress,
+) -> Answer<(StatusCode, Json<Asked>)> {
     let email = Email::parse(&ask.email)?;
+    app.limits().code_for(&email, purpose, from).await?;
     let challenge = CodeId::random();
     if let Some(user) = app.stores().users.by_email(&email).await? {
         audit::claims_to_be(user.id);

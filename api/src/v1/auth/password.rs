@@ -88,9 +88,10 @@ async fn compared(app: &App, email: &Email, password: &SecretString) -> Answer<O
 )]
 pub(super) async fn ask_for_reset(
     State(app): State<App>,
+    from: ClientAddress,
     Json(ask): Json<AskForCode>,
 ) -> Answer<(StatusCode, Json<Asked>)> {
-    mail_code(&app, &ask, CodePurpose::ResetPassword).await
+    mail_code(&app, &ask, CodePurpose::ResetPassword, from).await
 }
 
 /// A new password.

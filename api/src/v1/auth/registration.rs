@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use postrider_shared::config::Registration;
 use postrider_shared::ids::{CodeId, TenantId, UserId};
-use postrider_shared::one_time_codes::NewRegistration;
+use postrider_shared::one_time_codes::{CodePurpose, NewRegistration};
 use postrider_shared::tenants::TenantState;
 use postrider_shared::users::{Email, Passwords};
 use secrecy::SecretString;
@@ -80,6 +80,7 @@ pub(super) async fn register(
             return Err(Problem::field(pointer, "must be one line of 1 to 200 characters"));
         }
     }
+    app.limits().code_for(&email, CodePurpose::Register, from).await?;
     let password_hash = app.passwords().hash(new.password).await.map_err(Problem::internal)?;
     let challenge = CodeId::random();
     let registration = NewRegistration { email, name: new.name, password_hash, tenant_name: new.tenant_name };

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use postrider_shared::ids::{CodeId, TenantId};
+use postrider_shared::one_time_codes::CodePurpose;
 use postrider_shared::users::Email;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -75,6 +76,7 @@ pub(super) async fn ask(
         let proof = OwnerProof { password: change.password, challenge: change.challenge, code: change.code };
         let proof = proof.checked(&app, &found, from).await?;
         app.limits().sign_in_to(email.as_str(), from).await?;
+        app.limits().code_for(&email, CodePurpose::NewEmail, from).await?;
         let entries = app.stores().profiles.ask_email(challenge, user, &proof, &email).await?.ok_or_else(refused)?;
         app.relay(TenantId::platform(), &entries).await;
     }
