@@ -47,6 +47,9 @@ const CODES: RateLimit = RateLimit { units: 5, per: Duration::from_hours(1), bur
 /// How often a tenant may invite the same address.
 const INVITATIONS: RateLimit = RateLimit { units: 6, per: Duration::from_hours(1), burst: 5 };
 
+/// How often a tenant may invite whom it likes: enough for a house that begins, too little for who would mail the world.
+const INVITATIONS_IN_ALL: RateLimit = RateLimit { units: 200, per: Duration::from_hours(24), burst: 100 };
+
 /// The limits of a process.
 pub struct Limits {
     config: TrafficConfig,
@@ -121,7 +124,11 @@ impl Limits {
     /// Counts an invitation of a tenant, or to run the platform, to an address: it is mailed, and its owner asked for nothing.
     pub async fn invitation_to(&self, tenant: Option<TenantId>, email: &Email) -> Answer<()> {
         let whose = tenant.map_or_else(|| "platform".to_owned(), |tenant| format!("tenant:{tenant}"));
-        self.strictly(&whose, &format!("invitations to:{email}"), INVITATIONS).await
+        self.strictly(&whose, &format!("invitations to:{email}"), INVITATIONS).await?;
+        match tenant {
+            Some(_) => self.strictly(&whose, "invitations", INVITATIONS_IN_ALL).await,
+            None => Ok(()),
+        }
     }
 
     /// One limit that holds without Redis, too.

@@ -80,7 +80,8 @@ pub struct NewInvitationBody {
 
 /// Invite somebody to work for the tenant; whoever runs the platform and names no tenant invites to run it, too.
 ///
-/// An address gets five invitations of a tenant at once, then one in ten minutes: more are refused (429).
+/// An address gets five invitations of a tenant at once, then one in ten minutes; all addresses together get a hundred at once, then 200
+/// a day: more are refused (429).
 #[utoipa::path(
     post, path = "/invitations", tag = "people", operation_id = "create_invitation",
     request_body = NewInvitationBody,

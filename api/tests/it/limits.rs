@@ -191,6 +191,24 @@ async fn a_tenant_does_not_have_an_address_mailed_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_tenant_does_not_mail_any_number_of_addresses() {
+    let api = Api::start().await;
+    let (keys, other) = (api.tenant("Inviting").await, api.tenant("Other").await);
+    let invite = |key: &str, number: u32| {
+        let body = json!({ "email": format!("guest-{number}@example.com"), "role": "viewer" });
+        api.post(key, "/v1/invitations", &body).send()
+    };
+    for number in 0..100 {
+        assert_eq!(invite(&keys.admin, number).await.unwrap().status(), StatusCode::CREATED, "{number}");
+    }
+    let refused = invite(&keys.admin, 100).await.unwrap();
+    let wait: u64 = refused.headers()[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((1..=24 * 3_600 / 200).contains(&wait), "{wait}");
+    shaped(refused, "too-many-requests").await;
+    assert_eq!(invite(&other.admin, 100).await.unwrap().status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn one_tenant_does_not_take_all_places_for_requests() {
     let api = Api::start_with(&[("MAX_REQUESTS_IN_FLIGHT", "4")]).await;
     let (keys, other) = (api.tenant("Slow").await, api.tenant("Other").await);
