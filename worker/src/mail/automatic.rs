@@ -62,6 +62,9 @@ impl Signs {
             && signs.answer.is_none()
         {
             signs.answer = is_mail_system(from).then_some("mail of a mail system");
+            if may_be_mail_system(from) {
+                signs.hint = Some("its address may be that of a mail system");
+            }
         }
         signs.has_other_reply_to = from.zip(reply_to).is_some_and(|(from, reply)| domain(&from) != domain(&reply));
         signs
@@ -263,9 +266,14 @@ fn is_mail_system(address: &str) -> bool {
             | "listserv"
             | "majordomo"
             | "mailman"
-    ) || ["bounce+", "bounces+", "bounce-", "bounces-", "owner-", "mailer-daemon+"]
-        .iter()
-        .any(|start| local.starts_with(start))
+    ) || ["bounce+", "bounces+", "mailer-daemon+"].iter().any(|start| local.starts_with(start))
+}
+
+/// Whether an address looks like one at which servers of lists take back what cannot be delivered. Who lends out bouncy castles, or
+/// writes as the owner of a shop, has such an address, too.
+fn may_be_mail_system(address: &str) -> bool {
+    let local = address.split('@').next().unwrap_or_default();
+    ["bounce-", "bounces-", "owner-"].iter().any(|start| local.starts_with(start))
         || ["-bounce", "-bounces", "-owner"].iter().any(|end| local.ends_with(end))
 }
 

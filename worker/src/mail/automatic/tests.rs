@@ -59,14 +59,25 @@ fn what_programs_answer_or_report_is_never_answered_however_it_came() {
             assert!(is_machine(author), "{header}: {author:?}");
         }
     }
-    for sender in [
-        "MAILER-DAEMON@mx.example",
-        "postmaster@mx.example",
-        "bounces+17-shop=lindner.example@news.example",
-        "friends-bounces@lists.example",
-        "owner-friends@lists.example",
-    ] {
+    for sender in ["MAILER-DAEMON@mx.example", "postmaster@mx.example", "bounces+17-shop=lindner.example@news.example"]
+    {
         assert!(is_machine(read(&format!("From: <{sender}>\nSubject: x"))), "{sender}");
+    }
+    for sender in ["friends-bounces@lists.example", "owner-friends@lists.example"] {
+        assert!(is_machine(read(&format!("From: <{sender}>\nSubject: x\nPrecedence: list"))), "{sender}");
+    }
+}
+
+#[test]
+fn a_person_whose_address_looks_like_that_of_a_mail_system_is_heard() {
+    for sender in [
+        "bounce-castles@example.org",
+        "Owner-Operator@example.org",
+        "shop-owner@example.org",
+        "friends-bounces@lists.example",
+    ] {
+        let author = read(&format!("From: <{sender}>\nSubject: Anfrage"));
+        assert!(is_doubtful(author), "{sender}: {author:?}");
     }
 }
 
