@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_queue::QueueClient;
 use postrider_shared::clock::Clock;
-use postrider_shared::config::{ConsentConfig, IssuersConfig, Registration, TrafficConfig};
+use postrider_shared::config::{ConsentConfig, IssuersConfig, LimitsConfig, Registration, TrafficConfig};
 use postrider_shared::database::Database;
 use postrider_shared::dead_letters::Redriver;
 use postrider_shared::egress::Egress;
@@ -79,8 +79,8 @@ pub struct Parts {
     pub consent: Option<ConsentConfig>,
     /// Renders `/metrics`; absent where nobody measures.
     pub metrics: Option<PrometheusHandle>,
-    /// What a Gmail account may spend on API calls in a minute.
-    pub gmail_units_per_minute: u32,
+    /// What accounts and tenants may use.
+    pub quotas: LimitsConfig,
     /// Cancelled when the process stops, so that nobody waits for a job any longer.
     pub stopping: CancellationToken,
 }
@@ -100,7 +100,7 @@ impl App {
                 parts.queue.clone(),
                 parts.clock.clone(),
             )
-            .with_gmail_units(parts.gmail_units_per_minute),
+            .with_limits(parts.quotas),
             tasks: TaskTracker::new(),
             gauges: Gauges::default(),
             readiness: Together::default(),

@@ -63,7 +63,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     let stopping = CancellationToken::new();
     let app = App::new(Parts {
-        gmail_units_per_minute: config.limits.gmail_units_per_minute,
+        quotas: config.limits,
         database: Database::connect(&config.database).await?,
         queue: QueueClient::connect_when_loaded(config.redis.queue()).await?,
         objects: Objects::open(&config.objects)?,

@@ -12,6 +12,7 @@ use postrider_queue::{QueueClient, Tenant};
 use postrider_shared::{
     accounts::Account,
     clock::Clock,
+    config::LimitsConfig,
     database::AllTenants,
     ids::AccountId,
     scopes::{ScopeError, Scopes},
@@ -46,10 +47,10 @@ impl Feeder {
         Self { stores, scopes, queue, clock, defined: HashMap::new(), after: None, closings: None }
     }
 
-    /// What a Gmail account may spend on API calls in a minute, if it is not the usual.
+    /// What accounts and tenants may use, if it is not the usual.
     #[must_use]
-    pub fn with_gmail_units(self, per_minute: u32) -> Self {
-        Self { scopes: self.scopes.with_gmail_units(per_minute), ..self }
+    pub fn with_limits(self, limits: LimitsConfig) -> Self {
+        Self { scopes: self.scopes.with_limits(limits), ..self }
     }
 
     async fn feed(&mut self, account: &Account) -> Result<(), DutyError> {

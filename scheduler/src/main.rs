@@ -68,9 +68,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
     };
 
-    let gmail_units_per_minute = config.limits.gmail_units_per_minute;
-    let (tick, issuers, audit_retention) = (config.tick, config.issuers, config.audit_retention);
-    let roster = Roster { stores, payloads, queue, clock, tick, gmail_units_per_minute, issuers, audit_retention };
+    let (tick, limits, issuers, audit_retention) = (config.tick, config.limits, config.issuers, config.audit_retention);
+    let roster = Roster { stores, payloads, queue, clock, tick, limits, issuers, audit_retention };
     let metrics = config.telemetry.metrics_bind.map(|address| address.to_string());
     tracing::info!(tick_ms = config.tick.as_millis(), metrics, "ready");
     tokio::select! {

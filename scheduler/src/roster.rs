@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use postrider_queue::QueueClient;
 use postrider_shared::{
     clock::Clock,
-    config::IssuersConfig,
+    config::{IssuersConfig, LimitsConfig},
     payloads::{PayloadSweep, Payloads},
     stores::Stores,
     tenants::Pauses,
@@ -40,8 +40,8 @@ pub struct Roster {
     pub clock: Clock,
     /// The pace of what somebody waits for: due jobs and the outbox. Duties that nobody waits for have their own.
     pub tick: Duration,
-    /// What a Gmail account may spend on API calls in a minute.
-    pub gmail_units_per_minute: u32,
+    /// What accounts and tenants may use.
+    pub limits: LimitsConfig,
     /// Whose signing keys are kept fresh.
     pub issuers: IssuersConfig,
     /// How long audit events are kept.
@@ -51,7 +51,7 @@ pub struct Roster {
 impl Roster {
     /// Keeps every duty until `stop`, and returns when the last step in progress has ended.
     pub async fn keep(self, stop: &CancellationToken) {
-        let Self { stores, payloads, queue, clock, tick, gmail_units_per_minute, issuers, audit_retention } = self;
+        let Self { stores, payloads, queue, clock, tick, limits, issuers, audit_retention } = self;
         let mut timekeeper = Timekeeper::new(queue.clone(), clock.clone());
         // Before anything is planned. If Redis is away just now, it is compared when it is back.
         if let Err(error) = timekeeper.step().await {
@@ -65,7 +65,7 @@ impl Roster {
         start.duty(Relay::new(stores.outbox.clone(), queue.clone(), tick));
         start.duty(Timetable::new(stores.clone(), queue.clone(), clock.clone()));
         let feeder = Feeder::new(stores.clone(), queue.clone(), clock.clone());
-        start.duty(feeder.with_gmail_units(gmail_units_per_minute));
+        start.duty(feeder.with_limits(limits));
         let sweep = PayloadSweep::new(payloads, stores.dead_letters.clone(), queue.clone());
         start.duty(Sweeper::new(sweep));
         start.duty(Drafts::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone()));

@@ -22,7 +22,7 @@ pub(crate) use store::find;
 pub use store::{Accounts, NewAccount};
 pub use transport::Transport;
 
-use crate::words::words;
+use crate::{scopes::Share, words::words};
 
 words! {
     /// How a connection to a mail server is protected.
@@ -80,6 +80,6 @@ impl Account {
     pub fn transactional_lane(&self) -> Lane {
         let name = LaneName::parse(format!("account:{}:transactional", self.id))
             .unwrap_or_else(|_| unreachable!("a UUID makes a well-formed name"));
-        Lane::with_scopes(name, vec![self.scope()])
+        Lane::with_scopes(name, vec![self.scope(), Share::Sending.scope()])
     }
 }

@@ -1,8 +1,10 @@
 //! What a mailbox may send, as the queue enforces it: one scope per identity, with a cap per calendar day of its time zone, and for
-//! Gmail's API a rate that stays below its quota.
+//! Gmail's API a rate that stays below its quota. And what one tenant may have running at once; see [`Share`].
 //!
 //! The API defines the scope when a mailbox is connected or changed; the scheduler defines all of them again and again, because
 //! days move on and a Redis that lost its data must learn what was sent before. Both do it here, so they agree.
+
+mod share;
 
 use std::time::Duration;
 
@@ -12,9 +14,11 @@ use postrider_queue::{
     Window, calendar_days,
 };
 
+pub use self::share::Share;
 use crate::{
     accounts::{Account, AccountState, Accounts, scope_of},
     clock::Clock,
+    config::LimitsConfig,
     database::StoreError,
     ids::{AccountId, TenantId},
     messages::Messages,
@@ -25,6 +29,8 @@ use crate::{
 pub const GMAIL_UNITS_PER_MESSAGE: u32 = 5 + 10 + 100 + 5;
 /// What Google gives new projects, per user and minute.
 const USUAL_GMAIL_UNITS: u32 = 6_000;
+/// With all [shares](Share) used up, half of what a worker runs at once is for others.
+const USUAL_MAIL_JOBS: u32 = 10;
 
 /// Why a scope could not be defined. Until it is, its lanes stay parked.
 #[derive(Debug, thiserror::Error)]
@@ -43,23 +49,27 @@ pub struct Scopes {
     queue: QueueClient,
     clock: Clock,
     gmail_units_per_minute: u32,
+    mail_jobs_per_tenant: u32,
 }
 
 impl Scopes {
     pub fn new(accounts: Accounts, messages: Messages, queue: QueueClient, clock: Clock) -> Self {
-        Self { accounts, messages, queue, clock, gmail_units_per_minute: USUAL_GMAIL_UNITS }
+        let (gmail_units_per_minute, mail_jobs_per_tenant) = (USUAL_GMAIL_UNITS, USUAL_MAIL_JOBS);
+        Self { accounts, messages, queue, clock, gmail_units_per_minute, mail_jobs_per_tenant }
     }
 
-    /// What a Gmail account may spend on API calls in a minute, if it is not the usual.
+    /// What the settings say, if it is not the usual.
     #[must_use]
-    pub fn with_gmail_units(self, per_minute: u32) -> Self {
-        Self { gmail_units_per_minute: per_minute, ..self }
+    pub fn with_limits(self, limits: LimitsConfig) -> Self {
+        let LimitsConfig { gmail_units_per_minute, mail_jobs_per_tenant } = limits;
+        Self { gmail_units_per_minute, mail_jobs_per_tenant, ..self }
     }
 
     /// Tells the queue the limits of the account's scope as they are now, and of the scopes that it had under former addresses. What
     /// waits there is woken if no other connection has that address, and moves to the account's scope as soon as it is run; else it
-    /// moves as the limits of that connection let it.
+    /// moves as the limits of that connection let it. The tenant's [shares](Share) are told, too.
     pub async fn define(&self, account: &Account) -> Result<(), ScopeError> {
+        self.define_shares(account.tenant_id).await?;
         self.define_identity(account.tenant_id, &account.identity).await?;
         for former in &account.former_identities.0 {
             self.define_identity(account.tenant_id, former).await?;

@@ -10,6 +10,7 @@ use postrider_shared::accounts::{Account, Accounts};
 use postrider_shared::attachments::Attachments;
 use postrider_shared::audit::AuditEvents;
 use postrider_shared::clock::Clock;
+use postrider_shared::config::LimitsConfig;
 use postrider_shared::dead_letters::{DeadLetters, Redriver};
 use postrider_shared::google::{Consents, Grants};
 use postrider_shared::ids::TenantId;
@@ -162,10 +163,10 @@ impl Services {
         self
     }
 
-    /// What a Gmail account may spend on API calls in a minute; to be said before [`with_google`](Self::with_google).
+    /// What accounts and tenants may use; to be said before [`with_google`](Self::with_google).
     #[must_use]
-    pub fn with_gmail_units(mut self, per_minute: u32) -> Self {
-        self.scopes = self.scopes.with_gmail_units(per_minute);
+    pub fn with_limits(mut self, limits: LimitsConfig) -> Self {
+        self.scopes = self.scopes.with_limits(limits);
         self
     }
 

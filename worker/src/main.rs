@@ -95,7 +95,7 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
     let scanner = documents::Scanner::new(config.documents.scanner.clone());
     let run_ledger = RunLedger::open(config.run_ledger.as_deref(), clock.clone())?;
     let services = Services::new(queue, stores, objects, llm, clock.clone())
-        .with_gmail_units(config.limits.gmail_units_per_minute)
+        .with_limits(config.limits)
         .with_mailbox_connections(config.outgoing.mailbox_connections);
     let services = match &config.google {
         Some(google) => {

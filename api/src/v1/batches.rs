@@ -89,6 +89,7 @@ async fn open(
 ) -> Answer<(StatusCode, Json<JobBatch>)> {
     let on_end = batch.and_then(|Json(batch)| batch.on_end);
     let on_end = on_end.map(|submission| at_end(submission, &app, caller, tenant)).transpose()?;
+    app.scopes().define_shares_of(&on_end).await?;
     let of = tenant.into();
     let id = once.id(|parts| app.queue().derived_batch_id(&of, parts), || app.queue().batch_id(&of));
     app.queue().open_batch(&of, id, on_end).await?;

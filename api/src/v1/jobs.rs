@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use postrider_queue::{BatchId, Cancelled, JobId, JobRecord, ListFilter, Promoted};
+use postrider_queue::{BatchId, Cancelled, Enqueued, JobId, JobRecord, ListFilter, NewJob, Promoted, QueueError};
 use postrider_shared::ids::TenantId;
 use postrider_shared::jobs::SendEmail;
 use postrider_shared::roles::Permission;
@@ -81,15 +81,20 @@ async fn submit(State(app): State<App>, caller: Caller, Tenant(tenant): Tenant, 
     let submission: Submission = json::of(request).await?;
     let mut job = submission.into_job(&app, caller, tenant, key, app.payload_limit())?;
     let apart = apart::store(&app, tenant, &mut job).await?;
-    let enqueued = app.queue().enqueue(job).await;
+    let enqueued = enqueue(&app, job).await;
     if let Some(apart) = apart {
         apart.settle(&app, &enqueued).await;
     }
     answer(enqueued?)
 }
 
+async fn enqueue(app: &App, job: NewJob) -> Result<Enqueued, QueueError> {
+    app.scopes().define_shares_of([&job]).await?;
+    app.queue().enqueue(job).await
+}
+
 /// 202 with the job and where it can be followed.
-pub fn answer(enqueued: postrider_queue::Enqueued) -> Answer<Response> {
+pub fn answer(enqueued: Enqueued) -> Answer<Response> {
     let accepted = submission::accepted(enqueued)?;
     let location = format!("/v1/jobs/{}", accepted.id);
     let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();

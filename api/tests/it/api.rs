@@ -64,7 +64,7 @@ impl Api {
         let database = database(folder.path()).await;
         let objects = Objects::open(&ObjectsConfig::at("memory:///")).unwrap();
         let app = App::new(Parts {
-            gmail_units_per_minute: 6_000,
+            quotas: Settings::of([]).read().unwrap(),
             database,
             queue: QueueClient::connect(QueueConfig::new(redis.url()).shards(4)).await.unwrap(),
             objects,
@@ -97,7 +97,7 @@ impl Api {
     pub async fn replica_at(&mut self, clock: Clock, keys: KeyRing) -> SocketAddr {
         let queue = QueueClient::connect(QueueConfig::new(self.redis.url()).shards(4)).await.unwrap();
         let app = App::new(Parts {
-            gmail_units_per_minute: 6_000,
+            quotas: Settings::of([]).read().unwrap(),
             database: self.app.database().clone(),
             queue,
             objects: self.app.objects().clone(),

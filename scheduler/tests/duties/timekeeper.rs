@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use postrider_scheduler::roster::Roster;
 use postrider_shared::{
     clock::Clock,
-    config::{IssuersConfig, ObjectsConfig, Settings},
+    config::{IssuersConfig, LimitsConfig, ObjectsConfig, Settings},
     objects::Objects,
     payloads::Payloads,
     stores::Stores,
@@ -30,7 +30,7 @@ async fn a_scheduler_whose_clock_is_ahead_delays_no_poll() {
         queue: office.queue.clone(),
         clock: clock.clone(),
         tick: Duration::from_millis(50),
-        gmail_units_per_minute: 6_000,
+        limits: Settings::of([]).read::<LimitsConfig>().unwrap(),
         issuers: Settings::of([]).read::<IssuersConfig>().unwrap(),
         audit_retention: TimeDelta::days(365),
     };

@@ -218,6 +218,12 @@ const WORK: &[Variable] = &[
         "The most jobs this worker runs at the same time (1 to 10000).",
     ),
     variable(
+        "MAIL_JOBS_PER_TENANT",
+        Default::Is("10"),
+        ALL,
+        "The most jobs of one tenant that read mailboxes and run at the same time in all workers together, as many that have mails read by the model, and as many that send (1 to 10000). Three times this is what a tenant whose servers are slow may hold of WORKER_CONCURRENCY; what is left is for others. The same for all processes.",
+    ),
+    variable(
         "WORKER_GRACE_SECONDS",
         Default::Is("20"),
         WORKER,

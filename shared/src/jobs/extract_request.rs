@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use postrider_queue::{Job, JobKind, QueueName, UniqueKey};
+use postrider_queue::{Job, JobKind, Lane, LaneName, QueueName, UniqueKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Declared, Queue};
-use crate::ids::MailId;
+use crate::{ids::MailId, scopes::Share};
 
 /// Reads a mail with the language model: a quote request, or not. Enqueued with the record of the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,6 +23,11 @@ impl Job for ExtractRequest {
     const TIMEOUT: Duration = Duration::from_mins(13);
     /// A malware scanner may be away for hours.
     const MAX_SNOOZES: u32 = 1_000;
+
+    /// Mails of one tenant that are large or many keep no other's waiting.
+    fn lane(&self) -> Lane {
+        Lane::with_scopes(LaneName::default(), vec![Share::Extracting.scope()])
+    }
 
     fn unique_key(&self) -> Option<UniqueKey> {
         Some(self.mail_id.to_string().into())

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{Job, JobKind, QueueName, UniqueKey};
+use postrider_queue::{Job, JobKind, Lane, LaneName, QueueName, UniqueKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Declared, Queue, Submit};
-use crate::{ids::AccountId, roles::Permission};
+use crate::{ids::AccountId, roles::Permission, scopes::Share};
 
 /// Fetches the mail that came into one mailbox since the last time. Enqueued by the scheduler at the mailbox's interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +26,11 @@ impl Job for PollMailbox {
     /// A run takes a part of a folder and lets the next one follow at once: enough for two million mails.
     const MAX_SNOOZES: u32 = 10_000;
     const TIMEOUT: Duration = Duration::from_mins(8);
+
+    /// Servers of one tenant that are slow keep no other's mailboxes waiting.
+    fn lane(&self) -> Lane {
+        Lane::with_scopes(LaneName::default(), vec![Share::Reading.scope()])
+    }
 
     /// One run at a time per mailbox.
     fn unique_key(&self) -> Option<UniqueKey> {

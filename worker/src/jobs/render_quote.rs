@@ -30,7 +30,7 @@ impl Handler for RenderQuote {
             return Ok(Done::with(json!({ "quote_id": quote.id, "quote": quote.state, "reason": quote.reason })));
         };
         if quote.revision() != self.revision || quote.state != QuoteState::Priced {
-            return follow(ctx, &quote, &account, self.revision);
+            return follow(ctx, &quote, &account, self.revision).await;
         }
         let mail = ctx.mail.get(tenant, quote.mail_id).await?;
         let owner = ctx.tenants.get(tenant).await?;
@@ -53,19 +53,21 @@ impl Handler for RenderQuote {
         let message = planned(ctx, &owner, &account, &quote, &newest, &number, &pdf_key)?;
         let step = ctx.quotes.render(tenant, quote.id, self.revision, RenderedQuote { pdf_key, message }).await?;
         match step {
-            Step::Taken(quote) | Step::NotTaken(quote) => follow(ctx, &quote, &account, self.revision),
+            Step::Taken(quote) | Step::NotTaken(quote) => follow(ctx, &quote, &account, self.revision).await,
         }
     }
 }
 
-fn follow(ctx: &Context, quote: &Quote, account: &Account, revision: u32) -> Outcome {
+async fn follow(ctx: &Context, quote: &Quote, account: &Account, revision: u32) -> Outcome {
     let done = Done::with(json!({ "quote_id": quote.id, "quote": quote.state, "number": quote.number }));
     if quote.revision() != revision || quote.state != QuoteState::Rendered {
         return Ok(done);
     }
     let message_id = MessageId::of_quote(quote.id, revision);
     let send = SendEmail { message_id, lane: account.transactional_lane() };
-    Ok(done.then(ctx.follow_up(&send, &["send", &message_id.to_string()])?))
+    let send = ctx.follow_up(&send, &["send", &message_id.to_string()])?;
+    ctx.scopes.define_shares_of([&send]).await?;
+    Ok(done.then(send))
 }
 
 /// The reply, threaded under the mail that asked. Its Message-ID follows from what it is, so it never changes.

@@ -8,7 +8,7 @@ mod submission;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postrider_queue::{CapUse, Done, Outcome, Stop, calendar_days};
+use postrider_queue::{CapUse, Done, Outcome, QueueError, Stop, calendar_days};
 use postrider_shared::accounts::Account;
 use postrider_shared::database::StoreError;
 use postrider_shared::jobs::SendEmail;
@@ -45,7 +45,7 @@ impl Handler for SendEmail {
         let can_look = account.sends_by_gmail() || planned.has_draft_in_doubt();
         let may_be_out = planned.data_started_at.is_some() && !can_look;
         if !ctx.job.lane.scopes.contains(&account.scope()) && !may_be_out {
-            return moved(ctx, &account, &planned);
+            return moved(ctx, &account, &planned).await;
         }
         if !account.is_active() {
             return Err(Stop::snooze(look_again(ctx), "the mailbox is paused").with_cap(cap));
@@ -82,9 +82,11 @@ impl Handler for SendEmail {
 /// this job's: there is always one job, as often as the address is changed.
 ///
 /// A message that a mail server may have taken already stays: no unit would be used for it, it only becomes `unknown`.
-fn moved(ctx: &Context, account: &Account, message: &Message) -> Outcome {
+async fn moved(ctx: &Context, account: &Account, message: &Message) -> Outcome {
     let send = SendEmail { message_id: message.id, lane: account.transactional_lane() };
     let follows = ctx.follow_up(&send, &["send", &message.id.to_string(), &ctx.job.id.to_string()])?;
+    let unqueued = |error: QueueError| Stop::from(error).with_cap(unopened(ctx, message));
+    ctx.scopes.define_shares_of([&follows]).await.map_err(unqueued)?;
     let reason = "its job stood in the lane of another address: the job that follows sends it";
     let output = json!({ "message_id": message.id, "message": message.state, "reason": reason });
     Ok(Done::with(output).cap(unopened(ctx, message)).then(follows))

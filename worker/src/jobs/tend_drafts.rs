@@ -183,6 +183,7 @@ async fn tend(
     let send = SendEmail { message_id: id, lane: account.transactional_lane() };
     let (message, attempt) = (id.to_string(), message.attempt().to_string());
     let again = ctx.follow_up(&send, &["send again", &message, &attempt])?;
+    ctx.scopes.define_shares_of([&again]).await.map_err(Stop::from)?;
     let enqueued = ctx.queue.enqueue(again).await.map_err(Stop::from)?;
     if matches!(enqueued, Enqueued::Created(_)) {
         tended.resumed += 1;

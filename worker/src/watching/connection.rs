@@ -159,6 +159,7 @@ impl Connection {
         let queue = &self.services.queue;
         let poll = PollMailbox { account_id: self.account.id, planned_at: None };
         let job = NewJob::of(self.account.tenant_id.into(), &poll)?;
+        self.services.scopes.define_shares_of([&job]).await?;
         match queue.enqueue(job).await? {
             Enqueued::UniqueTaken(waiting) => match queue.promote(waiting).await? {
                 Promoted::Now | Promoted::NotWaiting(JobState::Available) => Ok(true),

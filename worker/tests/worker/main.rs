@@ -11,6 +11,7 @@ mod oidc;
 mod pipeline;
 mod redis;
 mod scopes;
+mod shares;
 mod shop;
 mod smtp;
 mod xoauth2;

@@ -34,6 +34,9 @@ use tokio::task::JoinHandle;
 use super::redis::Redis;
 use super::{ADDRESS, PASSWORD, Servers};
 
+/// As the settings have it, if they say nothing.
+pub(super) const CONCURRENCY: usize = 64;
+
 /// A business with a mailbox and a product, and a worker in this process that works for it.
 pub(super) struct Shop {
     pub(super) servers: Servers,
@@ -80,7 +83,7 @@ impl Shop {
         let queues = ["mail", "extraction", "quotes", "email", "upkeep"].map(|name| name.parse().unwrap()).to_vec();
         let config = RuntimeConfig {
             queues,
-            concurrency: 16,
+            concurrency: CONCURRENCY,
             grace: Duration::from_secs(5),
             watch: WatchConfig { capacity: 0, renewal: Duration::from_mins(4) },
         };
@@ -164,7 +167,7 @@ fn rollup() -> ProductSettings {
     }
 }
 
-fn account(servers: &Servers) -> NewAccount {
+pub(super) fn account(servers: &Servers) -> NewAccount {
     let server = |address: std::net::SocketAddr| MailServer {
         host: address.ip().to_string(),
         port: address.port(),

@@ -211,6 +211,12 @@ impl Intake {
             jobs.push(job);
         }
         let nothing_yet = self.results.accepted() == 0;
+        match self.app.scopes().define_shares_of(&jobs).await {
+            Err(error) if nothing_yet => return Err(error.into()),
+            // Then they are not enqueued either, and each says so.
+            Err(error) => tracing::warn!(%error, "the tenant's shares are not defined yet"),
+            Ok(()) => {}
+        }
         let mut answers = self.app.queue().enqueue_each(jobs).await?;
         if nothing_yet && answers.iter().all(Result::is_err) && !answers.is_empty() {
             answers.swap_remove(0)?;

@@ -149,6 +149,10 @@ pub(super) async fn record(
     } else {
         vec![ctx.follow_up(&ExtractRequest { mail_id: id }, &["extract", &id.to_string()])?]
     };
+    // The queue may be away; the mail is recorded all the same, and the scheduler defines what is not.
+    if let Err(error) = ctx.scopes.define_shares_of(&jobs).await {
+        tracing::warn!(%error, mail.id = %id, "the tenant's shares are not defined yet");
+    }
     match ctx.mail.record(tenant, new, jobs).await? {
         Recorded::Known(_) => Ok(Taken::Known),
         Recorded::New { outbox, .. } => {
