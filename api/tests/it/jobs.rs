@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use postrider_queue::ListFilter;
+use postrider_shared::ids::TenantId;
+use postrider_shared::scopes::Share;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -44,6 +47,30 @@ async fn a_submission_is_checked_against_its_kind() {
     problem(post(echo("run_at", json!("tomorrow"))), "invalid-body").await;
     let kinds = answer(api.get(&keys.viewer, "/v1/kinds"), StatusCode::OK).await;
     assert_eq!(kinds["items"].as_array().unwrap().len(), postrider_shared::jobs::catalogue().len());
+}
+
+/// What may hold a place of a worker for long is bounded for its tenant, wherever it is put; and the bound is there before the job is.
+#[tokio::test]
+async fn jobs_that_take_long_share_a_bound_of_their_tenant() {
+    let api = Api::start().await;
+    let sleep =
+        |ms: u32| json!({ "kind": "diagnostic.sleep", "payload": { "ms": ms }, "queue": "email", "lane": "left" });
+    let poll = json!({ "kind": "poll_mailbox", "payload": { "account_id": "0197f3a0-5c1e-7d2a-9b1f-3c5d7e9f1a2b" } });
+    for (body, share) in [(sleep(600_000), Some(Share::Diagnosing)), (sleep(5_000), None), (poll, Some(Share::Reading))]
+    {
+        for path in ["/v1/jobs", "/v1/jobs/batch"] {
+            let keys = api.tenant("Long").await;
+            let body = if path == "/v1/jobs" { body.clone() } else { json!([body]) };
+            answer(api.post(&keys.agent, path, &body), StatusCode::ACCEPTED).await;
+            let tenant = keys.id.parse::<TenantId>().unwrap().into();
+            let queue = api.app.queue();
+            let job = queue.list(&tenant, &ListFilter::default(), None, 10).await.unwrap().items.remove(0);
+            assert_eq!(job.lane.scopes, share.map(Share::scope).into_iter().collect::<Vec<_>>(), "{body}");
+            for scope in &job.lane.scopes {
+                assert!(queue.scope(&tenant, scope).await.unwrap().is_some(), "{body}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

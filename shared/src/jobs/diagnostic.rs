@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Declared, KindInfo, Queue, Submit};
-use crate::roles::Permission;
+use crate::{roles::Permission, scopes::Share};
 
 pub(super) fn kinds() -> Vec<KindInfo> {
     vec![
@@ -58,6 +58,8 @@ pub struct DiagnosticSleep {
 
 impl DiagnosticSleep {
     const LONGEST_MS: u64 = 600_000;
+    /// A place that is held no longer is soon another's.
+    const SHORT_MS: u64 = 5_000;
 }
 
 impl Job for DiagnosticSleep {
@@ -80,6 +82,10 @@ impl Declared for DiagnosticSleep {
             return Err(format!("ms is {}, at most {} is allowed", self.ms, Self::LONGEST_MS));
         }
         Ok(())
+    }
+
+    fn share(&self) -> Option<Share> {
+        (self.ms > Self::SHORT_MS).then_some(Share::Diagnosing)
     }
 }
 

@@ -6,7 +6,7 @@ use postrider_queue::{Job, JobKind, NewJob, QueueName, Tenant};
 use serde_json::Value;
 use utoipa::PartialSchema;
 
-use crate::roles::Permission;
+use crate::{roles::Permission, scopes::Share};
 
 /// Who may submit a kind through the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub trait Declared: Job + PartialSchema {
     /// Bounds that the schema cannot express.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What a submitted job of this payload shares a bound with, whatever lane it is in.
+    fn share(&self) -> Option<Share> {
+        None
     }
 }
 
@@ -103,5 +108,7 @@ fn schema<J: Declared>() -> Value {
 fn new_job<J: Declared>(tenant: Tenant, payload: Value) -> Result<NewJob, String> {
     let job: J = serde_json::from_value(payload).map_err(|error| error.to_string())?;
     job.check()?;
-    NewJob::of(tenant, &job).map_err(|error| error.to_string())
+    let mut new = NewJob::of(tenant, &job).map_err(|error| error.to_string())?;
+    new.lane.scopes.extend(job.share().map(Share::scope));
+    Ok(new)
 }

@@ -17,10 +17,12 @@ pub enum Share {
     Extracting,
     /// Those that send.
     Sending,
+    /// Diagnostic ones that hold a place for long, in any queue.
+    Diagnosing,
 }
 
 impl Share {
-    const ALL: [Self; 3] = [Self::Reading, Self::Extracting, Self::Sending];
+    const ALL: [Self; 4] = [Self::Reading, Self::Extracting, Self::Sending, Self::Diagnosing];
 
     /// The scope that the lanes of its jobs name.
     pub fn scope(self) -> ScopeKey {
@@ -28,6 +30,7 @@ impl Share {
             Self::Reading => "share:reading",
             Self::Extracting => "share:extracting",
             Self::Sending => "share:sending",
+            Self::Diagnosing => "share:diagnosing",
         })
         .unwrap_or_else(|_| unreachable!("a word without white space"))
     }

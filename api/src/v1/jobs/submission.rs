@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Utc};
-use postrider_queue::{BatchId, Enqueued, IdempotencyKey, Lane, LaneName, NewJob, QueueName, UniqueFor};
+use postrider_queue::{BatchId, Enqueued, IdempotencyKey, LaneName, NewJob, QueueName, UniqueFor};
 use postrider_shared::ids::TenantId;
 use postrider_shared::jobs::{self, KindInfo, Submit};
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ impl Submission {
             job.queue = queue;
         }
         if let Some(lane) = lane {
-            job.lane = Lane::named(lane);
+            job.lane.name = lane;
         }
         match (unique_key, &job.unique_key) {
             (Some(_), Some(_)) => {
