@@ -70,6 +70,7 @@ pub(super) struct OwnCode {
 pub(super) async fn ask(
     State(app): State<App>,
     caller: Caller,
+    from: ClientAddress,
     once: Once,
     Json(ask): Json<AskForOwnCode>,
 ) -> Answer<(StatusCode, Json<OwnCode>)> {
@@ -83,6 +84,7 @@ pub(super) async fn ask(
             OwnPurpose::ChangeEmail => CodePurpose::ChangeEmail,
         };
         let email = Email::parse(&user.email)?;
+        app.limits().code_for(&email, purpose, from).await?;
         let issued = app.stores().one_time_codes.issue(challenge, purpose, (user.id, &email)).await?;
         let issued = issued.ok_or_else(|| too_many(&app))?;
         app.relay(TenantId::platform(), &[issued.entry]).await;
