@@ -23,8 +23,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Whoever subscribes waits so long for the confirmation.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
-/// What a person has to mend is tried again at this distance.
-const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
 /// What a session is told.
 #[derive(Debug, Clone, Copy)]
@@ -204,15 +202,14 @@ impl Listener {
 
     /// Says what keeps it from listening, if a person has to mend that: once, and not for each time it is tried. Returns when that is next.
     fn lost(&mut self, error: QueueError) -> Duration {
+        let pause = error.repeat_after();
         if error.is_transient() {
             tracing::debug!(%error, "no subscription, it will be made again");
-            return RECONNECT_AFTER;
-        }
-        if !std::mem::replace(&mut self.refused, true) {
+        } else if !std::mem::replace(&mut self.refused, true) {
             let error = self.link.explain(self.server, error);
             tracing::warn!(%error, "Redis refuses the subscription: until it is mended, jobs start and waits end seconds late");
         }
-        REFUSED_AFTER
+        pause
     }
 
     fn note(&mut self, (channel, done): Request) {
