@@ -29,7 +29,7 @@ use crate::{
 pub const GMAIL_UNITS_PER_MESSAGE: u32 = 5 + 10 + 100 + 5;
 /// What Google gives new projects, per user and minute.
 const USUAL_GMAIL_UNITS: u32 = 6_000;
-/// With all [shares](Share) used up, half of what a worker runs at once is for others.
+/// With the [shares](Share) used up that slow servers can hold, half of what a worker runs at once is for others.
 const USUAL_MAIL_JOBS: u32 = 10;
 
 /// Why a scope could not be defined. Until it is, its lanes stay parked.
