@@ -168,6 +168,31 @@ do
     return raws
   end
 
+  -- The same, at most so many of a home at once, until more than enough bytes were read. Returns how many ids, the first of them, it
+  -- has read, at least one, and the bytes, too.
+  function bases.get_until(ids, most, enough)
+    local raws, bytes, read, only, by_home = {}, 0, #ids, homes_of(ids, 1)
+    local function get(home, its, places)
+      for from = 1, #its, most do
+        if bytes > enough then return end
+        local part = call('HMGET', home, unpack(its, from, math.min(from + most - 1, #its)))
+        for i = 1, #part do
+          local raw, place = part[i], from + i - 1
+          raws[places and places[place] or place] = raw
+          if raw then bytes = bytes + #raw end
+        end
+      end
+    end
+    if only then get(only, ids) end
+    for home, places in pairs(by_home or {}) do get(home, part_of(ids, places, 1), places) end
+    if bytes > enough then
+      read = 0
+      while raws[read + 1] ~= nil do read = read + 1 end
+      if read == 0 then raws[1], read = call('HGET', home_of(ids[1]), ids[1]), 1 end
+    end
+    return raws, read, bytes
+  end
+
   function bases.get_one(id) return call('HGET', home_of(id), id) end
 
   function bases.size(id) return call('HSTRLEN', home_of(id), id) end

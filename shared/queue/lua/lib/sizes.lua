@@ -30,19 +30,11 @@ do
   -- The records in `jobs` of these ids; of the first of them, if all would be too much for a call. Returns how many it read, too.
   function sizes.read(ids)
     if are_heavy then return bases.get(ids), #ids end
-    local raws, read = {}, 0
-    while read < #ids and not are_heavy do
-      local part = bases.get({ unpack(ids, read + 1, math.min(read + IN_A_READ, #ids)) })
-      for i = 1, #part do
-        local raw = part[i]
-        raws[read + i] = raw
-        if raw then bytes = bytes + #raw end
-      end
-      read = read + #part
-      if bytes > MOST_BYTES then
-        call('SET', HEAVY, '1', 'PX', HEAVY_FOR)
-        are_heavy = true
-      end
+    local raws, read, more = bases.get_until(ids, IN_A_READ, MOST_BYTES - bytes)
+    bytes = bytes + more
+    if bytes > MOST_BYTES then
+      call('SET', HEAVY, '1', 'PX', HEAVY_FOR)
+      are_heavy = true
     end
     return raws, read
   end

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     client::QueueClient,
+    id::JobId,
     job::{MAX_PAYLOAD_BYTES, NewJob},
     lane::Lane,
     leaping::Server,
@@ -68,12 +69,12 @@ async fn a_call_takes_few_of_them_and_each_tenant_has_its_turn() {
     assert_eq!(of, BTreeMap::from([("acme".to_owned(), 64), ("limited".to_owned(), 30), ("small".to_owned(), 64)]));
 }
 
-#[tokio::test]
-async fn what_the_first_call_read_too_much_of_stays_where_it_was() {
+/// Lanes with and without scopes, of several tenants, which a call empties before it knows how large their jobs are. These stand
+/// in so many blocks, one after the other.
+async fn a_first_call_reads_too_much(blocks: u32) {
     let server = Server::start();
     let client = server.client().await;
     open(&client).await;
-    // Lanes with and without scopes, of several tenants, which a call empties before it knows how large their jobs are.
     let (mut jobs, limits) = (Vec::new(), ScopeLimits { in_flight: Some(30), ..ScopeLimits::default() });
     for place in 0..24 {
         let tenant = format!("t{}", place % 3);
@@ -84,6 +85,9 @@ async fn what_the_first_call_read_too_much_of_stays_where_it_was() {
             lane = Lane::with_scopes(LaneName::default(), vec![scope]);
         }
         jobs.extend(vec![NewJob { lane, ..large(&tenant) }; 2]);
+    }
+    for (number, job) in (0..).zip(&mut jobs) {
+        job.id = Some(JobId::in_block(0, u32::from(number) % blocks, number, [7; 4]));
     }
     let mut expected = Vec::new();
     for jobs in jobs.chunks(8) {
@@ -107,12 +111,21 @@ async fn what_the_first_call_read_too_much_of_stays_where_it_was() {
     for place in (0..24).step_by(2) {
         assert_eq!(reserved(place).await, 2);
     }
-    let of_lane =
-        |ids: &[crate::id::JobId]| -> Vec<_> { ids.iter().filter(|id| expected[..2].contains(id)).copied().collect() };
+    let of_lane = |ids: &[JobId]| -> Vec<_> { ids.iter().filter(|id| expected[..2].contains(id)).copied().collect() };
     assert_eq!(of_lane(&seen), expected[..2], "a lane keeps its order");
     seen.sort_unstable();
     expected.sort_unstable();
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn what_the_first_call_read_too_much_of_stays_where_it_was() {
+    a_first_call_reads_too_much(1).await;
+}
+
+#[tokio::test]
+async fn so_it_does_if_neighbours_stand_in_different_blocks() {
+    a_first_call_reads_too_much(5).await;
 }
 
 #[tokio::test]
