@@ -20,8 +20,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use postrider_shared::signals;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -180,18 +180,14 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// Cancels `stopping` at SIGTERM or SIGINT. Both are caught from this call on, whenever the answer is first polled: whoever
-/// reads that the API is ready may stop it in the same moment.
+/// Cancels `stopping` at SIGTERM or SIGINT, which are caught from this call on.
 ///
 /// # Errors
 /// When signals cannot be caught.
 pub fn stop_signal(stopping: CancellationToken) -> io::Result<impl Future<Output = ()> + Send + use<>> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = signals::told_to_stop()?;
     Ok(async move {
-        let name = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-        };
+        let name = told.await;
         tracing::info!(signal = name, "stopping; a second signal ends this process at once");
         stopping.cancel();
     })

@@ -15,7 +15,6 @@ use postrider_shared::{
     stores::Stores,
     telemetry,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Postrider's scheduler. Settings come from the environment; deploy/env.example lists them.
@@ -50,15 +49,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let payloads = Payloads::new(database, Objects::open(&config.objects)?, clock.clone());
 
     let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = signals::told_to_stop()?;
     signals::second_ends_at_once()?;
     let told = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping; a second signal ends this process at once");
+        let name = told.await;
+        tracing::info!(signal = name, "stopping; a second signal ends this process at once");
         stop.cancel();
     };
     let serve_metrics = async {

@@ -14,6 +14,21 @@ const SAME_WORD: Duration = Duration::from_secs(1);
 /// What programs end with that a signal ended, and its number.
 const ENDED_BY_SIGNAL: i32 = 128;
 
+/// Waits for SIGTERM or SIGINT and tells its name. Both are caught from this call on, whenever the answer is first polled: whoever
+/// reads that a process is ready may stop it in the same moment.
+///
+/// # Errors
+/// When signals cannot be caught.
+pub fn told_to_stop() -> io::Result<impl Future<Output = &'static str> + Send> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
+    })
+}
+
 /// From now on the second SIGTERM or SIGINT ends this process at once, as SIGKILL would. The first is caught, and left to whoever
 /// listens for it. It works on a thread of its own, so that no task that blocks keeps anybody from ending the process.
 ///

@@ -30,7 +30,6 @@ use postrider_worker::run_ledger::RunLedger;
 use postrider_worker::runtime::{self, RuntimeConfig};
 use postrider_worker::system_mail::SystemMail;
 use postrider_worker::watching::WatchConfig;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 /// Questions to the language model per minute and process; the provider's own limits come on top.
@@ -130,14 +129,10 @@ async fn run(is_child: bool) -> Result<(), Box<dyn Error>> {
         grace: config.grace,
         watch: watch(&config),
     };
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = signals::told_to_stop()?;
     signals::second_ends_at_once()?;
     let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        told.await;
     };
     let metrics_bind = config.telemetry.metrics_bind.map(|address| address.to_string());
     let queues: Vec<&str> = runtime.queues.iter().map(QueueName::as_str).collect();
