@@ -31,20 +31,7 @@ async fn scope(office: &Office, account: &Account) -> ScopeState {
 /// Sends a message, as far as the ledger knows.
 pub async fn send(office: &Office, account: &Account, number: u32) -> (MessageId, u32) {
     let id = MessageId::derived(&["test", &number.to_string()]);
-    let message = PlannedMessage {
-        id,
-        account_id: account.id,
-        quote_id: None,
-        thread_id: None,
-        to_address: "aoife@saltandstone.example".to_owned(),
-        subject: "Your quote".to_owned(),
-        rfc_message_id: format!("{id}@harbourlane.example"),
-        in_reply_to: None,
-        references: Vec::new(),
-        body_text: "Here it is.".to_owned(),
-        attachment_key: None,
-        attachment_name: None,
-    };
+    let message = PlannedMessage::alone(id, account, "aoife@saltandstone.example");
     office.stores.messages.plan(office.tenant, message).await.unwrap();
     let slot = Slot { scope: Some(account.scope()), window: None };
     match office.stores.messages.begin_sending(office.tenant, id, slot).await.unwrap() {

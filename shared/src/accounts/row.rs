@@ -90,6 +90,11 @@ impl Model {
         }
     }
 
+    /// What stands behind the `@` of its address; `localhost` if nothing does.
+    pub fn domain(&self) -> &str {
+        self.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain)
+    }
+
     /// Whether it is read and sent from.
     pub fn is_active(&self) -> bool {
         self.state == AccountState::Active

@@ -3,7 +3,7 @@ use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
 
 use super::{Column, Entity, Message, MessageState};
 use crate::{
-    accounts,
+    accounts::{self, Account},
     database::{StoreError, Texts, Transaction},
     ids::{AccountId, MessageId, QuoteId, TenantId, ThreadId},
     mail::thread,
@@ -25,6 +25,26 @@ pub struct PlannedMessage {
     pub body_text: String,
     pub attachment_key: Option<String>,
     pub attachment_name: Option<String>,
+}
+
+impl PlannedMessage {
+    /// One without words so far. It answers nothing, belongs to no quote, carries nothing, and its Message-ID is of the account's domain.
+    pub fn alone(id: MessageId, account: &Account, to_address: &str) -> Self {
+        Self {
+            id,
+            account_id: account.id,
+            quote_id: None,
+            thread_id: None,
+            to_address: to_address.to_owned(),
+            subject: String::new(),
+            rfc_message_id: format!("{id}@{}", account.domain()),
+            in_reply_to: None,
+            references: Vec::new(),
+            body_text: String::new(),
+            attachment_key: None,
+            attachment_name: None,
+        }
+    }
 }
 
 /// Plans a message unless it was planned before. Answers to it will find its thread. One that is `automatic` must be

@@ -2,8 +2,9 @@ use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
 use postrider_shared::{
+    accounts::Account,
     database::AllTenants,
-    ids::{AccountId, MessageId},
+    ids::MessageId,
     messages::{BeginSending, DOUBT_ENDS, Draft, Fence, Message, MessageState, PlannedMessage, Slot, Verdict},
 };
 
@@ -156,22 +157,9 @@ async fn answers_to_the_final_message_id_find_the_thread(scene: Scene) {
 }
 
 /// A message whose draft is in doubt, of an account.
-async fn in_doubt(scene: &Scene, account_id: AccountId) -> MessageId {
+async fn in_doubt(scene: &Scene, account: &Account) -> MessageId {
     let id = MessageId::random();
-    let message = PlannedMessage {
-        id,
-        account_id,
-        quote_id: None,
-        thread_id: None,
-        to_address: "jo@customer.example".to_owned(),
-        subject: "Re: Plates".to_owned(),
-        rfc_message_id: format!("{id}@postrider.example"),
-        in_reply_to: None,
-        references: Vec::new(),
-        body_text: "Here they are.".to_owned(),
-        attachment_key: None,
-        attachment_name: None,
-    };
+    let message = PlannedMessage::alone(id, account, "jo@customer.example");
     scene.stores.messages.plan(scene.tenant, message).await.unwrap();
     let (attempt, _) = begin(scene, id).await;
     assert!(store(scene, id, attempt, &id.to_string()).await && start(scene, id, attempt).await);
@@ -182,11 +170,11 @@ async fn in_doubt(scene: &Scene, account_id: AccountId) -> MessageId {
 
 async fn drafts_about_which_nothing_can_be_done_keep_no_others_behind_them(scene: Scene) {
     const FEW: u64 = 3;
-    let account = scene.account().await.id;
+    let account = scene.account().await;
     let (mut ends, mut unwanted) = (HashSet::new(), HashSet::new());
     for _ in 0..=FEW {
-        ends.insert(in_doubt(&scene, account).await);
-        let withdrawn = in_doubt(&scene, account).await;
+        ends.insert(in_doubt(&scene, &account).await);
+        let withdrawn = in_doubt(&scene, &account).await;
         scene.stores.messages.withdraw(scene.tenant, withdrawn).await.unwrap();
         unwanted.insert(withdrawn);
         scene.clock.advance(Duration::from_secs(1));
@@ -194,11 +182,11 @@ async fn drafts_about_which_nothing_can_be_done_keep_no_others_behind_them(scene
     let messages = &scene.stores.messages;
     // That one of them is never drawn is about as likely as that the machine breaks meanwhile.
     for _ in 0..200 {
-        let shown = messages.loose_ends(scene.tenant, account, FEW).await.unwrap();
+        let shown = messages.loose_ends(scene.tenant, account.id, FEW).await.unwrap();
         assert_eq!(shown.len(), 3);
         assert!(shown.iter().all(|message| !unwanted.contains(&message.id)));
         ends.retain(|id| shown.iter().all(|message| message.id != *id));
-        let shown = messages.unwanted_drafts(scene.tenant, account, FEW).await.unwrap();
+        let shown = messages.unwanted_drafts(scene.tenant, account.id, FEW).await.unwrap();
         unwanted.retain(|id| shown.iter().all(|message| message.id != *id));
         if ends.is_empty() && unwanted.is_empty() {
             return;
@@ -208,16 +196,16 @@ async fn drafts_about_which_nothing_can_be_done_keep_no_others_behind_them(scene
 }
 
 async fn accounts_with_something_left_of_drafts_are_known(scene: Scene) {
-    let (tidy, doubtful, drafted_again) =
-        (scene.account().await.id, scene.account().await.id, scene.account().await.id);
-    in_doubt(&scene, doubtful).await;
-    let again = in_doubt(&scene, drafted_again).await;
+    let accounts = [scene.account().await, scene.account().await, scene.account().await];
+    in_doubt(&scene, &accounts[1]).await;
+    let again = in_doubt(&scene, &accounts[2]).await;
     let (attempt, _) = begin(&scene, again).await;
     let accepted = Verdict::Accepted { at: scene.now(), provider_id: Some("m-1".to_owned()) };
     scene.stores.messages.settle(scene.tenant, again, attempt, accepted).await.unwrap();
     scene.stores.messages.sent_as(scene.tenant, again, "final@mail.example").await.unwrap();
 
-    let all = [tidy, doubtful, drafted_again];
+    let all = accounts.map(|account| account.id);
+    let [tidy, doubtful, drafted_again] = all;
     let left = || scene.stores.messages.left_drafts(AllTenants, &all);
     assert_eq!(left().await.unwrap(), HashSet::from([doubtful, drafted_again]));
     assert_eq!(scene.stores.messages.left_drafts(AllTenants, &[tidy]).await.unwrap(), HashSet::new());

@@ -42,18 +42,11 @@ impl Platform {
         for address in to {
             let id = MessageId::random();
             let message = PlannedMessage {
-                id,
-                account_id: account.id,
-                quote_id: None,
-                thread_id: None,
-                to_address: address.clone(),
                 subject: "Re: Drill".to_owned(),
-                rfc_message_id: format!("{id}@postrider.example"),
-                in_reply_to: None,
-                references: Vec::new(),
                 body_text: "A message of a drill.".to_owned(),
                 attachment_key: attached.then(|| key.clone()),
                 attachment_name: attached.then(|| "attachment.pdf".to_owned()),
+                ..PlannedMessage::alone(id, &account, address)
             };
             stores.messages.plan(tenant, message).await.expect("plan a message");
             let job = SendEmail { message_id: id, lane: account.transactional_lane() };

@@ -94,7 +94,6 @@ fn planned(
         sender,
         link: link.as_deref(),
     });
-    let domain = account.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     Ok(PlannedMessage {
         id,
         account_id: account.id,
@@ -102,7 +101,7 @@ fn planned(
         thread_id: Some(quote.thread_id),
         to_address: quote.customer_address.clone(),
         subject: reply.subject,
-        rfc_message_id: format!("{id}@{domain}"),
+        rfc_message_id: format!("{id}@{}", account.domain()),
         in_reply_to: mail.rfc_message_id.clone(),
         references: references(mail),
         body_text: reply.text,

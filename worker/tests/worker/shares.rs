@@ -123,20 +123,7 @@ async fn a_tenant_whose_servers_take_mail_slowly_keeps_no_other_waiting() {
     let (slow, accounts) = slow_mailboxes(&shop, server).await;
     for account in &accounts {
         let id = MessageId::random();
-        let message = PlannedMessage {
-            id,
-            account_id: account.id,
-            quote_id: None,
-            thread_id: None,
-            to_address: "anna@example.org".into(),
-            subject: "Quote".into(),
-            rfc_message_id: format!("{id}@slow.example"),
-            in_reply_to: None,
-            references: Vec::new(),
-            body_text: "Hello".into(),
-            attachment_key: None,
-            attachment_name: None,
-        };
+        let message = PlannedMessage::alone(id, account, "anna@example.org");
         shop.stores.messages.plan(slow, message).await.unwrap();
         enqueue(&shop, slow, &SendEmail { message_id: id, lane: account.transactional_lane() }).await;
     }
