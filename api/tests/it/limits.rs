@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::api::{Api, answer, problem, shaped};
+use crate::api::{Api, TenantKeys, answer, problem, shaped};
 use crate::wait::until;
 
 /// The value of a header, or nothing.
@@ -208,21 +208,25 @@ async fn a_tenant_does_not_mail_any_number_of_addresses() {
     assert_eq!(invite(&other.admin, 100).await.unwrap().status(), StatusCode::CREATED);
 }
 
+/// It takes a place for as long as its connection is kept.
+async fn submission_without_its_body(api: &Api, keys: &TenantKeys) -> TcpStream {
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    let head = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 10\r\n\r\n",
+        keys.agent
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
 #[tokio::test]
 async fn one_tenant_does_not_take_all_places_for_requests() {
     let api = Api::start_with(&[("MAX_REQUESTS_IN_FLIGHT", "4")]).await;
     let (keys, other) = (api.tenant("Slow").await, api.tenant("Other").await);
-    // Their bodies do not come.
     let mut slow = Vec::new();
     for under_way in [1, 2, 2, 2] {
-        let mut stream = TcpStream::connect(api.address).await.unwrap();
-        let head = format!(
-            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Content-Length: 10\r\n\r\n",
-            keys.agent
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        slow.push(stream);
+        slow.push(submission_without_its_body(&api, &keys).await);
         until("it is under way, or refused", async || (api.app.limits().in_flight() >= under_way).then_some(())).await;
     }
     shaped(api.get(&keys.viewer, "/v1/kinds").send().await.unwrap(), "too-many-requests").await;
@@ -269,13 +273,7 @@ async fn a_process_takes_on_no_more_than_it_can() {
             answer(api.get(&keys.viewer, "/v1/kinds"), StatusCode::OK).await;
         }
         // One whose body does not come holds the only place.
-        let mut slow = TcpStream::connect(api.address).await.unwrap();
-        let head = format!(
-            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Content-Length: 10\r\n\r\n",
-            keys.agent
-        );
-        slow.write_all(head.as_bytes()).await.unwrap();
+        let _slow = submission_without_its_body(&api, &keys).await;
         until("the slow one is under way", async || (api.app.limits().in_flight() > 0).then_some(())).await;
         problem(api.get(&keys.viewer, "/v1/kinds"), "overloaded").await;
     };

@@ -14,7 +14,7 @@ use postrider_shared::{
 use rust_decimal::Decimal;
 
 use crate::quote_life::sent;
-use crate::scene::{Scene, on_both, plate};
+use crate::scene::{Scene, on_both, plate, request};
 
 on_both!(
     a_mail_amends_once_however_often_it_is_read,
@@ -243,21 +243,4 @@ async fn one_of_two_that_ask_the_same_makes_a_quote(scene: Scene) {
     let after = scene.mail(&account, 22).await;
     assert!(matches!(make(&after).await, Ok(CreatedQuote::New(_))));
     assert_eq!(scene.stores.quotes.list(scene.tenant, QuoteFilter::default(), None, 10).await.unwrap().items.len(), 3);
-}
-
-/// A request in this mail, without its lines.
-fn request(mail: &InboundMail) -> NewQuote {
-    NewQuote {
-        mail_id: mail.id,
-        language: "en".to_owned(),
-        currency: "EUR".to_owned(),
-        deadline: None,
-        customer_name: None,
-        customer_address: mail.from_address.clone(),
-        extraction: serde_json::Value::Null,
-        lines: Vec::new(),
-        review: None,
-        fingerprint: None,
-        reading: Reading::default(),
-    }
 }

@@ -16,7 +16,7 @@ use postrider_shared::{
 };
 use rust_decimal::Decimal;
 
-use crate::scene::{Scene, on_both};
+use crate::scene::{Scene, on_both, request};
 
 on_both!(
     a_quote_goes_from_mail_to_planned_reply,
@@ -96,19 +96,7 @@ async fn a_quote_goes_from_mail_to_planned_reply(scene: Scene) {
 async fn a_mail_gets_one_quote(scene: Scene) {
     let account = scene.account().await;
     let mail = scene.mail(&account, 1).await;
-    let new = NewQuote {
-        mail_id: mail.id,
-        language: "en".to_owned(),
-        currency: "EUR".to_owned(),
-        deadline: None,
-        customer_name: None,
-        customer_address: mail.from_address.clone(),
-        extraction: serde_json::Value::Null,
-        lines: Vec::new(),
-        review: Some("no product was recognised".to_owned()),
-        fingerprint: None,
-        reading: postrider_shared::mail::Reading::default(),
-    };
+    let new = NewQuote { review: Some("no product was recognised".to_owned()), ..request(&mail) };
     let create = || scene.stores.quotes.create(scene.tenant, new.clone());
     let created = futures::future::join_all((0..6).map(|_| create())).await;
     let new_ones = created.iter().filter(|created| matches!(created, Ok(CreatedQuote::New(_)))).count();

@@ -120,12 +120,7 @@ impl Scene {
             None => self.stores.products.create(self.tenant, plate()).await.unwrap(),
         };
         let new = NewQuote {
-            mail_id: mail.id,
-            language: "en".to_owned(),
-            currency: "EUR".to_owned(),
-            deadline: None,
             customer_name: Some("Jo".to_owned()),
-            customer_address: mail.from_address.clone(),
             extraction: serde_json::json!({"intent": "new_request"}),
             lines: vec![NewLine {
                 product_id: Some(product.id),
@@ -135,11 +130,26 @@ impl Scene {
                 material: Some("st37".to_owned()),
                 quantity: Decimal::TWO,
             }],
-            review: None,
-            fingerprint: None,
-            reading: Reading::default(),
+            ..request(mail)
         };
         self.stores.quotes.create(self.tenant, new).await.unwrap().quote().clone()
+    }
+}
+
+/// A request in this mail, without its lines.
+pub fn request(mail: &InboundMail) -> NewQuote {
+    NewQuote {
+        mail_id: mail.id,
+        language: "en".to_owned(),
+        currency: "EUR".to_owned(),
+        deadline: None,
+        customer_name: None,
+        customer_address: mail.from_address.clone(),
+        extraction: serde_json::Value::Null,
+        lines: Vec::new(),
+        review: None,
+        fingerprint: None,
+        reading: Reading::default(),
     }
 }
 

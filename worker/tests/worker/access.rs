@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use postrider_sandbox::google::{Orders, Trouble};
-use postrider_shared::accounts::{Account, AccountSettings, AccountState, MailServer, Security};
+use postrider_shared::accounts::{Account, AccountState};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::GoogleConfig;
 use postrider_shared::database::Database;
@@ -13,7 +13,6 @@ use postrider_shared::google::Granted;
 use postrider_shared::scopes::Scopes;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::TenantSettings;
-use postrider_shared::time_zone::TimeZone;
 use postrider_worker::access::{AccessToken, AccessTokens, TokenError};
 use postrider_worker::providers::google::Google;
 use postrider_worker::providers::transport::Trust;
@@ -44,18 +43,8 @@ impl Installation {
         let database = super::database(folder.path()).await;
         let stores = super::stores(&database, &clock);
         let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
-        let server = MailServer { host: "h".into(), port: 1, security: Security::Plain, username: ADDRESS.into() };
-        let settings = AccountSettings {
-            address: ADDRESS.into(),
-            display_name: "Lindner".into(),
-            imap: server.clone(),
-            smtp: server,
-            daily_cap: 5,
-            time_zone: TimeZone::UTC,
-            poll_interval_seconds: 600,
-        };
         let id = postrider_shared::ids::AccountId::random();
-        let account = stores.accounts.create_google_as(tenant, id, settings).await.unwrap();
+        let account = stores.accounts.create_google_as(tenant, id, super::account_settings()).await.unwrap();
         let given = servers.control.issue_tokens(ADDRESS).await.unwrap();
         let granted = Granted {
             access: given.access_token.into(),

@@ -21,11 +21,13 @@ use std::path::Path;
 use postrider_migration::{Migrator, MigratorTrait};
 use postrider_sandbox::faults::{Fault, FaultKind, Stage, Target};
 use postrider_sandbox::{Client, Sandbox};
+use postrider_shared::accounts::{self, AccountSettings, MailServer};
 use postrider_shared::clock::Clock;
 use postrider_shared::config::DatabaseConfig;
 use postrider_shared::database::Database;
 use postrider_shared::seal::KeyRing;
 use postrider_shared::stores::Stores;
+use postrider_shared::time_zone::TimeZone;
 use postrider_worker::providers::transport::{Endpoint, Security};
 
 const ADDRESS: &str = "shop@example.com";
@@ -50,18 +52,21 @@ impl Servers {
 }
 
 fn fault(target: Target, kind: FaultKind, stage: Option<Stage>) -> Fault {
-    Fault {
-        target,
-        kind,
-        stage,
-        times: Some(1),
-        probability: None,
-        seed: 0,
-        skip: 0,
-        matching: None,
-        ms: 0,
-        reply: None,
-        retry_after: None,
+    Fault { stage, times: Some(1), ..Fault::new(target, kind) }
+}
+
+/// At servers that nobody calls, with a cap of five.
+fn account_settings() -> AccountSettings {
+    let server =
+        MailServer { host: "127.0.0.1".into(), port: 1, security: accounts::Security::Plain, username: ADDRESS.into() };
+    AccountSettings {
+        address: ADDRESS.into(),
+        display_name: "Lindner".into(),
+        imap: server.clone(),
+        smtp: server,
+        daily_cap: 5,
+        time_zone: TimeZone::UTC,
+        poll_interval_seconds: 600,
     }
 }
 

@@ -1,48 +1,21 @@
 //! What a mailbox may still send, after Redis has forgotten what it sent.
 
 use postrider_queue::{QueueClient, ScopeState};
-use postrider_shared::accounts::{Account, AccountSettings, MailServer, NewAccount, Security};
+use postrider_shared::accounts::{Account, NewAccount};
 use postrider_shared::clock::Clock;
 use postrider_shared::ids::{MessageId, TenantId};
 use postrider_shared::messages::{BeginSending, PlannedMessage, Slot, Verdict};
 use postrider_shared::scopes::Scopes;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::TenantSettings;
-use postrider_shared::time_zone::TimeZone;
 
+use super::PASSWORD;
 use super::redis::Redis;
-use super::{ADDRESS, PASSWORD};
-
-fn settings() -> AccountSettings {
-    let server = MailServer { host: "127.0.0.1".into(), port: 1, security: Security::Plain, username: ADDRESS.into() };
-    AccountSettings {
-        address: ADDRESS.into(),
-        display_name: "Lindner".into(),
-        imap: server.clone(),
-        smtp: server,
-        daily_cap: 5,
-        time_zone: TimeZone::UTC,
-        poll_interval_seconds: 600,
-    }
-}
 
 /// A message of the account, sent as far as this verdict says; none: its data started, and nothing more is known.
 async fn sent(stores: &Stores, account: &Account, clock: &Clock, verdict: Option<Verdict>) {
     let (tenant, id) = (account.tenant_id, MessageId::random());
-    let planned = PlannedMessage {
-        id,
-        account_id: account.id,
-        quote_id: None,
-        thread_id: None,
-        to_address: "anna@example.org".into(),
-        subject: "Quote".into(),
-        rfc_message_id: format!("{id}@example.com"),
-        in_reply_to: None,
-        references: Vec::new(),
-        body_text: "Hello".into(),
-        attachment_key: None,
-        attachment_name: None,
-    };
+    let planned = PlannedMessage::alone(id, account, "anna@example.org");
     stores.messages.plan(tenant, planned).await.unwrap();
     let slot = Slot { scope: Some(account.scope()), window: Some(clock.now()) };
     let BeginSending::Go { attempt, .. } = stores.messages.begin_sending(tenant, id, slot).await.unwrap() else {
@@ -67,8 +40,8 @@ async fn a_closed_scope_is_rebuilt_from_the_ledger_by_its_next_definition() {
     let stores = super::stores(&database, &clock);
     let queue = redis.client().await;
     let tenant = stores.tenants.create(TenantSettings::named("Lindner")).await.unwrap().id;
-    let account =
-        stores.accounts.create(tenant, NewAccount { settings: settings(), password: PASSWORD.into() }).await.unwrap();
+    let new = NewAccount { settings: super::account_settings(), password: PASSWORD.into() };
+    let account = stores.accounts.create(tenant, new).await.unwrap();
     let scopes = Scopes::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone());
     scopes.define(&account).await.unwrap();
     assert_eq!(state(&queue, tenant, &account).await.caps[0].used, 0);

@@ -18,7 +18,6 @@ use postrider_shared::products::{ProductSettings, ProductState};
 use postrider_shared::scopes::Scopes;
 use postrider_shared::stores::Stores;
 use postrider_shared::tenants::TenantSettings;
-use postrider_shared::time_zone::TimeZone;
 use postrider_worker::context::Services;
 use postrider_worker::jobs;
 use postrider_worker::memory::Memory;
@@ -174,16 +173,12 @@ pub(super) fn account(servers: &Servers) -> NewAccount {
         security: Security::Plain,
         username: ADDRESS.into(),
     };
-    NewAccount {
-        settings: AccountSettings {
-            address: ADDRESS.into(),
-            display_name: "Lindner".into(),
-            imap: server(servers.sandbox.addresses.imap),
-            smtp: server(servers.sandbox.addresses.smtp),
-            daily_cap: 250,
-            time_zone: TimeZone::UTC,
-            poll_interval_seconds: 600,
-        },
-        password: PASSWORD.into(),
-    }
+    let addresses = &servers.sandbox.addresses;
+    let settings = AccountSettings {
+        imap: server(addresses.imap),
+        smtp: server(addresses.smtp),
+        daily_cap: AccountSettings::DAILY_CAP,
+        ..super::account_settings()
+    };
+    NewAccount { settings, password: PASSWORD.into() }
 }
