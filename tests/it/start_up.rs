@@ -102,6 +102,24 @@ fn each_program_tells_how_it_is_called() {
     }
 }
 
+/// The migrator shares no code with the others, and yet whoever sets up reads the same from all of them, and never the password.
+#[test]
+fn a_database_url_that_cannot_be_used_is_refused_by_all_in_the_same_words() {
+    for url in
+        ["mysql://u:hush@h/db", "postgres://u:hush@h:99999/db", "postgres://u:hush/@h/db", "postgres://u:hush@[::1/db"]
+    {
+        let said = ["migrate", "api", "worker", "scheduler"].map(|sort| {
+            let mut command = Command::new(binaries::program(&format!("postrider-{sort}")));
+            command.args((sort == "migrate").then_some("up")).env_clear().env("DATABASE_URL", url);
+            let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+            assert!(!said.contains("hush"), "{sort}: {said}");
+            let line = said.lines().find_map(|line| Some(line.split_once("DATABASE_URL: ")?.1.to_owned()));
+            line.unwrap_or_else(|| panic!("{sort} says nothing of DATABASE_URL: {said}"))
+        });
+        assert!(said.iter().all(|words| *words == said[0]), "{said:#?}");
+    }
+}
+
 #[tokio::test]
 async fn places_that_cannot_be_had_are_named_with_the_setting() {
     let ground = Ground::prepare().await;
