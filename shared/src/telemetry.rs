@@ -4,7 +4,12 @@ mod chain;
 mod figures;
 mod one_line;
 
-use std::{borrow::Cow, error::Error, io, net::SocketAddr};
+use std::{
+    borrow::Cow,
+    error::Error,
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+};
 
 pub use chain::chain;
 pub use figures::Serving;
@@ -100,7 +105,11 @@ fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
         filter = filter.add_directive(quiet.parse()?);
     }
     let lines = match config.format {
-        LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(|| OneLine(io::stdout())).boxed(),
+        LogFormat::Text => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(|| OneLine(io::stdout()));
+            // In a file or a journal colours are signs between a name and its value, which nobody finds any more.
+            if io::stdout().is_terminal() { lines.boxed() } else { lines.with_ansi(false).boxed() }
+        }
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true)
             // The innermost is in the list of all, too, and each is taken apart and put together again for every line.
             .with_current_span(false).boxed(),

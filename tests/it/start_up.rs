@@ -80,6 +80,7 @@ async fn refused(process: &Process, words: &[&str]) {
         assert!(log.contains(word), "{} says nothing of {word:?}: {log}", process.name());
     }
     assert!(!log.contains("hush") && !log.contains("panicked"), "{log}");
+    assert!(!log.contains('\u{1b}'), "colours, and no terminal: {log:?}");
 }
 
 /// Without any setting, and before anything is asked of a server.
