@@ -109,9 +109,9 @@ async fn readyz(State(app): State<App>) -> Response {
 /// that is missing.
 async fn check_redis(queue: &QueueClient) -> (Dependency, Vec<Dependency>) {
     let started = Instant::now();
-    let milliseconds = || started.elapsed().as_secs_f64() * 1000.0;
+    let milliseconds = || milliseconds_since(started);
     let Ok(states) = tokio::time::timeout(PATIENCE, queue.servers()).await else {
-        tracing::warn!(dependency = "redis", waited_ms = PATIENCE.as_millis(), "not ready: no answer");
+        tracing::warn!(dependency = "redis", waited_seconds = PATIENCE.as_secs(), "not ready: no answer");
         return (Dependency { name: "redis".to_owned(), ready: false, milliseconds: milliseconds() }, Vec::new());
     };
     for state in &states {
@@ -139,11 +139,16 @@ async fn check<E: std::error::Error>(name: &'static str, ping: impl Future<Outpu
             false
         }
         Err(_) => {
-            tracing::warn!(dependency = name, waited_ms = PATIENCE.as_millis(), "not ready: no answer");
+            tracing::warn!(dependency = name, waited_seconds = PATIENCE.as_secs(), "not ready: no answer");
             false
         }
     };
-    Dependency { name: name.to_owned(), ready, milliseconds: started.elapsed().as_secs_f64() * 1000.0 }
+    Dependency { name: name.to_owned(), ready, milliseconds: milliseconds_since(started) }
+}
+
+/// To a thousandth.
+fn milliseconds_since(started: Instant) -> f64 {
+    (started.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// The figures of this process, and how full the queues are, for Prometheus.

@@ -17,7 +17,8 @@ use postrider_shared::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Postrider's scheduler. Settings come from the environment; deploy/env.example lists them.
+/// Postrider's scheduler. Settings come from the environment, or a TOML file that `POSTRIDER_CONFIG` names;
+/// deploy/env.example lists them.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {}
@@ -66,9 +67,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (tick, limits, issuers, audit_retention) = (config.tick, config.limits, config.issuers, config.audit_retention);
     let roster = Roster { stores, payloads, queue, clock, tick, limits, issuers, audit_retention };
     let metrics = config.telemetry.metrics_bind.map(|address| address.to_string());
-    tracing::info!(tick_ms = config.tick.as_millis(), metrics, "ready");
+    tracing::info!(tick_seconds = config.tick.as_secs_f64(), metrics, "ready");
     tokio::select! {
-        ((), ()) = async { tokio::join!(roster.keep(&stop), told) } => Ok(()),
+        ((), ()) = async { tokio::join!(roster.keep(&stop), told) } => {}
         never = serve_metrics => match never {},
     }
+    tracing::info!("stopped");
+    Ok(())
 }
