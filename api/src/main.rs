@@ -33,7 +33,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// How long work without a waiting client may finish at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// Postrider's HTTP API. Settings come from the environment; deploy/env.example lists them.
+/// Postrider's HTTP API. Settings come from the environment, or a TOML file that `POSTRIDER_CONFIG` names;
+/// deploy/env.example lists them.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {}

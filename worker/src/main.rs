@@ -35,7 +35,8 @@ use tokio::task::JoinSet;
 /// Questions to the language model per minute and process; the provider's own limits come on top.
 const LLM_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not zero");
 
-/// Postrider's worker. Settings come from the environment; deploy/env.example lists them.
+/// Postrider's worker. Settings come from the environment, or a TOML file that `POSTRIDER_CONFIG` names;
+/// deploy/env.example lists them.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {}

@@ -241,7 +241,12 @@ const WORK: &[Variable] = &[
         WORKER,
         "The OpenAI-compatible endpoint that reads quote requests.",
     ),
-    secret("OPENAI_API_KEY", Default::Required, WORKER, "The key for that endpoint."),
+    secret(
+        "OPENAI_API_KEY",
+        Default::Required,
+        WORKER,
+        "The key for the endpoint that reads quote requests (OPENAI_BASE_URL).",
+    ),
     variable("OPENAI_MODEL", Default::Is("gpt-4.1-mini"), WORKER, "The model that reads quote requests."),
     variable(
         "OPENAI_MODEL_SEES",

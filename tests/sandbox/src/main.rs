@@ -8,7 +8,8 @@ use postrider_sandbox::{Options, Sandbox};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Mail, SMTP and LLM servers to try Postrider against, without mailing anybody.
+/// The outside world to try Postrider against, without mailing anybody: IMAP and SMTP servers, Google's accounts and Gmail API, issuers
+/// of ID tokens, and a language model. Prints its addresses as one line of JSON.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {

@@ -21,11 +21,13 @@ use crate::{control, gmail, google, imap, llm, oidc, smtp, tls};
 /// Where to listen and what to keep. Port 0 takes a free one.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
+    /// IMAP; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub imap_bind: SocketAddr,
+    /// SMTP.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub smtp_bind: SocketAddr,
-    /// The OpenAI-compatible endpoint (/v1) and the control API (/control).
+    /// The OpenAI-compatible endpoint (/v1), Google, issuers of ID tokens, and the control API (/control).
     #[arg(long, default_value = "127.0.0.1:0")]
     pub http_bind: SocketAddr,
     /// IMAP that is encrypted from the first byte; needs a certificate.

@@ -16,7 +16,7 @@ use serde_json::json;
 #[command(name = "postrider-proof", version)]
 struct Arguments {
     /// Folder that gets `quote-LANGUAGE.pdf`.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "times")]
     to: Option<PathBuf>,
     /// Such as `hi`; all languages if absent.
     #[arg(long, value_parser = language)]
