@@ -2,8 +2,8 @@
 //! which question it answers. Nothing is exchanged here; the code is sealed, and a job does the rest.
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use postrider_shared::google::{ConsentError, OwnersAnswer};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::browser_page::{answer, document, paragraph};
 use crate::parameters::Query;
 use crate::problem::{Answer, Problem, ProblemType};
 
@@ -52,11 +53,12 @@ async fn callback(State(app): State<App>, Query(returned): Query<Returned>) -> A
     if let Some(entry) = entry {
         app.relay(consent.tenant_id, &[entry]).await;
     }
-    Ok(page(if refused { REFUSED } else { TAKEN }))
+    Ok(if refused {
+        page("Nothing was connected", "The consent was refused. You can close this page.")
+    } else {
+        page("Thank you", "The mailbox is being connected. You can close this page.")
+    })
 }
-
-const TAKEN: &str = "Thank you. The mailbox is being connected. You can close this page.";
-const REFUSED: &str = "Nothing was connected, because the consent was refused. You can close this page.";
 
 fn problem(error: ConsentError) -> Problem {
     match error {
@@ -73,15 +75,6 @@ fn word(error: &str) -> String {
     if clean.is_empty() { "no reason".to_owned() } else { clean }
 }
 
-/// Its address holds the code, so the browser tells it to nobody and keeps nothing.
-fn page(text: &str) -> Response {
-    let body = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Postrider</title><p>{text}</p></html>"
-    );
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, body).into_response()
+fn page(title: &str, text: &str) -> Response {
+    answer(StatusCode::OK, document("en", title, "Postrider", &paragraph(text)))
 }

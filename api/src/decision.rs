@@ -7,8 +7,8 @@ mod page;
 mod words;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
 use postrider_shared::audit::{AuditActor, Recorder, within};
 use postrider_shared::database::StoreError;
 use postrider_shared::language::Language;
@@ -18,13 +18,11 @@ use self::page::Page;
 use self::words::words;
 use crate::app::App;
 use crate::audit::Asked;
+use crate::browser_page::{answer, document, paragraph};
 use crate::json;
 
 /// Where the pages are.
 pub const PATH: &str = "/q/{token}";
-
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Shows the quote and what can be said to it.
 pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
@@ -74,20 +72,16 @@ async fn look(app: &App, token: &str) -> Result<Option<Page>, StoreError> {
 
 fn invalid() -> Response {
     let words = words(Language::English);
-    answer(StatusCode::NOT_FOUND, page::note(Language::English, words.quote, words.invalid))
+    note(StatusCode::NOT_FOUND, words.quote, words.invalid)
 }
 
 fn failed(error: &StoreError) -> Response {
     tracing::error!(%error, "a quote's page cannot be shown");
     let words = words(Language::English);
-    answer(StatusCode::SERVICE_UNAVAILABLE, page::note(Language::English, words.quote, words.later))
+    note(StatusCode::SERVICE_UNAVAILABLE, words.quote, words.later)
 }
 
-fn answer(status: StatusCode, html: String) -> Response {
-    let mut response = (status, Html(html)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
-    response
+/// Only says something, in English: nobody knows whose language to speak.
+fn note(status: StatusCode, title: &str, text: &str) -> Response {
+    answer(status, document(Language::English.tag(), title, "", &paragraph(text)))
 }

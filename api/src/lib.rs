@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod browser_page;
 mod by_route;
 pub mod callback;
 pub mod cors;

@@ -9,6 +9,7 @@ use postrider_shared::quotes::{Quote, QuoteState};
 use postrider_shared::tenants::Tenant;
 
 use super::words::{Words, words};
+use crate::browser_page::{document, escaped, paragraph};
 
 /// What a page shows.
 pub(super) struct Page {
@@ -26,7 +27,7 @@ impl Page {
         let words = words(language);
         let title = format!("{} {}", words.quote, self.quote.shown_number().unwrap_or_default());
         if self.quote.revision() != self.revision {
-            return document(language, &title, &self.tenant.name, &paragraph(words.replaced));
+            return document(language.tag(), &title, &self.tenant.name, &paragraph(words.replaced));
         }
         let mut body = String::from("<dl>");
         if let (Some(total), Ok(currency)) = (self.quote.total, Currency::from_str(&self.quote.currency)) {
@@ -37,7 +38,7 @@ impl Page {
         }
         body.push_str("</dl>");
         body.push_str(&self.rest(&words));
-        document(language, &title, &self.tenant.name, &body)
+        document(language.tag(), &title, &self.tenant.name, &body)
     }
 
     /// The question, or why there is none.
@@ -63,47 +64,8 @@ impl Page {
     }
 }
 
-/// A page that only says something.
-pub(super) fn note(language: Language, title: &str, text: &str) -> String {
-    document(language, title, "", &paragraph(text))
-}
-
 fn row(label: &str, value: &str) -> String {
     format!("<dt>{}</dt><dd>{}</dd>", escaped(label), escaped(value))
-}
-
-fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>", escaped(text))
-}
-
-fn document(language: Language, title: &str, sender: &str, body: &str) -> String {
-    let (tag, title, sender) = (language.tag(), escaped(title), escaped(sender));
-    format!(
-        "<!doctype html><html lang=\"{tag}\" dir=\"ltr\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\
-         <body><main><p class=\"sender\">{sender}</p><h1>{title}</h1>{body}</main></body></html>"
-    )
-}
-
-const STYLE: &str = "body{font:17px/1.5 system-ui,sans-serif;color:#1c2127;background:#f4f5f7;margin:0}\
-main{max-width:28rem;margin:8vh auto;background:#fff;padding:2rem;border-radius:.6rem}\
-h1{font-size:1.5rem;margin:.2rem 0 1rem}.sender,dt{color:#5f6670;margin:0}dd{margin:0 0 .8rem;font-weight:600}\
-button{font:inherit;font-weight:600;padding:.7rem 1.4rem;border:1px solid #1f4e79;border-radius:.4rem;\
-background:#1f4e79;color:#fff;cursor:pointer}.quiet{background:#fff;color:#1f4e79}";
-
-fn escaped(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => result.push_str("&amp;"),
-            '<' => result.push_str("&lt;"),
-            '>' => result.push_str("&gt;"),
-            '"' => result.push_str("&quot;"),
-            '\'' => result.push_str("&#39;"),
-            other => result.push(other),
-        }
-    }
-    result
 }
 
 #[cfg(test)]
@@ -118,6 +80,5 @@ mod tests {
                 assert!(!word.is_empty() && !word.contains('<'));
             }
         }
-        assert_eq!(escaped("<b>\"a\" & 'b'</b>"), "&lt;b&gt;&quot;a&quot; &amp; &#39;b&#39;&lt;/b&gt;");
     }
 }
