@@ -34,6 +34,7 @@ pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const MAX_LENGTH: usize = 255;
+
 /// What to keep instead of an answer that holds a secret shown once.
 #[derive(Clone)]
 pub struct KeptBody(pub Bytes);
@@ -163,13 +164,7 @@ fn fingerprint(parts: &axum::http::request::Parts, secret: &[u8], body: &[u8]) -
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hex(&hash.finalize())
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use utoipa_axum::routes;
 use super::{Job, own};
 use crate::app::App;
 use crate::auth::{Standing, Tenant};
-use crate::idempotency::hex;
 use crate::parameters::Path;
 use crate::problem::Answer;
 
@@ -117,7 +116,7 @@ impl Seen {
     fn of(job: &Job) -> Self {
         // A job always serialises; an empty event would only tell the reader to ask again.
         let json = serde_json::to_string(job).unwrap_or_default();
-        Self { id: hex(&Sha256::digest(json.as_bytes())[..12]), json }
+        Self { id: hex::encode(&Sha256::digest(json.as_bytes())[..12]), json }
     }
 
     fn event(self) -> Event {

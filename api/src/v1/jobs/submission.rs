@@ -164,7 +164,7 @@ impl Submission {
         }
         let Some(key) = self.idempotency_key.clone().or(header) else { return Ok(None) };
         let said = serde_json::to_vec(self).map_err(Problem::internal)?;
-        let fingerprint = crate::idempotency::hex(&Sha256::digest(said));
+        let fingerprint = hex::encode(Sha256::digest(said));
         Ok(Some(IdempotencyKey { key, fingerprint }))
     }
 
