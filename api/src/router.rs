@@ -12,7 +12,7 @@ use crate::audit::operations::Operations;
 use crate::auth::access::{self, AccessError, Needs};
 use crate::openapi::{Base, Document};
 use crate::problem::{Problem, ProblemType};
-use crate::{callback, decision, health, layers, problem, v1};
+use crate::{decision, google_callback, health, layers, problem, v1};
 
 /// Why there is no router.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ fn routes() -> Result<Routes, RouterError> {
         OpenApiRouter::with_openapi(Base::openapi()).nest("/v1", v1::router()).split_for_parts();
     let described = Document::of(&collected)?;
     let needs = Needs::of(&described)?;
-    let beside = health::router().merge(problem::pages()).merge(callback::router());
+    let beside = health::router().merge(problem::pages()).merge(google_callback::router());
     let (open, described) = beside.nest("/v1", v1::open()).split_for_parts();
     access::check_open(&Document::of(&described)?)?;
     collected.merge(described);
