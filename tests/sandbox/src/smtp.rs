@@ -31,9 +31,6 @@ pub async fn serve(
     encrypted: bool,
     patience: Duration,
 ) -> io::Result<()> {
-    let mut wire = Wire::new(stream, patience);
-    if let (true, Some(acceptor)) = (encrypted, &tls) {
-        wire.start_tls(acceptor).await?;
-    }
+    let wire = Wire::open(stream, patience, tls.as_ref().filter(|_| encrypted)).await?;
     session::Session::new(office, wire, tls).run().await
 }

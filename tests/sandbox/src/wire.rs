@@ -32,9 +32,15 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, patience: Duration) -> Self {
+    /// A connection that is encrypted from the first byte, where there is something to do so with.
+    pub async fn open(stream: TcpStream, patience: Duration, encrypt: Option<&TlsAcceptor>) -> io::Result<Self> {
         let _ = stream.set_nodelay(true);
-        Self { stream: Some(Stream::Plain(stream)), input: BytesMut::new(), output: BytesMut::new(), patience }
+        let stream = Some(Stream::Plain(stream));
+        let mut wire = Self { stream, input: BytesMut::new(), output: BytesMut::new(), patience };
+        if let Some(acceptor) = encrypt {
+            wire.start_tls(acceptor).await?;
+        }
+        Ok(wire)
     }
 
     pub fn is_encrypted(&self) -> bool {
