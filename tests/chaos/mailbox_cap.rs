@@ -12,10 +12,8 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let mut dice = StdRng::seed_from_u64(seed);
     let (mails, cap) = if short { (24, 8_usize) } else { (120, 40) };
     let platform = Platform::with(DatabaseKind::Sqlite).workers(3).start().await;
-    let workshop = postrider_tests::mails::workshop();
-    let products = postrider_tests::mails::products();
     let settings = json!({ "daily_cap": cap, "poll_interval_seconds": 600 });
-    let office = platform.office("angebot@lindner-schilder.example", &workshop, &products, settings).await;
+    let office = platform.workshop_with(settings).await;
     // Replies take a moment, so that several workers are sending at once.
     platform.sandbox().fault(json!({ "target": "smtp", "kind": "latency", "stage": "accepted", "ms": 100 })).await;
     for number in 0..mails {

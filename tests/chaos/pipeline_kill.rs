@@ -46,10 +46,8 @@ pub async fn run(seed: u64, short: bool) -> Report {
     let (mails, most_held, most_accepted) = if short { (30, 3, 2) } else { (200, 20, 10) };
     let started = Instant::now();
     let platform = Platform::with(DatabaseKind::Sqlite).workers(2).start().await;
-    let workshop = postrider_tests::mails::workshop();
-    let products = postrider_tests::mails::products();
     let settings = json!({ "daily_cap": 10_000, "poll_interval_seconds": 10 });
-    let office = platform.office("angebot@lindner-schilder.example", &workshop, &products, settings).await;
+    let office = platform.workshop_with(settings).await;
     // Between accepting a message and saying so the server takes its time: there a kill leaves the sender in doubt.
     platform.sandbox().fault(json!({ "target": "smtp", "kind": "latency", "stage": "accepted", "ms": 250 })).await;
 

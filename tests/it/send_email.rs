@@ -46,8 +46,7 @@ async fn a_reply_whose_acceptance_was_lost_is_unknown_and_never_sent_again(datab
 async fn a_reply_whose_job_died_has_failed_until_it_is_redriven(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
     let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 0 });
-    let office =
-        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await;
+    let office = platform.workshop_with(settings).await;
     platform.sandbox().deliver(&office.address, mails::mail(BANNERS).raw).await;
     office.poll().await;
     ledger_in_state(&platform, "planned").await;
@@ -90,8 +89,7 @@ async fn a_reply_whose_job_died_has_failed_until_it_is_redriven(database: Databa
 async fn a_reply_whose_job_is_cancelled_is_skipped(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
     let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 0 });
-    let office =
-        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await;
+    let office = platform.workshop_with(settings).await;
     let skipped = async |many: usize| {
         let messages = office.api.all("/v1/messages?state=skipped").await;
         let quotes = office.api.all("/v1/quotes?state=failed").await;
@@ -155,8 +153,7 @@ async fn a_reply_whose_worker_was_killed_before_its_data_is_skipped_with_its_job
 async fn a_unit_that_a_killed_worker_may_have_used_stays_charged_while_the_ledger_is_away(database: DatabaseKind) {
     let platform = Platform::with(database).start().await;
     let settings = json!({ "poll_interval_seconds": NEVER, "daily_cap": 1 });
-    let office =
-        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await;
+    let office = platform.workshop_with(settings).await;
     let held = json!({ "target": "smtp", "kind": "latency", "stage": "accepted", "times": 1, "ms": 20_000 });
     platform.sandbox().fault(held).await;
     platform.send(&office, &["one@kunden.example".to_owned()], None).await;
@@ -327,8 +324,7 @@ async fn a_reply_refused_for_good_fails_with_the_servers_words() {
 async fn the_daily_cap_holds_over_midnight_and_a_change_of_clocks_under_faketime() {
     let platform = Platform::with(DatabaseKind::Sqlite).at_time("2027-03-27T21:30:00Z".parse().unwrap()).start().await;
     let account = json!({ "poll_interval_seconds": NEVER, "daily_cap": 2, "time_zone": "Europe/Berlin" });
-    let office =
-        platform.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), account).await;
+    let office = platform.workshop_with(account).await;
     for mail in [
         "01-de-banner-vereinsfest",
         "03-en-wine-bar-signs",

@@ -179,15 +179,12 @@ impl Platform {
 
     /// The sign workshop of `tests/mails`, its mailbox polled every `poll_seconds`.
     pub async fn workshop(&self, poll_seconds: u32) -> Office {
-        self.office(
-            "angebot@lindner-schilder.example",
-            &mails::workshop(),
-            &mails::products(),
-            json!({
-                "poll_interval_seconds": poll_seconds,
-            }),
-        )
-        .await
+        self.workshop_with(json!({ "poll_interval_seconds": poll_seconds })).await
+    }
+
+    /// The same; `settings` are further fields of its account.
+    pub async fn workshop_with(&self, settings: Value) -> Office {
+        self.office("angebot@lindner-schilder.example", &mails::workshop(), &mails::products(), settings).await
     }
 
     /// A tenant, its products, and a mailbox in the sandbox; `settings` are further fields of the account.

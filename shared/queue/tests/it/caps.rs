@@ -14,7 +14,9 @@ use postrider_queue::{
     ScopeState, Stop, Window,
 };
 
-use crate::server::{PATIENCE, Server, WORK, config, done, job, tenant, until, until_parked, until_state, work};
+use crate::server::{
+    PATIENCE, Server, WORK, Worker, config, done, job, tenant, until, until_parked, until_state, work,
+};
 
 fn scope() -> ScopeKey {
     ScopeKey::parse("mailbox:a@b").unwrap()
@@ -135,18 +137,24 @@ async fn a_paused_scope_waits_for_its_resume_and_wakes_all_its_lanes() {
     worker.stop().await;
 }
 
+/// A job of the scope, and the worker that holds it, running it without end.
+async fn holding_a_job(client: &QueueClient) -> (JobId, Worker) {
+    let id = client.enqueue(limited()).await.unwrap().id();
+    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let worker = work(client, config(4), move |_| {
+        let _ = told.send(());
+        std::future::pending()
+    });
+    started.recv().await.unwrap();
+    (id, worker)
+}
+
 #[tokio::test]
 async fn a_redelivery_waits_for_the_resume_of_its_scope() {
     let server = Server::start().await;
     let client = server.client().await;
     define(&client, &limits(1000, 0)).await;
-    let id = client.enqueue(limited()).await.unwrap().id();
-    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
-    let first = work(&client, config(4), move |_| {
-        let _ = told.send(());
-        std::future::pending()
-    });
-    started.recv().await.unwrap();
+    let (id, first) = holding_a_job(&client).await;
     assert!(client.pause_scope(&tenant("acme"), &scope()).await.unwrap());
     first.abort().await;
     assert_eq!(state(&client).await.reserved, 1);
@@ -179,13 +187,7 @@ async fn a_redelivery_inherits_the_reservation() {
     let server = Server::start().await;
     let client = server.client().await;
     define(&client, &limits(1, 0)).await;
-    let id = client.enqueue(limited()).await.unwrap().id();
-    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
-    let first = work(&client, config(4), move |_| {
-        let _ = told.send(());
-        std::future::pending()
-    });
-    started.recv().await.unwrap();
+    let (id, first) = holding_a_job(&client).await;
     assert_eq!(state(&client).await.reserved, 1);
     first.abort().await;
     let record = client.get(id).await.unwrap().unwrap();
@@ -198,15 +200,9 @@ async fn a_redelivery_inherits_the_reservation() {
 }
 
 /// A worker that holds a job, perhaps with a message under way, and is told to cancel it.
-async fn holding_a_cancelled_job(client: &QueueClient) -> (JobId, crate::server::Worker) {
+async fn holding_a_cancelled_job(client: &QueueClient) -> (JobId, Worker) {
     define(client, &limits(1, 0)).await;
-    let id = client.enqueue(limited()).await.unwrap().id();
-    let (told, mut started) = tokio::sync::mpsc::unbounded_channel();
-    let worker = work(client, config(4), move |_| {
-        let _ = told.send(());
-        std::future::pending()
-    });
-    started.recv().await.unwrap();
+    let (id, worker) = holding_a_job(client).await;
     assert_eq!(client.cancel(id).await.unwrap(), Cancelled::Requested);
     (id, worker)
 }

@@ -6,7 +6,7 @@ use postrider_queue::{Lane, LaneName};
 
 use crate::server::{Server, config, done, job, until, work};
 
-/// Runs everything with one slot and returns the order by a mark in the payload.
+/// Runs everything, four jobs at a time, and returns the order in which they began by a mark in the payload.
 async fn order(server: &Server, jobs: Vec<(&str, &str, usize)>) -> Vec<String> {
     let client = server.client().await;
     let mut total = 0;

@@ -38,8 +38,7 @@ impl Server {
 
     /// A server whose clock shows this time now and goes on from there; see [`set_clock`](Self::set_clock).
     pub(crate) async fn start_at(time: &str) -> Self {
-        let server = Self::launch(true, &[]);
-        let server = server.await;
+        let server = Self::launch(true, &[]).await;
         server.set_clock(time);
         server
     }
@@ -75,7 +74,7 @@ impl Server {
         self.more.extend(["--key-load-delay".to_owned(), delay.as_micros().to_string()]);
     }
 
-    /// The same without waiting until it answers.
+    /// As [`up`](Self::up), without waiting until it answers.
     pub(crate) fn begin(&mut self) {
         let mut command = Command::new("redis-server");
         command
