@@ -8,6 +8,7 @@ mod automatic;
 mod html;
 mod ids;
 mod quoted;
+pub(crate) mod subject;
 mod text;
 
 use chrono::{DateTime, Utc};

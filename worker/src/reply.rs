@@ -3,6 +3,8 @@
 use chrono::NaiveDate;
 use postrider_shared::language::{Language, date};
 
+use crate::mail::subject;
+
 /// The words around a quote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -56,13 +58,8 @@ fn body(about: &About<'_>, words: &Words) -> String {
 
 /// "Re:" once, whatever the mail's own program calls it; threads break on any other change of the subject.
 fn answering(subject: &str, fallback: &str) -> String {
-    let mut rest = subject.trim();
-    while let Some((prefix, after)) = rest.split_once(':')
-        && ["re", "aw", "antw", "sv", "odp", "rv", "res"].contains(&prefix.trim().to_lowercase().as_str())
-    {
-        rest = after.trim_start();
-    }
-    format!("Re: {}", if rest.is_empty() { fallback } else { rest })
+    let subject = subject::answered(subject);
+    format!("Re: {}", if subject.is_empty() { fallback } else { subject })
 }
 
 /// In Latin letters in every language: not every mail program reads others in the name of a file.

@@ -5,6 +5,7 @@ use postrider_shared::accounts::identity_of;
 use super::attachments::sha256;
 use super::question::Material;
 use crate::extraction::normal;
+use crate::mail::subject;
 
 /// The same for mails of one sender that answer the same mail, if any, with the same subject, new words and files; `None` if there are
 /// no words and no files, or more files than were looked at.
@@ -20,7 +21,7 @@ pub(super) fn of(material: &Material) -> Option<String> {
         identity_of(&material.record.from_address),
         answer_to,
         mail.in_reply_to.clone().unwrap_or_default(),
-        bare(&mail.subject),
+        normal(subject::written(&mail.subject)),
         normal(&material.text),
         digests.join(" "),
     ];
@@ -30,15 +31,4 @@ pub(super) fn of(material: &Material) -> Option<String> {
         whole.extend_from_slice(part.as_bytes());
     }
     Some(sha256(&whole))
-}
-
-/// The subject without what programs put before it.
-fn bare(subject: &str) -> String {
-    let mut rest = normal(subject);
-    while let Some((prefix, after)) = rest.split_once(':')
-        && ["re", "aw", "fw", "fwd", "wg", "sv", "antw", "tr", "rv"].contains(&prefix.trim())
-    {
-        rest = after.trim().to_owned();
-    }
-    rest
 }
