@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 
 /// The C library stands second in the list of preloads, so that its `malloc` wins over the jemalloc that Debian's redis-server
 /// is linked with: jemalloc asks for the time while it starts, libfaketime allocates while it starts, and Redis hangs.
-const PRELOADS: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1:/lib/x86_64-linux-gnu/libc.so.6";
+fn preloads() -> String {
+    let machine = std::env::consts::ARCH;
+    format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1:/lib/{machine}-linux-gnu/libc.so.6")
+}
 
 /// A wall clock shared by all programs that are given its environment; it runs on, and can be set again at any moment.
 #[derive(Debug, Clone)]
@@ -50,7 +53,7 @@ impl FakedTime {
     /// What makes a program see this clock.
     pub fn environment(&self) -> Vec<(String, String)> {
         [
-            ("LD_PRELOAD", PRELOADS.to_owned()),
+            ("LD_PRELOAD", preloads()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.display().to_string()),
             match self.every_s {
                 0 => ("FAKETIME_NO_CACHE", "1".to_owned()),
