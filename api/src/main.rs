@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // On stderr, because the log may not have started yet.
-            eprintln!("postrider-api: {}", telemetry::words(error.as_ref()));
+            eprintln!("postrider-api: {}", telemetry::chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

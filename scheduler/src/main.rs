@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error = telemetry::words(error.as_ref());
+            let error = telemetry::chain(error.as_ref());
             tracing::error!(error, "the scheduler ends");
             // Before logging is set up there is nobody else to tell.
             eprintln!("postrider-scheduler: {error}");

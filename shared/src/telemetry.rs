@@ -6,7 +6,6 @@ mod one_line;
 
 use std::{
     borrow::Cow,
-    error::Error,
     io::{self, IsTerminal as _},
     net::SocketAddr,
 };
@@ -51,20 +50,6 @@ pub struct Telemetry {
     _sentry: Option<sentry::ClientInitGuard>,
     /// Renders the metrics of this process.
     pub metrics: PrometheusHandle,
-}
-
-/// An error with all that caused it, in one line.
-pub fn words(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_words = inner.to_string();
-        if !words.contains(&inner_words) {
-            words = format!("{words}: {inner_words}");
-        }
-        source = inner.source();
-    }
-    words
 }
 
 /// Starts logs, error reports and metrics for the process `component`. Call it once, inside the async runtime.

@@ -57,7 +57,7 @@ async fn work(is_child: bool) -> ExitCode {
     match run(is_child).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error = telemetry::words(error.as_ref());
+            let error = telemetry::chain(error.as_ref());
             tracing::error!(error, "the worker ends");
             // Before logging is set up there is nobody else to tell.
             eprintln!("postrider-worker: {error}");
