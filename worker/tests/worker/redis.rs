@@ -1,6 +1,5 @@
-//! A Redis of the test's own.
+//! A Redis of the test's own. It listens at a socket in its folder: a port that was free a moment ago may be somebody else's.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,15 +15,17 @@ pub(super) struct Redis {
 impl Redis {
     pub(super) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let socket = folder.path().join("redis.sock");
         let process = Command::new("redis-server")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/redis.conf"))
-            .args(["--port", &port.to_string(), "--dir"])
+            .args(["--port", "0", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
             .arg(folder.path())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        Self { url: format!("redis://127.0.0.1:{port}"), process, _folder: folder }
+        Self { url: format!("redis+unix://{}", socket.display()), process, _folder: folder }
     }
 
     pub(super) async fn client(&self) -> QueueClient {
