@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::json::Json;
+use crate::observe::milliseconds;
 
 /// A dependency that has not answered by then counts as gone.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -109,10 +110,10 @@ async fn readyz(State(app): State<App>) -> Response {
 /// that is missing.
 async fn check_redis(queue: &QueueClient) -> (Dependency, Vec<Dependency>) {
     let started = Instant::now();
-    let milliseconds = || milliseconds_since(started);
+    let took = || milliseconds(started.elapsed());
     let Ok(states) = tokio::time::timeout(PATIENCE, queue.servers()).await else {
         tracing::warn!(dependency = "redis", waited_seconds = PATIENCE.as_secs(), "not ready: no answer");
-        return (Dependency { name: "redis".to_owned(), ready: false, milliseconds: milliseconds() }, Vec::new());
+        return (Dependency { name: "redis".to_owned(), ready: false, milliseconds: took() }, Vec::new());
     };
     for state in &states {
         if let Some(error) = &state.error {
@@ -120,12 +121,12 @@ async fn check_redis(queue: &QueueClient) -> (Dependency, Vec<Dependency>) {
         }
     }
     let ready = states.iter().any(|state| state.error.is_none());
-    let redis = Dependency { name: "redis".to_owned(), ready, milliseconds: milliseconds() };
+    let redis = Dependency { name: "redis".to_owned(), ready, milliseconds: took() };
     let several = states.len() > 1;
     let each = states.into_iter().filter(|_| several).map(|state| Dependency {
         name: format!("redis {}", state.address),
         ready: state.error.is_none(),
-        milliseconds: milliseconds(),
+        milliseconds: took(),
     });
     (redis, each.collect())
 }
@@ -143,12 +144,7 @@ async fn check<E: std::error::Error>(name: &'static str, ping: impl Future<Outpu
             false
         }
     };
-    Dependency { name: name.to_owned(), ready, milliseconds: milliseconds_since(started) }
-}
-
-/// To a thousandth.
-fn milliseconds_since(started: Instant) -> f64 {
-    (started.elapsed().as_secs_f64() * 1e6).round() / 1e3
+    Dependency { name: name.to_owned(), ready, milliseconds: milliseconds(started.elapsed()) }
 }
 
 /// The figures of this process, and how full the queues are, for Prometheus.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
@@ -57,10 +57,15 @@ pub async fn layer(measures: Measures, request: Box<Request>, next: impl Inner) 
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let path = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let seconds = started.elapsed().as_secs_f64();
-    measures.take(method, path, response.status(), seconds);
-    tracing::info!(path, status = response.status().as_u16(), duration_ms = seconds * 1000.0, "request served");
+    let took = started.elapsed();
+    measures.take(method, path, response.status(), took.as_secs_f64());
+    tracing::info!(path, status = response.status().as_u16(), duration_ms = milliseconds(took), "request served");
     response
+}
+
+/// To a thousandth.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// The method as a label of bounded cardinality: HTTP allows any token as a method.
