@@ -88,7 +88,8 @@ async fn submit(State(app): State<App>, caller: Caller, Tenant(tenant): Tenant, 
     answer(enqueued?)
 }
 
-async fn enqueue(app: &App, job: NewJob) -> Result<Enqueued, QueueError> {
+/// Enqueues a job whose lane may name shares of its tenant: they are there before it is.
+pub async fn enqueue(app: &App, job: NewJob) -> Result<Enqueued, QueueError> {
     app.scopes().define_shares_of([&job]).await?;
     app.queue().enqueue(job).await
 }

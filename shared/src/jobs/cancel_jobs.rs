@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{Job, JobKind, JobState, ListFilter, QueueError, QueueName};
+use postrider_queue::{Job, JobKind, JobState, Lane, LaneName, ListFilter, QueueError, QueueName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Declared, Queue};
+use crate::scopes::Share;
 
 /// Which of a tenant's jobs that wait are meant. An empty filter means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,10 @@ impl Job for CancelJobs {
     const KIND: JobKind = JobKind::new("cancel_jobs");
     const QUEUE: QueueName = Queue::Upkeep.name();
     const TIMEOUT: Duration = Duration::from_hours(1);
+
+    fn lane(&self) -> Lane {
+        Lane::with_scopes(LaneName::default(), vec![Share::Clearing.scope()])
+    }
 }
 
 impl Declared for CancelJobs {

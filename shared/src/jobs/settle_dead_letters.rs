@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use postrider_queue::{Job, JobKind, QueueName};
+use postrider_queue::{Job, JobKind, Lane, LaneName, QueueName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Declared, Queue};
-use crate::{dead_letters::DeadLetterFilter, words::words};
+use crate::{dead_letters::DeadLetterFilter, scopes::Share, words::words};
 
 words! {
     /// What is done with dead letters.
@@ -52,6 +52,10 @@ impl Job for SettleDeadLetters {
     /// It waits for room in the queue, for as long as that takes within reason.
     const MAX_SNOOZES: u32 = 10_000;
     const TIMEOUT: Duration = Duration::from_hours(1);
+
+    fn lane(&self) -> Lane {
+        Lane::with_scopes(LaneName::default(), vec![Share::Clearing.scope()])
+    }
 }
 
 impl Declared for SettleDeadLetters {

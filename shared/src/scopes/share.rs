@@ -1,7 +1,8 @@
-//! What one tenant may have running at once, in all workers together, of the jobs that wait for the world outside.
+//! What one tenant may have running at once, in all workers together, of the jobs that take long.
 //!
-//! A tenant's mail servers may be as slow as they like, and its mails as large and as many. Without a bound one tenant would hold every
-//! place of a worker for as long as the limits of time allow, and mail of all others would wait that long.
+//! A tenant's mail servers may be as slow as they like, its mails as large and as many, and so may be what it has cancelled or redriven
+//! in one go. Without a bound one tenant would hold every place of a worker for as long as the limits of time allow, and mail of all
+//! others would wait that long.
 
 use postrider_queue::{NewJob, QueueError, ScopeKey, ScopeLimits};
 
@@ -19,10 +20,15 @@ pub enum Share {
     Sending,
     /// Diagnostic ones that hold a place for long, in any queue.
     Diagnosing,
+    /// Those that cancel, redrive or discard many others: each walks through all jobs of its shard, or dead letters of the tenant.
+    Clearing,
 }
 
+/// One looks through a selection while another one works.
+const CLEARING_TOGETHER: u32 = 2;
+
 impl Share {
-    const ALL: [Self; 4] = [Self::Reading, Self::Extracting, Self::Sending, Self::Diagnosing];
+    const ALL: [Self; 5] = [Self::Reading, Self::Extracting, Self::Sending, Self::Diagnosing, Self::Clearing];
 
     /// The scope that the lanes of its jobs name.
     pub fn scope(self) -> ScopeKey {
@@ -31,6 +37,7 @@ impl Share {
             Self::Extracting => "share:extracting",
             Self::Sending => "share:sending",
             Self::Diagnosing => "share:diagnosing",
+            Self::Clearing => "share:clearing",
         })
         .unwrap_or_else(|_| unreachable!("a word without white space"))
     }
@@ -44,7 +51,7 @@ impl Scopes {
             for share in Share::ALL {
                 let wanted = (&job.tenant, share);
                 if job.lane.scopes.contains(&share.scope()) && !defined.contains(&wanted) {
-                    self.queue.define_scope(&job.tenant, &share.scope(), &self.share()).await?;
+                    self.queue.define_scope(&job.tenant, &share.scope(), &self.share(share)).await?;
                     defined.push(wanted);
                 }
             }
@@ -54,12 +61,16 @@ impl Scopes {
 
     pub(super) async fn define_shares(&self, tenant: TenantId) -> Result<(), QueueError> {
         for share in Share::ALL {
-            self.queue.define_scope(&tenant.into(), &share.scope(), &self.share()).await?;
+            self.queue.define_scope(&tenant.into(), &share.scope(), &self.share(share)).await?;
         }
         Ok(())
     }
 
-    fn share(&self) -> ScopeLimits {
-        ScopeLimits { in_flight: Some(self.mail_jobs_per_tenant), ..ScopeLimits::default() }
+    fn share(&self, share: Share) -> ScopeLimits {
+        let most = match share {
+            Share::Reading | Share::Extracting | Share::Sending | Share::Diagnosing => self.mail_jobs_per_tenant,
+            Share::Clearing => CLEARING_TOGETHER,
+        };
+        ScopeLimits { in_flight: Some(most), ..ScopeLimits::default() }
     }
 }

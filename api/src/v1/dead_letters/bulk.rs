@@ -161,5 +161,5 @@ async fn begin(
     let job = selection.into_job(&app, tenant, action, &request)?;
     let job = NewJob::of(tenant.into(), &job)
         .map_err(|error| Problem::new(ProblemType::InvalidPayload, error.to_string()))?;
-    jobs::answer(app.queue().enqueue(once.job(&app, job)).await?)
+    jobs::answer(jobs::enqueue(&app, once.job(&app, job)).await?)
 }

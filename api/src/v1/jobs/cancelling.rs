@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Accepted, answer};
+use super::{Accepted, answer, enqueue};
 use crate::app::App;
 use crate::auth::Tenant;
 use crate::idempotency::Once;
@@ -101,5 +101,5 @@ async fn cancel_many(
     };
     filter.as_filter().map_err(|error| Problem::new(ProblemType::InvalidBody, error.to_string()))?;
     let job = NewJob::of(tenant.into(), &CancelJobs { filter, dry_run: selection.dry_run });
-    answer(app.queue().enqueue(once.job(&app, job.map_err(Problem::internal)?)).await?)
+    answer(enqueue(&app, once.job(&app, job.map_err(Problem::internal)?)).await?)
 }
