@@ -10,6 +10,7 @@ pub(crate) mod brief;
 pub(crate) mod check;
 mod error;
 mod exact;
+mod opening;
 pub(crate) mod page;
 pub(crate) mod reach;
 mod texts;
@@ -20,8 +21,9 @@ use std::{
 };
 
 pub use all_tenants::AllTenants;
-pub use error::{OpenError, StoreError};
+pub use error::StoreError;
 pub use exact::Exact;
+pub use opening::OpenError;
 pub use page::{Cursor, CursorError, MAX_PAGE, Page};
 pub use texts::Texts;
 
@@ -33,10 +35,7 @@ use sqlx::{
     Connection as _,
     sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous},
 };
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    time::{Instant, sleep},
-};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{
     audit::{self, Said, Watch, Watched},
@@ -46,8 +45,6 @@ use crate::{
 
 /// How long a SQLite writer waits for one in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a process that starts waits for its database.
-const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A pool of connections. Clones share it.
 #[derive(Clone)]
@@ -85,15 +82,7 @@ impl Database {
                     .foreign_keys(true)
             })
             .map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(outside(connection))));
-        // While another process opens or closes the same SQLite file, it may be locked in a way that no busy time-out covers;
-        // and a PostgreSQL that starts at the same time as we do is not yet there.
-        let until = Instant::now() + START_PATIENCE;
-        let connection = loop {
-            match sea_orm::Database::connect(options.clone()).await.map_err(StoreError::from) {
-                Err(StoreError::Unavailable(_)) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
-                answer => break answer.map_err(OpenError)?,
-            }
-        };
+        let connection = opening::open(config.url.as_str(), options).await?;
         let writer = (connection.get_database_backend() == DbBackend::Sqlite).then(|| Arc::new(Mutex::new(())));
         Ok(Self { connection, writer })
     }

@@ -133,14 +133,37 @@ async fn places_that_cannot_be_had_are_named_with_the_setting() {
         ("api", ("BIND", taken.as_str()), ["BIND", "Address already in use"]),
         ("worker", ("METRICS_BIND", taken.as_str()), ["METRICS_BIND", "Address already in use"]),
         ("scheduler", ("METRICS_BIND", taken.as_str()), ["METRICS_BIND", "Address already in use"]),
-        ("api", no_database, ["DATABASE_URL", "not available"]),
-        ("worker", no_database, ["DATABASE_URL", "not available"]),
-        ("scheduler", no_database, ["DATABASE_URL", "not available"]),
+        ("api", no_database, ["DATABASE_URL: the database was not reached", "refused"]),
+        ("worker", no_database, ["DATABASE_URL: the database was not reached", "refused"]),
+        ("scheduler", no_database, ["DATABASE_URL: the database was not reached", "refused"]),
         ("api", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
         ("worker", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
         ("scheduler", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
     ] {
         refused(&ground.start_with(sort, &redis.url(), &[setting]), &words).await;
+    }
+}
+
+/// Waiting mends neither a wrong password nor a database that nobody made.
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_is_told_at_once() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start(ground.path(), None).await;
+    let server = postrider_tests::postgres::Server::start(ground.path(), false).await;
+    let address = server.base_url().split_once('@').unwrap().1.to_owned();
+    let nowhere = ground.path().join("missing/postrider.db").display().to_string();
+    for (url, words) in [
+        (format!("postgres://stranger:hush@{address}/postgres"), ["does not let this user in", "pg_hba.conf"]),
+        (format!("postgres://postgres:hush@{address}/nowhere"), ["no such database", "CREATE DATABASE"]),
+        (format!("postgres://postgres:hush@{address}/postgres?sslmode=require"), ["cannot be opened", "TLS"]),
+        (format!("sqlite://{nowhere}?mode=rwc"), ["no such file", "postrider-migrate up"]),
+    ] {
+        let since = std::time::Instant::now();
+        let started = SORTS.map(|sort| ground.start_with(sort, &redis.url(), &[("DATABASE_URL", &url)]));
+        for process in &started {
+            refused(process, &[&["DATABASE_URL"], &words[..]].concat()).await;
+        }
+        assert!(since.elapsed() < Duration::from_secs(8), "{url} was waited for");
     }
 }
 

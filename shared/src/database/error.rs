@@ -4,11 +4,6 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 use crate::{pricing::FormulaError, seal::SealError};
 
-/// Why the database cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("DATABASE_URL: the database cannot be opened")]
-pub struct OpenError(#[source] pub(super) StoreError);
-
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -1,0 +1,119 @@
+//! The first connection of a process. A database that is not there yet is waited for; one that is, and lets nobody in, is told at once.
+
+use std::{error::Error, io, time::Duration};
+
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+use sqlx::{
+    Connection as _,
+    postgres::{PgConnectOptions, PgConnection},
+    sqlite::SqliteConnectOptions,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::StoreError;
+
+/// How long a process that starts waits for its database.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "DATABASE_URL: PostgreSQL does not let this user in: look at user and password there, and at the server's pg_hba.conf"
+    )]
+    NotLetIn(#[source] Cause),
+    #[error(
+        "DATABASE_URL: the server has no such database: make it there (CREATE DATABASE), then run `postrider-migrate up`"
+    )]
+    NoSuchDatabase(#[source] Cause),
+    #[error(
+        "DATABASE_URL: there is no such file, which `postrider-migrate up` makes if the URL ends in ?mode=rwc and its folder is there"
+    )]
+    NoSuchFile(#[source] Cause),
+    #[error("DATABASE_URL: the database was not reached within {} s: is it running, and are host and port right?", PATIENCE.as_secs())]
+    NotReached(#[source] Cause),
+    #[error("DATABASE_URL: the database cannot be opened")]
+    Refused(#[source] Cause),
+}
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// A pool of connections to the database of this URL.
+pub(super) async fn open(url: &str, options: ConnectOptions) -> Result<DatabaseConnection, OpenError> {
+    let until = Instant::now() + PATIENCE;
+    if !url.starts_with("sqlite:") {
+        // The pool would wait for what will never be, and tell of its waiting only.
+        reach(url, until).await?;
+    }
+    loop {
+        match sea_orm::Database::connect(options.clone()).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if lacks_file(url) => return Err(OpenError::NoSuchFile(error.into())),
+            // While another process opens or closes the same SQLite file, it may be locked in a way that no busy time-out covers.
+            Err(error) if is_of_the_moment(&error) && Instant::now() < until => sleep(PAUSE).await,
+            Err(error) => return Err(OpenError::Refused(StoreError::from(error).into())),
+        }
+    }
+}
+
+fn is_of_the_moment(error: &DbErr) -> bool {
+    matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
+}
+
+/// Whether the URL means a SQLite file that is not there, although whoever opened it would have made it if that could be.
+fn lacks_file(url: &str) -> bool {
+    url.starts_with("sqlite:")
+        && url.parse::<SqliteConnectOptions>().is_ok_and(|options| {
+            let file = options.get_filename();
+            !file.as_os_str().is_empty() && matches!(file.try_exists(), Ok(false))
+        })
+}
+
+/// Waits until PostgreSQL lets somebody in.
+async fn reach(url: &str, until: Instant) -> Result<(), OpenError> {
+    let options = url.parse::<PgConnectOptions>().map_err(|error| OpenError::Refused(error.into()))?;
+    let mut told = false;
+    loop {
+        let error = match timeout_at(until, PgConnection::connect_with(&options)).await {
+            Ok(Ok(connection)) => {
+                let _ = connection.close().await;
+                return Ok(());
+            }
+            Ok(Err(error)) => error,
+            Err(_late) => sqlx::Error::Io(io::ErrorKind::TimedOut.into()),
+        };
+        if !may_come(&error) {
+            return Err(told_of(error));
+        }
+        if Instant::now() + PAUSE > until {
+            return Err(OpenError::NotReached(error.into()));
+        }
+        if !told {
+            tracing::warn!(%error, "the database (DATABASE_URL) is not there yet: waiting for it");
+            told = true;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn told_of(error: sqlx::Error) -> OpenError {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+        // No such user, a wrong password, or no rule that lets it in from here; no right to connect.
+        Some("28000" | "28P01" | "42501") => OpenError::NotLetIn(error.into()),
+        Some("3D000") => OpenError::NoSuchDatabase(error.into()),
+        _ => OpenError::Refused(error.into()),
+    }
+}
+
+/// Whether a server may be about to start, or may have room later: connection (08), resources (53), starting or stopping (57P).
+fn may_come(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(refusal) => {
+            refusal.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}
