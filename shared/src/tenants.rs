@@ -2,6 +2,7 @@
 
 mod deletion;
 mod life;
+mod logo;
 mod row;
 mod store;
 
@@ -10,6 +11,7 @@ use rust_decimal::Decimal;
 pub use deletion::{AskedDeletion, BeginDeletion, ERASED, KEPT};
 pub(crate) use deletion::{ask_in, must_stay};
 pub use life::Pauses;
+pub use logo::{LogoError, MAX_LOGO_BYTES, check_logo};
 pub use row::Model as Tenant;
 pub(crate) use row::{ActiveModel, Column, Entity};
 pub use store::Tenants;
@@ -52,6 +54,8 @@ pub struct TenantSettings {
     pub language: String,
     /// `#rrggbb`.
     pub brand_color: String,
+    /// Name of the logo in the object store.
+    pub logo_key: Option<String>,
     /// The sender's address block on the PDF.
     pub sender_details: String,
     /// What quote numbers start with, such as `Q-`.
@@ -71,6 +75,7 @@ impl TenantSettings {
             time_zone: TimeZone::UTC,
             language: "en".to_owned(),
             brand_color: "#1f4e79".to_owned(),
+            logo_key: None,
             sender_details: String::new(),
             quote_prefix: "Q-".to_owned(),
             quote_validity_days: 30,

@@ -1,6 +1,6 @@
 //! Quotes a person has to look at.
 
-use postrider_tests::{DatabaseKind, Platform, eventually, mails};
+use postrider_tests::{DatabaseKind, Platform, eventually, mails, pdf};
 use serde_json::{Value, json};
 
 const NEVER: u32 = 86_400;
@@ -80,5 +80,24 @@ async fn a_quote_whose_mailbox_is_disconnected_ends_with_the_reason() {
     assert_eq!((&quote["state"], &quote["reason"]), (&json!("failed"), &json!("its mailbox was disconnected")));
     assert!(office.api.all("/v1/dead-letters").await.is_empty());
     assert!(platform.sandbox().accepted().await.is_empty());
+    platform.finish().await;
+}
+
+/// Two squares, 120 pixels wide, 40 high: the left one is orange.
+const LOGO: &str = "iVBORw0KGgoAAAANSUhEUgAAAHgAAAAoCAIAAAC6iKlyAAAAbElEQVR42u3YMREAIAwEwQhAAg0VOrCOsVCjAGayP6dgy4+92pOy2AI0aNCgQYMGDRo0aNCgQYMGDRo0aNCg7/qYpQINGjRo0KBBgwYNGjRo0KB9HU4l0KBBgwYNGjRo0KBBgwYNGjRo0H/uALSnDF7FS1ESAAAAAElFTkSuQmCC";
+
+#[tokio::test]
+async fn a_tenants_logo_stands_on_its_quotes() {
+    let platform = Platform::start().await;
+    let office = platform.workshop(NEVER).await;
+    let admin = platform.key(&office.api, "tenant_admin").await;
+    let set = admin.patch(&format!("/v1/tenants/{}", office.tenant_id), &json!({ "logo": LOGO })).await.ok();
+    assert_eq!(set["has_logo"], true);
+    platform.deliver_request(&office, "anna").await;
+    office.poll().await;
+    let quote = office.settled_quotes(1).await.remove(0);
+    let pdf = office.api.bytes(&format!("/v1/quotes/{}/pdf", quote["id"].as_str().unwrap())).await;
+    let orange = pdf::points(&pdf, [0xc2, 0x41, 0x0c]);
+    assert!(orange.len() > 100 && orange.iter().all(|(x, y)| *x < 130 && *y < 130), "no logo on the left: {orange:?}");
     platform.finish().await;
 }

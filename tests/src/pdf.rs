@@ -19,6 +19,21 @@ pub fn text(pdf: &[u8]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The points of a PDF's first page that have this colour (red, green, blue), 72 to the inch, from its upper left corner.
+pub fn points(pdf: &[u8], colour: [u8; 3]) -> Vec<(usize, usize)> {
+    let mut file = tempfile::NamedTempFile::new().expect("make a file for the PDF");
+    file.write_all(pdf).expect("write the PDF");
+    let output = Command::new("pdftoppm").args(["-r", "72", "-l", "1"]).arg(file.path()).output();
+    let picture = output.expect("run pdftoppm (package poppler-utils)").stdout;
+    // PPM: P6, width, height and depth, each in a line or beside each other, then the points.
+    let head: Vec<&[u8]> = picture.splitn(5, u8::is_ascii_whitespace).collect();
+    let number = |at: usize| -> usize { std::str::from_utf8(head[at]).expect("a number").parse().expect("a number") };
+    assert!(head[0] == b"P6" && number(3) == 255, "not a PPM");
+    let width = number(1);
+    let points = head[4].chunks_exact(3).enumerate().filter(|(_, point)| **point == colour);
+    points.map(|(at, _)| (at % width, at / width)).collect()
+}
+
 /// Every amount of money in a text, as a plain decimal: `1.234,56`, `1,234.56`, `1 234,56` and `1'234.56` are all `1234.56`.
 pub fn amounts(text: &str) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();

@@ -2,6 +2,7 @@
 
 mod deletion;
 mod life;
+mod logo;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -52,6 +53,8 @@ pub struct Tenant {
     language: String,
     /// `#rrggbb`.
     brand_color: String,
+    /// Whether its quotes show a logo, in the place of its name in large letters.
+    has_logo: bool,
     /// Its address block on quotes.
     sender_details: String,
     /// What quote numbers start with.
@@ -81,6 +84,7 @@ impl From<tenants::Tenant> for Tenant {
             time_zone: row.time_zone,
             language: row.language,
             brand_color: row.brand_color,
+            has_logo: row.logo_key.is_some(),
             sender_details: row.sender_details,
             quote_prefix: row.quote_prefix,
             quote_next_number: row.quote_next_number,
@@ -150,6 +154,11 @@ pub struct TenantChange {
     /// `#rrggbb`.
     #[schema(pattern = "^#[0-9A-Fa-f]{6}$")]
     brand_color: Option<String>,
+    /// A PNG in base64, for the head of quotes: at most 200 KiB and 2,000 pixels on each side; null for none.
+    #[expect(clippy::option_option, reason = "left out, null and a value are three things")]
+    #[serde(default, deserialize_with = "crate::json::given")]
+    #[schema(value_type = Option<String>, content_encoding = "base64", content_media_type = "image/png", max_length = 273_068)]
+    logo: Option<Option<String>>,
     /// Its address block on quotes.
     #[schema(max_length = 2000)]
     sender_details: Option<String>,
@@ -171,6 +180,7 @@ impl TenantChange {
             time_zone: self.time_zone.unwrap_or(old.time_zone),
             language: self.language.unwrap_or(old.language),
             brand_color: self.brand_color.unwrap_or(old.brand_color),
+            logo_key: old.logo_key,
             sender_details: self.sender_details.unwrap_or(old.sender_details),
             quote_prefix: self.quote_prefix.unwrap_or(old.quote_prefix),
             quote_validity_days: self.quote_validity_days.unwrap_or(old.quote_validity_days),
@@ -188,6 +198,7 @@ impl From<NewTenant> for TenantSettings {
             time_zone: new.time_zone,
             language: new.language,
             brand_color: new.brand_color,
+            logo: None,
             sender_details: new.sender_details,
             quote_prefix: new.quote_prefix,
             quote_validity_days: new.quote_validity_days,
@@ -266,11 +277,32 @@ async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<TenantId>,
-    Json(change): Json<TenantChange>,
+    Json(mut change): Json<TenantChange>,
 ) -> Answer<Json<Tenant>> {
     visible(caller, id)?;
-    let tenant = app.stores().tenants.change(id, |settings| change.applied(settings)).await?;
-    Ok(Json(tenant.into()))
+    let Some(logo) = change.logo.take() else {
+        return Ok(Json(app.stores().tenants.change(id, |settings| change.applied(settings)).await?.into()));
+    };
+    let logo_key = match logo {
+        Some(text) => Some(logo::keep(&app, id, &text).await?),
+        None => None,
+    };
+    let (kept, mut before) = (logo_key.clone(), None);
+    let changed = app.stores().tenants.change(id, |old| {
+        before.clone_from(&old.logo_key);
+        TenantSettings { logo_key, ..change.applied(old) }
+    });
+    let changed = changed.await;
+    // An answer that was lost may hide a commit: then the file stays.
+    let unused = match &changed {
+        Ok(_) => before,
+        Err(error) if error.is_transient() => None,
+        Err(_) => kept,
+    };
+    if let Some(key) = unused {
+        logo::remove(&app, &key).await;
+    }
+    Ok(Json(changed?.into()))
 }
 
 /// A tenant's key sees its own tenant only.

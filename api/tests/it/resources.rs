@@ -339,3 +339,41 @@ async fn a_tenants_settings_are_checked() {
         problem(change(json!({ member: value })), "invalid-body").await;
     }
 }
+
+/// Two squares, 120 pixels wide, 40 high.
+const LOGO: &str = "iVBORw0KGgoAAAANSUhEUgAAAHgAAAAoCAIAAAC6iKlyAAAAbElEQVR42u3YMREAIAwEwQhAAg0VOrCOsVCjAGayP6dgy4+92pOy2AI0aNCgQYMGDRo0aNCgQYMGDRo0aNCg7/qYpQINGjRo0KBBgwYNGjRo0KB9HU4l0KBBgwYNGjRo0KBBgwYNGjRo0H/uALSnDF7FS1ESAAAAAElFTkSuQmCC";
+
+#[tokio::test]
+async fn a_tenants_logo_is_a_picture_that_can_be_drawn() {
+    let api = Api::start().await;
+    let keys = api.tenant("Brand").await;
+    let tenant: TenantId = keys.id.parse().unwrap();
+    let path = format!("/v1/tenants/{tenant}");
+    let change = |body: Value| api.request(Method::PATCH, &path).bearer_auth(&keys.admin).json(&body);
+    let key = async || api.app.stores().tenants.get(tenant).await.unwrap().logo_key;
+    let has = async |key: &str| api.app.objects().get(key).await.is_ok();
+    let set = answer(change(json!({ "logo": LOGO, "brand_color": "#c2410c" })), StatusCode::OK).await;
+    assert_eq!((&set["has_logo"], &set["brand_color"]), (&json!(true), &json!("#c2410c")));
+    let first = key().await.unwrap();
+    assert!(first.starts_with(&format!("{tenant}/")) && has(&first).await);
+
+    let no_logo = "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4=";
+    for wrong in [json!("not base64"), json!(no_logo), json!(LOGO[..80]), json!(""), json!(7)] {
+        let refused = problem(change(json!({ "logo": wrong, "name": "Other" })), "invalid-body").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/logo", "{refused}");
+    }
+    assert_eq!(key().await.as_ref(), Some(&first), "a wrong one changes nothing");
+    problem(change(json!({ "logo": LOGO, "name": "" })), "invalid-body").await;
+    assert!(has(&first).await);
+
+    let renamed = answer(change(json!({ "name": "Brand & Co" })), StatusCode::OK).await;
+    assert_eq!(renamed["has_logo"], true, "what is left out stays");
+    answer(change(json!({ "logo": LOGO })), StatusCode::OK).await;
+    let second = key().await.unwrap();
+    assert!(second != first && has(&second).await && !has(&first).await, "the one before is removed");
+    let none = answer(change(json!({ "logo": null })), StatusCode::OK).await;
+    assert!(none["has_logo"] == false && !has(&second).await);
+    let other = api.tenant("Other").await;
+    let theirs = api.request(Method::PATCH, &path).bearer_auth(&other.admin).json(&json!({ "logo": LOGO }));
+    problem(theirs, "not-found").await;
+}

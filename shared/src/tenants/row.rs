@@ -48,6 +48,7 @@ impl Model {
             time_zone: self.time_zone,
             language: self.language.clone(),
             brand_color: self.brand_color.clone(),
+            logo_key: self.logo_key.clone(),
             sender_details: self.sender_details.clone(),
             quote_prefix: self.quote_prefix.clone(),
             quote_validity_days: u32::try_from(self.quote_validity_days).unwrap_or_default(),

@@ -101,6 +101,7 @@ impl Tenants {
                 time_zone: Set(settings.time_zone),
                 language: Set(settings.language),
                 brand_color: Set(settings.brand_color),
+                logo_key: Set(settings.logo_key),
                 sender_details: Set(settings.sender_details),
                 quote_prefix: Set(settings.quote_prefix),
                 quote_validity_days: Set(check::number("quote_validity_days", settings.quote_validity_days, 1, 3_650)?),
@@ -108,12 +109,6 @@ impl Tenants {
             },
         )
         .await
-    }
-
-    /// Names the tenant's logo in the object store, or none.
-    pub async fn set_logo(&self, tenant: TenantId, key: Option<String>) -> Result<Tenant, StoreError> {
-        let tx = self.database.write().await?;
-        self.set(tx, tenant, ActiveModel { logo_key: Set(key), ..ActiveModel::default() }).await
     }
 
     async fn set(&self, tx: Transaction, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {
@@ -145,7 +140,7 @@ pub(crate) async fn insert(
         time_zone: settings.time_zone,
         language: settings.language,
         brand_color: settings.brand_color,
-        logo_key: None,
+        logo_key: settings.logo_key,
         sender_details: settings.sender_details,
         quote_prefix: settings.quote_prefix,
         quote_next_number: 1,

@@ -9,7 +9,7 @@ use postrider_shared::jobs::{RenderQuote, SendEmail};
 use postrider_shared::language::Language;
 use postrider_shared::mail::InboundMail;
 use postrider_shared::messages::PlannedMessage;
-use postrider_shared::objects::quote_pdf_key;
+use postrider_shared::objects::{ObjectError, quote_pdf_key};
 use postrider_shared::pricing::{Currency, Totals};
 use postrider_shared::quotes::{DecisionLink, Quote, QuoteLine, QuoteState, RenderedQuote, Step};
 use postrider_shared::tenants::Tenant;
@@ -19,6 +19,9 @@ use crate::context::Context;
 use crate::registry::Handler;
 use crate::render::{self, Customer, LineDimension, Logo, QuoteDocument, Sender};
 use crate::reply;
+
+/// How often a quote is put off because its logo cannot be read.
+const LOGO_ATTEMPTS: u32 = 4;
 
 impl Handler for RenderQuote {
     async fn run(self, ctx: &Context) -> Outcome {
@@ -155,7 +158,7 @@ async fn document(
             name: owner.name.clone(),
             details: owner.sender_details.clone(),
             brand_color: owner.brand_color.clone(),
-            logo: logo(ctx, owner).await,
+            logo: logo(ctx, owner).await?,
         },
         customer: Customer {
             name: quote.customer_name.clone().or_else(|| mail.from_name.clone()),
@@ -192,9 +195,21 @@ fn quote_line(line: &QuoteLine, product: Option<&postrider_shared::products::Pro
     })
 }
 
-/// A logo that cannot be read is left away: the quote matters more.
-async fn logo(ctx: &Context, owner: &Tenant) -> Option<Logo> {
-    let key = owner.logo_key.as_ref()?;
-    let bytes = ctx.objects.get(key).await.inspect_err(|error| tracing::warn!(%error, "no logo on the quote"));
-    Logo::new(bytes.ok()?.to_vec()).inspect_err(|error| tracing::warn!(%error, "no logo on the quote")).ok()
+/// A logo that cannot be read is left away: the quote matters more. But first the store may come back, and a logo that was replaced
+/// just now is looked up again.
+async fn logo(ctx: &Context, owner: &Tenant) -> Result<Option<Logo>, Stop> {
+    let Some(key) = &owner.logo_key else { return Ok(None) };
+    let file = match ctx.objects.get(key).await {
+        Err(ObjectError::NotFound(_)) => match ctx.tenants.get(owner.id).await?.logo_key {
+            Some(key) => ctx.objects.get(&key).await,
+            None => return Ok(None),
+        },
+        file => file,
+    };
+    let file = match file {
+        Err(error) if error.is_transient() && ctx.job.attempt < LOGO_ATTEMPTS => return Err(error.into()),
+        file => file.map_err(|error| error.to_string()),
+    };
+    let logo = file.and_then(|file| Logo::new(file.to_vec()).map_err(|error| error.to_string()));
+    Ok(logo.inspect_err(|error| tracing::warn!(error, "no logo on the quote")).ok())
 }

@@ -90,15 +90,15 @@ async fn a_run_that_was_overtaken_leaves_the_pdf_that_was_sent() {
     let pipe = shop.folder.path().join("objects").join(&logo);
     std::fs::create_dir_all(pipe.parent().unwrap()).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    tenants.set_logo(shop.tenant, Some(logo)).await.unwrap();
+    tenants.change(shop.tenant, |settings| TenantSettings { logo_key: Some(logo), ..settings }).await.unwrap();
     shop.deliver(REQUEST).await;
     shop.poll().await;
     let quote =
         || async { shop.stores.quotes.list(shop.tenant, QuoteFilter::default(), None, 10).await.unwrap().items.pop() };
     let numbered = shop.until("the number", || async { quote().await.filter(|quote| quote.number.is_some()) }).await;
 
-    tenants.set_logo(shop.tenant, None).await.unwrap();
-    tenants.change(shop.tenant, |settings| TenantSettings { name: "Lindner & Co".into(), ..settings }).await.unwrap();
+    let renamed = |settings| TenantSettings { name: "Lindner & Co".into(), logo_key: None, ..settings };
+    tenants.change(shop.tenant, renamed).await.unwrap();
     let again = RenderQuote { quote_id: numbered.id, revision: numbered.revision() };
     // As if the first had been rescued: it does not wait for it.
     let again = NewJob { unique_key: None, ..NewJob::of(shop.tenant.into(), &again).unwrap() };
