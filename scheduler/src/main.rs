@@ -31,6 +31,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             let error = telemetry::chain(error.as_ref());
             tracing::error!(error, "the scheduler ends");
+            telemetry::flush();
             // Before logging is set up there is nobody else to tell.
             eprintln!("postrider-scheduler: {error}");
             ExitCode::FAILURE

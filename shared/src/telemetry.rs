@@ -2,12 +2,15 @@
 
 mod chain;
 mod figures;
+mod lines;
 mod one_line;
 
 use std::{
     borrow::Cow,
     io::{self, IsTerminal as _},
     net::SocketAddr,
+    sync::OnceLock,
+    time::Duration,
 };
 
 pub use chain::chain;
@@ -19,6 +22,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 
 use crate::config::{LogFormat, TelemetryConfig};
 
+use lines::Lines;
 use one_line::OneLine;
 
 /// Seconds, for histograms of durations: from a queue's millisecond to a language model's minute.
@@ -28,6 +32,12 @@ const BUCKETS: &[f64] =
 /// Whatever `RUST_LOG` says: these log passwords and mail, at `trace` only.
 const QUIET: [&str; 2] = ["async_imap=info", "async_imap::imap_stream=off"];
 
+/// How long the last lines of the log may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// The log of this process, once it has started.
+static LOG: OnceLock<Lines> = OnceLock::new();
+
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -35,6 +45,8 @@ pub enum TelemetryError {
     Filter(#[from] tracing_subscriber::filter::ParseError),
     #[error("logging was started twice")]
     Logs(#[from] tracing_subscriber::util::TryInitError),
+    #[error("the log has no thread: {0}")]
+    Thread(#[source] io::Error),
     #[error("SENTRY_DSN is not valid")]
     Sentry(#[from] sentry::types::ParseDsnError),
     #[error("METRICS_BIND: metrics cannot be served there: {0}")]
@@ -45,11 +57,25 @@ pub enum TelemetryError {
     Recorder,
 }
 
-/// Keeps telemetry alive; errors that are still to be reported are sent when it is dropped.
+/// Keeps telemetry alive; lines of the log that still wait are written, and errors that are still to be reported are sent, when it is
+/// dropped.
 pub struct Telemetry {
     _sentry: Option<sentry::ClientInitGuard>,
     /// Renders the metrics of this process.
     pub metrics: PrometheusHandle,
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Waits until the log is written, but not for ever for a reader that has stopped: to be called before a process ends itself.
+pub fn flush() {
+    if let Some(lines) = LOG.get() {
+        lines.flush(LAST_LINES);
+    }
 }
 
 /// Starts logs, error reports and metrics for the process `component`. Call it once, inside the async runtime.
@@ -89,22 +115,34 @@ fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     for quiet in QUIET {
         filter = filter.add_directive(quiet.parse()?);
     }
+    let log = Lines::default();
+    let out = log.clone();
     let lines = match config.format {
         LogFormat::Text => {
-            let lines = tracing_subscriber::fmt::layer().with_writer(|| OneLine(io::stdout()));
+            let lines = tracing_subscriber::fmt::layer().with_writer(move || OneLine(out.clone()));
             // In a file or a journal colours are signs between a name and its value, which nobody finds any more.
             if io::stdout().is_terminal() { lines.boxed() } else { lines.with_ansi(false).boxed() }
         }
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true)
             // The innermost is in the list of all, too, and each is taken apart and put together again for every line.
-            .with_current_span(false).boxed(),
+            .with_current_span(false).with_writer(move || out.clone()).boxed(),
     };
     let reports = config.sentry_dsn.is_some().then(|| {
         // Logged errors become reports; what was logged before them travels along.
         sentry::integrations::tracing::BreadcrumbLayer::new().and_then(sentry::integrations::tracing::ErrorLayer::new())
     });
     tracing_subscriber::registry().with(filter).with(lines).with(reports).try_init()?;
+    log.write_to(io::stdout(), tell_lost).map_err(TelemetryError::Thread)?;
+    let _ = LOG.set(log);
     Ok(())
+}
+
+fn tell_lost(lines: u64) {
+    tracing::warn!(lines, "lines of the log were lost before this one, because nobody read them in time");
+}
+
+fn count_lost(lines: u64) {
+    metrics::counter!("postrider_log_lines_lost_total").increment(lines);
 }
 
 fn measure(

@@ -2,14 +2,16 @@
 //! that is not ready yet is waited for; one that is full, flushed of scripts or read-only for a while costs nothing.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use postrider_tests::ports::Port;
 use postrider_tests::pretender::{Manner, Pretender};
 use postrider_tests::process::Recipe;
 use postrider_tests::{DatabaseKind, Platform, Process, RedisServer, TestDatabase, binaries, eventually};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 
 const SORTS: [&str; 3] = ["api", "worker", "scheduler"];
 
@@ -35,8 +37,8 @@ impl Ground {
     }
 
     /// With further settings, which win.
-    fn start_with(&self, sort: &str, redis_url: &str, more: &[(&str, &str)]) -> Process {
-        let environment = [
+    fn environment(&self, redis_url: &str) -> Vec<(String, String)> {
+        [
             ("DATABASE_URL", self.database.url()),
             ("REDIS_URL", redis_url),
             ("OBJECT_STORE_URL", &format!("file://{}", self.path().join("objects").display())),
@@ -45,16 +47,18 @@ impl Ground {
             ("BIND", "127.0.0.1:0"),
             ("PLATFORM_KEY_FILE", &self.path().join("platform_key").display().to_string()),
             ("RUST_LOG", "info"),
-        ];
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    fn start_with(&self, sort: &str, redis_url: &str, more: &[(&str, &str)]) -> Process {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Process::spawn(Recipe {
             name: sort.to_owned(),
             program: binaries::program(&format!("postrider-{sort}")),
             arguments: Vec::new(),
-            environment: environment
-                .iter()
-                .chain(more)
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            environment: self.environment(redis_url).into_iter().chain(more).collect(),
             privileges: Vec::new(),
             log: self.path().join(format!("{sort}.log")),
             ready: "ready".to_owned(),
@@ -133,14 +137,15 @@ async fn places_that_cannot_be_had_are_named_with_the_setting() {
         ("api", ("BIND", taken.as_str()), ["BIND", "Address already in use"]),
         ("worker", ("METRICS_BIND", taken.as_str()), ["METRICS_BIND", "Address already in use"]),
         ("scheduler", ("METRICS_BIND", taken.as_str()), ["METRICS_BIND", "Address already in use"]),
-        ("api", no_database, ["DATABASE_URL: the database was not reached", "refused"]),
-        ("worker", no_database, ["DATABASE_URL: the database was not reached", "refused"]),
-        ("scheduler", no_database, ["DATABASE_URL: the database was not reached", "refused"]),
         ("api", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
         ("worker", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
         ("scheduler", ("OBJECT_STORE_URL", &on_a_file), ["OBJECT_STORE_URL", "Not a directory"]),
     ] {
         refused(&ground.start_with(sort, &redis.url(), &[setting]), &words).await;
+    }
+    let started = SORTS.map(|sort| ground.start_with(sort, &redis.url(), &[no_database]));
+    for process in &started {
+        refused(process, &["DATABASE_URL: the database was not reached", "refused"]).await;
     }
 }
 
@@ -325,4 +330,36 @@ async fn a_second_signal_ends_a_process_that_is_stopping() {
     })
     .await;
     assert_eq!(status.code(), Some(128 + 2), "{}", worker.log());
+}
+
+/// Whoever reads the log may stop: a terminal that is paused, a collector that is stuck. Nobody who is served waits for that.
+#[tokio::test]
+async fn a_process_goes_on_while_nobody_reads_its_log() {
+    let ground = Ground::prepare().await;
+    let redis = RedisServer::start(ground.path(), None).await;
+    let port = Port::reserve();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut api = tokio::process::Command::new(binaries::program("postrider-api"))
+        .envs(ground.environment(&redis.url()))
+        .envs([("BIND", port.address().as_str()), ("RUST_LOG", "trace"), ("LOG_FORMAT", "json")])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+    let ask = || async { client.get(format!("http://{}/readyz", port.address())).send().await };
+    eventually("the API to answer", || async { ask().await.ok() }).await;
+    for asked in 0..1_000 {
+        assert!(ask().await.is_ok(), "no answer to request {asked}");
+    }
+    let id = Pid::from_raw(i32::try_from(api.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    let mut log = String::new();
+    api.stdout.take().unwrap().read_to_string(&mut log).await.unwrap();
+    assert!(api.wait().await.unwrap().success());
+    assert!(log.len() > 200_000, "more than a pipe holds: {} bytes", log.len());
+    let events = log.lines().filter(|line| !line.starts_with("platform key"));
+    let lines: Vec<Value> = events.map(|line| serde_json::from_str(line).expect(line)).collect();
+    let is_stopped = |line: &Value| line["message"] == "stopped";
+    assert!(lines.iter().rev().take(5).any(is_stopped), "the end is missing: {:?}", lines.last());
 }

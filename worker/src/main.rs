@@ -59,6 +59,7 @@ async fn work(is_child: bool) -> ExitCode {
         Err(error) => {
             let error = telemetry::chain(error.as_ref());
             tracing::error!(error, "the worker ends");
+            telemetry::flush();
             // Before logging is set up there is nobody else to tell.
             eprintln!("postrider-worker: {error}");
             ExitCode::FAILURE

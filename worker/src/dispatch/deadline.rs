@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use postrider_queue::{CapUse, JobKind, Outcome, Stop};
+use postrider_shared::telemetry;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tracing::instrument::Instrumented;
@@ -35,6 +36,7 @@ pub(super) async fn keep(
         Ok(Err(_aborted)) => late.then(|| Err(overdue(limit))),
         Err(_elapsed) => {
             tracing::error!(job.kind = %kind, "a handler ignores its end; the process ends before its job is released");
+            telemetry::flush();
             std::process::exit(70);
         }
     }

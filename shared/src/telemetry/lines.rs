@@ -1,0 +1,173 @@
+//! Lines of the log on their way out. A thread of their own writes them, so that whoever logs never waits for whoever reads: a reader
+//! that stops would stop the process, as SIGSTOP does, and its jobs would be given to others. What a reader does not take in time is
+//! lost, and counted.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// What may wait: some twenty thousand lines.
+const MOST_BYTES: usize = 4 << 20;
+/// After this long it is tried again to write to a pipe that does not wait by itself.
+const WRITE_AGAIN: Duration = Duration::from_millis(10);
+
+/// The way out. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    came: Condvar,
+    went: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whole lines, one after the other.
+    waiting: Vec<u8>,
+    /// The thread has taken some that are not written yet.
+    writing: bool,
+    /// Lines that were lost and not told of.
+    lost: u64,
+}
+
+impl Lines {
+    /// Writes to `out`, for as long as the process lives. `tell` is called between two writes, with how many lines were lost, and may log.
+    pub(super) fn write_to(&self, out: impl Write + Send + 'static, tell: fn(u64)) -> io::Result<()> {
+        let lines = self.clone();
+        thread::Builder::new().name("log".to_owned()).spawn(move || lines.keep_writing(out, tell))?;
+        Ok(())
+    }
+
+    /// Waits until all is written, at most so long; whether it is.
+    pub(super) fn flush(&self, patience: Duration) -> bool {
+        let is_under_way = |state: &mut State| state.writing || !state.waiting.is_empty();
+        let waited = self.0.went.wait_timeout_while(self.state(), patience, is_under_way);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !is_under_way(&mut state)
+    }
+
+    fn keep_writing(&self, mut out: impl Write, tell: fn(u64)) {
+        let mut taken = Vec::new();
+        loop {
+            let nothing = |state: &mut State| state.waiting.is_empty() && state.lost == 0;
+            let waited = self.0.came.wait_while(self.state(), nothing);
+            let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut state.waiting, &mut taken);
+            let lost = mem::take(&mut state.lost);
+            state.writing = true;
+            drop(state);
+            if lost > 0 {
+                // There is room for this now.
+                tell(lost);
+            }
+            let unwritten = write(&mut out, &taken);
+            let mut state = self.state();
+            state.writing = false;
+            drop(state);
+            self.0.went.notify_all();
+            if unwritten > 0 {
+                super::count_lost(unwritten);
+            }
+            taken.clear();
+            // After a burst its memory is given back.
+            taken.shrink_to(MOST_BYTES / 16);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Each call brings one whole line. It never waits.
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        if state.waiting.len() + line.len() > MOST_BYTES {
+            state.lost += 1;
+            drop(state);
+            super::count_lost(1);
+        } else {
+            state.waiting.extend_from_slice(line);
+            drop(state);
+        }
+        self.0.came.notify_one();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes lines; how many of them could not be, because nobody will ever read them.
+fn write(out: &mut impl Write, mut lines: &[u8]) -> u64 {
+    while !lines.is_empty() {
+        match out.write(lines) {
+            Ok(0) => break,
+            Ok(written) => lines = lines.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(WRITE_AGAIN),
+            Err(_) => break,
+        }
+    }
+    let _ = out.flush();
+    lines.split_inclusive(|byte| *byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Instant;
+
+    use super::*;
+
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+
+    #[test]
+    fn a_reader_that_stops_stops_nobody_and_what_is_lost_is_counted() {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        let mut lines = Lines::default();
+        let tell = |lost| {
+            TOLD.fetch_add(lost, Ordering::SeqCst);
+        };
+        lines.write_to(writer, tell).unwrap();
+        let all = 200_000;
+        for number in 0..all {
+            lines.write_all(format!("{number:063}\n").as_bytes()).unwrap();
+        }
+        assert!(!lines.flush(Duration::from_millis(10)), "nobody reads");
+
+        let mut read = BufReader::new(reader).lines();
+        let mut next = 0;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut found = 0;
+        while found + TOLD.load(Ordering::SeqCst) < all {
+            assert!(Instant::now() < deadline, "{found} read, {TOLD:?} told to be lost");
+            // More comes as long as not all that was not lost is read.
+            let number: u64 = read.next().unwrap().unwrap().parse().unwrap();
+            assert!(number >= next, "lines stay whole and in order");
+            (next, found) = (number + 1, found + 1);
+        }
+        assert!(lines.flush(Duration::from_secs(5)));
+        assert!(TOLD.load(Ordering::SeqCst) > all / 2, "four megabytes wait, and what the socket holds");
+    }
+
+    #[test]
+    fn what_nobody_will_read_is_dropped() {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
+        let mut lines = Lines::default();
+        lines.write_to(writer, |_| ()).unwrap();
+        lines.write_all(b"one\n").unwrap();
+        assert!(lines.flush(Duration::from_secs(5)));
+    }
+}
