@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use postrider_migration::{Migrator, MigratorTrait};
 use sea_orm_migration::{
     DbErr, MigrationStatus,
-    sea_orm::{ConnectOptions, Database, DatabaseConnection},
+    sea_orm::{ConnectOptions, Database, DatabaseConnection, sqlx::postgres::PgConnectOptions},
 };
 
 #[derive(Parser)]
@@ -105,7 +105,7 @@ fn checked(url: &str) -> Result<String, DbErr> {
 
 async fn run(arguments: &Arguments) -> Result<String, DbErr> {
     let mut options = ConnectOptions::new(database_url(arguments)?);
-    options.max_connections(1).sqlx_logging(false);
+    options.max_connections(1).sqlx_logging(false).map_sqlx_postgres_opts(without_brackets);
     let opened = Database::connect(options).await;
     let database =
         opened.map_err(|error| DbErr::Custom(format!("DATABASE_URL: the database cannot be opened: {error}")))?;
@@ -139,6 +139,15 @@ async fn run(arguments: &Arguments) -> Result<String, DbErr> {
             }
             Ok(text)
         }
+    }
+}
+
+/// The driver takes the brackets of an IPv6 address in a URL for a part of a host's name.
+fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
+    let bare = options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
+    match bare {
+        Some(address) => options.host(&address),
+        None => options,
     }
 }
 

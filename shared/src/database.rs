@@ -73,6 +73,7 @@ impl Database {
             .max_connections(config.max_connections)
             .acquire_timeout(Duration::from_secs(20))
             .sqlx_logging(false)
+            .map_sqlx_postgres_opts(opening::without_brackets)
             .map_sqlx_sqlite_opts(|options| {
                 options
                     .journal_mode(SqliteJournalMode::Wal)

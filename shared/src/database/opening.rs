@@ -62,6 +62,15 @@ fn is_of_the_moment(error: &DbErr) -> bool {
     matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
 }
 
+/// The driver takes the brackets of an IPv6 address in a URL for a part of a host's name.
+pub(super) fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
+    let bare = options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
+    match bare {
+        Some(address) => options.host(&address),
+        None => options,
+    }
+}
+
 /// Whether the URL means a SQLite file that is not there, although whoever opened it would have made it if that could be.
 fn lacks_file(url: &str) -> bool {
     url.starts_with("sqlite:")
@@ -73,7 +82,8 @@ fn lacks_file(url: &str) -> bool {
 
 /// Waits until PostgreSQL lets somebody in.
 async fn reach(url: &str, until: Instant) -> Result<(), OpenError> {
-    let options = url.parse::<PgConnectOptions>().map_err(|error| OpenError::Refused(error.into()))?;
+    let options = url.parse::<PgConnectOptions>().map(without_brackets);
+    let options = options.map_err(|error| OpenError::Refused(error.into()))?;
     let mut told = false;
     loop {
         let error = match timeout_at(until, PgConnection::connect_with(&options)).await {
@@ -115,5 +125,44 @@ fn may_come(error: &sqlx::Error) -> bool {
             refusal.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{config::DatabaseConfig, database::Database};
+
+    /// Says to everybody who connects that the password is wrong.
+    async fn refuse(listener: TcpListener) {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let (mut wish, mut length) = ([0; 8], [0; 4]);
+            client.read_exact(&mut wish).await.unwrap();
+            client.write_all(b"N").await.unwrap(); // no TLS
+            client.read_exact(&mut length).await.unwrap();
+            let mut start = vec![0; u32::from_be_bytes(length) as usize - 4];
+            client.read_exact(&mut start).await.unwrap();
+            let words = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"shop\"\0\0";
+            let length = u32::try_from(words.len() + 4).unwrap();
+            client.write_all(&[&b"E"[..], &length.to_be_bytes(), words].concat()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_told_at_once_wherever_the_server_is() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(address).await.unwrap();
+            let url = format!("postgres://shop:hush@{}/shop", listener.local_addr().unwrap());
+            let config = DatabaseConfig::at(&url);
+            let refused = tokio::select! {
+                refused = tokio::time::timeout(PATIENCE / 2, Database::connect(&config)) => refused.expect(&url),
+                () = refuse(listener) => unreachable!("it refuses for ever"),
+            };
+            assert!(matches!(refused, Err(OpenError::NotLetIn(_))), "{:?}", refused.err());
+        }
     }
 }

@@ -24,7 +24,15 @@ pub struct Endpoint {
 
 impl From<MailServer> for Endpoint {
     fn from(server: MailServer) -> Self {
-        Self { host: server.host, port: server.port, security: server.security }
+        Self { host: without_brackets(server.host), port: server.port, security: server.security }
+    }
+}
+
+/// An IPv6 address, which people write in brackets, as resolvers and certificates have it.
+fn without_brackets(host: String) -> String {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(bare) if bare.contains(':') => bare.to_owned(),
+        _ => host,
     }
 }
 
@@ -37,3 +45,16 @@ impl fmt::Display for Endpoint {
 /// Anything that carries a mail protocol: a socket, or a TLS session on one.
 pub trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Duplex for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::without_brackets;
+
+    #[test]
+    fn an_address_stands_without_its_brackets() {
+        for (host, bare) in [("[::1]", "::1"), ("::1", "::1"), ("imap.example.com", "imap.example.com"), ("[x]", "[x]")]
+        {
+            assert_eq!(without_brackets(host.to_owned()), bare);
+        }
+    }
+}
