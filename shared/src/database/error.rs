@@ -28,7 +28,7 @@ pub enum StoreError {
     /// A secret could not be sealed or opened.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The database is busy, away or restarting, or its disk is full.
+    /// The database is busy, away or restarting, or its disk is full or takes no writes.
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
     /// The database refused the statement: a defect, not a moment.
@@ -122,15 +122,16 @@ fn is_transient_sqlx(error: &sqlx::Error) -> bool {
     }
 }
 
-/// PostgreSQL: connection (08), serialization and deadlock (40), resources such as disk and memory (53), shutdown (57P), lock
-/// (55P03), input and output (58030); SQLite: busy (5), locked (6), no memory (7), input and output (10), full (13), a file that
-/// cannot be opened (14), and their extended forms.
+/// PostgreSQL: connection (08), serialization and deadlock (40), resources such as disk and memory (53), what an operator does, such as
+/// a shutdown or a limit of time (57), a server that is no longer the primary (25006), a transaction that took too long (25P03, 25P04),
+/// lock (55P03), input and output (58030); SQLite: busy (5), locked (6), no memory (7), a disk that takes no writes (8), input and
+/// output (10), full (13), a file that cannot be opened (14), and their extended forms.
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 {
-        return ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class))
-            || matches!(code, "55P03" | "58030");
+        return ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+            || matches!(code, "25006" | "25P03" | "25P04" | "55P03" | "58030");
     }
-    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13 | 14))
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=8 | 10 | 13 | 14))
 }
 
 #[cfg(test)]
@@ -153,7 +154,10 @@ mod tests {
 
     #[test]
     fn codes_of_a_moment_are_told_from_codes_of_a_defect() {
-        for code in ["40001", "40P01", "57P01", "08006", "53100", "58030", "5", "517", "6", "778", "13", "14"] {
+        for code in [
+            "40001", "40P01", "57P01", "08006", "53100", "58030", "25006", "57014", "5", "517", "6", "778", "8", "264",
+            "13", "14",
+        ] {
             assert!(is_transient_code(code), "{code}");
         }
         for code in ["23505", "42P01", "2067", "1", "787"] {

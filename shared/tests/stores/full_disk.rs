@@ -1,4 +1,5 @@
-//! SQLite without room for another page, as on a full disk.
+//! SQLite without room for another page, as on a full disk, or without the right to write, as on one that is mounted read-only after a
+//! fault.
 
 use postrider_shared::{
     config::DatabaseConfig,
@@ -39,4 +40,20 @@ async fn a_commit_after_a_full_disk_is_one() {
     // To another process.
     scene.stores.tenants.get(made.id).await.unwrap();
     scene.stores.tenants.create(TenantSettings::named("Beside")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_writes_is_waited_for() {
+    let scene = Scene::sqlite().await;
+    let config = DatabaseConfig { max_connections: 1, ..DatabaseConfig::at(&scene.url) };
+    let database = Database::connect(&config).await.unwrap();
+    let tenants = Stores::new(&database, &scene.clock, None).tenants;
+    let read_only = async |flag: &str| {
+        database.reader().execute_unprepared(&format!("PRAGMA query_only = {flag}")).await.unwrap();
+    };
+    read_only("ON").await;
+    let refused = tenants.create(TenantSettings::named("Now")).await.unwrap_err();
+    assert!(refused.is_transient(), "{refused:?}");
+    read_only("OFF").await;
+    tenants.create(TenantSettings::named("Later")).await.unwrap();
 }
