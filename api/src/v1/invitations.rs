@@ -105,7 +105,9 @@ async fn create(
         invited_by: caller.actor.to_string(),
     };
     let invited = app.stores().invitations.create(tenant, new).await?;
-    app.relay(TenantId::platform(), &[invited.entry]).await;
+    if let Some(entry) = invited.entry {
+        app.relay(TenantId::platform(), &[entry]).await;
+    }
     Ok((StatusCode::CREATED, Json(invited.invitation.into())))
 }
 

@@ -35,8 +35,8 @@ pub struct NewInvitation {
 #[derive(Debug, Clone)]
 pub struct Invited {
     pub invitation: Invitation,
-    /// The job that mails it.
-    pub entry: OutboxId,
+    /// The job that mails it; none for one that was made before.
+    pub entry: Option<OutboxId>,
 }
 
 /// The table of invitations.
@@ -52,7 +52,8 @@ impl Invitations {
         Self { database, clock, keys }
     }
 
-    /// Invites somebody to work for a tenant, or, without one, to run the platform; the mail is on its way.
+    /// Invites somebody to work for a tenant, or, without one, to run the platform; the mail is on its way. An invitation that has the
+    /// id already was made by the same request, whose answer was lost, and is returned as it is.
     pub async fn create(&self, tenant: Option<TenantId>, new: NewInvitation) -> Result<Invited, StoreError> {
         if (new.role == Role::PlatformAdmin) != tenant.is_none() {
             let reason = "must be platform_admin to run the platform, and below it to work for a tenant";
@@ -76,12 +77,14 @@ impl Invitations {
         let job = MailInvitation { invitation_id: invitation.id };
         let tx = self.database.write().await?;
         tx.watch(Entity::find().filter(own(tenant, new.id))).await?;
-        // One that has this id was made by the same request, whose answer was lost; its mail has another token.
-        Entity::delete_many().filter(own(tenant, new.id)).exec(tx.connection()).await?;
+        // Whoever is invited may have read the mail by now, or accepted.
+        if let Some(made) = Entity::find().filter(own(tenant, new.id)).one(tx.connection()).await? {
+            return Ok(Invited { invitation: made, entry: None });
+        }
         Entity::insert(invitation.clone().into_active_model()).exec_without_returning(tx.connection()).await?;
         let entry = outbox::enqueue(&tx, now, TenantId::platform(), &job).await?;
         tx.commit().await?;
-        Ok(Invited { invitation, entry })
+        Ok(Invited { invitation, entry: Some(entry) })
     }
 
     /// A tenant's invitations (without one, those to run the platform), newest first, the accepted and revoked ones too.

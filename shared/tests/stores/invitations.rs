@@ -17,6 +17,7 @@ on_both!(
     a_revoked_or_old_invitation_opens_nothing,
     who_runs_the_platform_is_invited_by_no_tenant,
     an_invitation_is_mailed_once,
+    a_repeat_of_the_request_invites_nobody_again,
 );
 
 fn new(role: Role) -> NewInvitation {
@@ -92,4 +93,22 @@ async fn an_invitation_is_mailed_once(scene: Scene) {
     assert_eq!(asked.into_iter().filter(|may| *may.as_ref().unwrap()).count(), 1);
     invitations.not_mailed(AllTenants, invited.id).await.unwrap();
     assert!(invitations.mailing(AllTenants, invited.id).await.unwrap());
+}
+
+/// The process ended after the commit, and its answer was lost: by then the mail may be read and the invitation accepted.
+async fn a_repeat_of_the_request_invites_nobody_again(scene: Scene) {
+    let invitations = &scene.stores.invitations;
+    let asked = new(Role::Agent);
+    let first = invitations.create(Some(scene.tenant), asked.clone()).await.unwrap().invitation;
+    let token = invitations.open(&first).unwrap();
+    assert!(invitations.mailing(AllTenants, first.id).await.unwrap());
+
+    let again = invitations.create(Some(scene.tenant), asked.clone()).await.unwrap();
+    assert!(again.invitation.mailed_at.is_some() && !invitations.mailing(AllTenants, first.id).await.unwrap());
+    assert!(invitations.look(&token).await.unwrap().is_some(), "the token that was mailed opens");
+
+    invitations.accept(&token, Acceptance::default()).await.unwrap().unwrap();
+    let again = invitations.create(Some(scene.tenant), asked).await.unwrap().invitation;
+    assert!(again.accepted_at.is_some(), "it is not open again");
+    assert_eq!(invitations.list(Some(scene.tenant), None, 50).await.unwrap().items.len(), 1);
 }
