@@ -5,8 +5,8 @@
 -- bounds  one job. An id that waits in a list stays there and is skipped when its turn comes.
 local id = ARGV[1]
 local raw = get_record(id)
-if not raw then return '-' end
-local r = open_record(raw)
+local r = raw and open_record(raw)
+if not r then return '-' end
 local lane = lane_of(r.lane)
 if r.state == RUNNING then
   r.cancel = true

@@ -38,19 +38,20 @@ local function jobs()
   found, place = scan_jobs(place, 100)
   for i = 1, #found, 2 do
     local id = found[i]
-    local _, number
-    _, _, _, _, _, number = unpack_from('>BBBBHI4', found[i + 1])
-    local lane = not seen[id] and lane_of(number)
+    local lane = not seen[id] and lane_of(ended.remains_of(found[i + 1]).lane)
     seen[id] = true
     if lane and lane.tenant == tenant then
       local r = open_record(get_record(id))
-      if r.state == RUNNING then
+      if not r and call('HEXISTS', RUNS, id) == 1 then
+        running = running + 1 -- cut off: it is buried when it ends
+      elseif r and r.state == RUNNING then
         running = running + 1
         r.cancel = true
         call('SADD', CANCELLING, id)
         put_record(id, r)
         call('PUBLISH', channel_cancel(), SHARD .. ' ' .. id)
       else
+        r = r or ended.remains_of(found[i + 1])
         leave(id, r, lane)
         gone[#gone + 1] = id
         refs[r.lane] = (refs[r.lane] or 0) + 1

@@ -5,8 +5,8 @@
 -- bounds  one job
 local id = ARGV[1]
 local raw = get_record(id)
-if not raw then return '-' end
-local r = open_record(raw)
+local r = raw and open_record(raw)
+if not r then return '-' end
 if r.state ~= SCHEDULED and r.state ~= RETRYABLE then return 'W' .. string.char(r.state) end
 local lane = lane_of(r.lane)
 if lane then count(lane.queue, string.char(r.state), -1) end

@@ -8,7 +8,7 @@ local fields, next_cursor = scan_jobs(place_of_walk(ARGV[2]), math.min(tonumber(
 local ids, raws, numbers, waiting = {}, {}, {}, {}
 for i = 1, #fields, 2 do
   local state = string.byte(fields[i + 1], 2)
-  if state == AVAILABLE or state == SCHEDULED or state == RETRYABLE then
+  if (state == AVAILABLE or state == SCHEDULED or state == RETRYABLE) and payload_at(fields[i + 1]) then
     local _, _, _, _, _, number = unpack_from('>BBBBHI4', fields[i + 1])
     waiting[#waiting + 1], numbers[#numbers + 1] = i, number
   end

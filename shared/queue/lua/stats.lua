@@ -67,7 +67,7 @@ for _, queue in ipairs(queues) do
   local heads, oldest = heads_of(queue, most), nil
   local runs = get_many(RUNS, heads)
   for i, raw in ipairs(bases.get(heads)) do
-    if raw and not runs[i] and string.byte(raw, 2) == AVAILABLE then
+    if raw and #raw >= HEAD_LEN and not runs[i] and string.byte(raw, 2) == AVAILABLE then
       local run = unpack_from('>I6', raw, 28)
       if not oldest or run < oldest then oldest = run end
     end

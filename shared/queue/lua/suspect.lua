@@ -31,8 +31,10 @@ else
       end
       left = left - 1
       local raw, run = bases.get_one(id), call('HGET', RUNS, id)
-      if raw and not run and string.byte(raw, 2) == AVAILABLE then
-        local r = open_record(raw)
+      local r = raw and not run and open_record(raw)
+      if raw and not r then
+        ended.bury_torn(id, raw)
+      elseif r and r.state == AVAILABLE then
         local lane = lane_of(r.lane)
         local rule = lane and rule_of(lane.base) or { cancelled = 0 }
         -- It kept the reservation of the run that crashed, so no cap is asked, but others may run in its place meanwhile.

@@ -57,6 +57,7 @@ do
   -- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
   function take_record(id, raw, runs, number, scoped, cancelled)
     if not raw or runs then return false end
+    if #raw < HEAD_LEN then return ended.bury_torn(id, raw, number) end
     local first = sub(raw, 1, FIRST_LEN)
     if first ~= last_first or scoped ~= last_scoped then
       start, start_lane, running = start_of(first, scoped)
@@ -70,16 +71,19 @@ do
     end
     if cancelled and unpack_from('>I6', raw, FIRST_LEN + 1) <= cancelled then
       local r = open_record(raw)
+      if not r then return ended.bury_torn(id, raw, number) end
       count(lane_of(r.lane).queue, 'a', -1)
       settle(r, '?', now)
       end_record(id, r, CANCELLED)
       put_record(id, r)
       return false
     end
+    local body = start.bare or payload_at(raw)
+    if not body then return ended.bury_torn(id, raw, number) end
     local times = sub(raw, FIRST_LEN + 1, RUN_END)
     if times ~= last_times then last_times, last_run = times, running .. times .. start.since end
     local run = last_run
-    if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, payload_at(raw) - 1) .. whose end
+    if not start.bare then run = run .. sub(raw, HEAD_LEN + 1, body - 1) .. whose end
     local n = taken.many + 1
     local second = n + n
     taken.many, taken_ids[n] = n, id
@@ -93,8 +97,9 @@ end
 local function take_again(ids, by)
   local raws, runs = get_records(ids), get_many(RUNS, ids)
   for i, id in ipairs(ids) do
-    if raws[i] and runs[i] and sub(runs[i], -WHOSE_LEN) == by then
-      local n, r = #taken.reply, open_record(raws[i])
+    local r = raws[i] and runs[i] and sub(runs[i], -WHOSE_LEN) == by and open_record(raws[i])
+    if r then
+      local n = #taken.reply
       taken.reply[n + 1], taken.reply[n + 2] = id, raws[i]
       taken.lanes[r.lane], taken.kinds[r.kind] = true, true
     end

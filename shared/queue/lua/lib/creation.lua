@@ -38,6 +38,7 @@ function create(...)
     if till then return holder, 'U' end
     if ruled == nil then ruled = call('EXISTS', RULES) == 1 end
     local raw = (ruled or policy == 'w' or policy == 'r') and get_record(holder)
+    if raw and not open_record(raw) then return end -- it is cut off, and will be buried
     if ruled and is_doomed(raw) then return end
     if policy == 'w' or policy == 'r' then
       if not waits(raw) or was_cut_off(raw) then return end

@@ -28,7 +28,7 @@ local function describe(ids, raws)
   for i, id in ipairs(ids) do
     local raw = raws[i]
     reply[i] = id .. (raw or '')
-    if raw then
+    if raw and #raw >= HEAD_LEN then
       local _, kind, lane
       _, _, _, _, kind, lane = unpack_from('>BBBBHI4', raw)
       numbers[lane], kinds[kind] = true, true

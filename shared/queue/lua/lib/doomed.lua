@@ -15,8 +15,10 @@ local function cancel_doomed(most)
   local lane = lane_of(number)
   local raws, records, seen = get_records(ids), {}, {}
   for i, id in ipairs(ids) do
-    local r = raws[i] and not seen[id] and open_record(raws[i]) -- it may stand there twice (claims.lua)
+    local raw = not seen[id] and raws[i] -- it may stand there twice (claims.lua)
+    local r = raw and open_record(raw)
     seen[id] = true
+    if raw and not r then ended.bury_torn(id, raw, number) end
     if r and r.state == AVAILABLE and r.lane == number then
       if lane then count(lane.queue, 'a', -1) end
       settle(r, '?', now)

@@ -40,6 +40,38 @@ local function end_record(id, r, state)
   changes(id)
 end
 
+-- Of a record that is cut off nobody knows what its job was to do. It is buried with what can still be read of it, so that whoever
+-- looks after dead letters learns of it.
+ended.TORN = 'unreadable: its record is cut off'
+function ended.remains_of(raw, number)
+  local head = sub(raw .. string.rep('\0', HEAD_LEN), 1, HEAD_LEN)
+  local r = open_record(sub(head, 1, 2) .. '\0' .. sub(head, 4))
+  if bit.band(string.byte(raw, 3) or 0, RESERVED) ~= 0 and #raw >= HEAD_LEN + 6 then
+    r.reserved = unpack_from('>I6', raw, HEAD_LEN + 1)
+  end
+  if #raw < BEFORE_LANE then r.kind = 0 end
+  if #raw < BEFORE_LANE + 4 then r.lane = number or 0 end
+  r.error, r.payload = ended.TORN, ''
+  return r
+end
+
+-- What was found where jobs wait, perhaps in the lane of this number, and cannot be run. If that is because it is cut off, it is
+-- buried. Returns false: it is no job to be had.
+function ended.bury_torn(id, raw, number)
+  if open_record(raw) or call('HEXISTS', RUNS, id) == 1 then return false end
+  local r, state = ended.remains_of(raw, number), string.byte(raw, 2) or AVAILABLE
+  local waits = state == AVAILABLE or state == SCHEDULED or state == RETRYABLE
+  if not waits or (number and r.lane ~= number) then return false end
+  local lane = lane_of(r.lane)
+  if lane then count(lane.queue, string.char(state), -1) end
+  r.state = state
+  settle(r, '?', now)
+  call('ZREM', DUE, id)
+  end_record(id, r, BURIED)
+  bases.put({ id, seal_record(r) })
+  return false
+end
+
 local BATCH_KEPT = 7 * 86400000
 
 -- Ends a batch that is sealed and whose jobs have all ended, and enqueues its completion job: once, because `ended` is set

@@ -33,14 +33,20 @@ local function take_back(session, most, charge)
     if cut and by[i] == session .. cut and not (runs[i] and sub(runs[i], -WHOSE_LEN) == by[i]) then
       ended_in_cut = ended_in_cut + 1
     end
-    local r = runs[i] and sub(runs[i], -WHOSE_LEN) == by[i] and raws[i] and open_record(raws[i])
+    local held = runs[i] and sub(runs[i], -WHOSE_LEN) == by[i] and raws[i]
+    local r = held and open_record(held)
+    local torn = held and not r
+    if torn then
+      r = open_record(runs[i]) or ended.remains_of(runs[i])
+      r.error, r.payload = ended.TORN, ''
+    end
     if r then
       local lane = lane_of(r.lane)
       if lane then count(lane.queue, 'r', -1) end
       local wait = charge and charge(id, r) or 0
-      if r.cancel then
+      if r.cancel or torn then
         settle(r, '?', now)
-        end_record(id, r, CANCELLED)
+        end_record(id, r, r.cancel and CANCELLED or BURIED)
       else
         put_by(r)
         r.state, r.run, r.attempt = AVAILABLE, now + wait, math.max(r.attempt - 1, 0)

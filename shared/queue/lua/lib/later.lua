@@ -54,8 +54,8 @@ do
     call('LTRIM', key, #ids, -1)
     for i, raw in ipairs(bases.get(ids)) do
       local state = raw and string.byte(raw, 2)
-      if state == SCHEDULED or state == RETRYABLE then
-        found[#found + 1] = unpack_from('>I6', raw, 28)
+      if state == SCHEDULED or state == RETRYABLE or raw and #raw < HEAD_LEN then
+        found[#found + 1] = #raw >= HEAD_LEN and unpack_from('>I6', raw, 28) or now
         found[#found + 1] = ids[i]
       end
     end

@@ -33,7 +33,7 @@ do
         if #ids ~= 1 or not lane then return end
         local _, _, _, scopes = unpack_from('>Hc0Hc0Hc0B', lane)
         local raw = call('HGET', block_of(KEYS[1], ids[1]), ids[1])
-        if scopes > 0 or not raw or string.byte(raw, 2) ~= 97 or string.byte(raw, 3) ~= 0 then return end
+        if scopes > 0 or not raw or #raw < 45 or string.byte(raw, 2) ~= 97 or string.byte(raw, 3) ~= 0 then return end
         job = { queue = queue, tenants = tenants[1], lane = lane, number = tonumber(numbers[1]), id = ids[1], raw = raw }
         if unpack_from('>I4', raw, 7) ~= job.number or call('HEXISTS', prefix .. 'runs', job.id) == 1 then return end
       end

@@ -78,8 +78,8 @@ local function define_recipients()
   end
 
   function recipients.of(raw)
-    if string.byte(raw, 3) < HAS_MORE then return end
-    return field_of(open_record(raw).more, 'k')
+    local r = (string.byte(raw, 3) or 0) >= HAS_MORE and open_record(raw)
+    return r and field_of(r.more, 'k')
   end
 
   -- How many jobs for a recipient may start now; if none, until when it is no use to ask again, or the scope whose cap is full.
@@ -224,7 +224,7 @@ local function define_recipients()
       raws, ended = get_records(ids), #ids
     end
     for i = 1, #ids do
-      if raws[i] and string.byte(raws[i], 2) == AVAILABLE and unpack_from('>I4', raws[i], 7) == number then
+      if raws[i] and (#raws[i] < HEAD_LEN or string.byte(raws[i], 2) == AVAILABLE and unpack_from('>I4', raws[i], 7) == number) then
         ended, first = i - 1, i
         break
       end
@@ -264,13 +264,13 @@ local function define_recipients()
     end
     local room, till, full = recipients.room(lane, recipient)
     if room <= 0 then
-      wait_aside(entry, till, full, unpack_from('>I6', raw, 28))
+      wait_aside(entry, till, full, #raw >= HEAD_LEN and unpack_from('>I6', raw, 28) or now)
       return
     end
     -- Not in front of one that has its unit: it may go on when nobody else may.
     local head = call('LINDEX', k_lane(number), 0)
     local ahead = head and bases.get_one(head)
-    if ahead and bit.band(string.byte(ahead, 3), RESERVED) ~= 0 then
+    if ahead and bit.band(string.byte(ahead, 3) or 0, RESERVED) ~= 0 then
       wait_aside(entry, now + 1000)
       return
     end
@@ -339,7 +339,7 @@ local function define_recipients()
       local key = k_aside(entry)
       local ids = call('LRANGE', key, 0, IN_A_STEP - 1)
       for i, raw in ipairs(get_records(ids)) do
-        if raw and string.byte(raw, 2) == AVAILABLE and unpack_from('>I6', raw, FIRST_LEN + 1) > mark then break end
+        if #(raw or '') >= HEAD_LEN and string.byte(raw, 2) == AVAILABLE and unpack_from('>I6', raw, FIRST_LEN + 1) > mark then break end
         gone, doomed[#doomed + 1] = i, ids[i]
       end
       if gone > 0 then

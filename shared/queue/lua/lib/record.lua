@@ -19,12 +19,11 @@ local RESERVED, CANCEL, HAS_UNIQUE, HAS_IDEM, HAS_ERROR, HAS_PROGRESS, HAS_OUTPU
 -- From so many crashes on a job is a suspect: only processes that can run it apart from all others take it.
 local SUSPECT_FROM = 2
 
-local function open_record(raw)
-  local r, pos = {}, nil
-  r.version, r.state, r.flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch, r.enqueued,
-    r.run, r.started, r.finished, pos = unpack_from(HEAD, raw)
-  local flags = r.flags
-  if flags ~= 0 then
+local open_record
+do
+  -- What the sections behind the head say. Returns where the payload begins.
+  local function open_sections(r, raw, pos)
+    local flags = r.flags
     if bit.band(flags, RESERVED) ~= 0 then r.reserved, pos = unpack_from('>I6', raw, pos) end
     r.cancel = bit.band(flags, CANCEL) ~= 0
     if bit.band(flags, HAS_UNIQUE) ~= 0 then r.unique, pos = unpack_from('>Hc0', raw, pos) end
@@ -33,9 +32,23 @@ local function open_record(raw)
     if bit.band(flags, HAS_PROGRESS) ~= 0 then r.progress, pos = unpack_from('>I4c0', raw, pos) end
     if bit.band(flags, HAS_OUTPUT) ~= 0 then r.output, pos = unpack_from('>I4c0', raw, pos) end
     if flags >= HAS_MORE then r.more, pos = unpack_from('>I4c0', raw, pos) end
+    return pos
   end
-  r.raw, r.body = raw, pos -- the payload is cut out when it is needed: Redis's Lua reads every byte of a string it makes
-  return r
+
+  -- What a record says; nothing if it is cut off (ending.lua), which must stop no call that is about others, too.
+  function open_record(raw)
+    if #raw < HEAD_LEN then return end
+    local r, pos = {}, nil
+    r.version, r.state, r.flags, r.keep, r.kind, r.lane, r.attempt, r.max, r.snoozes, r.crashes, r.epoch, r.enqueued,
+      r.run, r.started, r.finished, pos = unpack_from(HEAD, raw)
+    if r.flags ~= 0 then
+      local whole
+      whole, pos = pcall(open_sections, r, raw, pos)
+      if not whole then return end
+    end
+    r.raw, r.body = raw, pos -- the payload is cut out when it is needed: Redis's Lua reads every byte of a string it makes
+    return r
+  end
 end
 
 -- Without its payload, as it stands in `runs`.
@@ -231,15 +244,19 @@ end
 local WHOSE_LEN, CLAIM_LEN = 21, 13
 local function claim_of(letter, sequence) return letter .. pack('>I12', sequence) end
 local function whose_run(run) return sub(run, -WHOSE_LEN, -CLAIM_LEN - 1) end
+-- Nothing if the record is cut off.
 local function payload_at(raw)
-  return string.byte(raw, 3) == 0 and HEAD_LEN + 1 or open_record(raw).body
+  if string.byte(raw, 3) == 0 and #raw >= HEAD_LEN then return HEAD_LEN + 1 end
+  local r = open_record(raw)
+  return r and r.body
 end
 
 -- The records as they are, wherever they stand.
 local function get_records(ids)
   local raws, runs = bases.get(ids), get_many(RUNS, ids)
   for i = 1, #ids do
-    if runs[i] and raws[i] then raws[i] = sub(runs[i], 1, -WHOSE_LEN - 1) .. sub(raws[i], payload_at(raws[i])) end
+    local body = runs[i] and raws[i] and payload_at(raws[i])
+    if body then raws[i] = sub(runs[i], 1, -WHOSE_LEN - 1) .. sub(raws[i], body) end
   end
   return raws
 end

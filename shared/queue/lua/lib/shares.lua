@@ -128,7 +128,7 @@ do
     local stopped
     for i, id in ipairs(ids) do
       local raw = raws[i]
-      local inherits = raw and bit.band(string.byte(raw, 3), RESERVED) ~= 0
+      local inherits = raw and bit.band(string.byte(raw, 3) or 0, RESERVED) ~= 0
       local waits = raw and not runs[i] and string.byte(raw, 2) == AVAILABLE
       if waits and (inherits and again or room) <= 0 then
         stopped = inherits and 'again' or 'fresh'

@@ -44,9 +44,9 @@ function apply_singly(...)
       -- The unit may have been used by the run that reserved it, which nobody here can tell.
       if r.reserved and r.reserved < r.started then use = '?' end
     end
-    if r.cancel and (verb == 'R' or verb == 'S' or verb == 'P' or verb == 'L') then
+    if (r.cancel or r.torn) and (verb == 'R' or verb == 'S' or verb == 'P' or verb == 'L') then
       if verb == 'L' then use = '?' end -- nobody said what its run did
-      verb = 'X'
+      if r.cancel then verb = 'X' else verb, error = 'B', ended.TORN end
     end
     if verb == 'L' then put_by(r) else settle(r, use, outcome.used_at) end
     if error ~= '' then r.error = error end
@@ -108,6 +108,7 @@ function apply_singly(...)
           local of_claim = claims[sub(runs[i], -WHOSE_LEN)]
           of_claim.ended, answers[i] = of_claim.ended + 1, 'D'
           r.raw, r.body = base, payload_at(base)
+          if not r.body then r.torn, r.payload = true, '' end
           apply(ids[i], r, outcomes[i], ending)
         end
       end

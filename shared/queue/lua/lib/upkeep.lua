@@ -18,8 +18,11 @@ local function promote_due(most)
     if r and (r.state == SCHEDULED or r.state == RETRYABLE) then
       jobs[#jobs + 1] = { id, r }
       numbers[#numbers + 1] = r.lane
+    elseif raws[i] and not r then
+      ended.bury_torn(id, raws[i])
     end
   end
+  write_endings()
   load_lanes(numbers)
   for _, job in ipairs(jobs) do
     local id, r = job[1], job[2]

@@ -53,6 +53,7 @@ mod silence;
 mod slices;
 mod stuck;
 mod suspects;
+mod torn;
 mod turns;
 mod unique;
 mod unknown_kinds;
