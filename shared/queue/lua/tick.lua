@@ -36,6 +36,7 @@ if gate and gate.move and not leaving then call('HDEL', GATE, 'move', 'to') end
 if now - looked >= LOOK_EVERY or now < looked then
   call('HSET', META, 'looked', now)
   watch_memory(tonumber(ARGV[2]))
+  upkeep.keep_waiting_listed()
 end
 
 local function note(sum, unfinished)
@@ -47,7 +48,7 @@ local rescued = 0
 if now >= grace then
   local session = call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1]
   if session then
-    rescued = note(in_slices(96, function(n) return rescue(session, n) end))
+    rescued = note(in_slices(96, function(n) return upkeep.rescue(session, n) end))
     if call('ZRANGEBYSCORE', SESSIONS, '-inf', now, 'LIMIT', 0, 1)[1] then more = 1 end
   end
 end
@@ -56,7 +57,7 @@ do
   if lives then note(in_slices(96, function(n) return withdraw_charges(lives, n) end)) end
 end
 note(in_slices(160, open_bucket))
-local promoted = note(in_slices(160, promote_due))
+local promoted = note(in_slices(160, upkeep.promote_due))
 
 local scopes_due = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 64)
 if #scopes_due == 64 then more = 1 end
@@ -66,11 +67,11 @@ pass_on_wakes(16)
 
 if recipients.look_at_due(64) == 64 then more = 1 end
 
-local pruned = note(in_slices(96, prune))
+local pruned = note(in_slices(96, upkeep.prune))
 note(in_slices(96, cancel_doomed))
-note(in_slices(96, free_keys))
+note(in_slices(96, upkeep.free_keys))
 wake_waiters()
-rouse()
+upkeep.rouse()
 finish()
 
 local wait = -1

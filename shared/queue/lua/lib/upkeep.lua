@@ -1,7 +1,8 @@
--- The steps of maintenance.
+-- The steps of maintenance. (In a table, because a script has room for 200 names.)
+local upkeep = {}
 
 -- Due jobs become available, fewer of them if they are large. Returns how many, and whether more are due.
-local function promote_due(most)
+function upkeep.promote_due(most)
   local MOST_BYTES, IN_A_READ = 524288, 8
   local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, most)
   if #due == 0 then return 0, false end
@@ -43,7 +44,7 @@ end
 -- after a first crash (started.lua), which is therefore charged to whatever was held; the second needs that proof. A
 -- session that said meanwhile that it lives did not crash. Nothing is buried here: a death that nobody saw from outside says
 -- too little.
-local function rescue(session, most)
+function upkeep.rescue(session, most)
   -- A suspect whose process died again waits longer each time, so that one that takes a whole machine down leaves it time.
   local function penance(crashes)
     if crashes <= SUSPECT_FROM then return 0 end
@@ -66,7 +67,7 @@ local function rescue(session, most)
 end
 
 -- Removes records whose time to be kept is over. Each keep class is a list in order of time.
-local function prune(most)
+function upkeep.prune(most)
   local MOST_BYTES, bytes = 524288, 0
   local pruned, refs, gone, unfinished = 0, {}, {}, false
   for class = 0, #KEEP_SECONDS do
@@ -113,8 +114,24 @@ local function prune(most)
   return pruned, unfinished
 end
 
+-- Jobs that wait for very long, such as in a lane that is paused, keep the lists that they stand in. At each look some lanes are
+-- looked at, and one of the jobs in each: all in turn within days, where the lists have weeks left.
+function upkeep.keep_waiting_listed()
+  for _, number in ipairs(call('HRANDFIELD', LANES, 4)) do
+    local length = call('LLEN', k_lane(number))
+    local at = length > 0 and now % length
+    local id = at and call('LRANGE', k_lane(number), at, at)[1]
+    local raw = id and bases.get_one(id)
+    local r = raw and open_record(raw)
+    if r and r.state == AVAILABLE and now - r.run > MONTH / 2 then
+      r.run = now
+      keep_listed(r)
+    end
+  end
+end
+
 -- Frees unique keys whose period is over. Returns how many, and whether more are.
-local function free_keys(most)
+function upkeep.free_keys(most)
   local fields = call('ZRANGEBYSCORE', UNIQUE_TILL, '-inf', now, 'LIMIT', 0, most)
   if #fields == 0 then return 0, false end
   for i, value in ipairs(call('HMGET', UNIQUE, unpack(fields))) do
@@ -126,7 +143,7 @@ end
 
 -- Work stands although somebody is idle: whoever was told of it does not react (it is stopped, or its connection is dead and
 -- nobody has noticed yet). The next one is told.
-local function rouse()
+function upkeep.rouse()
   local from = '-'
   for _ = 1, 64 do
     local entry = call('ZRANGEBYLEX', IDLE, from, '+', 'LIMIT', 0, 1)[1]

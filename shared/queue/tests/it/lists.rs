@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use postrider_queue::{Enqueued, JobId, JobKind, JobState, Lane, ListFilter, QueueClient};
 
-use crate::server::{Server, job, tenant};
+use crate::server::{Server, WORK, config, done, job, tenant, until, until_parked, work};
 
 #[tokio::test]
 async fn a_list_pages_through_a_tenant_newest_first() {
@@ -180,5 +180,36 @@ async fn a_walk_sees_each_job_that_stays_once_while_thousands_come_and_end() {
         let missing = staying.iter().filter(|id| !once.contains(id)).count();
         assert_eq!(missing, 0, "walk {walks}: {missing} of {} are missing", staying.len());
         walks += 1;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_months_stays_in_the_list() {
+    let server = Server::start_at("@2026-03-01 08:00:00").await;
+    let client = server.client().await;
+    client.pause_lane(&tenant("acme"), &WORK, &Lane::default()).await.unwrap();
+    let waiting: Vec<JobId> =
+        client.enqueue_many(vec![job("acme"); 3]).await.unwrap().iter().map(Enqueued::id).rev().collect();
+    let worker = work(&client, config(4), |_| async { done() });
+    until_parked(&client).await;
+    worker.stop().await;
+    client.cancel(waiting[2]).await.unwrap();
+    let ends = async || {
+        let mut ends = redis::cmd("EXPIRETIME");
+        ends.arg("{pr:0}:1:index:acme:*").query_async::<i64>(&mut server.redis().await).await.unwrap()
+    };
+    for day in ["@2026-03-21 08:00:00", "@2026-04-10 08:00:00", "@2026-04-30 08:00:00"] {
+        let before = ends().await;
+        server.set_clock(day);
+        until("the list is looked after", || async {
+            client.tick().await.unwrap();
+            (ends().await > before).then_some(())
+        })
+        .await;
+    }
+    for kind in [None, Some(JobKind::new("echo"))] {
+        let filter = ListFilter { kind, state: Some(JobState::Available), ..ListFilter::default() };
+        let listed = client.list(&tenant("acme"), &filter, None, 10).await.unwrap().items;
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), waiting[..2]);
     }
 }
