@@ -1,6 +1,7 @@
 -- One bounded step of maintenance: rescue, promotion, unparking, pruning, cancelled lanes.
 -- KEYS  1 jobs
--- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in
+-- ARGV  1 grace in ms given to all sessions after an outage, 2 percent of maxmemory from which no new jobs come in, 3 newest
+--       protocol version of the data as the caller knows it, or nothing
 -- result  {promoted, rescued, scopes whose time came, pruned, 1 if more is due, ms until the next job or scope is due or -1, 1 if suspects wait}
 -- bounds  n <= 96 rescued, 96 charges withdrawn, 160 ids of a bucket, 160 promoted, 96 unique keys, 64 scopes, 64 timers of
 --         recipients, 96 pruned, 96 cancelled with their lane, 1,024 sessions and as many scopes and timers after a leap of the clock; but for scopes, timers and sessions no more than
@@ -32,6 +33,12 @@ end
 
 -- Of a command that moved the shard and was killed only these words are left: while they stand, short ways are closed.
 if gate and gate.move and not leaving then call('HDEL', GATE, 'move', 'to') end
+
+-- The data may be another's: an empty server in the place of the one that had it. Who works on it says what is to be kept.
+if SHARD == '0' and tonumber(ARGV[3] or 0) > tonumber(call('HGET', META, 'protocol') or 0) then
+  call('HSET', META, 'protocol', ARGV[3])
+  call('SET', string.format('{%s:%s}:protocol', SPACE, SHARD), ARGV[3])
+end
 
 if now - looked >= LOOK_EVERY or now < looked then
   call('HSET', META, 'looked', now)

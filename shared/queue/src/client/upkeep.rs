@@ -77,7 +77,9 @@ impl QueueClient {
 
     pub(super) async fn tick_shard(&self, shard: u16) -> Result<Ticked, QueueError> {
         let percent = self.0.memory_percent;
-        let args = vec![SESSION_TTL.as_millis().to_string().into_bytes(), percent.to_string().into_bytes()];
+        let protocol = self.link().protocol();
+        let args = [SESSION_TTL.as_millis().to_string(), percent.to_string(), protocol.to_string()];
+        let args = args.map(String::into_bytes).into();
         let answer = self.link().call(&script::TICK, shard, &args).await?;
         let mut numbers = [0; 7];
         for (number, value) in numbers.iter_mut().zip(wire::list(answer)?) {

@@ -72,6 +72,40 @@ async fn data_of_the_version_before_stays_so_until_it_is_raised() {
     assert_eq!((protocols(&new).await, noted(&new).await), (["2".to_owned(), "2".to_owned()], 1));
 }
 
+/// Whoever starts next must not take it for a new one: programs that do not know its protocol may be at work.
+#[tokio::test]
+async fn an_empty_server_in_the_place_of_another_is_of_the_protocol_that_was_there() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    older(&server).await;
+    let client = connect(&server).await;
+    redis::cmd("FLUSHALL").exec_async(&mut redis).await.unwrap();
+    client.tick().await.unwrap();
+    enqueue(&connect(&server).await, vec![job("acme"); 3]).await;
+    assert_eq!((protocols(&server).await, noted(&server).await), (["1".to_owned(), "1".to_owned()], 0));
+
+    // Only programs of the version before are at work: they say nothing.
+    for trace in [["HSET", "{pr:0}:1:meta", "tick", "1"], ["ZADD", "{pr:0}:1:sessions", "1", "a session"]] {
+        redis::cmd("FLUSHALL").exec_async(&mut redis).await.unwrap();
+        redis::cmd(trace[0]).arg(&trace[1..]).exec_async(&mut redis).await.unwrap();
+        let next = connect(&server).await;
+        enqueue(&next, vec![job("acme"); 3]).await;
+        assert_eq!((protocols(&server).await, noted(&server).await), (["1".to_owned(), "1".to_owned()], 0));
+    }
+
+    // Who put jobs into blocks does so again, and has the version before kept out again.
+    connect(&server).await.raise_protocol().await.unwrap();
+    let with = connect(&server).await;
+    for first in [None, Some("1")] {
+        redis::cmd("FLUSHALL").exec_async(&mut redis).await.unwrap();
+        if first.is_some() {
+            older(&server).await;
+        }
+        with.tick().await.unwrap();
+        assert_eq!(protocols(&server).await, ["2", "2"]);
+    }
+}
+
 #[tokio::test]
 async fn jobs_with_and_without_blocks_go_side_by_side() {
     let server = Server::start().await;
