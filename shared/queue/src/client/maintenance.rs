@@ -5,11 +5,19 @@
 //! by. Nothing is agreed between them and nothing kept, so that the end of any process delays a step, but prevents none.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    time::{Duration, Instant},
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
 };
 
-use futures::future::join_all;
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
 
 use super::{QueueClient, upkeep::Ticked};
 use crate::{error::QueueError, script, wire};
@@ -20,6 +28,9 @@ const LOOK_AT_ONCE: Duration = Duration::from_millis(2);
 /// A pause is longer or shorter by up to this part, so that the shards of a server come one by one: each call holds up a job that
 /// is enqueued or claimed in that moment, and all together would do so for as long as all of them take.
 const SPREAD: f64 = 0.15;
+/// Looks that take longer are waited for in the rounds that follow: the shards of a part of a cluster that hangs are no reason to
+/// let others wait.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// A step is due at least so often, whatever the lists of times say: for dead sessions, expired records, lost messages.
 const STEP_EVERY: Duration = Duration::from_millis(500);
 /// How often a process looks that stands by, how old it lets the last step become, and how long it leaves what is due to
@@ -69,53 +80,83 @@ pub(crate) struct Maintenance {
     /// Stands by whatever it sees: it is not there in time for what is due.
     reserve: bool,
     cares: HashMap<u16, Care>,
+    /// Looks that are not answered yet, and their shards. Nobody locks it: it only lets threads share what holds it.
+    looks: Mutex<FuturesUnordered<BoxFuture<'static, (u16, Looked)>>>,
+    looked_at: HashSet<u16>,
     /// Shards that erred when their time came last.
     failed: BTreeMap<u16, QueueError>,
 }
 
+type Looked = Result<(Care, Ticked), QueueError>;
+
 impl Maintenance {
     pub(crate) fn of(client: &QueueClient, server: usize) -> Self {
-        Self { client: client.clone(), server, reserve: false, cares: HashMap::new(), failed: BTreeMap::new() }
+        Self {
+            client: client.clone(),
+            server,
+            reserve: false,
+            cares: HashMap::new(),
+            looks: Mutex::default(),
+            looked_at: HashSet::new(),
+            failed: BTreeMap::new(),
+        }
     }
 
     /// Looks at the shards whose time has come, and takes the steps that are due. Returns what was found, and how long this
     /// process has nothing to do; and an error, as long as a shard errs. That one is tried again after a while of its own, and the
-    /// others come when it is their time.
+    /// others come when it is their time. One that does not answer is found in a later round.
     pub(crate) async fn round(&mut self) -> (Ticked, Duration, Option<QueueError>) {
         let now = Instant::now();
         let shards = self.client.link().shards_of(self.server);
         self.cares.retain(|shard, _| shards.contains(shard));
         self.failed.retain(|shard, _| shards.contains(shard));
         let new = Care { next: now, stands_by: self.reserve, step: Step::None, last: 0, suspects: false, new: true };
-        let due = shards.into_iter().map(|shard| (shard, *self.cares.entry(shard).or_insert(new)));
-        let due: Vec<_> = due.filter(|(_, care)| care.next <= now + LOOK_AT_ONCE).collect();
-        let mut ticked = Ticked::default();
-        // A shard that errs must not keep the others from their maintenance.
-        let client = &self.client;
-        for (shard, looked) in
-            join_all(due.into_iter().map(async |(shard, care)| (shard, look(client, shard, care).await))).await
-        {
-            match looked {
-                Ok((care, found)) => {
-                    ticked.add(&found);
-                    self.failed.remove(&shard);
-                    self.cares.insert(shard, Care { stands_by: care.stands_by || self.reserve, ..care });
-                }
-                Err(error) => {
-                    if let Some(care) = self.cares.get_mut(&shard) {
-                        care.next = Instant::now() + error.repeat_after();
-                    }
-                    self.failed.insert(shard, error);
-                }
+        let mut awaited = HashSet::new();
+        for shard in shards {
+            let care = *self.cares.entry(shard).or_insert(new);
+            if care.next <= now + LOOK_AT_ONCE && self.looked_at.insert(shard) {
+                awaited.insert(shard);
+                let client = self.client.clone();
+                self.looks.get_mut().push(async move { (shard, look(&client, shard, care).await) }.boxed());
             }
+        }
+        let mut ticked = Ticked::default();
+        loop {
+            let answer = if awaited.is_empty() {
+                self.looks.get_mut().next().now_or_never().flatten()
+            } else {
+                timeout_at(now + PATIENCE, self.looks.get_mut().next()).await.ok().flatten()
+            };
+            let Some((shard, looked)) = answer else { break };
+            awaited.remove(&shard);
+            self.note(shard, looked, &mut ticked);
         }
         if ticked.rescued > 0 {
             tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
         }
         ticked.suspects = self.cares.values().any(|care| care.suspects);
-        let next = self.cares.values().map(|care| care.next).min();
+        let cares = self.cares.iter().filter(|(shard, _)| !self.looked_at.contains(shard));
+        let next = cares.map(|(_, care)| care.next).min();
+        let pause = next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now()));
         let failed = self.failed.values().next().map(QueueError::copy);
-        (ticked, next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now())), failed)
+        (ticked, if self.looks.get_mut().is_empty() { pause } else { pause.min(PATIENCE) }, failed)
+    }
+
+    /// What became of a look. A shard that errs must not keep the others from their maintenance.
+    fn note(&mut self, shard: u16, looked: Looked, ticked: &mut Ticked) {
+        self.looked_at.remove(&shard);
+        let Some(known) = self.cares.get_mut(&shard) else { return };
+        match looked {
+            Ok((care, found)) => {
+                ticked.add(&found);
+                self.failed.remove(&shard);
+                *known = Care { stands_by: care.stands_by || self.reserve, ..care };
+            }
+            Err(error) => {
+                known.next = Instant::now() + error.repeat_after();
+                self.failed.insert(shard, error);
+            }
+        }
     }
 }
 

@@ -49,7 +49,7 @@ impl Connection {
                 let call = |mut connection: ClusterConnection| {
                     async move { connection.req_packed_command(command).await?.extract_error() }.boxed()
                 };
-                Ok(redis::from_redis_value(cluster.run(call).await?)?)
+                Ok(redis::from_redis_value(cluster.run(Some(command), call).await?)?)
             }
         }
     }
@@ -92,7 +92,7 @@ impl Connection {
                 let call = |mut connection: ClusterConnection| {
                     async move { connection.req_packed_commands(commands, 0, many).await }.boxed()
                 };
-                cluster.run(call).await
+                cluster.run(commands.cmd_iter().next(), call).await
             }
         }
     }

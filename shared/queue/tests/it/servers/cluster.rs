@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta};
 use postrider_queue::{Enqueued, JobState, QueueClient, QueueConfig, RateLimit, RateSubject};
 
 use crate::{
     ports::free_port,
-    server::{PATIENCE, Server, config, done, job, until, until_state, work},
+    server::{PATIENCE, Server, config, done, job, tenant, until, until_state, work},
 };
 
 const SLOTS: u16 = 16_384;
@@ -73,6 +74,14 @@ impl Cluster {
             .await;
         }
         Self(nodes)
+    }
+
+    /// Those that are there go on when others are away.
+    async fn let_parts_serve(&self) {
+        for node in &self.0 {
+            let set = ["SET", "cluster-require-full-coverage", "no"];
+            redis::cmd("CONFIG").arg(&set).exec_async(&mut node.redis().await).await.unwrap();
+        }
     }
 
     fn url(&self) -> String {
@@ -173,13 +182,93 @@ async fn limits_hold_on_a_cluster_while_a_replica_takes_over() {
     assert!(fresh.allow(&other, &[other.draw("one", hourly, 1)]).await.unwrap().allowed);
 }
 
+fn stop(node: &Server) {
+    let stopped = std::process::Command::new("kill").args(["-STOP", &node.pid().to_string()]).status();
+    assert!(stopped.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_part_of_a_cluster_that_hangs_stops_no_job_elsewhere() {
+    let cluster = Cluster::start().await;
+    cluster.let_parts_serve().await;
+    let client = QueueClient::connect(QueueConfig::new(cluster.url()).shards(16)).await.unwrap();
+    let worker = work(&client, config(8), |_| async { done() });
+    let third = u32::from(SLOTS) * 2 / 3;
+    let (mut elsewhere, mut there) = (Vec::new(), 0);
+    for name in (0..24).map(|n| format!("t{n}")) {
+        let key = format!("{{pr:{}}}", client.shard_of(&tenant(&name)));
+        let hangs = ask::<u32>(&cluster.0[0], &["KEYSLOT", &key]).await >= third;
+        there += usize::from(hangs);
+        let first = client.enqueue(job(&name)).await.unwrap().id();
+        until_state(&client, first, JobState::Completed).await;
+        elsewhere.extend((!hangs).then_some(name));
+    }
+    assert!(there > 2 && elsewhere.len() > 8, "{there} and {}", elsewhere.len());
+    // The third master and its replica stand still: no connection to them ends.
+    stop(&cluster.0[5]);
+    stop(&cluster.0[2]);
+    let mut clock = cluster.0[0].redis().await;
+    let (seconds, micros): (i64, u32) = redis::cmd("TIME").query_async(&mut clock).await.unwrap();
+    let due = DateTime::from_timestamp(seconds, micros * 1_000).unwrap() + TimeDelta::milliseconds(1_500);
+    let mut ids = Vec::new();
+    for name in &elsewhere {
+        ids.push(client.enqueue(job(name).run_at(due)).await.unwrap().id());
+    }
+    let mut latest = TimeDelta::zero();
+    for id in ids {
+        let ended = until("it is completed", || async {
+            client.get(id).await.ok().flatten().filter(|record| record.state == JobState::Completed)
+        });
+        latest = latest.max(ended.await.started_at.unwrap() - due);
+    }
+    // By one call at most that met it, on a busy machine.
+    assert!(latest < TimeDelta::seconds(8), "late by {latest}");
+    // For longer than anybody waits for an answer: whoever asks for the slots is told of a node that hangs.
+    let (began, mut slowest) = (Instant::now(), Duration::ZERO);
+    for name in elsewhere.iter().cycle() {
+        let asked = Instant::now();
+        let id = client.enqueue(job(name)).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+        slowest = slowest.max(asked.elapsed());
+        if began.elapsed() > Duration::from_secs(12) {
+            break;
+        }
+    }
+    assert!(slowest < Duration::from_secs(8), "{slowest:?}");
+    drop(worker); // it cannot say good-bye to those that stand still
+}
+
+#[tokio::test]
+async fn when_a_master_hangs_its_replica_is_asked() {
+    let cluster = Cluster::start().await;
+    let client = QueueClient::connect(QueueConfig::new(cluster.url()).shards(16)).await.unwrap();
+    let worker = work(&client, config(8), |_| async { done() });
+    let names: Vec<String> = (0..24).map(|n| format!("t{n}")).collect();
+    for name in &names {
+        let id = client.enqueue(job(name)).await.unwrap().id();
+        until_state(&client, id, JobState::Completed).await;
+    }
+    stop(&cluster.0[0]);
+    let stopped = Instant::now();
+    let mut ids = Vec::new();
+    for name in &names {
+        let answer = until("jobs are taken again", || async { client.enqueue(job(name)).await.ok() }).await;
+        ids.push(answer.id());
+    }
+    for id in ids {
+        until("it is completed", || async {
+            client.get(id).await.ok().flatten().filter(|record| record.state == JobState::Completed)
+        })
+        .await;
+    }
+    assert!(stopped.elapsed() < Duration::from_secs(25), "{:?}", stopped.elapsed());
+    drop(worker); // it cannot say good-bye to the one that stands still
+}
+
 #[tokio::test]
 async fn a_part_of_a_cluster_that_is_away_for_good_keeps_no_room_from_the_others() {
     let mut cluster = Cluster::start().await;
-    for node in &cluster.0 {
-        let set = ["SET", "cluster-require-full-coverage", "no"];
-        redis::cmd("CONFIG").arg(&set).exec_async(&mut node.redis().await).await.unwrap();
-    }
+    cluster.let_parts_serve().await;
     let client = QueueClient::connect(QueueConfig::new(cluster.url()).shards(16)).await.unwrap();
     let worker = work(&client, config(2), |_| async { done() });
     let mut ids = Vec::new();
