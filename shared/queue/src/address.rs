@@ -102,7 +102,9 @@ fn parse_one(text: &str) -> Result<Address, QueueError> {
     if master.is_empty() {
         return Err(invalid("expected redis+sentinel://host:26379,host:26379/NAME-OF-THE-MASTER[/db]"));
     }
-    let with_port = |host: &&str| if host.contains(':') { (*host).to_owned() } else { format!("{host}:26379") };
+    // The colons of an IPv6 address stand in brackets.
+    let has_port = |host: &str| host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let with_port = |host: &&str| if has_port(host) { (*host).to_owned() } else { format!("{host}:26379") };
     let sentinels = hosts.iter().map(|host| connection(&format!("{transport}://{}", with_port(host))));
     let node = connection(&format!("{transport}://{credentials}{at}{}/{database}", hosts[0]))?;
     Ok(Address::Sentinel { sentinels: sentinels.collect::<Result<_, _>>()?, master: master.to_owned(), node })
@@ -154,6 +156,8 @@ pub(crate) fn cluster_client(nodes: &[ConnectionInfo]) -> Result<ClusterClient, 
 
 #[cfg(test)]
 mod tests {
+    use redis::ConnectionAddr;
+
     use super::{Address, parse};
 
     fn sorts(text: &str) -> Vec<String> {
@@ -174,6 +178,15 @@ mod tests {
             ["main by 3", "other by 1"]
         );
         assert_eq!(sorts("redis+cluster://user:p%40ss@a:1,b:2,c:3"), ["cluster of 3"]);
+    }
+
+    #[test]
+    fn a_sentinel_without_a_port_is_at_its_own() {
+        for (host, name, port) in [("s", "s", 26379), ("s:3", "s", 3), ("[::1]", "::1", 26379), ("[::1]:3", "::1", 3)] {
+            let addresses = parse(&format!("redis+sentinel://{host}/main")).unwrap();
+            let [Address::Sentinel { sentinels, .. }] = &addresses[..] else { panic!("{host}") };
+            assert_eq!(*sentinels[0].addr(), ConnectionAddr::Tcp(name.to_owned(), port));
+        }
     }
 
     #[test]
