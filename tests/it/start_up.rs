@@ -321,6 +321,17 @@ async fn a_second_signal_ends_a_process_that_is_stopping() {
     let redis = RedisServer::start(ground.path(), None).await;
     let worker = ground.start("worker", &redis.url());
     worker.ready().await;
+    // From then on it has something to give back, and waits for Redis.
+    let connection = redis.connection().await;
+    eventually("a session to be open", || {
+        let mut connection = connection.clone();
+        async move {
+            let sessions: Vec<String> =
+                redis::cmd("KEYS").arg("*:sessions").query_async(&mut connection).await.unwrap();
+            (!sessions.is_empty()).then_some(())
+        }
+    })
+    .await;
     redis.process().pause();
     worker.signal(Signal::TERM);
     worker.logged("stopping").await;

@@ -221,6 +221,14 @@ async fn a_server_that_comes_back_with_newer_data_is_not_taken_in() {
     let (of_first, home) = (tenants(&client).remove(0), client.home_of(0));
     drop(client);
     let protocol = async |server: &Server, of: u8| {
+        // What it says is on disk before it is killed.
+        redis::cmd("CONFIG")
+            .arg("SET")
+            .arg("appendfsync")
+            .arg("always")
+            .exec_async(&mut server.redis().await)
+            .await
+            .unwrap();
         redis::cmd("SET").arg("{pr:0}:protocol").arg(of).exec_async(&mut server.redis().await).await.unwrap();
     };
     protocol(&servers[home], 9).await;
