@@ -6,16 +6,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    panic::resume_unwind,
     time::Duration,
 };
 
-use futures::{
-    FutureExt, StreamExt,
-    future::{BoxFuture, join_all},
-    stream::FuturesUnordered,
-};
+use futures::future::join_all;
 use tokio::{
-    sync::Mutex,
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 
@@ -80,8 +77,9 @@ pub(crate) struct Maintenance {
     /// Stands by whatever it sees: it is not there in time for what is due.
     reserve: bool,
     cares: HashMap<u16, Care>,
-    /// Looks that are not answered yet, and their shards. Nobody locks it: it only lets threads share what holds it.
-    looks: Mutex<FuturesUnordered<BoxFuture<'static, (u16, Looked)>>>,
+    /// Looks that are not answered yet, and their shards. They go on between two rounds, since they may hold what others wait for, such as
+    /// the search for a master.
+    looks: JoinSet<(u16, Looked)>,
     looked_at: HashSet<u16>,
     /// Shards that erred when their time came last.
     failed: BTreeMap<u16, QueueError>,
@@ -96,7 +94,7 @@ impl Maintenance {
             server,
             reserve: false,
             cares: HashMap::new(),
-            looks: Mutex::default(),
+            looks: JoinSet::new(),
             looked_at: HashSet::new(),
             failed: BTreeMap::new(),
         }
@@ -117,19 +115,28 @@ impl Maintenance {
             if care.next <= now + LOOK_AT_ONCE && self.looked_at.insert(shard) {
                 awaited.insert(shard);
                 let client = self.client.clone();
-                self.looks.get_mut().push(async move { (shard, look(&client, shard, care).await) }.boxed());
+                self.looks.spawn(async move { (shard, look(&client, shard, care).await) });
             }
         }
         let mut ticked = Ticked::default();
         loop {
             let answer = if awaited.is_empty() {
-                self.looks.get_mut().next().now_or_never().flatten()
+                self.looks.try_join_next()
             } else {
-                timeout_at(now + PATIENCE, self.looks.get_mut().next()).await.ok().flatten()
+                timeout_at(now + PATIENCE, self.looks.join_next()).await.ok().flatten()
             };
-            let Some((shard, looked)) = answer else { break };
-            awaited.remove(&shard);
-            self.note(shard, looked, &mut ticked);
+            match answer {
+                None => break,
+                Some(Ok((shard, looked))) => {
+                    awaited.remove(&shard);
+                    self.note(shard, looked, &mut ticked);
+                }
+                Some(Err(ended)) => {
+                    if let Ok(panic) = ended.try_into_panic() {
+                        resume_unwind(panic); // a defect, which is not to be taken for a shard that does not answer
+                    }
+                }
+            }
         }
         if ticked.rescued > 0 {
             tracing::warn!(jobs = ticked.rescued, "took back the jobs of a dead session");
@@ -139,7 +146,7 @@ impl Maintenance {
         let next = cares.map(|(_, care)| care.next).min();
         let pause = next.map_or(LOOK_EVERY, |next| next.saturating_duration_since(Instant::now()));
         let failed = self.failed.values().next().map(QueueError::copy);
-        (ticked, if self.looks.get_mut().is_empty() { pause } else { pause.min(PATIENCE) }, failed)
+        (ticked, if self.looks.is_empty() { pause } else { pause.min(PATIENCE) }, failed)
     }
 
     /// What became of a look. A shard that errs must not keep the others from their maintenance.
