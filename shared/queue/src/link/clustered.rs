@@ -7,12 +7,19 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use futures::future::BoxFuture;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use redis::{Cmd, ConnectionInfo, RedisError, cluster::ClusterClient, cluster_async::ClusterConnection};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, HUNG_AFTER, timed_out};
 use crate::{address::cluster_client, error::QueueError};
@@ -23,19 +30,31 @@ pub(super) struct Clustered(Arc<Inner>);
 struct Inner {
     client: ClusterClient,
     current: RwLock<ClusterConnection>,
-    /// The other one, if there is one, and how many there were.
-    aside: tokio::sync::Mutex<(u64, Option<ClusterConnection>)>,
+    aside: Mutex<Aside>,
     /// First keys of the shards that ask there, and whether they were answered.
     silent: Mutex<HashMap<Vec<u8>, bool>>,
-    renewing: tokio::sync::Mutex<()>,
+    renewing: AtomicBool,
+    /// Each opens a connection, and ends by itself when that takes too long.
+    tasks: TaskTracker,
 }
+
+/// The other connection, if there is one.
+#[derive(Default)]
+struct Aside {
+    /// How many were left.
+    number: u64,
+    opening: Option<Opening>,
+}
+
+/// None if it could not be opened.
+type Opening = Shared<BoxFuture<'static, Option<ClusterConnection>>>;
 
 impl Clustered {
     pub(super) async fn open(nodes: &[ConnectionInfo]) -> Result<Self, QueueError> {
         let client = cluster_client(nodes)?;
         let current = RwLock::new(client.get_async_connection().await?);
-        let (aside, silent, renewing) = Default::default();
-        Ok(Self(Arc::new(Inner { client, current, aside, silent, renewing })))
+        let (aside, silent, renewing, tasks) = Default::default();
+        Ok(Self(Arc::new(Inner { client, current, aside, silent, renewing, tasks })))
     }
 
     /// Calls the cluster with what begins with this command, again on another connection if there is no answer.
@@ -52,17 +71,18 @@ impl Clustered {
                     Err(_late) => self.silent().insert(key.to_vec(), false),
                 };
             }
-            let (number, connection) = self.aside().await?;
+            let (number, opening) = self.aside();
+            let opened = opening.await;
             used = Some(number);
-            call(connection).await
+            call(opened.ok_or_else(timed_out)?).await
         };
-        let answer = timeout(ANSWER_TIMEOUT, calls).await;
+        let answer = timeout(ANSWER_TIMEOUT, calls).await.unwrap_or_else(|_| Err(timed_out()));
         match (&answer, used) {
-            (Ok(Ok(_)), Some(_)) => self.answered(key).await,
-            (Err(_late), Some(number)) => self.leave(number).await,
+            (Ok(_), Some(_)) => self.answered(key),
+            (Err(error), Some(number)) if error.is_timeout() || error.is_connection_dropped() => self.leave(number),
             _ => {}
         }
-        answer.unwrap_or_else(|_| Err(timed_out()))
+        answer
     }
 
     fn silent(&self) -> MutexGuard<'_, HashMap<Vec<u8>, bool>> {
@@ -73,34 +93,43 @@ impl Clustered {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn aside(&self) -> Result<(u64, ClusterConnection), RedisError> {
-        let mut aside = self.0.aside.lock().await;
-        if let (number, Some(connection)) = &*aside {
-            return Ok((*number, connection.clone()));
-        }
-        let connection = self.0.client.get_async_connection().await?;
-        *aside = (aside.0 + 1, Some(connection.clone()));
-        Ok((aside.0, connection))
+    /// In a task of its own, so that it comes about however short those wait who asked for it.
+    fn opening(&self) -> impl Future<Output = Option<ClusterConnection>> + Send + 'static {
+        let client = self.0.client.clone();
+        let opening = async move { timeout(3 * CONNECT_TIMEOUT, client.get_async_connection()).await };
+        self.0.tasks.spawn(opening).map(|opened| opened.ok()?.ok()?.ok())
     }
 
-    /// These are answered aside: a new connection will answer them, too.
-    async fn answered(&self, key: &[u8]) {
+    fn aside(&self) -> (u64, Opening) {
+        let mut aside = self.0.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        let opening = aside.opening.get_or_insert_with(|| self.opening().boxed().shared()).clone();
+        (aside.number, opening)
+    }
+
+    /// These are answered aside: a new connection will answer them, too. Nobody waits for it.
+    fn answered(&self, key: &[u8]) {
         if let Some(answered) = self.silent().get_mut(key) {
             *answered = true;
         }
-        let Ok(_renewing) = self.0.renewing.try_lock() else { return };
-        if let Ok(Ok(connection)) = timeout(3 * CONNECT_TIMEOUT, self.0.client.get_async_connection()).await {
-            tracing::warn!("the cluster did not answer on a connection; another was opened");
-            *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = connection;
-            self.silent().retain(|_, answered| !*answered);
+        if self.0.renewing.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let (clustered, opening) = (self.clone(), self.opening());
+        self.0.tasks.spawn(async move {
+            if let Some(connection) = opening.await {
+                tracing::warn!("the cluster did not answer on a connection; another was opened");
+                *clustered.0.current.write().unwrap_or_else(PoisonError::into_inner) = connection;
+                clustered.silent().retain(|_, answered| !*answered);
+            }
+            clustered.0.renewing.store(false, Ordering::Release);
+        });
     }
 
-    /// It does not answer, either: the next who asks opens another.
-    async fn leave(&self, number: u64) {
-        let mut aside = self.0.aside.lock().await;
-        if aside.0 == number {
-            aside.1 = None;
+    /// It does not answer, either, or could not be opened: the next who asks opens another.
+    fn leave(&self, number: u64) {
+        let mut aside = self.0.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        if aside.number == number {
+            *aside = Aside { number: number + 1, opening: None };
         }
     }
 }
