@@ -37,7 +37,8 @@ if gate and gate.move and not leaving then call('HDEL', GATE, 'move', 'to') end
 -- The data may be another's: an empty server in the place of the one that had it. Who works on it says what is to be kept.
 if SHARD == '0' and tonumber(ARGV[3] or 0) > tonumber(call('HGET', META, 'protocol') or 0) then
   call('HSET', META, 'protocol', ARGV[3])
-  call('SET', string.format('{%s:%s}:protocol', SPACE, SHARD), ARGV[3])
+  local newest = string.format('{%s:%s}:protocol', SPACE, SHARD)
+  if tonumber(call('GET', newest) or 0) < tonumber(ARGV[3]) then call('SET', newest, ARGV[3]) end
 end
 
 if now - looked >= LOOK_EVERY or now < looked then
