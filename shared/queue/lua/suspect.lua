@@ -33,7 +33,7 @@ else
       local raw, run = bases.get_one(id), call('HGET', RUNS, id)
       local r = raw and not run and open_record(raw)
       if raw and not r then
-        ended.bury_torn(id, raw)
+        ended.bury_torn(id)
       elseif r and r.state == AVAILABLE then
         local lane = lane_of(r.lane)
         local rule = lane and rule_of(lane.base) or { cancelled = 0 }

@@ -57,7 +57,7 @@ do
   -- Marks one job as running. Returns how, or false for an id that only stands here because its job ended or moved elsewhere.
   function take_record(id, raw, runs, number, scoped, cancelled)
     if not raw or runs then return false end
-    if #raw < HEAD_LEN then return ended.bury_torn(id, raw, number) end
+    if #raw < HEAD_LEN then return ended.bury_torn(id, number) end
     local first = sub(raw, 1, FIRST_LEN)
     if first ~= last_first or scoped ~= last_scoped then
       start, start_lane, running = start_of(first, scoped)
@@ -71,7 +71,7 @@ do
     end
     if cancelled and unpack_from('>I6', raw, FIRST_LEN + 1) <= cancelled then
       local r = open_record(raw)
-      if not r then return ended.bury_torn(id, raw, number) end
+      if not r then return ended.bury_torn(id, number) end
       count(lane_of(r.lane).queue, 'a', -1)
       settle(r, '?', now)
       end_record(id, r, CANCELLED)
@@ -79,7 +79,7 @@ do
       return false
     end
     local body = start.bare or payload_at(raw)
-    if not body then return ended.bury_torn(id, raw, number) end
+    if not body then return ended.bury_torn(id, number) end
     local times = sub(raw, FIRST_LEN + 1, RUN_END)
     if times ~= last_times then last_times, last_run = times, running .. times .. start.since end
     local run = last_run

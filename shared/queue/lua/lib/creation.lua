@@ -38,12 +38,18 @@ function create(...)
     if till then return holder, 'U' end
     if ruled == nil then ruled = call('EXISTS', RULES) == 1 end
     local raw = (ruled or policy == 'w' or policy == 'r') and get_record(holder)
-    if raw and not open_record(raw) then return end -- it is cut off, and will be buried
+    if raw and not open_record(raw) then
+      -- It is cut off, and buried when it is met. If it runs, it runs as any other.
+      if policy == 'w' or policy == 'r' or call('HEXISTS', RUNS, holder) == 0 then return end
+      return holder, 'U'
+    end
     if ruled and is_doomed(raw) then return end
     if policy == 'w' or policy == 'r' then
       if not waits(raw) or was_cut_off(raw) then return end
       if policy == 'r' then return holder, 'R', raw end
     end
+    -- Of one that was buried as cut off nobody knew its key, which stands here still.
+    if not waits(bases.get_one(holder)) and call('HEXISTS', RUNS, holder) == 0 then return end
     return holder, 'U'
   end
 

@@ -18,7 +18,7 @@ local function cancel_doomed(most)
     local raw = not seen[id] and raws[i] -- it may stand there twice (claims.lua)
     local r = raw and open_record(raw)
     seen[id] = true
-    if raw and not r then ended.bury_torn(id, raw, number) end
+    if raw and not r then ended.bury_torn(id, number) end
     if r and r.state == AVAILABLE and r.lane == number then
       if lane then count(lane.queue, 'a', -1) end
       settle(r, '?', now)

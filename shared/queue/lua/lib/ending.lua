@@ -44,10 +44,10 @@ end
 -- looks after dead letters learns of it.
 ended.TORN = 'unreadable: its record is cut off'
 function ended.remains_of(raw, number)
-  local head = sub(raw .. string.rep('\0', HEAD_LEN), 1, HEAD_LEN)
+  local head = #raw >= HEAD_LEN and sub(raw, 1, HEAD_LEN) or raw .. string.rep('\0', HEAD_LEN - #raw)
   local r = open_record(sub(head, 1, 2) .. '\0' .. sub(head, 4))
-  if bit.band(string.byte(raw, 3) or 0, RESERVED) ~= 0 and #raw >= HEAD_LEN + 6 then
-    r.reserved = unpack_from('>I6', raw, HEAD_LEN + 1)
+  if bit.band(string.byte(raw, 3) or 0, RESERVED) ~= 0 then
+    r.reserved = #raw >= HEAD_LEN + 6 and unpack_from('>I6', raw, HEAD_LEN + 1) or now
   end
   if #raw < BEFORE_LANE then r.kind = 0 end
   if #raw < BEFORE_LANE + 4 then r.lane = number or 0 end
@@ -56,18 +56,22 @@ function ended.remains_of(raw, number)
 end
 
 -- What was found where jobs wait, perhaps in the lane of this number, and cannot be run. If that is because it is cut off, it is
--- buried. Returns false: it is no job to be had.
-function ended.bury_torn(id, raw, number)
-  if open_record(raw) or call('HEXISTS', RUNS, id) == 1 then return false end
+-- buried, once, though it may stand in a lane twice (claims.lua). One that does not even name its lane is nobody's, and goes at once.
+-- Returns false: it is no job to be had.
+function ended.bury_torn(id, number)
+  local raw = bases.get_one(id)
+  if not raw or open_record(raw) or call('HEXISTS', RUNS, id) == 1 then return false end
   local r, state = ended.remains_of(raw, number), string.byte(raw, 2) or AVAILABLE
   local waits = state == AVAILABLE or state == SCHEDULED or state == RETRYABLE
   if not waits or (number and r.lane ~= number) then return false end
+  -- Under a kind that has a name it can be shown.
+  if r.kind == 0 then r.kind = numbers_of({ 'unreadable' }, KIND_IDS, KINDS, 'kind')[1] or 0 end
   local lane = lane_of(r.lane)
   if lane then count(lane.queue, string.char(state), -1) end
   r.state = state
   settle(r, '?', now)
   call('ZREM', DUE, id)
-  end_record(id, r, BURIED)
+  end_record(id, r, lane and BURIED or CANCELLED)
   bases.put({ id, seal_record(r) })
   return false
 end

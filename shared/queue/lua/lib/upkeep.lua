@@ -20,7 +20,7 @@ function upkeep.promote_due(most)
       jobs[#jobs + 1] = { id, r }
       numbers[#numbers + 1] = r.lane
     elseif raws[i] and not r then
-      ended.bury_torn(id, raws[i])
+      ended.bury_torn(id)
     end
   end
   write_endings()

@@ -63,7 +63,7 @@ async fn a_claim_buries_it_and_takes_its_neighbours() {
     let limited = ScopeLimits { in_flight: Some(1), ..ScopeLimits::default() };
     client.define_scope(&tenant("acme"), &ScopeKey::parse("narrow").unwrap(), &limited).await.unwrap();
     client.define_scope(&tenant("acme"), &ScopeKey::parse("wide").unwrap(), &ScopeLimits::default()).await.unwrap();
-    let (mut torn, mut whole, mut shown) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut torn, mut whole) = (HashSet::new(), Vec::new());
     for (bytes, scopes) in
         LENGTHS.into_iter().flat_map(|bytes| [(bytes, None), (bytes, Some("wide")), (bytes, Some("narrow"))])
     {
@@ -72,9 +72,7 @@ async fn a_claim_buries_it_and_takes_its_neighbours() {
             let id = enqueue(&client, keyed(lane(&name, scopes.as_slice()), &format!("{name}-{place}"))).await;
             if place % 2 == 1 {
                 cut(&server, id, bytes).await;
-                torn.push(id);
-                // The first bytes tell its kind, without which nobody can show it.
-                shown.extend((bytes > 5).then_some(id));
+                torn.insert(id);
             } else {
                 whole.push(id);
             }
@@ -84,7 +82,7 @@ async fn a_claim_buries_it_and_takes_its_neighbours() {
     for id in whole {
         until_state(&client, id, JobState::Completed).await;
     }
-    has_buried(&client, &shown).await;
+    has_buried(&client, &torn).await;
     let stats = client.queue(&WORK).await.unwrap();
     assert_eq!((stats.available, stats.running, stats.lanes), (0, 0, 0));
     assert_eq!(stats.dead, torn.len() as u64);
@@ -252,6 +250,30 @@ async fn a_newer_job_of_its_key_comes_in_its_place() {
             let second = client.enqueue(with_key()).await.unwrap();
             assert!(matches!(second, Enqueued::Created(id) if id != first), "{second:?}, cut to {bytes}");
         }
+    }
+}
+
+#[tokio::test]
+async fn once_it_is_buried_its_key_is_free() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for bytes in LENGTHS {
+        let with_key = || job("acme").unique_key(format!("a long key, {bytes}"));
+        let first = enqueue(&client, with_key()).await;
+        cut(&server, first, bytes).await;
+        let worker = work(&client, config(1), |_| async { done() });
+        let buried = until("it is buried", || async {
+            let dead = client.dead(0, 256).await.unwrap();
+            dead.into_iter().find(|letter| letter.record.id == first)
+        });
+        let letter = buried.await;
+        worker.stop().await;
+        let second = client.enqueue(with_key()).await.unwrap();
+        assert!(matches!(second, Enqueued::Created(_)), "{second:?}, cut to {bytes}");
+        let third = client.enqueue(with_key()).await.unwrap();
+        assert_eq!(third, Enqueued::UniqueTaken(second.id()), "cut to {bytes}");
+        client.dead_archived(&[(first, letter.death_number)]).await.unwrap();
+        assert_eq!(client.cancel(second.id()).await.unwrap(), Cancelled::Now);
     }
 }
 
