@@ -155,7 +155,12 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_password_is_told_at_once_wherever_the_server_is() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
-            let listener = TcpListener::bind(address).await.unwrap();
+            let listener = match TcpListener::bind(address).await {
+                Ok(listener) => listener,
+                // This machine has no IPv6.
+                Err(_) if address.starts_with('[') => continue,
+                Err(error) => panic!("{address}: {error}"),
+            };
             let url = format!("postgres://shop:hush@{}/shop", listener.local_addr().unwrap());
             let config = DatabaseConfig::at(&url);
             let refused = tokio::select! {

@@ -158,7 +158,8 @@ mod tests {
             (next, found) = (number + 1, found + 1);
         }
         assert!(lines.flush(Duration::from_secs(5)));
-        assert!(TOLD.load(Ordering::SeqCst) > all / 2, "four megabytes wait, and what the socket holds");
+        let told = TOLD.load(Ordering::SeqCst);
+        assert!(told > all / 4, "four megabytes wait, as many are being written, and the socket holds some: {told}");
     }
 
     #[test]
