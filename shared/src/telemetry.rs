@@ -137,8 +137,8 @@ fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-fn tell_lost(lines: u64) {
-    tracing::warn!(lines, "lines of the log were lost before this one, because nobody read them in time");
+fn tell_lost(lines: u64, why: &str) {
+    tracing::warn!(lines, "lines of the log were lost before this one, because {why}");
 }
 
 fn count_lost(lines: u64) {

@@ -15,6 +15,10 @@ const MOST_BYTES: usize = 4 << 20;
 /// After this long it is tried again to write to a pipe that does not wait by itself.
 const WRITE_AGAIN: Duration = Duration::from_millis(10);
 
+/// Why lines were lost.
+const UNREAD: &str = "nobody read them in time";
+const UNWRITTEN: &str = "they could not be written";
+
 /// The way out. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Lines(Arc<Shared>);
@@ -37,8 +41,9 @@ struct State {
 }
 
 impl Lines {
-    /// Writes to `out`, for as long as the process lives. `tell` is called between two writes, with how many lines were lost, and may log.
-    pub(super) fn write_to(&self, out: impl Write + Send + 'static, tell: fn(u64)) -> io::Result<()> {
+    /// Writes to `out`, for as long as the process lives. `tell` is called between two writes, with how many lines were
+    /// lost and why, and may log.
+    pub(super) fn write_to(&self, out: impl Write + Send + 'static, tell: fn(u64, &str)) -> io::Result<()> {
         let lines = self.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || lines.keep_writing(out, tell))?;
         Ok(())
@@ -52,8 +57,10 @@ impl Lines {
         !is_under_way(&mut state)
     }
 
-    fn keep_writing(&self, mut out: impl Write, tell: fn(u64)) {
+    fn keep_writing(&self, mut out: impl Write, tell: fn(u64, &str)) {
         let mut taken = Vec::new();
+        // What is written ends amid a line, and so many lines could not be written.
+        let (mut cut, mut failed) = (false, 0);
         loop {
             let nothing = |state: &mut State| state.waiting.is_empty() && state.lost == 0;
             let waited = self.0.came.wait_while(self.state(), nothing);
@@ -64,16 +71,25 @@ impl Lines {
             drop(state);
             if lost > 0 {
                 // There is room for this now.
-                tell(lost);
+                tell(lost, UNREAD);
             }
-            let unwritten = write(&mut out, &taken);
+            cut = cut && !write(&mut out, b"\n").is_empty();
+            let unwritten = if cut { &taken[..] } else { write(&mut out, &taken) };
+            if let Some(last) = taken.len().checked_sub(unwritten.len() + 1) {
+                cut = taken.get(last) != Some(&b'\n');
+            }
+            let lines = unwritten.split_inclusive(|byte| *byte == b'\n').count() as u64;
+            if lines > 0 {
+                failed += lines;
+                super::count_lost(lines);
+            } else if failed > 0 && !taken.is_empty() {
+                // Only now: where nothing can be written, telling it would be lost, too, and told again and again.
+                tell(mem::take(&mut failed), UNWRITTEN);
+            }
             let mut state = self.state();
             state.writing = false;
             drop(state);
             self.0.went.notify_all();
-            if unwritten > 0 {
-                super::count_lost(unwritten);
-            }
             taken.clear();
             // After a burst its memory is given back.
             taken.shrink_to(MOST_BYTES / 16);
@@ -106,8 +122,8 @@ impl Write for Lines {
     }
 }
 
-/// Writes lines; how many of them could not be, because nobody will ever read them.
-fn write(out: &mut impl Write, mut lines: &[u8]) -> u64 {
+/// Writes lines; returns what could not be written, because the disk is full or nobody will ever read it.
+fn write<'a>(out: &mut impl Write, mut lines: &'a [u8]) -> &'a [u8] {
     while !lines.is_empty() {
         match out.write(lines) {
             Ok(0) => break,
@@ -118,7 +134,7 @@ fn write(out: &mut impl Write, mut lines: &[u8]) -> u64 {
         }
     }
     let _ = out.flush();
-    lines.split_inclusive(|byte| *byte == b'\n').count() as u64
+    lines
 }
 
 #[cfg(test)]
@@ -136,7 +152,7 @@ mod tests {
     fn a_reader_that_stops_stops_nobody_and_what_is_lost_is_counted() {
         let (reader, writer) = UnixStream::pair().unwrap();
         let mut lines = Lines::default();
-        let tell = |lost| {
+        let tell = |lost, _: &str| {
             TOLD.fetch_add(lost, Ordering::SeqCst);
         };
         lines.write_to(writer, tell).unwrap();
@@ -162,12 +178,71 @@ mod tests {
         assert!(told > all / 4, "four megabytes wait, as many are being written, and the socket holds some: {told}");
     }
 
+    /// A file on a disk that has room for so many bytes.
+    #[derive(Clone, Default)]
+    struct File(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl File {
+        fn room(&self, bytes: usize) {
+            self.0.lock().unwrap().1 = bytes;
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().0.clone()).unwrap()
+        }
+    }
+
+    impl Write for File {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let (file, room) = &mut *self.0.lock().unwrap();
+            let fitting = bytes.len().min(*room);
+            if fitting == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            *room -= fitting;
+            file.extend_from_slice(&bytes[..fitting]);
+            Ok(fitting)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_did_not_take_is_told_and_no_line_goes_on_in_another() {
+        static TOLD: AtomicU64 = AtomicU64::new(0);
+        let file = File::default();
+        let mut lines = Lines::default();
+        let tell = |lost, _: &str| {
+            TOLD.fetch_add(lost, Ordering::SeqCst);
+        };
+        lines.write_to(file.clone(), tell).unwrap();
+        let mut log = |text: &[u8]| {
+            lines.write_all(text).unwrap();
+            assert!(lines.flush(Duration::from_secs(5)));
+        };
+        file.room(6);
+        log(b"one\n");
+        log(b"two\n");
+        log(b"three\n");
+        assert_eq!((file.text().as_str(), TOLD.load(Ordering::SeqCst)), ("one\ntw", 0), "nowhere to tell it");
+        file.room(1);
+        log(b"four\n");
+        assert_eq!(TOLD.load(Ordering::SeqCst), 0);
+        file.room(100);
+        log(b"five\n");
+        assert_eq!((file.text().as_str(), TOLD.load(Ordering::SeqCst)), ("one\ntw\nfive\n", 3));
+        log(b"six\n");
+        assert_eq!((file.text().as_str(), TOLD.load(Ordering::SeqCst)), ("one\ntw\nfive\nsix\n", 3), "told once");
+    }
+
     #[test]
     fn what_nobody_will_read_is_dropped() {
         let (reader, writer) = UnixStream::pair().unwrap();
         drop(reader);
         let mut lines = Lines::default();
-        lines.write_to(writer, |_| ()).unwrap();
+        lines.write_to(writer, |_, _| ()).unwrap();
         lines.write_all(b"one\n").unwrap();
         assert!(lines.flush(Duration::from_secs(5)));
     }
