@@ -29,8 +29,13 @@ use one_line::OneLine;
 const BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// Whatever `RUST_LOG` says: these log passwords and mail, at `trace` only.
-const QUIET: [&str; 2] = ["async_imap=info", "async_imap::imap_stream=off"];
+/// Whatever `RUST_LOG` says: these log passwords and mail, at `trace` only. The last two name the database's URL in their spans.
+const QUIET: [&str; 4] = [
+    "async_imap=info",
+    "async_imap::imap_stream=off",
+    "sea_orm::driver::sqlx_postgres=off",
+    "sea_orm::driver::sqlx_sqlite=off",
+];
 
 /// How long the last lines of the log may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -111,10 +116,7 @@ fn report_errors(
 }
 
 fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let mut filter = EnvFilter::try_new(&config.filter)?;
-    for quiet in QUIET {
-        filter = filter.add_directive(quiet.parse()?);
-    }
+    let filter = filter(&config.filter)?;
     let log = Lines::default();
     let out = log.clone();
     let lines = match config.format {
@@ -135,6 +137,15 @@ fn log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     log.write_to(io::stdout(), tell_lost).map_err(TelemetryError::Thread)?;
     let _ = LOG.set(log);
     Ok(())
+}
+
+/// What is logged.
+fn filter(wanted: &str) -> Result<EnvFilter, TelemetryError> {
+    let mut filter = EnvFilter::try_new(wanted)?;
+    for quiet in QUIET {
+        filter = filter.add_directive(quiet.parse()?);
+    }
+    Ok(filter)
 }
 
 fn tell_lost(lines: u64, why: &str) {
@@ -159,4 +170,31 @@ fn measure(
     let serving =
         listener.map(|listener| -> Serving { Box::pin(figures::serve(listener, handle.clone(), figures::PATIENCE)) });
     Ok((handle, serving))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the driver tells while it connects stands inside spans that say with which URL.
+    #[tokio::test]
+    async fn no_filter_brings_the_databases_password_into_the_log() {
+        let log = Lines::default();
+        let (out, written) = (log.clone(), tempfile::NamedTempFile::new().unwrap());
+        log.write_to(written.reopen().unwrap(), |_, _| ()).unwrap();
+        let lines = tracing_subscriber::fmt::layer().with_writer(move || out.clone());
+        let subscriber = tracing_subscriber::registry().with(filter("trace").unwrap()).with(lines);
+        let guard = tracing::subscriber::set_default(subscriber);
+        for url in ["postgres://shop:hush@127.0.0.1:1/shop?connect_timeout=5", "sqlite::memory:"] {
+            let mut options = sea_orm::ConnectOptions::new(url);
+            options.connect_lazy(true);
+            sea_orm::Database::connect(options).await.unwrap();
+        }
+        tracing::trace!("the end");
+        drop(guard);
+        assert!(log.flush(Duration::from_secs(5)));
+        let said = std::fs::read_to_string(written.path()).unwrap();
+        assert!(said.contains("connect_timeout") && said.contains("the end"), "{said}");
+        assert!(!said.contains("hush"), "{said}");
+    }
 }
