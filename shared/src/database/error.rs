@@ -126,7 +126,7 @@ fn is_transient_sqlx(error: &sqlx::Error) -> bool {
 /// a shutdown or a limit of time (57), a server that is no longer the primary (25006), a transaction that took too long (25P03, 25P04),
 /// lock (55P03), input and output (58030); SQLite: busy (5), locked (6), no memory (7), a disk that takes no writes (8), input and
 /// output (10), full (13), a file that cannot be opened (14), and their extended forms.
-fn is_transient_code(code: &str) -> bool {
+pub(super) fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 {
         return ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
             || matches!(code, "25006" | "25P03" | "25P04" | "55P03" | "58030");

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, time::Duration};
 
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, RuntimeErr};
 use sqlx::{
     Connection as _,
     postgres::{PgConnectOptions, PgConnection},
@@ -10,10 +10,12 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::StoreError;
+use super::{StoreError, error::is_transient_code};
 
 /// How long a process that starts waits for its database.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a file that cannot be opened is tried again: another process may be making it.
+const PATIENCE_FOR_A_FILE: Duration = Duration::from_secs(1);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,24 +44,40 @@ type Cause = Box<dyn Error + Send + Sync>;
 
 /// A pool of connections to the database of this URL.
 pub(super) async fn open(url: &str, options: ConnectOptions) -> Result<DatabaseConnection, OpenError> {
-    let until = Instant::now() + PATIENCE;
-    if !url.starts_with("sqlite:") {
+    let since = Instant::now();
+    if url.starts_with("sqlite:") {
+        url.parse::<SqliteConnectOptions>().map_err(|error| OpenError::Refused(error.into()))?;
+    } else {
         // The pool would wait for what will never be, and tell of its waiting only.
-        reach(url, until).await?;
+        reach(url, since + PATIENCE).await?;
     }
     loop {
         match sea_orm::Database::connect(options.clone()).await {
             Ok(connection) => return Ok(connection),
             Err(error) if lacks_file(url) => return Err(OpenError::NoSuchFile(error.into())),
             // While another process opens or closes the same SQLite file, it may be locked in a way that no busy time-out covers.
-            Err(error) if is_of_the_moment(&error) && Instant::now() < until => sleep(PAUSE).await,
+            Err(error) if since.elapsed() < patience(&error) => sleep(PAUSE).await,
             Err(error) => return Err(OpenError::Refused(StoreError::from(error).into())),
         }
     }
 }
 
-fn is_of_the_moment(error: &DbErr) -> bool {
-    matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
+/// How long it is tried again after this error of the pool.
+fn patience(error: &DbErr) -> Duration {
+    match error {
+        DbErr::ConnectionAcquire(_) => PATIENCE,
+        DbErr::Conn(RuntimeErr::SqlxError(error)) if is_of_a_file(error) => PATIENCE_FOR_A_FILE,
+        DbErr::Conn(RuntimeErr::SqlxError(error)) if may_come(error) => PATIENCE,
+        _ => Duration::ZERO,
+    }
+}
+
+/// Whether it is SQLite's word for a file that takes no writes (8) or cannot be opened (14), as without permission.
+fn is_of_a_file(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.filter(|code| code.len() < 5)
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 8 | 14))
 }
 
 /// The driver takes the brackets of an IPv6 address in a URL for a part of a host's name.
@@ -111,20 +129,22 @@ async fn reach(url: &str, until: Instant) -> Result<(), OpenError> {
 fn told_of(error: sqlx::Error) -> OpenError {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         // No such user, a wrong password, or no rule that lets it in from here; no right to connect.
-        Some("28000" | "28P01" | "42501") => OpenError::NotLetIn(error.into()),
+        Some(code) if code.starts_with("28") || code == "42501" => OpenError::NotLetIn(error.into()),
         Some("3D000") => OpenError::NoSuchDatabase(error.into()),
         _ => OpenError::Refused(error.into()),
     }
 }
 
-/// Whether a server may be about to start, or may have room later: connection (08), resources (53), starting or stopping (57P).
+/// Whether waiting may help. A pooler or proxy before a server that is not there yet answers with whatever code it likes, so only what
+/// somebody must mend is told from it: settings, no TLS, and [what is told of](told_of).
 fn may_come(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(refusal) => {
-            refusal.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
-        }
-        _ => false,
+        sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => false,
+        sqlx::Error::Database(refusal) => refusal.code().is_none_or(|code| match code.len() {
+            5 => !(code.starts_with("28") || matches!(&*code, "3D000" | "42501")),
+            _ => is_transient_code(&code),
+        }),
+        _ => true,
     }
 }
 
@@ -136,19 +156,22 @@ mod tests {
     use super::*;
     use crate::{config::DatabaseConfig, database::Database};
 
-    /// Says to everybody who connects that the password is wrong.
-    async fn refuse(listener: TcpListener) {
-        loop {
+    /// Says to so many who connect: `answer` to their wish for TLS, and, if that is no, this code.
+    async fn refuse(listener: &TcpListener, times: usize, answer: &[u8], code: &str) {
+        for _ in 0..times {
             let (mut client, _) = listener.accept().await.unwrap();
             let (mut wish, mut length) = ([0; 8], [0; 4]);
             client.read_exact(&mut wish).await.unwrap();
-            client.write_all(b"N").await.unwrap(); // no TLS
+            client.write_all(answer).await.unwrap();
+            if answer != b"N" {
+                continue;
+            }
             client.read_exact(&mut length).await.unwrap();
             let mut start = vec![0; u32::from_be_bytes(length) as usize - 4];
             client.read_exact(&mut start).await.unwrap();
-            let words = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"shop\"\0\0";
+            let words = format!("SFATAL\0VFATAL\0C{code}\0Mnot \"shop\"\0\0");
             let length = u32::try_from(words.len() + 4).unwrap();
-            client.write_all(&[&b"E"[..], &length.to_be_bytes(), words].concat()).await.unwrap();
+            client.write_all(&[&b"E"[..], &length.to_be_bytes(), words.as_bytes()].concat()).await.unwrap();
         }
     }
 
@@ -165,9 +188,44 @@ mod tests {
             let config = DatabaseConfig::at(&url);
             let refused = tokio::select! {
                 refused = tokio::time::timeout(PATIENCE / 2, Database::connect(&config)) => refused.expect(&url),
-                () = refuse(listener) => unreachable!("it refuses for ever"),
+                () = refuse(&listener, usize::MAX, b"N", "28P01") => unreachable!("it refuses for ever"),
             };
             assert!(matches!(refused, Err(OpenError::NotLetIn(_))), "{:?}", refused.err());
+        }
+    }
+
+    /// Poolers and proxies answer for a server that is not there yet, each with a code of its own.
+    #[tokio::test]
+    async fn whatever_else_is_answered_is_waited_for() {
+        for (answer, code) in
+            [(&b"N"[..], "58000"), (b"N", "57000"), (b"N", "XX000"), (b"N", "08P01"), (b"HTTP/1.1 503\r\n", "")]
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let config = DatabaseConfig::at(format!("postgres://shop:hush@{}/shop", listener.local_addr().unwrap()));
+            tokio::select! {
+                opened = Database::connect(&config) => panic!("{code}: {:?}", opened.err()),
+                () = refuse(&listener, 3, answer, code) => {}
+            }
+        }
+    }
+
+    /// No time mends these.
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_is_told_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("letter.txt"), "Dear Sir or Madam,\n".repeat(500)).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        for (url, word) in [
+            (format!("sqlite://{}?mdoe=rwc", at("new.db")), "mdoe"),
+            (format!("sqlite://{}", at("letter.txt")), "not a database"),
+            (format!("sqlite://{}", at("folder")), "unable to open"),
+        ] {
+            let config = DatabaseConfig::at(&url);
+            let refused = tokio::time::timeout(PATIENCE / 2, Database::connect(&config)).await.expect(&url);
+            let refused = refused.err().unwrap();
+            let said = crate::telemetry::chain(&refused);
+            assert!(matches!(refused, OpenError::Refused(_)) && said.contains(word), "{said}");
         }
     }
 }
