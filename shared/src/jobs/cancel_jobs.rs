@@ -63,7 +63,7 @@ impl Job for CancelJobs {
     const TIMEOUT: Duration = Duration::from_hours(1);
 
     fn lane(&self) -> Lane {
-        Lane::with_scopes(LaneName::default(), vec![Share::Clearing.scope()])
+        Lane::with_scopes(LaneName::default(), vec![Share::Cancelling.scope()])
     }
 }
 

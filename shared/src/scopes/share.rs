@@ -20,15 +20,18 @@ pub enum Share {
     Sending,
     /// Diagnostic ones that hold a place for long, in any queue.
     Diagnosing,
-    /// Those that cancel, redrive or discard many others: each walks through all jobs of its shard, or dead letters of the tenant.
+    /// Those that redrive or discard many dead letters of the tenant.
     Clearing,
+    /// Those that cancel many others: each walks through all jobs of its shard. An emergency waits for no redrive.
+    Cancelling,
 }
 
-/// One looks through a selection while another one works.
+/// Of those that clear, and of those that cancel. One looks through a selection while another one works.
 const CLEARING_TOGETHER: u32 = 2;
 
 impl Share {
-    const ALL: [Self; 5] = [Self::Reading, Self::Extracting, Self::Sending, Self::Diagnosing, Self::Clearing];
+    const ALL: [Self; 6] =
+        [Self::Reading, Self::Extracting, Self::Sending, Self::Diagnosing, Self::Clearing, Self::Cancelling];
 
     /// The scope that the lanes of its jobs name.
     pub fn scope(self) -> ScopeKey {
@@ -38,6 +41,7 @@ impl Share {
             Self::Sending => "share:sending",
             Self::Diagnosing => "share:diagnosing",
             Self::Clearing => "share:clearing",
+            Self::Cancelling => "share:cancelling",
         })
         .unwrap_or_else(|_| unreachable!("a word without white space"))
     }
@@ -69,7 +73,7 @@ impl Scopes {
     fn share(&self, share: Share) -> ScopeLimits {
         let most = match share {
             Share::Reading | Share::Extracting | Share::Sending | Share::Diagnosing => self.mail_jobs_per_tenant,
-            Share::Clearing => CLEARING_TOGETHER,
+            Share::Clearing | Share::Cancelling => CLEARING_TOGETHER,
         };
         ScopeLimits { in_flight: Some(most), ..ScopeLimits::default() }
     }
