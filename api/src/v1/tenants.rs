@@ -154,7 +154,7 @@ pub struct TenantChange {
     /// `#rrggbb`.
     #[schema(pattern = "^#[0-9A-Fa-f]{6}$")]
     brand_color: Option<String>,
-    /// A PNG in base64, for the head of quotes: at most 200 KiB and 2,000 pixels on each side; null for none.
+    /// A PNG in base64, for the head of quotes: at most 200 KiB, 2,000 pixels on each side and 1,000,000 in all; null for none.
     #[expect(clippy::option_option, reason = "left out, null and a value are three things")]
     #[serde(default, deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<String>, content_encoding = "base64", content_media_type = "image/png", max_length = 273_068)]

@@ -8,6 +8,8 @@ use png::{Decoder, Limits};
 pub const MAX_LOGO_BYTES: usize = 200 * 1024;
 /// A file of a few bytes may ask for gigabytes of pixels, and each quote draws them.
 const MAX_SIDE: u32 = 2_000;
+/// Width times height.
+const MAX_PIXELS: u32 = 1_000_000;
 /// For a line of pixels, and a colour profile.
 const MEMORY: usize = 4 * 1024 * 1024;
 
@@ -16,7 +18,7 @@ const MEMORY: usize = 4 * 1024 * 1024;
 pub enum LogoError {
     #[error("it is larger than {} KiB", MAX_LOGO_BYTES / 1024)]
     TooManyBytes,
-    #[error("it is {0} pixels wide and {1} high, at most {MAX_SIDE} are allowed")]
+    #[error("it is {0} pixels wide and {1} high: at most {MAX_SIDE} on a side and {MAX_PIXELS} in all are allowed")]
     TooManyPixels(u32, u32),
     #[error("it is not a PNG that can be read: {0}")]
     Unreadable(#[from] png::DecodingError),
@@ -31,7 +33,7 @@ pub fn check_logo(file: &[u8]) -> Result<(), LogoError> {
     }
     let mut picture = Decoder::new_with_limits(Cursor::new(file), Limits { bytes: MEMORY }).read_info()?;
     let (width, height) = picture.info().size();
-    if width.max(height) > MAX_SIDE {
+    if width.max(height) > MAX_SIDE || width * height > MAX_PIXELS {
         return Err(LogoError::TooManyPixels(width, height));
     }
     while picture.next_interlaced_row()?.is_some() {}
@@ -59,9 +61,10 @@ mod tests {
     fn only_what_can_be_drawn_is_a_logo() {
         let good = picture(300, 100);
         check_logo(&good).unwrap();
-        check_logo(&picture(MAX_SIDE, MAX_SIDE)).unwrap();
+        check_logo(&picture(MAX_SIDE, MAX_PIXELS / MAX_SIDE)).unwrap();
         for (file, why) in [
             (picture(MAX_SIDE + 1, 1), "2001 pixels wide and 1 high"),
+            (picture(1_001, 1_000), "1001 pixels wide and 1000 high"),
             (good[..good.len() / 2].to_vec(), "cannot be read"),
             (good[..good.len() - 12].to_vec(), "cannot be read"),
             (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>".to_vec(), "not a PNG"),
