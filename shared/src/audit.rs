@@ -17,7 +17,7 @@ use crate::words::words;
 
 pub use event::{AuditActor, AuditedRequest, Happened};
 pub use expiry::SHORTEST_RETENTION;
-pub use recorder::{Recorder, claims_to_be, turns_out_to_be, within};
+pub use recorder::{Recorder, carried, claims_to_be, turns_out_to_be, within};
 pub(crate) use recorder::{Said, current, record};
 pub use row::Model as AuditEvent;
 pub use store::{AuditEvents, AuditFilter};

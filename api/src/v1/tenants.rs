@@ -283,26 +283,8 @@ async fn change(
     let Some(logo) = change.logo.take() else {
         return Ok(Json(app.stores().tenants.change(id, |settings| change.applied(settings)).await?.into()));
     };
-    let logo_key = match logo {
-        Some(text) => Some(logo::keep(&app, id, &text).await?),
-        None => None,
-    };
-    let (kept, mut before) = (logo_key.clone(), None);
-    let changed = app.stores().tenants.change(id, |old| {
-        before.clone_from(&old.logo_key);
-        TenantSettings { logo_key, ..change.applied(old) }
-    });
-    let changed = changed.await;
-    // An answer that was lost may hide a commit: then the file stays.
-    let unused = match &changed {
-        Ok(_) => before,
-        Err(error) if error.is_transient() => None,
-        Err(_) => kept,
-    };
-    if let Some(key) = unused {
-        logo::remove(&app, &key).await;
-    }
-    Ok(Json(changed?.into()))
+    let changed = logo::exchange(&app, id, logo, |settings| change.applied(settings)).await?;
+    Ok(Json(changed.into()))
 }
 
 /// A tenant's key sees its own tenant only.

@@ -16,6 +16,7 @@ use crate::api::{Api, TenantKeys, answer, problem};
 use crate::idempotency::keyed;
 use crate::matrix::recipes::{body, fresh};
 use crate::operations::operations;
+use crate::resources::LOGO;
 use crate::wait::until;
 
 #[tokio::test]
@@ -130,6 +131,32 @@ async fn a_client_may_be_cut_off_at_any_moment() {
     assert!(cuts >= 1, "only {cuts} moments");
     let all = answer(api.get(&keys.admin, "/v1/products?limit=200"), StatusCode::OK).await;
     assert_eq!(all["items"].as_array().unwrap().len(), cuts + 1, "one product for each request");
+}
+
+#[tokio::test]
+async fn a_client_that_is_cut_off_leaves_no_logo_that_nobody_uses() {
+    let api = Api::start().await;
+    let keys = api.tenant("Cut").await;
+    let routes = router(api.app.clone()).unwrap();
+    let path = format!("/v1/tenants/{}", keys.id);
+    for polls in 1.. {
+        let mut request = axum::http::Request::patch(&path)
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {}", keys.admin))
+            .header("content-type", "application/json")
+            .body(Body::from(json!({ "logo": LOGO }).to_string()))
+            .unwrap();
+        request.extensions_mut().insert(Peer([127, 0, 0, 1].into()));
+        if CutAfter(pin!(routes.clone().oneshot(request)), polls).await.is_some() {
+            break;
+        }
+    }
+    until("all is done", async || api.app.tasks().is_empty().then_some(())).await;
+    let files = api.app.objects().delete_some(&keys.id, 1_000).await.unwrap();
+    assert_eq!(files, 1, "the one that the tenant's row names");
+    let changes = answer(api.get(&keys.admin, "/v1/audit-events?limit=200"), StatusCode::OK).await;
+    let changes = changes["items"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change["operation"] == "change_tenant"), "{changes:?}");
 }
 
 #[tokio::test]

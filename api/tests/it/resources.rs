@@ -341,7 +341,7 @@ async fn a_tenants_settings_are_checked() {
 }
 
 /// Two squares, 120 pixels wide, 40 high.
-const LOGO: &str = "iVBORw0KGgoAAAANSUhEUgAAAHgAAAAoCAIAAAC6iKlyAAAAbElEQVR42u3YMREAIAwEwQhAAg0VOrCOsVCjAGayP6dgy4+92pOy2AI0aNCgQYMGDRo0aNCgQYMGDRo0aNCg7/qYpQINGjRo0KBBgwYNGjRo0KB9HU4l0KBBgwYNGjRo0KBBgwYNGjRo0H/uALSnDF7FS1ESAAAAAElFTkSuQmCC";
+pub const LOGO: &str = "iVBORw0KGgoAAAANSUhEUgAAAHgAAAAoCAIAAAC6iKlyAAAAbElEQVR42u3YMREAIAwEwQhAAg0VOrCOsVCjAGayP6dgy4+92pOy2AI0aNCgQYMGDRo0aNCgQYMGDRo0aNCg7/qYpQINGjRo0KBBgwYNGjRo0KB9HU4l0KBBgwYNGjRo0KBBgwYNGjRo0H/uALSnDF7FS1ESAAAAAElFTkSuQmCC";
 
 #[tokio::test]
 async fn a_tenants_logo_is_a_picture_that_can_be_drawn() {

@@ -55,6 +55,17 @@ pub fn within<F: Future>(recorder: Arc<Recorder>, request: F) -> impl Future<Out
     CURRENT.scope(recorder, request)
 }
 
+/// What the request that this task serves does in another task: it is recorded as done here.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let recorder = current();
+    async move {
+        match recorder {
+            Some(recorder) => within(recorder, work).await,
+            None => work.await,
+        }
+    }
+}
+
 /// The recorder of the request that this task serves.
 pub(crate) fn current() -> Option<Arc<Recorder>> {
     CURRENT.try_with(Arc::clone).ok()

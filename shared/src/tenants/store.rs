@@ -111,6 +111,14 @@ impl Tenants {
         .await
     }
 
+    /// Which logo it has, after all changes that are under way: also after one whose answer was lost.
+    pub async fn settled_logo(&self, tenant: TenantId) -> Result<Option<String>, StoreError> {
+        let tx = self.database.write().await?;
+        let row = Entity::find_by_id(tenant).lock(LockType::NoKeyUpdate).one(tx.connection()).await?;
+        tx.rollback().await?;
+        Ok(row.and_then(|tenant| tenant.logo_key))
+    }
+
     async fn set(&self, tx: Transaction, tenant: TenantId, changes: ActiveModel) -> Result<Tenant, StoreError> {
         let changes = ActiveModel { updated_at: Set(self.clock.now()), ..changes };
         tx.watch(Entity::find_by_id(tenant)).await?;
