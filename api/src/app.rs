@@ -89,18 +89,15 @@ impl App {
     /// The application out of its parts.
     pub fn new(parts: Parts) -> Self {
         let stores = Stores::new(&parts.database, &parts.clock, Some(parts.keys.clone()));
+        let (accounts, messages) = (stores.accounts.clone(), stores.messages.clone());
+        let scopes =
+            Scopes::new(accounts, messages, parts.queue.clone(), parts.clock.clone()).with_limits(parts.quotas);
         Self(Arc::new(Built {
             payloads: Payloads::new(parts.database.clone(), parts.objects.clone(), parts.clock.clone()),
-            redriver: Redriver::new(stores.dead_letters.clone(), parts.queue.clone()),
+            redriver: Redriver::new(stores.dead_letters.clone(), parts.queue.clone()).with_scopes(scopes.clone()),
             relay: Relay::new(stores.outbox.clone(), parts.queue.clone()),
             pauses: Pauses::new(stores.tenants.clone(), parts.queue.clone()),
-            scopes: Scopes::new(
-                stores.accounts.clone(),
-                stores.messages.clone(),
-                parts.queue.clone(),
-                parts.clock.clone(),
-            )
-            .with_limits(parts.quotas),
+            scopes,
             tasks: TaskTracker::new(),
             gauges: Gauges::default(),
             readiness: Together::default(),

@@ -13,6 +13,7 @@ use postrider_shared::{
     database::AllTenants,
     dead_letters::{DeadLetters, Place, Redriver},
     outbox::RelayError,
+    scopes::Scopes,
 };
 
 use crate::duty::{Duty, DutyError, Step};
@@ -38,6 +39,12 @@ impl Archiver {
     pub fn new(letters: DeadLetters, queue: QueueClient, clock: Clock) -> Self {
         let redriver = Redriver::new(letters.clone(), queue.clone());
         Self { letters, redriver, queue, clock, redrives: None, shard: 0 }
+    }
+
+    /// Redriven jobs' shares are defined by these.
+    #[must_use]
+    pub fn with_scopes(self, scopes: Scopes) -> Self {
+        Self { redriver: self.redriver.with_scopes(scopes), ..self }
     }
 
     /// Archives some letters of a shard; how many.

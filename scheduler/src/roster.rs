@@ -8,6 +8,7 @@ use postrider_shared::{
     clock::Clock,
     config::{IssuersConfig, LimitsConfig},
     payloads::{PayloadSweep, Payloads},
+    scopes::Scopes,
     stores::Stores,
     tenants::Pauses,
 };
@@ -70,7 +71,9 @@ impl Roster {
         start.duty(Sweeper::new(sweep));
         start.duty(Drafts::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone()));
         start.duty(KeySets::new(stores.key_sets.clone(), issuers, queue.clone(), clock.clone()));
-        start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()));
+        let (accounts, messages) = (stores.accounts.clone(), stores.messages.clone());
+        let scopes = Scopes::new(accounts, messages, queue.clone(), clock.clone()).with_limits(limits);
+        start.duty(Archiver::new(stores.dead_letters.clone(), queue, clock.clone()).with_scopes(scopes));
         start.duty(Resolver::new(stores.messages.clone(), clock.clone()));
         start.duty(Expirer::new(stores.quotes.clone()));
         start.duty(Pruner::new(stores, clock, audit_retention));

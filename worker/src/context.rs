@@ -108,6 +108,7 @@ impl Services {
     pub fn new(queue: QueueClient, stores: Stores, objects: Objects, llm: Llm, clock: Clock) -> Self {
         let scopes = Scopes::new(stores.accounts.clone(), stores.messages.clone(), queue.clone(), clock.clone());
         let access_tokens = AccessTokens::new(stores.grants.clone(), scopes.clone(), None, clock.clone());
+        let redriver = Redriver::new(stores.dead_letters.clone(), queue.clone()).with_scopes(scopes.clone());
         Self {
             relay: Relay::new(stores.outbox, queue.clone()),
             scopes,
@@ -123,7 +124,7 @@ impl Services {
             attachments: stores.attachments,
             quotes: stores.quotes,
             messages: stores.messages,
-            redriver: Redriver::new(stores.dead_letters.clone(), queue.clone()),
+            redriver,
             dead_letters: stores.dead_letters,
             audit: stores.audit,
             watches: stores.watches,
@@ -167,6 +168,7 @@ impl Services {
     #[must_use]
     pub fn with_limits(mut self, limits: LimitsConfig) -> Self {
         self.scopes = self.scopes.with_limits(limits);
+        self.redriver = self.redriver.with_scopes(self.scopes.clone());
         self
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
+use postrider_queue::ScopeKey;
 use postrider_shared::attachments::{Attachment, AttachmentState};
 use postrider_shared::database::{AllTenants, Texts};
+use postrider_shared::dead_letters::{DeadLetterFilter, Edit};
 use postrider_shared::ids::{AccountId, AttachmentId, TenantId};
 use postrider_shared::mail::{NewMail, Reading};
 use postrider_shared::messages::{BeginSending, PlannedMessage, Slot, Verdict};
 use postrider_shared::quotes::NewQuote;
+use postrider_shared::scopes::Share;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -134,9 +137,15 @@ pub async fn rows(api: &Api, owner: &TenantKeys, account: &str) -> HashMap<&'sta
 
 /// A dead letter, as the scheduler archives it.
 pub async fn dead_letter(api: &Api, owner: &TenantKeys) -> String {
+    dead_letter_of(api, owner, Vec::new()).await
+}
+
+/// The same, of a job that is in these scopes.
+async fn dead_letter_of(api: &Api, owner: &TenantKeys, scopes: Vec<ScopeKey>) -> String {
     let job = json!({ "kind": "diagnostic.fail", "payload": { "times": 1 }, "run_at": "2999-01-01T00:00:00Z" });
     let accepted = answer(api.post(&owner.agent, "/v1/jobs", &job), StatusCode::ACCEPTED).await;
-    let record = api.app.queue().get(accepted["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
+    let mut record = api.app.queue().get(accepted["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
+    record.lane.scopes = scopes;
     let letter = postrider_queue::DeadLetter {
         record,
         death_number: 1,
@@ -316,6 +325,29 @@ async fn a_dead_letter_is_redriven_once_with_a_payload_that_fits() {
     let job = answer(api.get(&keys.viewer, &format!("/v1/jobs/{job}")), StatusCode::OK).await;
     assert_eq!(job["payload"]["times"], 0);
     problem(api.request(Method::POST, &format!("{path}/discard")).bearer_auth(&keys.agent), "state-conflict").await;
+}
+
+/// Redis may have lost the shares, and a tenant without an account has nobody else who tells them again.
+#[tokio::test]
+async fn the_share_of_a_redriven_job_is_defined() {
+    let api = Api::start().await;
+    let share = Share::Diagnosing.scope();
+    for (name, many) in [("One", false), ("Many", true)] {
+        let keys = api.tenant(name).await;
+        let tenant: TenantId = keys.id.parse().unwrap();
+        let letter = dead_letter_of(&api, &keys, vec![share.clone()]).await;
+        let defined = async || api.app.queue().scope(&tenant.into(), &share).await.unwrap().is_some();
+        assert!(!defined().await);
+        let redriver = api.app.redriver();
+        if many {
+            let filter = DeadLetterFilter::default();
+            let step = redriver.redrive_many(tenant, &filter, &Edit::AsItDied, None, 10).await.unwrap();
+            assert_eq!(step.settled, 1);
+        } else {
+            redriver.redrive(tenant, letter.parse().unwrap(), None).await.unwrap();
+        }
+        assert!(defined().await, "{name}");
+    }
 }
 
 #[tokio::test]

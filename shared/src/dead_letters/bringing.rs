@@ -80,13 +80,19 @@ impl<Q: Enqueue> Redriver<Q> {
                 Err(error) => answered.refused.push((origin.id, error.to_string())),
             }
         }
-        match self.queue().enqueue_each(jobs).await {
+        let answers = match self.define_shares_of(&jobs).await {
+            Ok(()) => self.queue().enqueue_each(jobs).await,
+            Err(error) => Err(error),
+        };
+        match answers {
             Ok(answers) => answered.take(found, answers),
             // The queue refuses one of them for ever and said so before it took any.
             Err(QueueError::Invalid { .. }) => {
                 let answers = self.one_by_one(&found).await?;
                 answered.take(found, answers);
             }
+            // Not even for a share.
+            Err(error @ QueueError::Full) => (answered.waiting, answered.full) = (found, Some(error)),
             Err(error) => return Err(error.into()),
         }
         if answered.full.take_if(|full| matches!(full, QueueError::TooDeep { .. })).is_some() {

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use postrider_queue::{Enqueued, JobId, QueueClient, QueueError};
+use postrider_queue::{Enqueued, JobId, NewJob, QueueClient, QueueError};
 
 use super::{BegunRedrive, DeadLetter, DeadLetters, Place, origin::Origin};
 use crate::{
     database::{AllTenants, StoreError},
     ids::{DeadLetterId, TenantId},
     outbox::{Enqueue, RelayError},
+    scopes::Scopes,
 };
 
 /// The note of a letter that may be redriven later.
@@ -31,11 +32,18 @@ pub enum Redriven {
 pub struct Redriver<Q = QueueClient> {
     letters: DeadLetters,
     queue: Q,
+    scopes: Option<Scopes>,
 }
 
 impl<Q: Enqueue> Redriver<Q> {
     pub fn new(letters: DeadLetters, queue: Q) -> Self {
-        Self { letters, queue }
+        Self { letters, queue, scopes: None }
+    }
+
+    /// Defines the shares that redriven jobs name: a Redis that lost its data knows none, and their lanes would stay parked.
+    #[must_use]
+    pub fn with_scopes(self, scopes: Scopes) -> Self {
+        Self { scopes: Some(scopes), ..self }
     }
 
     /// Redrives a letter, with another payload if one is given.
@@ -96,6 +104,14 @@ impl<Q: Enqueue> Redriver<Q> {
         &self.queue
     }
 
+    /// To be called before these jobs are enqueued.
+    pub(super) async fn define_shares_of(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
+        match &self.scopes {
+            Some(scopes) => scopes.define_shares_of(jobs).await,
+            None => Ok(()),
+        }
+    }
+
     /// The queue has no room: the letter is dead again at once. Not so if the job is there after all, by a call before this one whose
     /// answer was lost.
     async fn put_back(&self, letter: &DeadLetter) -> Result<(), RelayError> {
@@ -114,7 +130,9 @@ impl<Q: Enqueue> Redriver<Q> {
             Err(error @ StoreError::Unreadable { .. }) => return self.refuse(letter, &error.to_string()).await,
             Err(error) => return Err(error.into()),
         };
-        let enqueued = match self.queue.enqueue_many(vec![job]).await {
+        let jobs = vec![job];
+        self.define_shares_of(&jobs).await?;
+        let enqueued = match self.queue.enqueue_many(jobs).await {
             Ok(enqueued) => enqueued,
             Err(error @ QueueError::Invalid { .. }) => return self.refuse(letter, &error.to_string()).await,
             Err(error) => return Err(error.into()),
